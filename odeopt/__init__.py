@@ -1,0 +1,43 @@
+"""odeopt: optimizers as numerical integrators of the flows that they discretise."""
+
+from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt.compare import Comparison, compare
+from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
+from odeopt.flow import Flow, Onset, flow, project, push, relax
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.simulate import Snapshot, simulate
+from odeopt.solve import solve
+from odeopt.trajectory import Status, Trajectory
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "Convergence",
+    "Flow",
+    "Onset",
+    "Optimizer",
+    "Problem",
+    "Snapshot",
+    "Status",
+    "Trajectory",
+    "WorkPrecision",
+    "analysis",
+    "compare",
+    "convergence",
+    "decay",
+    "flow",
+    "flows",
+    "ops",
+    "optimizers",
+    "problems",
+    "project",
+    "push",
+    "relax",
+    "schemes",
+    "simulate",
+    "solve",
+    "starts",
+    "work_precision",
+]

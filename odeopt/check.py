@@ -1,0 +1,94 @@
+"""Argument checks: an error names the argument, the value and what is allowed, before any work is done."""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Number = float | Array
+
+_NOT_NUMERIC = "numbers (int, float or arrays of them)"
+
+
+def _real_array(name: str, value: Any) -> Array:
+    """value as a new float64 array; text, bools, complex and ragged values are refused."""
+    try:
+        raw = np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{name} must be {_NOT_NUMERIC}, got {value!r}") from error
+    if raw.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be {_NOT_NUMERIC}, got {value!r}")
+    return np.array(raw, dtype=np.float64, order="C")
+
+
+def _parameter(name: str, value: Any, allowed: Any, text: str) -> Number:
+    array = _real_array(name, value)
+    if array.size == 0 or not np.all(allowed(array)):  # NaN fails every comparison
+        raise ValueError(f"{name} must be {text}, got {value!r}")
+    return float(array) if array.ndim == 0 else array
+
+
+def finite(name: str, value: Any) -> Number:
+    """A finite number, or an array of them (one per member)."""
+    return _parameter(name, value, np.isfinite, "finite")
+
+
+def positive(name: str, value: Any) -> Number:
+    """0 < value < inf, a number or an array of them."""
+    return _parameter(name, value, lambda a: (a > 0) & np.isfinite(a), "positive and finite")
+
+
+def nonnegative(name: str, value: Any) -> Number:
+    """0 <= value < inf, a number or an array of them."""
+    return _parameter(name, value, lambda a: (a >= 0) & np.isfinite(a), "non-negative and finite")
+
+
+def fraction(name: str, value: Any) -> Number:
+    """0 <= value < 1, a number or an array of them."""
+    return _parameter(name, value, lambda a: (a >= 0) & (a < 1), "in [0, 1)")
+
+
+def scalar(name: str, value: Any) -> float:
+    """One number, already checked for its range."""
+    if np.ndim(value) != 0:
+        raise ValueError(f"{name} must be a single number here, got an array of shape {np.shape(value)}")
+    return float(value)
+
+
+def count(name: str, value: Any, minimum: int = 0) -> int:
+    """An integer >= minimum; bools and floats are refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return int(value)
+
+
+def point(name: str, value: Any) -> Array:
+    """A new, writable, contiguous float64 array of shape (..., d) with d >= 1 and finite entries."""
+    array = _real_array(name, value)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have shape (d,) or (..., d), got the single number {value!r}")
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return array
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """One of the allowed names; a near miss is suggested."""
+    names = sorted(allowed)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(names)}, got {value!r}")
+    if value not in names:
+        close = difflib.get_close_matches(value, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}{hint}")
+    return value

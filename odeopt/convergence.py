@@ -1,0 +1,156 @@
+"""error ~ C h^p: the measured order of a scheme on a flow, and what its accuracy costs in gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.flow import Flow
+from odeopt.gradient import Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.schemes.base import Scheme
+from odeopt.simulate import initial_point, simulate
+from odeopt.solve import solve
+from odeopt.starts import Start, rest
+
+STEPS = (200, 400, 800, 1600)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h."""
+
+    h: Array
+    error: Array
+    order: float
+    scheme: str
+    flow: str
+
+    def plot(self, ax: Any = None) -> Any:
+        """Error against step, with the fitted slope; returns the artists."""
+        from odeopt.plots import convergence as plot
+
+        return plot(self, ax=ax)
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"  h = {h:<10.4g} error = {e:.3e}" for h, e in zip(self.h, self.error, strict=True))
+        return f"{self.scheme} on {self.flow}: order {self.order:.2f}\n{rows}"
+
+
+@dataclass(frozen=True)
+class WorkPrecision:
+    """Per scheme: gradient evaluations and errors at t_end; a run that left the finite numbers has error inf."""
+
+    gradients: Mapping[str, Array]
+    error: Mapping[str, Array]
+    flow: str
+    problem: str
+
+    def plot(self, ax: Any = None) -> Any:
+        """Error against gradient evaluations; returns the artists."""
+        from odeopt.plots import work_precision as plot
+
+        return plot(self, ax=ax)
+
+    def __repr__(self) -> str:
+        width = max(map(len, self.error))
+        rows = [
+            f"  {name:<{width}}  " + "  ".join(f"{n}: {e:.1e}" for n, e in zip(self.gradients[name], errors, strict=True))
+            for name, errors in self.error.items()
+        ]
+        return "\n".join([f"gradient evaluations: error, {self.flow} on {self.problem}", *rows])
+
+
+def slope(h: Array, error: Array) -> float:
+    """The least-squares slope of log error on log h.
+
+    >>> round(slope(np.array([0.1, 0.2]), np.array([1.0, 4.0])), 12)
+    2.0
+    """
+    return float(np.polyfit(np.log(h), np.log(error), 1)[0])
+
+
+def convergence(
+    flow: Flow,
+    scheme: Scheme,
+    problem: Problem,
+    t_end: float = 1.0,
+    steps: Sequence[int] = STEPS,
+    *,
+    start: Start = rest,
+    flow_start: Start | None = None,
+    theta0: Any = None,
+    **solver: Any,
+) -> Convergence:
+    """The order of a scheme on a flow, from runs with these numbers of steps to t_end against `solve`.
+
+    start: where the iterates begin; flow_start: where the flow begins, the same by default.  Both may depend on h,
+    like those of an optimizer.
+
+    >>> import odeopt as oo
+    >>> oo.convergence(oo.flows.gradient_flow(), oo.schemes.heun, oo.problems.quadratic()).order.__round__(1)
+    2.0
+    """
+    t_end = check.scalar("t_end", check.positive("t_end", t_end))
+    counts = sorted({check.count("steps", n, 1) for n in steps})
+    if len(counts) < 2:
+        raise ValueError(f"steps must hold at least two different numbers of steps, got {steps!r}")
+    h = np.array([t_end / n for n in counts])
+    runs = zip(counts, h, strict=True)
+    error = [_error(flow, scheme, problem, n, dt, start, flow_start or start, theta0, solver) for n, dt in runs]
+    if not np.all(np.isfinite(error)):
+        raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error}")
+    return Convergence(h, np.array(error), slope(h, np.array(error)), scheme.name, flow.name)
+
+
+def _error(
+    flow: Flow, scheme: Scheme, problem: Problem, n: int, h: float, start: Start, flow_start: Start, theta0: Any, solver: Any
+) -> float:  # fmt: skip
+    opt = Optimizer(flow, scheme, float(h), start=start, flow_start=flow_start)
+    run = simulate(opt, problem, n, theta0, progress=False)
+    if not run.success:
+        return np.inf
+    y = opt.matched_state(Gradient(problem.grad), initial_point((), problem, theta0))
+    memory = dict(zip(flow.memory, y[1:], strict=True))
+    truth = solve(flow, problem, run.t, y[0], memory=memory, progress=False, **solver).check()
+    return float(np.abs(run.theta - truth.theta).max())
+
+
+def work_precision(
+    flow: Flow,
+    schemes: Mapping[str, Scheme],
+    problem: Problem,
+    t_end: float = 1.0,
+    steps: Sequence[int] = (10, 30, 100, 300, 1000),
+    *,
+    start: Start = rest,
+    theta0: Any = None,
+    **solver: Any,
+) -> WorkPrecision:
+    """Error of theta at t_end against gradient evaluations, for each scheme and number of steps.
+
+    >>> import odeopt as oo
+    >>> both = {"Euler": oo.schemes.euler, "RK4": oo.schemes.rk4}
+    >>> wp = oo.work_precision(oo.flows.gradient_flow(), both, oo.problems.quadratic(), steps=(50, 100))
+    >>> [int(n) for n in wp.gradients["RK4"]]
+    [200, 400]
+    """
+    t_end = check.scalar("t_end", check.positive("t_end", t_end))
+    counts = [check.count("steps", n, 1) for n in steps]
+    theta0 = initial_point((), problem, theta0)
+    y = start(flow, Gradient(problem.grad), theta0, t_end / max(counts))
+    memory = dict(zip(flow.memory, y[1:], strict=True))
+    truth = solve(flow, problem, np.array([0.0, t_end]), y[0], memory=memory, **solver).check().final
+    gradients, errors = {}, {}
+    for name, scheme in schemes.items():
+        opts = [Optimizer(flow, scheme, t_end / n, start=start) for n in counts]
+        runs = [simulate(opt, problem, n, theta0, record_every=n) for opt, n in zip(opts, counts, strict=True)]
+        gradients[name] = np.array([run.ngev for run in runs])
+        errors[name] = np.array([np.abs(run.final - truth).max() if run.success else np.inf for run in runs])
+    return WorkPrecision(gradients, errors, flow.name, problem.name)

@@ -1,0 +1,219 @@
+"""y' = sum of parts: a flow is written once, and its right-hand side, its splittings and its print derive from it.
+
+A part moves one variable: `push` (u' = F), `relax` (u' = rate (target - u)) or `project` (u <- P(u)).
+Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.formula`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array, Number
+from odeopt.formula import Formula, place, reads
+from odeopt.state import Grad, Rhs, State, column
+from odeopt.symbols import GRADIENT, Symbol, symbol
+
+
+@dataclass(frozen=True)
+class Push:
+    """u' = force(...), for the variable u named `slot`."""
+
+    slot: str
+    force: Formula
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.force,)
+
+
+@dataclass(frozen=True)
+class Relax:
+    """u' = rate (target - u): exponential forgetting towards a target that the other variables set."""
+
+    slot: str
+    target: Formula
+    rate: Formula
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.target, self.rate)
+
+
+@dataclass(frozen=True)
+class Project:
+    """u <- map(...), applied once a step; it adds nothing to the right-hand side."""
+
+    slot: str
+    map: Formula
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.map,)
+
+
+Part = Push | Relax | Project
+
+
+def push(slot: str, force: Formula) -> Push:
+    """u' = force: `push("theta", lambda v: v)`."""
+    return Push(slot, force)
+
+
+def relax(slot: str, *, rate: Formula, target: Formula = lambda: 0.0) -> Relax:
+    """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction."""
+    return Relax(slot, target, rate)
+
+
+def project(slot: str, map: Formula) -> Project:
+    """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
+    return Project(slot, map)
+
+
+@dataclass(frozen=True)
+class Onset:
+    """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
+
+    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.
+    """
+
+    state: Formula
+    power: int = 1
+
+
+@dataclass(frozen=True)
+class Flow:
+    """y' = sum of parts.  Build one with `flow(...)`; print it to read its equations."""
+
+    variables: tuple[str, ...]
+    params: Mapping[str, Number]
+    parts: Mapping[str, tuple[Part, ...]]
+    clocks: tuple[str, ...] = ()
+    onset: Onset | None = None
+    name: str = field(default="flow", compare=False)
+
+    @property
+    def memory(self) -> tuple[str, ...]:
+        """The variables besides theta."""
+        return self.variables[1:]
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The shape of the ensemble that array-valued parameters span; () if all are single numbers."""
+        return np.broadcast_shapes(*[np.shape(value) for value in self.params.values()])
+
+    def with_params(self, **changes: Number) -> Flow:
+        """The same flow with other parameter values."""
+        for name in changes:
+            check.choice("parameter", name, self.params)
+        return replace(self, params=MappingProxyType({**self.params, **changes}))
+
+    def placed(self, formula: Formula) -> Callable[[Any, Grad, State], Any]:
+        """A formula of this flow as a function of (t, grad, y)."""
+        return place(formula, self.variables, tuple(self.params), [column(v) for v in self.params.values()])
+
+    def terms(self) -> list[Part]:
+        """Every part, in the order of writing."""
+        return [part for group in self.parts.values() for part in group]
+
+    def rhs(self, grad: Grad) -> Rhs:
+        """f(t, y), the sum of the parts: what every scheme but a splitting integrates."""
+        rates = [(self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)]
+
+        def f(t: Any, y: State) -> State:
+            total: list[Any] = [None] * len(y)
+            for i, rate in rates:
+                slope = rate(t, grad, y)
+                total[i] = slope if total[i] is None else total[i] + slope
+            return tuple(np.zeros_like(u) if s is None else s for s, u in zip(total, y, strict=True))
+
+        return f
+
+    def start(self, theta0: Array, **memory: Array) -> State:
+        """The state at rest: theta0, and zero memory unless given by name."""
+        for name in memory:
+            check.choice("state variable", name, self.memory)
+        theta0 = np.broadcast_to(theta0, np.broadcast_shapes(self.members + (1,), theta0.shape)).copy()
+        shapes = {name: theta0.shape[:-1] + (1,) if name in self.clocks else theta0.shape for name in self.memory}
+        return theta0, *(np.broadcast_to(memory.get(n, np.zeros(())), s).astype(float) for n, s in shapes.items())
+
+    def equations(self) -> list[tuple[Symbol, Symbol]]:
+        """(variable, its derivative) as symbols, by running the formulas on symbols."""
+        y = tuple(symbol(name) for name in self.variables)
+        values = [symbol(name) for name in self.params]
+        lines: dict[str, Symbol] = {}
+        for part in self.terms():
+            if not isinstance(part, Project):
+                placed = [place(f, self.variables, tuple(self.params), values) for f in part.formulas()]
+                term = _slope(part, y[self.variables.index(part.slot)], *[f(symbol("t"), GRADIENT, y) for f in placed])
+                lines[part.slot] = lines[part.slot] + term if part.slot in lines else term
+        return [(u, lines[u.text]) for u in y if u.text in lines]
+
+    def latex(self) -> str:
+        """The equations, aligned, for Jupyter and papers."""
+        rows = [rf"\dot{{{u.latex}}} &= {slope.latex}" for u, slope in self.equations()]
+        return r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def __str__(self) -> str:
+        width = max(len(name) for name in self.variables)
+        rows = [f"{u.text + chr(39):<{width + 1}} = {slope.text}" for u, slope in self.equations()]
+        values = ", ".join(f"{name} = {_value(value)}" for name, value in self.params.items())
+        return "\n".join([*rows, f"with {values}"] if values else rows)
+
+    __repr__ = __str__
+
+
+def flow(
+    variables: str,
+    params: Mapping[str, Number] | None = None,
+    *,
+    clocks: str = "",
+    onset: Onset | None = None,
+    name: str = "flow",
+    **parts: Part | tuple[Part, ...],
+) -> Flow:
+    """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
+
+    Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.
+
+    >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
+    ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
+    theta' = v
+    v'     = -grad L(theta) - damping*v
+    with damping = 0.5
+    """
+    slots, values = tuple(variables.split()), {n: check.finite(n, v) for n, v in (params or {}).items()}
+    if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
+        raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
+    groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
+    known = {"t", "grad", *slots, *values}
+    for key, group in groups.items():
+        for part in group:
+            check.choice(f"slot of part {key!r}", part.slot, slots)
+            for formula in part.formulas():
+                for read in reads(formula):
+                    check.choice(f"argument of part {key!r}", read, known)
+    return Flow(slots, MappingProxyType(values), MappingProxyType(groups), tuple(clocks.split()), onset, name)
+
+
+def _slope(part: Push | Relax, u: Any, *values: Any) -> Any:
+    """The derivative that a part adds: F, or rate (target - u)."""
+    if isinstance(part, Push):
+        return values[0]
+    target, rate = values
+    return rate * (target - u)
+
+
+def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
+    """A part's term of the right-hand side as a function of (t, grad, y)."""
+    i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
+    return lambda t, grad, y: _slope(part, y[i], *[f(t, grad, y) for f in placed])
+
+
+def _value(value: Number) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"array of shape {np.shape(value)}"

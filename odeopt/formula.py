@@ -1,0 +1,40 @@
+"""A formula is a function whose argument names say what it reads: t, grad, variables and parameters of its flow.
+
+`place` finds once where each argument stands among (t, grad, *state, *parameters); a call is then a plain look-up.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from odeopt.state import Grad, State
+
+Formula = Callable[..., Any]
+Placed = Callable[[Any, Grad, State], Any]
+
+
+def reads(formula: Formula) -> tuple[str, ...]:
+    """The names that a formula reads.
+
+    >>> reads(lambda grad, theta: -grad(theta))
+    ('grad', 'theta')
+    """
+    parameters = inspect.signature(formula).parameters.values()
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        raise TypeError(f"a formula names every argument that it reads, got {inspect.signature(formula)}")
+    return tuple(p.name for p in parameters)
+
+
+def place(formula: Formula, variables: Sequence[str], names: Sequence[str], values: Sequence[Any]) -> Placed:
+    """The formula as a function of (t, grad, y), its parameters filled in."""
+    order = ("t", "grad", *variables, *names)
+    where = [order.index(name) for name in reads(formula)]
+    constants = tuple(values)
+
+    def placed(t: Any, grad: Grad, y: State) -> Any:
+        everything = (t, grad, *y, *constants)
+        return formula(*[everything[i] for i in where])
+
+    return placed

@@ -1,0 +1,116 @@
+"""SciPy's ODE solvers, one guarded step at a time: they always return, with a status and the path so far.
+
+What SciPy 1.17 does not survive (NaN at the start, singular or chattering right-hand sides, LSODA on a blow-up,
+LAPACK inside Radau and BDF on NaN) ends with a status; bad arguments are refused by `solve` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.clock import Clock
+from odeopt.gradient import EvaluationError
+from odeopt.state import Rhs, State, finite, pack, unpack
+from odeopt.trajectory import Recorder, Status
+
+
+class Ended(Exception):
+    """The integration cannot go on."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Piece(NamedTuple):
+    """One accepted step: its end, the state there, and SciPy's interpolant over it."""
+
+    s: float
+    y: Array
+    interpolant: Callable[[float], Array]
+
+
+class Slope:
+    """dy/ds as SciPy calls it: flat vectors in and out, counted against a budget."""
+
+    def __init__(self, rhs: Rhs, clock: Clock, start: State, budget: int, strict: bool) -> None:
+        self.rhs, self.clock, self.start = rhs, clock, start
+        self.budget, self.strict, self.count = budget, strict, 0
+
+    def __call__(self, s: float, vector: Array) -> Array:
+        self.count += 1
+        if self.count > self.budget:
+            reason = f"{self.budget} evaluations used up; LSODA or Radau need fewer where a flow is stiff"
+            raise Ended(Status.TOO_MANY_EVALUATIONS, reason)
+        k = self.rhs(self.clock.time(s), unpack(np.array(vector), self.start))
+        speed = self.clock.speed(s)
+        flat = pack(tuple(speed * u for u in k))
+        if self.strict and not finite((flat,)):  # LSODA would go on after it
+            raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite")
+        return flat
+
+
+def integrate(
+    slope: Slope, begin: float, method: str, tolerances: dict[str, float], path: Recorder, times: Array, s: Array, shown: Any
+) -> tuple[Status, str, list[Piece]]:  # fmt: skip
+    """Records the solution at s[1:], whose times are times[1:]; early ends leave the last good state as a record."""
+    pieces: list[Piece] = []
+    last, done = Piece(begin, pack(slope.start), lambda _: pack(slope.start)), 1
+    first = slope(begin, last.y)  # a gradient that raises here is the caller's mistake, and propagates
+    try:
+        if not finite((first,)):
+            raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
+        for piece in _steps(method, slope, last, tolerances):
+            while done < len(s) and s[done] <= piece.s:
+                path.append(times[done], unpack(piece.interpolant(s[done]), slope.start))
+                done += 1
+            shown.update(piece.s - last.s)
+            pieces.append(piece)
+            last = piece
+    except (Ended, EvaluationError, np.linalg.LinAlgError, ValueError, KeyboardInterrupt) as error:
+        t = slope.clock.time(last.s)
+        if last.s > s[done - 1]:
+            path.append(t if times.ndim == 1 else t[..., 0], unpack(last.y, slope.start))
+        status, reason = _diagnosis(error, method)
+        return status, f"{reason} (after t = {np.ravel(t)[0]:g})", pieces
+    return Status.DONE, f"{method}, {slope.count} evaluations of the right-hand side", pieces
+
+
+def _steps(method: str, slope: Slope, first: Piece, tolerances: dict[str, float]) -> Iterator[Piece]:
+    """The solver's accepted steps up to s = 1."""
+    from scipy import integrate as scipy_integrate
+
+    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, **tolerances)
+    while solver.status == "running":
+        reason = solver.step()
+        if solver.status == "failed":
+            raise Ended(Status.STEP_FAILED, reason or f"{method} failed")
+        if not finite((solver.y,)):
+            raise Ended(Status.NOT_FINITE, "the solution is not finite")
+        yield Piece(solver.t, solver.y.copy(), solver.dense_output())
+
+
+def _diagnosis(error: BaseException, method: str) -> tuple[Status, str]:
+    if isinstance(error, Ended):
+        return error.status, str(error)
+    if isinstance(error, EvaluationError):
+        return Status.EVALUATION_FAILED, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Status.INTERRUPTED, "interrupted"
+    return Status.NOT_FINITE, f"the linear algebra of {method} failed: {error}"
+
+
+def interpolant(pieces: list[Piece], clock: Clock, like: State) -> Callable[[Any], Array]:
+    """theta(t), t a number or (n,), from the solver's own interpolants."""
+    ends = np.array([piece.s for piece in pieces])
+
+    def theta(t: float) -> Array:
+        s = float(clock.s_of(t))
+        piece = pieces[min(int(np.searchsorted(ends, s)), len(pieces) - 1)]
+        return unpack(piece.interpolant(s), like)[0]
+
+    return lambda t: theta(t) if np.ndim(t) == 0 else np.array([theta(ti) for ti in t])

@@ -1,0 +1,26 @@
+"""All that a formula may call besides + - * / **; every backend supplies these same names.
+
+NumPy's ufuncs also accept the symbols of `odeopt.symbols`, which is how a flow prints its own equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import abs, exp, expm1, log, maximum, sign, sqrt
+
+__all__ = ["abs", "exp", "expm1", "log", "maximum", "ratio", "sign", "sqrt"]
+
+
+def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
+    """a/b, and its limit where b = 0 (both vanish at a singular start, as Adam's m and c do at t = 0).
+
+    >>> ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0]), lambda: 7.0)
+    array([0.5, 7. ])
+    """
+    zero = np.equal(b, 0)
+    if not np.any(zero):
+        return a / b
+    return np.where(zero, limit(), a / np.where(zero, 1.0, b))

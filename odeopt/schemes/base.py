@@ -1,0 +1,54 @@
+"""What a scheme is: `bind(flow, grad)` makes every choice once and returns the two functions of a stepper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from odeopt.flow import Flow, Project
+from odeopt.state import Grad, State
+
+Memory = tuple[Any, ...]
+
+
+class Stepper(NamedTuple):
+    """init(t, y, h) -> memory;  step(t, y, memory, h) -> (y + increment, increment, memory).
+
+    The increment comes with the state because differences of states lose digits, and the state with the
+    increment because a gradient at a point that is *the same object* is evaluated once.
+    """
+
+    init: Callable[[Any, State, Any], Memory]
+    step: Callable[[Any, State, Memory, Any], tuple[State, State, Memory]]
+
+
+@runtime_checkable
+class Scheme(Protocol):
+    """A discretisation: frozen data with a name, an order, and a way to bind to a flow."""
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+
+    @property
+    def order(self) -> int:
+        """The order on smooth flows; for a splitting, what its author claims."""
+
+    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+        """The stepper of this scheme for a flow, or a ValueError that says why there is none."""
+
+
+class StepFailure(ArithmeticError):
+    """A step that could not be made, e.g. an implicit equation without solution; ends a run with a status."""
+
+
+def no_memory(t: Any, y: State, h: Any) -> Memory:
+    """The memory of a one-step scheme."""
+    return ()
+
+
+def refuse_projections(scheme: str, flow: Flow) -> None:
+    """A scheme that sees only the right-hand side cannot follow a flow with projections."""
+    for name, parts in flow.parts.items():
+        if any(isinstance(part, Project) for part in parts):
+            raise ValueError(f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting")

@@ -1,0 +1,75 @@
+"""u' = -rate u + N(y): the relaxations are integrated exactly, the rest N like a polynomial in time.
+
+d = h phi_1(-z) f(y), with z = rate h, and for order 2 a correction from N at the end of that step.
+[Cox and Matthews 2002, eqs. 4 and 22]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import factorial
+from typing import Any
+
+import numpy as np
+
+from odeopt.flow import Flow, Relax
+from odeopt.formula import reads
+from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
+from odeopt.state import Grad, State, plus
+
+
+def phi1(z: Any) -> Any:
+    """(e^z - 1)/z, and 1 at z = 0."""
+    safe = np.where(z == 0, 1.0, z)
+    return np.where(z == 0, 1.0, np.expm1(safe) / safe)
+
+
+def phi2(z: Any) -> Any:
+    """(e^z - 1 - z)/z^2, by its series near 0, where the quotient cancels.
+
+    >>> float(phi2(0.0)), round(float(phi2(1.0) - (np.e - 2)), 15)
+    (0.5, 0.0)
+    """
+    safe = np.where(np.abs(z) < 0.5, 1.0, z)
+    series = sum(np.asarray(z) ** k / factorial(k + 2) for k in range(15))
+    return np.where(np.abs(z) < 0.5, series, (np.expm1(safe) - safe) / safe**2)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Exponential Euler (order 1) or the exponential Heun scheme ETD2RK (order 2)."""
+
+    name: str
+    order: int
+
+    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+        refuse_projections(self.name, flow)
+        f, rates = flow.rhs(grad), _rates(self.name, flow, grad)
+
+        def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
+            slope = f(t, y)
+            increment = tuple(h * phi1(-r * h) * k for r, k in zip(rates, slope, strict=True))
+            if self.order == 2:
+                change = zip(f(t + h, plus(y, increment)), slope, rates, increment, strict=True)
+                rest = [new - old + r * d for new, old, r, d in change]  # N at the end minus N at the start
+                increment = tuple(d + h * phi2(-r * h) * n for d, r, n in zip(increment, rates, rest, strict=True))
+            return plus(y, increment), increment, memory
+
+        return Stepper(no_memory, step)
+
+
+def _rates(name: str, flow: Flow, grad: Grad) -> list[Any]:
+    """The total relaxation rate of each variable; it must be a constant, and there must be one."""
+    relaxations = [part for part in flow.terms() if isinstance(part, Relax)]
+    if not relaxations:
+        raise ValueError(f"{name} needs a relaxation, {flow.name} has none: it would be {'Heun' if '2' in name else 'Euler'}")
+    rates: list[Any] = [0.0] * len(flow.variables)
+    for part in relaxations:
+        if state := [read for read in reads(part.rate) if read not in flow.params]:
+            raise ValueError(f"{name} needs constant rates, that of {part.slot!r} in {flow.name} reads {', '.join(state)}")
+        rates[flow.variables.index(part.slot)] += flow.placed(part.rate)(0.0, grad, ())
+    return rates
+
+
+exponential_euler = Exponential("exponential Euler", 1)
+etd2rk = Exponential("ETD2RK", 2)

@@ -1,0 +1,42 @@
+"""y+ = y + h sum_j b_j f_{n-j}: Adams-Bashforth, one gradient per step.          [Hairer, Norsett, Wanner I, (III.1.5)]"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from odeopt.flow import Flow
+from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
+from odeopt.schemes.runge_kutta import RungeKutta, heun, rk3
+from odeopt.state import Grad, State, plus, weighted
+
+
+@dataclass(frozen=True)
+class AdamsBashforth:
+    """The k-step formula with weights b_0 (newest), b_1, ...; a Runge-Kutta scheme of the same order starts it."""
+
+    name: str
+    weights: tuple[float, ...]
+    starter: RungeKutta
+
+    @property
+    def order(self) -> int:
+        return len(self.weights)
+
+    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+        refuse_projections(self.name, flow)
+        f, start, weights = flow.rhs(grad), self.starter.bind(flow, grad), self.weights
+
+        def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
+            slopes = (f(t, y), *memory)[: len(weights)]
+            if len(slopes) < len(weights):
+                y, increment, _ = start.step(t, y, (), h)
+                return y, increment, slopes
+            increment = weighted(h, weights, slopes)
+            return plus(y, increment), increment, slopes[:-1]
+
+        return Stepper(no_memory, step)
+
+
+ab2 = AdamsBashforth("AB2", (3 / 2, -1 / 2), heun)
+ab3 = AdamsBashforth("AB3", (23 / 12, -16 / 12, 5 / 12), rk3)

@@ -1,0 +1,135 @@
+"""y_{k+1} = y_k + increment: runs an optimizer on a problem and records its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.gradient import EvaluationError, Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.progress import bar
+from odeopt.schemes.base import StepFailure
+from odeopt.state import State, column, finite, finite_members
+from odeopt.trajectory import Recorder, Status, Trajectory
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a callback sees at a record: the step, its time, a read-only theta, and the loss there."""
+
+    step: int
+    t: Any
+    theta: Array
+    loss: Any
+
+
+Callback = Callable[[Snapshot], Any]
+
+
+def simulate(
+    opt: Optimizer,
+    problem: Problem,
+    steps: int = 300,
+    theta0: Any = None,
+    *,
+    record_every: int = 1,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+) -> Trajectory:
+    """The iterates of an optimizer, as a Trajectory with t = k h.
+
+    theta0 (default: the problem's) has shape (d,) or (..., d); array hyperparameters of shape (...) broadcast over
+    the members.  Every `record_every`-th step is recorded, and the last.  `callback(intermediate_result)` is
+    called at each record and may raise StopIteration.  The progress bar appears on long runs at a terminal or in
+    Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and divergence end the run with a
+    status and what was computed so far.
+
+    >>> import odeopt as oo
+    >>> run = oo.simulate(oo.optimizers.gd(lr=0.04), oo.problems.quadratic(), steps=100)
+    >>> run.theta.shape, run.ngev, run.status.name, bool(run.loss[-1] < 1e-2 * run.loss[0])
+    ((101, 2), 100, 'DONE', True)
+    """
+    steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
+    theta0 = initial_point(opt.members, problem, theta0)
+    grad = Gradient(problem.grad)
+    with np.errstate(all="ignore"):
+        y = opt.initial_state(grad, theta0)
+        h = column(opt.h)
+        step = opt.scheme.bind(opt.flow, grad).step
+        path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
+        watch = _watcher(opt, problem, path, record_every, callback)
+        status, message = _run(step, y, h, steps, watch, bar(steps, opt.name, progress))
+        if status is Status.NOT_FINITE and not grad.finite:
+            message += "; the gradient was NaN or infinite"
+    return path.trajectory(opt.flow.variables, problem.loss, grad, status, message, opt.name)
+
+
+def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
+    """theta0, checked against the problem and spread over the members."""
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
+    theta0 = check.point("theta0", problem.theta0 if theta0 is None else theta0)
+    if theta0.shape[-1] != problem.dim:
+        raise ValueError(f"theta0 must have last axis {problem.dim} like the problem, got shape {theta0.shape}")
+    try:
+        shape = np.broadcast_shapes((*members, 1), theta0.shape)
+    except ValueError as error:
+        raise ValueError(f"theta0 of shape {theta0.shape} does not broadcast over members {members}") from error
+    return np.broadcast_to(theta0, shape).copy()
+
+
+def _watcher(
+    opt: Optimizer, problem: Problem, path: Recorder, every: int, callback: Callback | None
+) -> Callable[[int, State, bool], None]:
+    """Records step k (if it is due, or forced as the last) and shows it to the callback."""
+    recorded = 0
+
+    def watch(k: int, y: State, last: bool) -> None:
+        nonlocal recorded
+        if k == recorded or not (last or k % every == 0):
+            return
+        recorded, t = k, k * np.asarray(opt.h)
+        path.append(t, y)
+        if callback is not None:
+            y[0].flags.writeable = False
+            callback(Snapshot(k, t, y[0], problem.loss(y[0])))
+
+    return watch
+
+
+def _run(step: Any, y: State, h: Any, steps: int, watch: Any, progress: Any) -> tuple[Status, str]:
+    """The loop; every way out leaves the last finite state recorded."""
+    k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
+    stride = max(1, steps // 1000)
+    try:
+        with progress:
+            while k < steps:
+                new, _, memory = step(t0 + k * h, y, memory, h)
+                if not finite(new) and not finite_members(new).any():
+                    watch(k, y, True)
+                    return Status.NOT_FINITE, f"not finite at step {k + 1}; ends with the last finite state, step {k}"
+                y, k = new, k + 1
+                watch(k, y, k == steps)
+                if k % stride == 0:
+                    progress.update(stride)
+        members = finite_members(y)
+    except StopIteration:
+        return Status.STOPPED, f"stopped by the callback at step {k}"
+    except KeyboardInterrupt:
+        watch(k, y, True)
+        return Status.INTERRUPTED, f"interrupted at step {k} of {steps}"
+    except EvaluationError as error:
+        watch(k, y, True)
+        return Status.EVALUATION_FAILED, f"{error} (in step {k + 1})"
+    except StepFailure as error:
+        watch(k, y, True)
+        return Status.STEP_FAILED, f"step {k + 1} failed: {error}"
+    if not members.all():
+        return Status.NOT_FINITE, f"{members.size - members.sum()} of {members.size} members are not finite at the end"
+    return Status.DONE, f"{steps} steps"

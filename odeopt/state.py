@@ -1,0 +1,56 @@
+"""A state is a tuple of arrays, theta first, one per variable of a flow; it is never changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+
+State = tuple[Array, ...]
+Grad = Callable[[Array], Array]
+Rhs = Callable[[Any, State], State]
+
+
+def advance(y: State, h: Any, k: State) -> State:
+    """y + h k, variable by variable."""
+    return tuple(u + h * du for u, du in zip(y, k, strict=True))
+
+
+def plus(y: State, increment: State) -> State:
+    """y + increment, variable by variable."""
+    return tuple(u + du for u, du in zip(y, increment, strict=True))
+
+
+def weighted(h: Any, weights: Sequence[float], slopes: Sequence[State]) -> State:
+    """h sum_i w_i k_i, skipping the zero weights of a tableau."""
+    used = [(w, k) for w, k in zip(weights, slopes, strict=True) if w != 0]
+    return tuple(h * sum(w * k[i] for w, k in used) for i in range(len(slopes[0])))
+
+
+def column(value: Any) -> Any:
+    """A hyperparameter per member, shape (...), as (..., 1): it then broadcasts against theta (..., d)."""
+    return value if np.ndim(value) == 0 else np.asarray(value)[..., None]
+
+
+def finite(y: State) -> bool:
+    """True if no entry is NaN or infinite (by the sum, which either poisons)."""
+    return bool(np.isfinite(sum(u.sum() for u in y)))
+
+
+def finite_members(y: State) -> Any:
+    """Shape (...): which members have only finite entries."""
+    return np.logical_and.reduce([np.isfinite(u).all(axis=-1) for u in y])
+
+
+def pack(y: State) -> Array:
+    """One flat vector for SciPy."""
+    return np.concatenate([u.ravel() for u in y])
+
+
+def unpack(vector: Array, like: State) -> State:
+    """The inverse of `pack`, with the shapes of `like`."""
+    parts = np.split(vector, np.cumsum([u.size for u in like])[:-1])
+    return tuple(part.reshape(u.shape) for part, u in zip(parts, like, strict=True))

@@ -1,0 +1,154 @@
+r"""Symbols that write down the formula they pass through, as text and as LaTeX.
+
+A flow prints its equations by running its own formulas on these, so that print and code cannot differ:
+
+>>> theta, tau = symbol("theta"), symbol("tau1")
+>>> (theta - 1) ** 2 / tau
+(theta - 1)^2/tau1
+>>> (np.sqrt(theta) / tau).latex
+'\\frac{\\sqrt{\\theta}}{\\tau_{1}}'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly a formula binds, loosest first
+_GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
+_LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A formula in two spellings, with the precedence of its outermost operation."""
+
+    text: str
+    latex: str
+    binds: int = ATOM
+    reciprocal_of: Symbol | None = None
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def __call__(self, *arguments: Any) -> Symbol:
+        """grad(theta), written as the gradient of L at theta."""
+        inside = [_symbol(a) for a in arguments]
+        text = ", ".join(a.text for a in inside)
+        latex = ", ".join(a.latex for a in inside)
+        return Symbol(f"{self.text}({text})", rf"{self.latex}({latex})")
+
+    def __add__(self, other: Any) -> Symbol:
+        other = _symbol(other)
+        if other.text.startswith("-"):  # a + (-b) reads a - b
+            return Symbol(f"{self.text} - {other.text[1:]}", f"{self.latex} - {other.latex[1:]}", SUM)
+        return Symbol(f"{self.text} + {other.text}", f"{self.latex} + {other.latex}", SUM)
+
+    def __radd__(self, other: Any) -> Symbol:
+        return _symbol(other) + self
+
+    def __sub__(self, other: Any) -> Symbol:
+        text, latex = _inside(_symbol(other), PRODUCT)
+        return Symbol(f"{self.text} - {text}", f"{self.latex} - {latex}", SUM)
+
+    def __rsub__(self, other: Any) -> Symbol:
+        return _symbol(other) - self if not _is_zero(other) else -self
+
+    def __mul__(self, other: Any) -> Symbol:
+        other = _symbol(other)
+        if self.reciprocal_of is not None:  # (1/a) b reads b/a
+            return other / self.reciprocal_of
+        if other.text.startswith("-") and other.binds > SUM:  # a (-b) reads -a b
+            return -(self * -other)
+        (a, la), (b, lb) = _inside(self, PRODUCT), _inside(other, PRODUCT)
+        return Symbol(f"{a}*{b}", rf"{la}\,{lb}", PRODUCT)
+
+    def __rmul__(self, other: Any) -> Symbol:
+        return _symbol(other) * self
+
+    def __truediv__(self, other: Any) -> Symbol:
+        other = _symbol(other)
+        (a, _), (b, _) = _inside(self, PRODUCT), _inside(other, POWER)
+        if self.text.startswith("-"):  # the sign stands before the fraction
+            return -((-self) / other)
+        return Symbol(f"{a}/{b}", rf"\frac{{{self.latex}}}{{{other.latex}}}", PRODUCT)
+
+    def __rtruediv__(self, other: Any) -> Symbol:
+        quotient = _symbol(other) / self
+        return Symbol(quotient.text, quotient.latex, PRODUCT, self) if other == 1 else quotient
+
+    def __pow__(self, exponent: Any) -> Symbol:
+        (a, la), power = _inside(self, ATOM), _symbol(exponent)
+        return Symbol(f"{a}^{power.text}", f"{la}^{{{power.latex}}}", POWER)
+
+    def __neg__(self) -> Symbol:
+        if self.text.startswith("-") and self.binds > SUM:
+            return Symbol(self.text[1:], self.latex[1:], self.binds)
+        text, latex = _inside(self, PRODUCT)
+        return Symbol(f"-{text}", f"-{latex}", PRODUCT)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """NumPy's protocol (NEP 13): sqrt, sign, maximum, ... of a symbol are written, not computed."""
+        if method != "__call__" or kwargs:
+            return NotImplemented
+        operator = _OPERATORS.get(ufunc.__name__)
+        if operator is not None:
+            return operator(*[_symbol(x) for x in inputs])
+        if ufunc.__name__ == "equal":  # no symbol is known to be zero
+            return False
+        return _function(ufunc.__name__, [_symbol(x) for x in inputs])
+
+
+_OPERATORS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "negative": lambda a: -a,
+}
+
+
+def _function(name: str, inputs: list[Symbol]) -> Symbol:
+    name = "abs" if name == "absolute" else name
+    text, latex = ", ".join(x.text for x in inputs), ", ".join(x.latex for x in inputs)
+    if name == "sqrt":
+        return Symbol(f"sqrt({text})", rf"\sqrt{{{latex}}}")
+    if name == "abs":
+        return Symbol(f"|{text}|", rf"\lvert {latex} \rvert")
+    return Symbol(f"{name}({text})", rf"\operatorname{{{name}}}({latex})")
+
+
+def symbol(name: str) -> Symbol:
+    """The symbol of a variable or parameter: Greek names and trailing digits are set as in print."""
+    match = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)
+    letters, digits = match.groups() if match else (name, "")
+    if letters in _LATEX:
+        latex = _LATEX[letters]
+    elif letters in _GREEK:
+        latex = rf"\{letters}"
+    else:
+        latex = letters if len(letters) == 1 else rf"\mathrm{{{letters}}}"
+    return Symbol(name, f"{latex}_{{{digits}}}" if digits else latex)
+
+
+GRADIENT = Symbol("grad L", r"\nabla L")
+
+
+def _symbol(value: Any) -> Symbol:
+    if isinstance(value, Symbol):
+        return value
+    number = f"{float(value):g}"
+    return Symbol(number, number, ATOM if float(value) >= 0 else PRODUCT)
+
+
+def _is_zero(value: Any) -> bool:
+    return not isinstance(value, Symbol) and float(value) == 0
+
+
+def _inside(value: Symbol, level: int) -> tuple[str, str]:
+    """Both spellings, in brackets where the operation around them binds more tightly."""
+    bare = value.binds >= level
+    return (value.text, value.latex) if bare else (f"({value.text})", rf"\left({value.latex}\right)")

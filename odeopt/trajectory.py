@@ -1,0 +1,124 @@
+"""What `simulate` and `solve` return: a path with its loss, its cost, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.state import Grad, State
+
+
+class Status(IntEnum):
+    """How a run ended; negative: before its end."""
+
+    DONE = 0
+    STOPPED = 1  # by the callback
+    NOT_FINITE = -1
+    EVALUATION_FAILED = -2  # the problem's function raised after its first evaluation
+    INTERRUPTED = -3
+    STEP_FAILED = -4  # an implicit equation or an adaptive step without solution
+    TOO_MANY_EVALUATIONS = -5
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
+
+    If the run ended early, all arrays end at the last finite state.  In an ensemble whose members fail one by one the
+    run goes on until the last does; `finite` (...) says which members reached the end.  With one step h per member t
+    has shape (n+1, ...).
+    """
+
+    t: Array
+    theta: Array
+    loss: Array
+    state: Mapping[str, Array]
+    status: Status
+    message: str
+    nfev: int
+    ngev: int
+    name: str = ""
+    sol: Callable[[Any], Array] | None = field(default=None, repr=False)
+
+    @property
+    def success(self) -> bool:
+        """True if the run reached its end (or the callback's) with every number finite."""
+        return self.status >= 0
+
+    @property
+    def final(self) -> Array:
+        """The last theta, shape (..., d)."""
+        return self.theta[-1]
+
+    @property
+    def finite(self) -> Any:
+        """Shape (...): the members whose last theta is finite."""
+        return np.isfinite(self.theta[-1]).all(axis=-1)
+
+    def check(self) -> Trajectory:
+        """This trajectory if it succeeded, else a RuntimeError with its message."""
+        if not self.success:
+            raise RuntimeError(f"{self.name}: {self.message}")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __repr__(self) -> str:
+        ends = f"t = {_span(self.t[0])} .. {_span(self.t[-1])}, loss {_span(self.loss[0])} .. {_span(self.loss[-1])}"
+        return (
+            f"Trajectory of {self.name}: {len(self)} records of theta {self.theta.shape[1:]}, {ends}, "
+            f"{self.ngev} gradients, {self.status.name}: {self.message}"
+        )
+
+
+def _span(value: Any) -> str:
+    lowest, highest = np.min(value), np.max(value)
+    return f"{lowest:.6g}" if lowest == highest else f"[{lowest:.3g}, {highest:.3g}]"
+
+
+class Recorder:
+    """Room for the records of a run, filled one by one and cut to what was reached."""
+
+    def __init__(self, capacity: int, t: Any, y: State) -> None:
+        try:
+            self.t = np.empty((capacity, *np.shape(t)))
+            self.y = tuple(np.empty((capacity, *u.shape)) for u in y)
+        except MemoryError as error:
+            error.add_note("fewer records need less memory: see record_every")
+            raise
+        self.filled = 0
+        self.append(t, y)
+
+    def append(self, t: Any, y: State) -> None:
+        self.t[self.filled] = t
+        for record, u in zip(self.y, y, strict=True):
+            record[self.filled] = u
+        self.filled += 1
+
+    def trajectory(
+        self, names: tuple[str, ...], loss: Callable[[Array], Any], grad: Any, status: Status, message: str, name: str,
+        sol: Callable[[Any], Array] | None = None,
+    ) -> Trajectory:  # fmt: skip
+        """The records as a Trajectory; the loss is evaluated here, on all of them at once."""
+        t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
+        values, status, message = _losses(loss, y[0], status, message)
+        memory = dict(zip(names[1:], y[1:], strict=True))
+        return Trajectory(t, y[0], values, memory, status, message, len(t), grad.count, name, sol)
+
+
+def _losses(loss: Callable[[Array], Any], theta: Array, status: Status, message: str) -> tuple[Array, Status, str]:
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(loss(theta), dtype=float), status, message
+    except Exception as error:  # the path is worth more than its loss
+        failed = f"loss raised {type(error).__name__}: {error}"
+        return np.full(theta.shape[:-1], np.nan), min(status, Status.EVALUATION_FAILED), f"{message}; {failed}"
+
+
+__all__ = ["Grad", "Recorder", "Status", "Trajectory"]
