@@ -1,0 +1,141 @@
+"""A problem: what is minimised, from where, and all that is known about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.problems.derivatives import Derived, gradient_of, hvp_of
+from odeopt.problems.gradient_check import GradientCheck
+from odeopt.problems.members import Function, Looped, over_members, probe_points
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Problem:
+    """minimise L(theta) from theta0:   loss(theta) -> (...),  grad(theta) -> (..., d),  hvp(theta, p) -> (..., d).
+
+    theta has shape (..., d); the leading axes are members of an ensemble.  Functions of one vector are welcome:
+    with `batched=None` they are probed once, here, and looped over members where needed.  A missing gradient is
+    differentiated numerically, and so is a missing Hessian-vector product; the problem says how.
+
+    >>> mild = Problem(lambda x: (1 - x[0]) ** 2 + 5 * (x[1] - x[0] ** 2) ** 2, theta0=[-1.5, 2.0], name="mild")
+    >>> mild
+    Problem mild: d = 2, gradient by complex step, looped over members
+    >>> mild.grad(mild.theta0)
+    array([-12.5,  -2.5])
+    """
+
+    loss: Function
+    grad: Callable[[Any], Array]
+    theta0: Array
+    hvp: Callable[[Any, Any], Array]
+    minimizer: Array | None
+    name: str
+    batched: bool | None
+    flow_solution: Function | None
+
+    def __init__(
+        self,
+        loss: Function,
+        grad: Function | None = None,
+        *,
+        theta0: Any,
+        hvp: Function | None = None,
+        minimizer: Any = None,
+        name: str = "",
+        batched: bool | None = None,
+        flow_solution: Function | None = None,
+    ) -> None:
+        """`batched`: None to find out;  `flow_solution(t, theta0)`: the gradient flow in closed form, (n, ..., d)."""
+        start = _point("theta0", theta0)
+        end = None if minimizer is None else _point("minimizer", minimizer)
+        _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
+        near = probe_points(start.reshape(-1, start.shape[-1])[0])
+        loss, grad, hvp = _brought(loss), _brought(grad), _brought(hvp)
+
+        loss = over_members("loss", loss, 0, batched, near)
+        grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near)
+        hvp = over_members("hvp", hvp, 1, batched, near, near[::-1]) if hvp else hvp_of(grad, near)
+        vars(self).update(loss=loss, grad=grad, theta0=start, hvp=hvp, minimizer=end)
+        vars(self).update(name=name, batched=batched, flow_solution=flow_solution)
+
+    @property
+    def dim(self) -> int:
+        """d, the number of parameters."""
+        return self.theta0.shape[-1]
+
+    @property
+    def gradient_source(self) -> str:
+        """by hand, complex step or 3-point differences."""
+        return self.grad.source if isinstance(self.grad, Derived) else "by hand"
+
+    @property
+    def hvp_source(self) -> str:
+        """by hand, complex step of grad or central differences of grad."""
+        return self.hvp.source if isinstance(self.hvp, Derived) else "by hand"
+
+    def at(self, theta0: Any) -> Problem:
+        """The same problem from another start, or from many: theta0 of shape (d,) or (..., d).
+
+        >>> Problem(lambda x: x @ x, theta0=[1.0, 2.0]).at([[1, 0], [0, 1], [1, 1]]).theta0.shape
+        (3, 2)
+        """
+        start = check.point("theta0", theta0)
+        if start.shape[-1] != self.dim:
+            raise ValueError(f"theta0 must have shape ({self.dim},) or (..., {self.dim}), got {start.shape}")
+        return dataclasses.replace(self, theta0=start)
+
+    def check_gradient(self, theta: Any = None) -> GradientCheck:
+        """Compare the gradient by hand with the best numerical one, at theta (default: theta0).
+
+        >>> Problem(lambda x: (x**4).sum(-1), lambda x: 4 * x**2, theta0=[1.0, 3.0]).check_gradient()
+        worst coordinate 1: gradient 36, numerical 108 (complex step), relative error 6.7e-01
+        """
+        if isinstance(self.grad, Derived):
+            raise ValueError(f"grad must be by hand to be checked, got {self.gradient_source} of the loss")
+        theta = self.theta0 if theta is None else self.at(theta).theta0
+        numeric = gradient_of(self.loss, probe_points(theta.reshape(-1, self.dim)[0]))
+        return GradientCheck(np.asarray(self.grad(theta)), numeric(theta), numeric.source)
+
+    def __repr__(self) -> str:
+        source = self.gradient_source if self.gradient_source == "by hand" else f"by {self.gradient_source}"
+        given = {"loss": self.loss, "grad": self.grad, "hvp": self.hvp}
+        looped = [name for name, f in given.items() if isinstance(f, Looped)]
+        which = "" if all(isinstance(f, Looped | Derived) for f in given.values()) else ", ".join(looped) + " "
+        members = f"{which}looped over members" if looped else "batched"
+        title = f"Problem {self.name}" if self.name else "Problem"
+        return f"{title}: d = {self.dim}, gradient {source}, {members}"
+
+
+def _brought(f: Any) -> Any:
+    """What the user brought: dataclasses.replace hands back looped and derived functions, to be made anew."""
+    if isinstance(f, Derived):
+        return None
+    return f.f if isinstance(f, Looped) else f
+
+
+def _point(name: str, value: Any) -> Array:
+    array = check.point(name, value)
+    array.flags.writeable = False
+    return array
+
+
+def _check_rest(start: Array, end: Array | None, name: Any, batched: Any, loss: Any, **optional: Any) -> None:
+    """Clear errors for the arguments that are not numbers, before any of the functions is called."""
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of theta, got {loss!r}")
+    for argument, f in optional.items():
+        if f is not None and not callable(f):
+            raise TypeError(f"{argument} must be a function or None, got {f!r}")
+    if end is not None and end.shape != start.shape[-1:]:
+        raise ValueError(f"minimizer must have shape {start.shape[-1:]}, one vector like theta0, got {end.shape}")
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, got {name!r}")
+    if batched is not None and not isinstance(batched, bool):
+        raise TypeError(f"batched must be True, False or None (find out), got {batched!r}")

@@ -1,0 +1,47 @@
+"""Is the gradient by hand the derivative of the loss?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from odeopt.check import Array
+
+SMALL = 1e-3  # below this part of the largest entry, errors are relative to that part
+
+
+@dataclass(frozen=True, eq=False)
+class GradientCheck:
+    """error_j = |g_j - n_j| / max(|g_j|, |n_j|, 1e-3 max_k |n_k|),   g by hand, n by `method`, both (..., d)."""
+
+    analytic: Array
+    numeric: Array
+    method: str
+
+    @property
+    def error(self) -> Array:
+        """The relative error of every entry, NaN where the gradient is not finite."""
+        g, n = np.abs(self.analytic), np.abs(self.numeric)
+        scale = np.maximum(np.maximum(g, n), SMALL * np.max(n, axis=-1, keepdims=True))
+        return np.abs(self.analytic - self.numeric) / np.where(scale == 0, 1, scale)
+
+    @property
+    def max_error(self) -> float:
+        """The largest relative error."""
+        return float(np.max(self.error))
+
+    @property
+    def worst(self) -> int:
+        """The coordinate of the largest relative error."""
+        return int(self._where[-1])
+
+    @property
+    def _where(self) -> tuple[np.intp, ...]:
+        return np.unravel_index(np.argmax(self.error), self.error.shape)
+
+    def __repr__(self) -> str:
+        return (
+            f"worst coordinate {self.worst}: gradient {self.analytic[self._where]:.6g}, "
+            f"numerical {self.numeric[self._where]:.6g} ({self.method}), relative error {self.max_error:.1e}"
+        )

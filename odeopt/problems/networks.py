@@ -1,0 +1,114 @@
+"""A small neural network with derivatives by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.problems.base import Problem
+from odeopt.problems.data import sklearn_datasets
+
+CLASSES = 10
+PIXELS = 16
+
+
+def tanh_network(hidden: int = 8, samples: int = 200, rng: Any = 0) -> Problem:
+    """L = mean_i [log sum_k exp z_ik - z_{i,y_i}],  z = tanh(x W + b) V + c.             [Bishop 2006, eq. 5.24]
+
+    The first `samples` of scikit-learn's 1797 handwritten digits, their 8 x 8 pixels averaged to 4 x 4 and scaled
+    to [0, 1].  theta = (W, b, V, c) in one vector, d = 27 hidden + 10; theta0 has weights of variance 1/fan-in,
+    drawn by `rng` (seed, Generator or None), and zero biases.
+
+    >>> tanh_network(hidden=8)
+    Problem tanh network: d = 226, gradient by hand, batched
+    """
+    hidden = check.count("hidden", hidden, minimum=1)
+    samples = check.count("samples", samples, minimum=1)
+    generator = _generator(rng)
+    x, one_hot = _digits(samples)
+    split = _splitter(hidden)
+
+    def forward(theta: Array) -> tuple[Array, Array, Array]:
+        W, b, V, c = split(theta)
+        a = np.tanh(x @ W + b)
+        z = a @ V + c
+        return V, a, z
+
+    def loss(theta: Array) -> Array:
+        _, _, z = forward(theta)
+        return np.mean(_log_sum_exp(z) - np.sum(one_hot * z, axis=-1), axis=-1)
+
+    def grad(theta: Array) -> Array:
+        V, a, z = forward(theta)
+        dz = (_softmax(z) - one_hot) / samples
+        du = (dz @ _T(V)) * (1 - a**2)
+        return _join(_T(x) @ du, du, _T(a) @ dz, dz)
+
+    def hvp(theta: Array, p: Array) -> Array:
+        """The derivative of every line of `grad` along p.                               [Pearlmutter 1994]"""
+        theta, p = np.broadcast_arrays(theta, p)
+        (V, a, z), (pW, pb, pV, pc) = forward(theta), split(p)
+        s = _softmax(z)
+        dz = (s - one_hot) / samples
+        da = dz @ _T(V)
+        Ra = (1 - a**2) * (x @ pW + pb)
+        Rz = Ra @ V + a @ pV + pc
+        Rdz = s * (Rz - np.sum(s * Rz, axis=-1, keepdims=True)) / samples
+        Rdu = (Rdz @ _T(V) + dz @ _T(pV)) * (1 - a**2) - 2 * da * a * Ra
+        return _join(_T(x) @ Rdu, Rdu, _T(Ra) @ dz + _T(a) @ Rdz, Rdz)
+
+    W = generator.normal(size=(PIXELS, hidden)) / np.sqrt(PIXELS)
+    V = generator.normal(size=(hidden, CLASSES)) / np.sqrt(hidden)
+    theta0 = np.concatenate([W.ravel(), np.zeros(hidden), V.ravel(), np.zeros(CLASSES)])
+    return Problem(loss, grad, hvp=hvp, theta0=theta0, name="tanh network", batched=True)
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
+        raise TypeError(f"rng must be an int, a numpy Generator or None, got {rng!r}")
+    if isinstance(rng, int | np.integer):
+        check.count("rng", rng)
+    return np.random.default_rng(rng)
+
+
+def _digits(samples: int) -> tuple[Array, Array]:
+    """Inputs (samples, 16) and one-hot labels (samples, 10)."""
+    pixels, label = sklearn_datasets().load_digits(return_X_y=True)
+    if samples > len(pixels):
+        raise ValueError(f"samples must be at most {len(pixels)}, the number of digits, got {samples}")
+    pooled = pixels[:samples].reshape(samples, 4, 2, 4, 2).mean(axis=(2, 4))
+    return pooled.reshape(samples, PIXELS) / 16, np.eye(CLASSES)[label[:samples]]
+
+
+def _splitter(hidden: int) -> Callable[[Array], list[Array]]:
+    """theta (..., d) -> W (..., 16, hidden), b (..., 1, hidden), V (..., hidden, 10), c (..., 1, 10)."""
+    shapes = [(PIXELS, hidden), (1, hidden), (hidden, CLASSES), (1, CLASSES)]
+    ends = np.cumsum([rows * columns for rows, columns in shapes])[:-1]
+    return lambda theta: [
+        part.reshape(theta.shape[:-1] + shape)
+        for part, shape in zip(np.split(theta, ends, axis=-1), shapes, strict=True)
+    ]
+
+
+def _join(W: Array, u: Array, V: Array, z: Array) -> Array:
+    """The gradient (..., d) from those of W, V and of the layers' inputs u, z, whose sums are those of b, c."""
+    parts = (W, np.sum(u, axis=-2, keepdims=True), V, np.sum(z, axis=-2, keepdims=True))
+    return np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts], axis=-1)
+
+
+def _T(matrix: Array) -> Array:
+    return np.swapaxes(matrix, -1, -2)
+
+
+def _log_sum_exp(z: Array) -> Array:
+    top = np.max(np.real(z), axis=-1, keepdims=True)  # real, so that z may be complex
+    return top[..., 0] + np.log(np.sum(np.exp(z - top), axis=-1))
+
+
+def _softmax(z: Array) -> Array:
+    e = np.exp(z - np.max(np.real(z), axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
