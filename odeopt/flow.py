@@ -33,11 +33,15 @@ class Push:
 
 @dataclass(frozen=True)
 class Relax:
-    """u' = rate (target - u): exponential forgetting towards a target that the other variables set."""
+    """u' = rate (target - u): exponential forgetting towards a target that the other variables set.
+
+    `limit` is the value of u' at t = 0 where the rate is infinite there, as it is with friction 3/t.
+    """
 
     slot: str
     target: Formula
     rate: Formula
+    limit: Formula | None = None
 
     def formulas(self) -> tuple[Formula, ...]:
         return (self.target, self.rate)
@@ -62,9 +66,9 @@ def push(slot: str, force: Formula) -> Push:
     return Push(slot, force)
 
 
-def relax(slot: str, *, rate: Formula, target: Formula = lambda: 0.0) -> Relax:
+def relax(slot: str, *, rate: Formula, target: Formula = lambda: 0.0, limit: Formula | None = None) -> Relax:
     """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction."""
-    return Relax(slot, target, rate)
+    return Relax(slot, target, rate, limit)
 
 
 def project(slot: str, map: Formula) -> Project:
@@ -212,7 +216,14 @@ def _slope(part: Push | Relax, u: Any, *values: Any) -> Any:
 def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
     """A part's term of the right-hand side as a function of (t, grad, y)."""
     i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
-    return lambda t, grad, y: _slope(part, y[i], *[f(t, grad, y) for f in placed])
+
+    def slope(t: Any, grad: Grad, y: State) -> Any:
+        return _slope(part, y[i], *[f(t, grad, y) for f in placed])
+
+    if isinstance(part, Push) or part.limit is None:
+        return slope
+    limit = flow.placed(part.limit)
+    return lambda t, grad, y: slope(t, grad, y) if np.all(t) else limit(t, grad, y)
 
 
 def _value(value: Number) -> str:

@@ -90,6 +90,9 @@ class Symbol:
         text, latex = _inside(self, PRODUCT)
         return Symbol(f"-{text}", f"-{latex}", PRODUCT)
 
+    def __abs__(self) -> Symbol:
+        return _function("abs", [self])
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's protocol (NEP 13): sqrt, sign, maximum, ... of a symbol are written, not computed."""
         if method != "__call__" or kwargs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from odeopt import check
 from odeopt.check import Number
-from odeopt.flow import Flow, Onset, flow, push, relax
+from odeopt.flow import Flow, flow, push, relax
 
 
 def heavy_ball(damping: Number) -> Flow:
@@ -72,7 +72,7 @@ def hessian_damped(damping: Number, viscosity: Number) -> Flow:
 def su_boyd_candes(r: Number = 3.0) -> Flow:
     """x'' + (r/t) x' + grad L(x) = 0.                                        [Su, Boyd and Candes 2016, eq. 3]
 
-    Singular at t = 0, where x''(0) = -grad L(x0)/(1 + r); `solve` starts it from there.
+    At t = 0 the friction has the limit r/(1 + r) grad L, so that x''(0) = -grad L(x0)/(1 + r).
 
     >>> su_boyd_candes()
     theta' = v
@@ -83,10 +83,7 @@ def su_boyd_candes(r: Number = 3.0) -> Flow:
         "theta v",
         {"r": check.positive("r", r)},
         name="Su-Boyd-Candes",
-        onset=Onset(
-            lambda t, grad, theta, r: (theta - t**2 / (2 * (1 + r)) * grad(theta), -t / (1 + r) * grad(theta))
-        ),
         drift=push("theta", lambda v: v),
         kick=push("v", lambda grad, theta: -grad(theta)),
-        friction=relax("v", rate=lambda t, r: r / t),
+        friction=relax("v", rate=lambda t, r: r / t, limit=lambda grad, theta, r: r / (1 + r) * grad(theta)),
     )

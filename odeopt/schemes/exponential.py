@@ -67,7 +67,7 @@ def _rates(name: str, flow: Flow, grad: Grad) -> list[Any]:
     for part in relaxations:
         if state := [read for read in reads(part.rate) if read not in flow.params]:
             raise ValueError(f"{name} needs constant rates, that of {part.slot!r} in {flow.name} reads {', '.join(state)}")
-        rates[flow.variables.index(part.slot)] += flow.placed(part.rate)(0.0, grad, ())
+        rates[flow.variables.index(part.slot)] += flow.placed(part.rate)(0.0, grad, (0.0,) * len(flow.variables))
     return rates
 
 

@@ -1,0 +1,164 @@
+"""The tables that drive the tests: to test a new optimizer, scheme or flow, add its row here.
+
+`test_registry.py` fails while something public has no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import odeopt as oo
+from odeopt import decay, flows, optimizers, problems, schemes, starts
+
+
+def ones(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    """G = 1: Adagrad away from its singular start."""
+    return flow.start(theta0, G=np.ones_like(theta0))
+
+
+@dataclass(frozen=True)
+class FlowRow:
+    """A flow, the start away from its singularity, and its right-hand side written by hand."""
+
+    flow: oo.Flow
+    rhs: Callable[..., tuple[Any, ...]]
+    start: Any = starts.rest
+
+
+def _adam_rhs(t: Any, g: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
+    velocity = -(m / c1) / (np.sqrt(G / c2) + 0.01)
+    return velocity, (g(theta) - m) / 0.2, (g(theta) ** 2 - G) / 1.0, (1 - c1) / 0.2, (1 - c2) / 1.0
+
+
+FLOWS = {
+    "gradient_flow": FlowRow(flows.gradient_flow(), lambda t, g, x: (-g(x),)),
+    "heavy_ball": FlowRow(flows.heavy_ball(1.5), lambda t, g, x, v: (v, -g(x) - 1.5 * v)),
+    "averaged_gradient": FlowRow(flows.averaged_gradient(0.5), lambda t, g, x, m: (-m, (g(x) - m) / 0.5)),
+    "hessian_damped": FlowRow(
+        flows.hessian_damped(1.5, 0.1), lambda t, g, x, v: (v - 0.1 * g(x), -1.5 * v - (1 - 0.15) * g(x))
+    ),
+    "su_boyd_candes": FlowRow(flows.su_boyd_candes(), lambda t, g, x, v: (v, -g(x) - 3 / t * v)),
+    "rmsprop": FlowRow(
+        flows.rmsprop(0.5, 0.01),
+        lambda t, g, x, G: (-g(x) / (np.sqrt(G) + 0.01), (g(x) ** 2 - G) / 0.5),
+        starts.settled,
+    ),
+    "adagrad": FlowRow(flows.adagrad(0.01), lambda t, g, x, G: (-g(x) / (np.sqrt(G) + 0.01), g(x) ** 2), ones),
+    "adam": FlowRow(flows.adam(0.2, 1.0, 0.01), _adam_rhs, starts.aged(0.1)),
+}
+
+# scheme -> order on every smooth flow; needs_relaxation says where it is refused
+GENERIC = {
+    "euler": (schemes.euler, 1),
+    "heun": (schemes.heun, 2),
+    "midpoint": (schemes.midpoint, 2),
+    "rk3": (schemes.rk3, 3),
+    "rk4": (schemes.rk4, 4),
+    "bogacki_shampine": (schemes.bogacki_shampine, 3),
+    "ab2": (schemes.ab2, 2),
+    "ab3": (schemes.ab3, 3),
+    "implicit_euler": (schemes.implicit_euler, 1),
+    "trapezoid": (schemes.trapezoid, 2),
+    "bdf2": (schemes.bdf2, 2),
+    "rkc1": (schemes.rkc1(5), 1),
+    "rkc2": (schemes.rkc2(5), 2),
+}
+NEEDS_RELAXATION = {"exponential_euler": (schemes.exponential_euler, 1), "etd2rk": (schemes.etd2rk, 2)}
+
+Split = schemes.Splitting
+# (flow, word, rule for forces that depend on their own variable, order): expected orders stand here, never inferred
+WORDS = [
+    ("heavy_ball", Split("friction kick drift"), 1),
+    ("heavy_ball", Split("drift kick friction kick drift"), 2),
+    ("heavy_ball", Split("kick friction drift friction kick"), 2),
+    ("heavy_ball", Split("friction kick(drift) drift"), 1),
+    ("heavy_ball", Split("drift kick friction kick drift", decay.trapezoid), 2),
+    ("heavy_ball", Split("drift kick friction kick drift", decay.euler), 1),
+    ("heavy_ball", Split("drift kick friction kick drift", decay.backward_euler), 1),
+    ("averaged_gradient", Split("memory drift"), 1),
+    ("averaged_gradient", Split("drift memory drift"), 2),
+    ("averaged_gradient", Split("memory drift memory"), 2),
+    ("averaged_gradient", Split("memory drift(memory)"), 1),
+    ("hessian_damped", Split("friction kick descent drift"), 1),
+    ("hessian_damped", Split("friction kick drift descent drift kick friction", push="midpoint"), 2),
+    ("hessian_damped", Split("friction kick drift descent drift kick friction"), 1),
+    ("su_boyd_candes", Split("friction kick drift", decay.trapezoid), 1),
+    ("rmsprop", Split("memory drift"), 1),
+    ("rmsprop", Split("drift memory drift"), 1),
+    ("rmsprop", Split("drift memory drift", push="midpoint"), 2),
+    ("rmsprop", Split("memory drift memory", push="midpoint"), 2),
+    ("adagrad", Split("memory drift"), 1),
+    ("adagrad", Split("memory drift memory", push="midpoint"), 2),
+    ("adam", Split("memory drift"), 1),
+    ("adam", Split("drift memory drift"), 2),
+    ("adam", Split("memory drift memory"), 2),
+]
+
+
+def _averaged(name: str, **settings: Any) -> Callable[[float], oo.Optimizer]:
+    """h -> the optimizer with tau = 0.5: lr = h (1 - beta), beta = e^(-h/tau)."""
+    make = getattr(optimizers, name)
+
+    def of_step(h: float) -> oo.Optimizer:
+        rule = decay.of_map(settings.get("map", "exact"))
+        beta = float(rule.kept(h / 0.5))
+        return make(lr=h * (1 - beta), beta=beta, **settings)
+
+    return of_step
+
+
+def _inertial(**settings: Any) -> Callable[[float], oo.Optimizer]:
+    """h -> heavy_ball with damping 1.5."""
+
+    def of_step(h: float) -> oo.Optimizer:
+        beta = float(decay.of_map(settings["map"]).kept(1.5 * h))
+        lr = h**2 * (1 + beta) / 2 if settings["map"] == "midpoint" else h**2
+        return optimizers.heavy_ball(lr=lr, beta=beta, **settings)
+
+    return of_step
+
+
+def _beta(tau: float, h: float) -> float:
+    return float(np.exp(-h / tau))
+
+
+LIMITS: list[tuple[str, Callable[[float], oo.Optimizer], float]] = [
+    ("gd", lambda h: optimizers.gd(h), 1),
+    ("momentum", _averaged("momentum"), 2),
+    ("momentum", _averaged("momentum", start="zero"), 1),
+    ("momentum", _averaged("momentum", map="midpoint"), 2),
+    ("momentum", _averaged("momentum", map="naive"), 1),
+    ("nesterov", _averaged("nesterov"), 1),
+    ("heavy_ball", _inertial(map="exact"), 1),
+    ("heavy_ball", _inertial(map="naive"), 1),
+    ("heavy_ball", _inertial(map="midpoint"), 2),
+    ("heavy_ball", _inertial(map="midpoint", start="zero"), 1),
+    ("nesterov_k", lambda h: optimizers.nesterov_k(h**2), 1),
+    ("rmsprop", lambda h: optimizers.rmsprop(h, _beta(0.5, h), 0.01, start="settled"), 1),
+    ("adagrad", lambda h: optimizers.adagrad(h**0.5, 0.01, accumulator=1 / h), 1),
+    ("adam", lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01), 2),
+    ("adam", lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01, start="zero"), 1),
+]
+
+# name -> (argument, bad value) pairs; the error must name the argument
+BAD_LR = [float("nan"), 0, -1, float("inf"), "0.1", True, None, 1j, []]
+BAD_BETA = [1, 1.5, -0.1, float("nan"), "0.9", True, None]
+OPTIMIZERS: dict[str, dict[str, list[Any]]] = {
+    "gd": {"lr": BAD_LR},
+    "momentum": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["exat", 1, None], "start": ["Half", True]},
+    "nesterov": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["euler"], "start": ["none"]},
+    "heavy_ball": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["leapfrog"], "start": ["none"]},
+    "nesterov_k": {"lr": BAD_LR},
+    "rmsprop": {"lr": BAD_LR, "rho": BAD_BETA, "eps": [-1, "0", float("nan"), True], "map": [0], "start": ["half"]},
+    "adagrad": {"lr": BAD_LR, "eps": [-1, "0", float("nan"), True], "accumulator": [-1, float("nan"), "1", True]},
+    "adam": {"lr": BAD_LR, "beta1": BAD_BETA, "beta2": BAD_BETA, "eps": [-1, None], "map": ["x"], "start": ["x"]},
+}
+
+
+def smooth_problem() -> oo.Problem:
+    """A mild Rosenbrock valley, no component of whose gradient vanishes on the way."""
+    return problems.rosenbrock(b=1).at([-0.5, 1.0])

@@ -1,0 +1,125 @@
+"""A flow is the sum of its parts, and prints itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tables
+
+import odeopt as oo
+from odeopt import ops, push, relax
+from odeopt.gradient import Gradient
+
+
+@pytest.mark.parametrize("name", tables.FLOWS)
+def test_sum_of_parts_is_the_equation_by_hand(name):
+    row, problem = tables.FLOWS[name], oo.problems.rosenbrock(b=5)
+    rng = np.random.default_rng(1)
+    for t in (0.1, 0.7, 3.0):
+        y = tuple(rng.uniform(0.1, 2.0, 1 if v in row.flow.clocks else 2) for v in row.flow.variables)
+        found, expected = row.flow.rhs(Gradient(problem.grad))(t, y), row.rhs(t, problem.grad, *y)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", tables.FLOWS)
+def test_a_flow_prints_every_variable_and_parameter(name):
+    flow = tables.FLOWS[name].flow
+    for variable in flow.variables:
+        assert f"{variable}'" in str(flow)
+    for parameter in flow.params:
+        assert f"{parameter} = " in str(flow)
+    assert flow.latex().startswith(r"\begin{aligned}\dot{\theta} &=")
+    assert flow.latex().count("{") == flow.latex().count("}")
+    assert "_repr" not in flow._repr_latex_()
+
+
+def test_latex_of_adam():
+    assert oo.flows.adam(0.1, 10.0).latex() == (
+        r"\begin{aligned}\dot{\theta} &= -\frac{\frac{m}{c_{1}}}{\sqrt{\frac{G}{c_{2}}} + \varepsilon} \\ "
+        r"\dot{m} &= \frac{\nabla L(\theta) - m}{\tau_{1}} \\ \dot{G} &= \frac{\nabla L(\theta)^{2} - G}{\tau_{2}} \\ "
+        r"\dot{c_{1}} &= \frac{1 - c_{1}}{\tau_{1}} \\ \dot{c_{2}} &= \frac{1 - c_{2}}{\tau_{2}}\end{aligned}"
+    )
+
+
+def test_adam_at_time_zero_is_the_limit():
+    """m/c1 -> g and G/c2 -> g^2 as t -> 0."""
+    problem = oo.problems.quadratic()
+    g = problem.grad(problem.theta0)
+    flow = oo.flows.adam(0.1, 1.0, eps=0.5)
+    velocity = flow.rhs(problem.grad)(0.0, flow.start(problem.theta0))[0]
+    np.testing.assert_allclose(velocity, -g / (np.abs(g) + 0.5), rtol=1e-15)
+
+
+def test_parameters_are_columns_over_members():
+    flow = oo.flows.heavy_ball(damping=np.array([1.0, 2.0, 3.0]))
+    assert flow.members == (3,)
+    y = (np.ones((3, 2)), np.ones((3, 2)))
+    slope = flow.rhs(lambda theta: 0 * theta)(0.0, y)[1]
+    np.testing.assert_array_equal(slope, [[-1, -1], [-2, -2], [-3, -3]])
+
+
+def test_memory_by_name():
+    flow = oo.flows.adam(0.1, 1.0)
+    y = flow.start(np.ones(3), m=np.full(3, 2.0))
+    assert [u.shape for u in y] == [(3,), (3,), (3,), (1,), (1,)]
+    assert y[1].tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match="state variable must be one of G, c1, c2, m, got 'v'"):
+        flow.start(np.ones(3), v=np.ones(3))
+
+
+def test_projection_adds_nothing_to_the_right_hand_side():
+    flow = oo.flow(
+        "theta M",
+        drift=push("theta", lambda grad, theta, M: -grad(theta) / (1 + M)),
+        ceiling=oo.project("M", lambda M, theta: ops.maximum(M, theta)),
+    )
+    y = (np.array([3.0]), np.array([1.0]))
+    assert flow.rhs(lambda theta: theta)(0.0, y)[1].tolist() == [0.0]
+    step = oo.schemes.Splitting("ceiling drift").bind(flow, lambda theta: theta).step
+    new, increment, _ = step(0.0, y, (), 0.1)
+    assert new[1].tolist() == [3.0]
+    assert increment[1].tolist() == [2.0]
+    for scheme in (oo.schemes.rk4, oo.schemes.ab2, oo.schemes.trapezoid, oo.schemes.bdf2, oo.schemes.rkc1(3)):
+        with pytest.raises(ValueError, match="part 'ceiling' of flow is a projection: use Splitting"):
+            scheme.bind(flow, lambda theta: theta)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(variables="v theta"), "variables must be distinct names with theta first, got 'v theta'"),
+        (dict(variables="theta v v"), "variables must be distinct"),
+        (dict(variables=""), "variables must be distinct"),
+        (dict(variables="theta", a=push("w", lambda: 0.0)), "slot of part 'a' must be one of theta, got 'w'"),
+        (dict(variables="theta", a=push("theta", lambda w: w)), "argument of part 'a' must be one of grad, t, theta"),
+        (dict(variables="theta", a=relax("theta", rate=lambda w: w)), "argument of part 'a' must be one of"),
+        (dict(variables="theta", params={"a": float("nan")}), "a must be finite, got nan"),
+    ],
+)
+def test_bad_flows_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        oo.flow(**arguments)
+
+
+def test_formulas_name_their_arguments():
+    with pytest.raises(TypeError, match="names every argument"):
+        oo.flow("theta", a=push("theta", lambda *args: 0.0))
+
+
+def test_with_params():
+    flow = oo.flows.heavy_ball(1.0).with_params(damping=2.0)
+    assert flow.params["damping"] == 2.0
+    with pytest.raises(ValueError, match="parameter must be one of damping, got 'friction'"):
+        flow.with_params(friction=2.0)
+
+
+def test_symbols_in_numpy_functions():
+    from odeopt.symbols import symbol
+
+    a, b = symbol("alpha1"), symbol("b")
+    assert str(ops.maximum(a, abs(b)) - (a - b)) == "maximum(alpha1, |b|) - (alpha1 - b)"
+    assert (2.0 * a**2 / b).latex == r"\frac{2\,\alpha_{1}^{2}}{b}"
+    assert str(-(a + b) * -b) == "(alpha1 + b)*b"
+    assert str(np.float64(2.0) * a) == "2*alpha1"
+    assert str(np.sign(a) / (b + 1)) == "sign(alpha1)/(b + 1)"
