@@ -61,6 +61,15 @@ def scalar(name: str, value: Any) -> float:
     return float(value)
 
 
+def together(**values: Number) -> tuple[int, ...]:
+    """The shape of the ensemble that these arguments span together."""
+    try:
+        return np.broadcast_shapes(*[np.shape(value) for value in values.values()])
+    except ValueError as error:
+        shapes = ", ".join(str(np.shape(value)) for value in values.values())
+        raise ValueError(f"{', '.join(values)} must broadcast against each other, got shapes {shapes}") from error
+
+
 def count(name: str, value: Any, minimum: int = 0) -> int:
     """An integer >= minimum; bools and floats are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
@@ -88,7 +97,8 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(names)}, got {value!r}")
     if value not in names:
-        close = difflib.get_close_matches(value, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        folded = {name.casefold(): name for name in names}
+        close = difflib.get_close_matches(value.casefold(), folded, n=1)
+        hint = f"; did you mean {folded[close[0]]!r}?" if close else ""
         raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}{hint}")
     return value

@@ -16,7 +16,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.base import Scheme
 from odeopt.simulate import initial_point, simulate
-from odeopt.solve import solve
+from odeopt.solve import checked_solver, solve
 from odeopt.starts import Start, rest
 
 STEPS = (200, 400, 800, 1600)
@@ -61,7 +61,8 @@ class WorkPrecision:
     def __repr__(self) -> str:
         width = max(map(len, self.error))
         rows = [
-            f"  {name:<{width}}  " + "  ".join(f"{n}: {e:.1e}" for n, e in zip(self.gradients[name], errors, strict=True))
+            f"  {name:<{width}}  "
+            + "  ".join(f"{n}: {e:.1e}" for n, e in zip(self.gradients[name], errors, strict=True))
             for name, errors in self.error.items()
         ]
         return "\n".join([f"gradient evaluations: error, {self.flow} on {self.problem}", *rows])
@@ -86,7 +87,9 @@ def convergence(
     start: Start = rest,
     flow_start: Start | None = None,
     theta0: Any = None,
-    **solver: Any,
+    method: str = "DOP853",
+    rtol: float = 1e-11,
+    atol: float = 1e-13,
 ) -> Convergence:
     """The order of a scheme on a flow, from runs with these numbers of steps to t_end against `solve`.
 
@@ -101,6 +104,7 @@ def convergence(
     counts = sorted({check.count("steps", n, 1) for n in steps})
     if len(counts) < 2:
         raise ValueError(f"steps must hold at least two different numbers of steps, got {steps!r}")
+    solver = checked_solver(method, rtol, atol)
     h = np.array([t_end / n for n in counts])
     runs = zip(counts, h, strict=True)
     error = [_error(flow, scheme, problem, n, dt, start, flow_start or start, theta0, solver) for n, dt in runs]
@@ -110,7 +114,8 @@ def convergence(
 
 
 def _error(
-    flow: Flow, scheme: Scheme, problem: Problem, n: int, h: float, start: Start, flow_start: Start, theta0: Any, solver: Any
+    flow: Flow, scheme: Scheme, problem: Problem, n: int, h: float, start: Start, flow_start: Start, theta0: Any,
+    solver: Mapping[str, Any],
 ) -> float:  # fmt: skip
     opt = Optimizer(flow, scheme, float(h), start=start, flow_start=flow_start)
     run = simulate(opt, problem, n, theta0, progress=False)
@@ -131,7 +136,9 @@ def work_precision(
     *,
     start: Start = rest,
     theta0: Any = None,
-    **solver: Any,
+    method: str = "DOP853",
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
 ) -> WorkPrecision:
     """Error of theta at t_end against gradient evaluations, for each scheme and number of steps.
 
@@ -143,6 +150,9 @@ def work_precision(
     """
     t_end = check.scalar("t_end", check.positive("t_end", t_end))
     counts = [check.count("steps", n, 1) for n in steps]
+    if not schemes:
+        raise ValueError(f"schemes must not be empty, got {schemes!r}")
+    solver = checked_solver(method, rtol, atol)
     theta0 = initial_point((), problem, theta0)
     y = start(flow, Gradient(problem.grad), theta0, t_end / max(counts))
     memory = dict(zip(flow.memory, y[1:], strict=True))

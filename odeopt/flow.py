@@ -15,7 +15,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array, Number
-from odeopt.formula import Formula, place, reads
+from odeopt.formula import Formula, Placed, place, reads
 from odeopt.state import Grad, Rhs, State, column
 from odeopt.symbols import GRADIENT, Symbol, symbol
 
@@ -114,7 +114,7 @@ class Flow:
             check.choice("parameter", name, self.params)
         return replace(self, params=MappingProxyType({**self.params, **changes}))
 
-    def placed(self, formula: Formula) -> Callable[[Any, Grad, State], Any]:
+    def placed(self, formula: Formula) -> Placed:
         """A formula of this flow as a function of (t, grad, y)."""
         return place(formula, self.variables, tuple(self.params), [column(v) for v in self.params.values()])
 
@@ -124,7 +124,9 @@ class Flow:
 
     def rhs(self, grad: Grad) -> Rhs:
         """f(t, y), the sum of the parts: what every scheme but a splitting integrates."""
-        rates = [(self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)]
+        rates = [
+            (self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)
+        ]
 
         def f(t: Any, y: State) -> State:
             total: list[Any] = [None] * len(y)
@@ -139,8 +141,8 @@ class Flow:
         """The state at rest: theta0, and zero memory unless given by name."""
         for name in memory:
             check.choice("state variable", name, self.memory)
-        theta0 = np.broadcast_to(theta0, np.broadcast_shapes(self.members + (1,), theta0.shape)).copy()
-        shapes = {name: theta0.shape[:-1] + (1,) if name in self.clocks else theta0.shape for name in self.memory}
+        theta0 = np.broadcast_to(theta0, np.broadcast_shapes((*self.members, 1), theta0.shape)).copy()
+        shapes = {name: (*theta0.shape[:-1], 1) if name in self.clocks else theta0.shape for name in self.memory}
         return theta0, *(np.broadcast_to(memory.get(n, np.zeros(())), s).astype(float) for n, s in shapes.items())
 
     def equations(self) -> list[tuple[Symbol, Symbol]]:

@@ -9,10 +9,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from odeopt.state import Grad, State
-
 Formula = Callable[..., Any]
-Placed = Callable[[Any, Grad, State], Any]
+Placed = Callable[[Any, Any, Any], Any]  # (t, grad, y): arrays, or the symbols that print them
 
 
 def reads(formula: Formula) -> tuple[str, ...]:
@@ -33,7 +31,7 @@ def place(formula: Formula, variables: Sequence[str], names: Sequence[str], valu
     where = [order.index(name) for name in reads(formula)]
     constants = tuple(values)
 
-    def placed(t: Any, grad: Grad, y: State) -> Any:
+    def placed(t: Any, grad: Any, y: Any) -> Any:
         everything = (t, grad, *y, *constants)
         return formula(*[everything[i] for i in where])
 

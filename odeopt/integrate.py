@@ -37,9 +37,9 @@ class Piece(NamedTuple):
 class Slope:
     """dy/ds as SciPy calls it: flat vectors in and out, counted against a budget."""
 
-    def __init__(self, rhs: Rhs, clock: Clock, start: State, budget: int, strict: bool) -> None:
+    def __init__(self, rhs: Rhs, clock: Clock, start: State, budget: int) -> None:
         self.rhs, self.clock, self.start = rhs, clock, start
-        self.budget, self.strict, self.count = budget, strict, 0
+        self.budget, self.count = budget, 0
 
     def __call__(self, s: float, vector: Array) -> Array:
         self.count += 1
@@ -48,43 +48,70 @@ class Slope:
             raise Ended(Status.TOO_MANY_EVALUATIONS, reason)
         k = self.rhs(self.clock.time(s), unpack(np.array(vector), self.start))
         speed = self.clock.speed(s)
-        flat = pack(tuple(speed * u for u in k))
-        if self.strict and not finite((flat,)):  # LSODA would go on after it
+        return pack(tuple(speed * u for u in k))
+
+
+def _strict(slope: Slope) -> Callable[[float, Array], Array]:
+    """The slope for LSODA, which goes on after NaN and calls it success."""
+
+    def checked(s: float, vector: Array) -> Array:
+        value = slope(s, vector)
+        if not finite((value,)):
             raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite")
-        return flat
+        return value
+
+    return checked
+
+
+class Records:
+    """What is kept of the accepted steps: the state at each value of s, and the interpolants if `dense`."""
+
+    def __init__(self, path: Recorder, times: Array, s: Array, like: State, dense: bool) -> None:
+        self.path, self.times, self.s, self.like, self.dense = path, times, s, like, dense
+        self.done = 1  # the start is recorded
+        self.pieces: list[Piece] = []
+
+    def take(self, piece: Piece) -> None:
+        """All records that fall into this step."""
+        while self.done < len(self.s) and self.s[self.done] <= piece.s:
+            self.path.append(self.times[self.done], unpack(piece.interpolant(self.s[self.done]), self.like))
+            self.done += 1
+        if self.dense:
+            self.pieces.append(piece)
+
+    def close(self, last: Piece, t: Any) -> None:
+        """The last good state of a run that ended early, at a time of its own."""
+        if last.s > self.s[self.done - 1]:
+            self.path.append(t if self.times.ndim == 1 else t[..., 0], unpack(last.y, self.like))
 
 
 def integrate(
-    slope: Slope, begin: float, method: str, tolerances: dict[str, float], path: Recorder, times: Array, s: Array, shown: Any
-) -> tuple[Status, str, list[Piece]]:  # fmt: skip
-    """Records the solution at s[1:], whose times are times[1:]; early ends leave the last good state as a record."""
-    pieces: list[Piece] = []
-    last, done = Piece(begin, pack(slope.start), lambda _: pack(slope.start)), 1
+    slope: Slope, begin: float, method: str, tolerances: dict[str, float], records: Records, shown: Any
+) -> tuple[Status, str]:
+    """Steps from s = begin to 1, recording on the way; every way out leaves the last good state recorded."""
+    last = Piece(begin, pack(slope.start), lambda _: pack(slope.start))
     first = slope(begin, last.y)  # a gradient that raises here is the caller's mistake, and propagates
     try:
         if not finite((first,)):
             raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
         for piece in _steps(method, slope, last, tolerances):
-            while done < len(s) and s[done] <= piece.s:
-                path.append(times[done], unpack(piece.interpolant(s[done]), slope.start))
-                done += 1
+            records.take(piece)
             shown.update(piece.s - last.s)
-            pieces.append(piece)
             last = piece
     except (Ended, EvaluationError, np.linalg.LinAlgError, ValueError, KeyboardInterrupt) as error:
         t = slope.clock.time(last.s)
-        if last.s > s[done - 1]:
-            path.append(t if times.ndim == 1 else t[..., 0], unpack(last.y, slope.start))
+        records.close(last, t)
         status, reason = _diagnosis(error, method)
-        return status, f"{reason} (after t = {np.ravel(t)[0]:g})", pieces
-    return Status.DONE, f"{method}, {slope.count} evaluations of the right-hand side", pieces
+        return status, f"{reason} (after t = {np.ravel(t)[0]:g})"
+    return Status.DONE, f"{method}, {slope.count} evaluations of the right-hand side"
 
 
 def _steps(method: str, slope: Slope, first: Piece, tolerances: dict[str, float]) -> Iterator[Piece]:
     """The solver's accepted steps up to s = 1."""
     from scipy import integrate as scipy_integrate
 
-    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, **tolerances)
+    function = _strict(slope) if method == "LSODA" else slope
+    solver = getattr(scipy_integrate, method)(function, first.s, first.y, 1.0, **tolerances)
     while solver.status == "running":
         reason = solver.step()
         if solver.status == "failed":

@@ -14,4 +14,6 @@ def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> 
 
     seen = sys.stderr.isatty() or "ipykernel" in sys.modules
     shown = seen if progress is None else progress
-    return tqdm(total=total, desc=label, unit=unit, delay=DELAY if progress is None else 0, disable=not shown, leave=False)
+    return tqdm(
+        total=total, desc=label, unit=unit, delay=DELAY if progress is None else 0, disable=not shown, leave=False
+    )

@@ -55,6 +55,8 @@ def simulate(
     >>> run.theta.shape, run.ngev, run.status.name, bool(run.loss[-1] < 1e-2 * run.loss[0])
     ((101, 2), 100, 'DONE', True)
     """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
     theta0 = initial_point(opt.members, problem, theta0)
     grad = Gradient(problem.grad)

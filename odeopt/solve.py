@@ -13,7 +13,7 @@ from odeopt.check import Array
 from odeopt.clock import clock_of, record_times
 from odeopt.flow import Flow
 from odeopt.gradient import Gradient
-from odeopt.integrate import Slope, integrate, interpolant
+from odeopt.integrate import Records, Slope, integrate, interpolant
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import refuse_projections
@@ -22,6 +22,7 @@ from odeopt.state import State
 from odeopt.trajectory import Recorder, Trajectory
 
 METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
+LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
 ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver
 
 
@@ -57,8 +58,7 @@ def solve(
     if not isinstance(flow, Flow):
         raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {flow!r}")
     refuse_projections("solve", flow)
-    check.choice("method", method, METHODS)
-    tolerances = {"rtol": _tolerance("rtol", rtol, 1e-13), "atol": _tolerance("atol", atol, 0.0)}
+    checked_solver(method, rtol, atol)
     check.count("max_evaluations", max_evaluations, 1)
     times = record_times(t)
     members = np.broadcast_shapes(flow.members, times.shape[1:])
@@ -74,18 +74,21 @@ def solve(
         begin = 0.0
         if singular:
             begin, y = ONSET, _onset(flow, grad, theta0, clock.time(ONSET))
-        slope = Slope(flow.rhs(grad), clock, y, max_evaluations, strict=method == "LSODA")
+        slope = Slope(flow.rhs(grad), clock, y, max_evaluations)
+        records = Records(path, times, s, y, dense_output)
         with bar(1.0, flow.name, progress, "T") as shown:
-            status, message, pieces = integrate(slope, begin, method, tolerances, path, times, s, shown)
-    sol = interpolant(pieces, clock, y) if dense_output and pieces else None
+            status, message = integrate(slope, begin, method, dict(rtol=rtol, atol=atol), records, shown)
+    sol = interpolant(records.pieces, clock, y) if records.pieces else None
     return path.trajectory(flow.variables, problem.loss, grad, status, message, flow.name, sol)
 
 
-def _tolerance(name: str, value: Any, least: float) -> float:
-    number = check.scalar(name, check.nonnegative(name, value))
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    return number
+def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:
+    """These arguments of `solve`, checked, for those who pass them on."""
+    check.choice("method", method, METHODS)
+    for name, value, least in (("rtol", rtol, LEAST_RTOL), ("atol", atol, 0.0)):
+        if check.scalar(name, check.nonnegative(name, value)) < least:
+            raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    return {"method": method, "rtol": float(rtol), "atol": float(atol)}
 
 
 def _onset(flow: Flow, grad: Gradient, theta0: Array, t: Any) -> State:

@@ -12,6 +12,7 @@ A flow prints its equations by running its own formulas on these, so that print 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +106,7 @@ class Symbol:
         return _function(ufunc.__name__, [_symbol(x) for x in inputs])
 
 
-_OPERATORS = {
+_OPERATORS: dict[str, Callable[..., Symbol]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,

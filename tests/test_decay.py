@@ -52,5 +52,7 @@ def test_nesterovs_beta_is_the_trapezoid():
 
 
 def test_unknown_map_is_refused():
-    with pytest.raises(ValueError, match=r"map must be one of exact, midpoint, naive, got 'exat'; did you mean 'exact'"):
+    with pytest.raises(
+        ValueError, match=r"map must be one of exact, midpoint, naive, got 'exat'; did you mean 'exact'"
+    ):
         decay.of_map("exat")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import odeopt as oo
-from odeopt import optimizers as O
+from odeopt import optimizers as opts
 
 N, D = 1000, 5
 
@@ -77,15 +77,19 @@ def nesterov_k(lr):
 
 
 ROWS = {
-    "gd": [(O.gd(0.1), sgd(0.1)), (O.gd(1e-3), sgd(1e-3))],
-    "momentum": [(O.momentum(lr, b, map=m), sgd(lr, b)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)] for m in oo.decay.MAPS],
-    "nesterov": [(O.nesterov(lr, b), sgd(lr, b, True)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)]],
-    "heavy_ball": [(O.heavy_ball(lr, b, map=m), sgd(lr, b)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)] for m in oo.decay.MAPS],
-    "nesterov_k": [(O.nesterov_k(lr), nesterov_k(lr)) for lr in (0.1, 1e-3)],
-    "rmsprop": [(O.rmsprop(lr, r, e), rmsprop(lr, r, e)) for lr, r, e in [(0.01, 0.99, 1e-8), (1e-3, 0.9, 1e-3)]],
-    "adagrad": [(O.adagrad(lr, e, a), adagrad(lr, e, a)) for lr, e, a in [(0.01, 1e-10, 0.0), (0.1, 1e-3, 0.1)]],
+    "gd": [(opts.gd(0.1), sgd(0.1)), (opts.gd(1e-3), sgd(1e-3))],
+    "momentum": [
+        (opts.momentum(lr, b, map=m), sgd(lr, b)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)] for m in oo.decay.MAPS
+    ],
+    "nesterov": [(opts.nesterov(lr, b), sgd(lr, b, True)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)]],
+    "heavy_ball": [
+        (opts.heavy_ball(lr, b, map=m), sgd(lr, b)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)] for m in oo.decay.MAPS
+    ],
+    "nesterov_k": [(opts.nesterov_k(lr), nesterov_k(lr)) for lr in (0.1, 1e-3)],
+    "rmsprop": [(opts.rmsprop(lr, r, e), rmsprop(lr, r, e)) for lr, r, e in [(0.01, 0.99, 1e-8), (1e-3, 0.9, 1e-3)]],
+    "adagrad": [(opts.adagrad(lr, e, a), adagrad(lr, e, a)) for lr, e, a in [(0.01, 1e-10, 0.0), (0.1, 1e-3, 0.1)]],
     "adam": [
-        (O.adam(*hyper, map=m), adam(*hyper))
+        (opts.adam(*hyper, map=m), adam(*hyper))
         for hyper in [(1e-3, 0.9, 0.999, 1e-8), (0.1, 0.5, 0.9, 1e-3), (0.01, 0.0, 0.99, 1e-8)]
         for m in oo.decay.MAPS
     ],
@@ -112,7 +116,7 @@ def test_leapfrog_is_the_momentum_method(seed):
     """SEEDS I.3 in closed loop: the article's leapfrog equals torch's recursion to 1e-14."""
     lr, beta = 0.01, 0.9
     problem = oo.problems.quadratic().at(np.random.default_rng(seed).standard_normal(2))
-    ours = oo.simulate(O.heavy_ball(lr, beta, map="midpoint"), problem, 300).theta
+    ours = oo.simulate(opts.heavy_ball(lr, beta, map="midpoint"), problem, 300).theta
     update, theta, state = sgd(lr, beta), problem.theta0, {}
     for k in range(300):
         theta = update(theta, problem.grad(theta), state, k)
@@ -121,7 +125,7 @@ def test_leapfrog_is_the_momentum_method(seed):
 
 def test_strang_splitting_is_adam():
     """MATHS 0.1: the library's Adam is A(h/2) B(h) A(h/2) with the memory started at age h/2, to 4e-15."""
-    adam, problem = O.adam(lr=0.01), oo.problems.quadratic()
+    adam, problem = opts.adam(lr=0.01), oo.problems.quadratic()
     scheme = oo.schemes.Splitting("memory drift memory", order=2)
     strang = oo.Optimizer(adam.flow, scheme, adam.h, start=oo.starts.half_step())
     library = oo.simulate(adam, problem, 300).theta
@@ -130,13 +134,13 @@ def test_strang_splitting_is_adam():
 
 def _torch_cases():
     return {
-        "gd": (O.gd(0.01), "SGD", dict(lr=0.01)),
-        "momentum": (O.momentum(0.01, 0.9), "SGD", dict(lr=0.01, momentum=0.9)),
-        "heavy_ball": (O.heavy_ball(0.01, 0.9, map="midpoint"), "SGD", dict(lr=0.01, momentum=0.9)),
-        "nesterov": (O.nesterov(0.01, 0.9), "SGD", dict(lr=0.01, momentum=0.9, nesterov=True)),
-        "rmsprop": (O.rmsprop(0.01), "RMSprop", dict(lr=0.01)),
-        "adagrad": (O.adagrad(0.01), "Adagrad", dict(lr=0.01)),
-        "adam": (O.adam(1e-3), "Adam", dict(lr=1e-3)),
+        "gd": (opts.gd(0.01), "SGD", dict(lr=0.01)),
+        "momentum": (opts.momentum(0.01, 0.9), "SGD", dict(lr=0.01, momentum=0.9)),
+        "heavy_ball": (opts.heavy_ball(0.01, 0.9, map="midpoint"), "SGD", dict(lr=0.01, momentum=0.9)),
+        "nesterov": (opts.nesterov(0.01, 0.9), "SGD", dict(lr=0.01, momentum=0.9, nesterov=True)),
+        "rmsprop": (opts.rmsprop(0.01), "RMSprop", dict(lr=0.01)),
+        "adagrad": (opts.adagrad(0.01), "Adagrad", dict(lr=0.01)),
+        "adam": (opts.adam(1e-3), "Adam", dict(lr=1e-3)),
     }
 
 

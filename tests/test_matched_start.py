@@ -41,7 +41,9 @@ def test_the_quadratic_row_of_the_table():
     np.testing.assert_allclose(measured, [4.11e-3, 1.30e-3, 4.18e-5], rtol=0.01)
 
 
-@pytest.mark.xfail(strict=True, reason="a gradient component that starts at 0 gives 0/0 there: G = 0 is a singular start")
+@pytest.mark.xfail(
+    strict=True, reason="a gradient component that starts at 0 gives 0/0 there: G = 0 is a singular start"
+)
 def test_adam_follows_its_flow_from_a_vanishing_gradient_component():
     """At (-1, 1) on R the y-component of the gradient is 0, and the gain of the matched start is 1.4 only."""
     problem = oo.problems.rosenbrock(b=5).at([-1.0, 1.0])

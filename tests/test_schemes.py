@@ -227,7 +227,10 @@ def test_bad_words(word, message):
         (lambda: schemes.RungeKutta("x", [[0, 0], [1, 0]], [0.5, 0.6], order=1), "order must be at most 0"),
         (lambda: schemes.RungeKutta("x", [[1, 0], [1, 0]], [0.5, 0.5], order=1), "strictly lower triangular"),
         (lambda: schemes.RungeKutta("x", [[0, 0]], [0.5, 0.5], order=1), "A must have shape"),
-        (lambda: schemes.RungeKutta("x", [[0, 0], [1, 0]], [0.5, 0.5], 2, b_hat=[0.5, 0.4]), r"order must be at most 0"),
+        (
+            lambda: schemes.RungeKutta("x", [[0, 0], [1, 0]], [0.5, 0.5], 2, b_hat=[0.5, 0.4]),
+            r"order must be at most 0",
+        ),
         (lambda: schemes.Theta(0.0), r"weight must be in \(0, 1\]"),
         (lambda: schemes.Theta(1.5), r"weight must be in \(0, 1\]"),
         (lambda: schemes.rkc1(0), "stages must be at least 1"),

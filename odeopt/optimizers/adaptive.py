@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from odeopt import check, decay, flows, schemes
-from odeopt.check import Number
+from odeopt.check import Array, Number
+from odeopt.flow import Flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.starts import Start, half_step, rest, settled, singular_match
+from odeopt.state import Grad, State, column
 
 WORD = "memory drift"
 
@@ -25,6 +29,7 @@ def rmsprop(
     with tau = 0.994992, eps = 1e-08
     """
     lr, rho, eps = check.positive("lr", lr), check.fraction("rho", rho), check.nonnegative("eps", eps)
+    check.together(lr=lr, rho=rho, eps=eps)
     rule, starts = decay.of_map(map), {"zero": (rest, singular_match), "settled": (settled, settled)}
     iterates, flow = starts[check.choice("start", start, starts)]
     return Optimizer(
@@ -48,11 +53,10 @@ def adagrad(lr: Number = 0.01, eps: Number = 1e-10, accumulator: Number = 0.0) -
     0.010000000000000002
     """
     lr, eps = check.positive("lr", lr), check.nonnegative("eps", eps)
+    check.together(lr=lr, eps=eps)
     accumulator = check.scalar("accumulator", check.nonnegative("accumulator", accumulator))
 
-    def begin(flow, grad, theta0, h):  # type: ignore[no-untyped-def]
-        from odeopt.state import column
-
+    def begin(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
         return flow.start(theta0, G=column(h) * accumulator)
 
     return Optimizer(
@@ -85,6 +89,7 @@ def adam(
     """
     lr, eps = check.positive("lr", lr), check.nonnegative("eps", eps)
     beta1, beta2 = check.fraction("beta1", beta1), check.fraction("beta2", beta2)
+    check.together(lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     rule, starts = decay.of_map(map), {"half": half_step("memory", decay.of_map(map)), "zero": rest}
     begin: Start = starts[check.choice("start", start, starts)]
     return Optimizer(

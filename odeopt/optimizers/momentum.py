@@ -17,12 +17,14 @@ from odeopt.starts import Start, half_step, rest
 
 def _hyperparameters(lr: Any, beta: Any, map: Any, start: Any) -> dict[str, Any]:
     """The checked settings that all of these share."""
-    return {
+    settings: dict[str, Any] = {
         "lr": check.positive("lr", lr),
         "beta": check.fraction("beta", beta),
         "map": check.choice("map", map, decay.MAPS),
         "start": check.choice("start", start, ("half", "zero")),
     }
+    check.together(lr=settings["lr"], beta=settings["beta"])
+    return settings
 
 
 def _averaged(name: str, word: str, lr: Number, beta: Number, map: str, start: str) -> Optimizer:
@@ -100,6 +102,4 @@ def nesterov_k(lr: Number = 0.01) -> Optimizer:
     """
     lr = check.positive("lr", lr)
     scheme = schemes.Splitting("friction kick drift(friction kick)", decay.trapezoid)
-    return Optimizer(
-        flows.su_boyd_candes(), scheme, lr**0.5, lr_time=lr, name="nesterov_k", settings={"lr": lr}
-    )
+    return Optimizer(flows.su_boyd_candes(), scheme, lr**0.5, lr_time=lr, name="nesterov_k", settings={"lr": lr})

@@ -51,4 +51,6 @@ def refuse_projections(scheme: str, flow: Flow) -> None:
     """A scheme that sees only the right-hand side cannot follow a flow with projections."""
     for name, parts in flow.parts.items():
         if any(isinstance(part, Project) for part in parts):
-            raise ValueError(f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting")
+            raise ValueError(
+                f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting"
+            )

@@ -62,11 +62,15 @@ def _rates(name: str, flow: Flow, grad: Grad) -> list[Any]:
     """The total relaxation rate of each variable; it must be a constant, and there must be one."""
     relaxations = [part for part in flow.terms() if isinstance(part, Relax)]
     if not relaxations:
-        raise ValueError(f"{name} needs a relaxation, {flow.name} has none: it would be {'Heun' if '2' in name else 'Euler'}")
+        raise ValueError(
+            f"{name} needs a relaxation, {flow.name} has none: it would be {'Heun' if '2' in name else 'Euler'}"
+        )
     rates: list[Any] = [0.0] * len(flow.variables)
     for part in relaxations:
         if state := [read for read in reads(part.rate) if read not in flow.params]:
-            raise ValueError(f"{name} needs constant rates, that of {part.slot!r} in {flow.name} reads {', '.join(state)}")
+            raise ValueError(
+                f"{name} needs constant rates, that of {part.slot!r} in {flow.name} reads {', '.join(state)}"
+            )
         rates[flow.variables.index(part.slot)] += flow.placed(part.rate)(0.0, grad, (0.0,) * len(flow.variables))
     return rates
 

@@ -80,7 +80,7 @@ class Theta:
 
 @dataclass(frozen=True)
 class BDF2:
-    """d = d_previous/3 + (2/3) h f(t + h, y + d), started by the trapezoid.     [Hairer, Norsett, Wanner I, (III.1.22)]"""
+    """d = d_previous/3 + (2/3) h f(t + h, y + d), started by the trapezoid.   [Hairer, Norsett, Wanner I, III.1]"""
 
     name: str = "BDF2"
     order: int = 2

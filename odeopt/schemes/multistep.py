@@ -1,4 +1,4 @@
-"""y+ = y + h sum_j b_j f_{n-j}: Adams-Bashforth, one gradient per step.          [Hairer, Norsett, Wanner I, (III.1.5)]"""
+"""y+ = y + h sum_j b_j f_{n-j}: Adams-Bashforth, one gradient per step.       [Hairer, Norsett, Wanner I, (III.1.5)]"""
 
 from __future__ import annotations
 

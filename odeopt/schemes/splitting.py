@@ -70,7 +70,9 @@ class Splitting:
         for name in [*times, *(inner for _, ahead in visits for inner in ahead)]:
             check.choice(f"part in the word {self.word!r}", name, flow.parts)
         if missing := [name for name in flow.parts if name not in times]:
-            raise ValueError(f"word must name every part of {flow.name}, got {self.word!r} without {', '.join(missing)}")
+            raise ValueError(
+                f"word must name every part of {flow.name}, got {self.word!r} without {', '.join(missing)}"
+            )
         return self.along(flow, grad, visits)
 
     def along(self, flow: Flow, grad: Grad, visits: list[Visit]) -> Stepper:

@@ -1,0 +1,167 @@
+"""`python -m odeopt`: list what there is, compare an optimizer with its flow, measure an order."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from odeopt import check, flows, optimizers, problems, schemes
+from odeopt.compare import Comparison, compare
+from odeopt.convergence import Convergence, convergence
+from odeopt.schemes.base import Scheme
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; errors in the arguments go to stderr with exit status 2."""
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    try:
+        return int(given.run(given, rest))
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        print(f"odeopt: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m odeopt", description="Optimizers as numerical integrators.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    text = "the optimizers, flows, schemes and problems there are"
+    listing = commands.add_parser("list", help=text, description=f"List {text}.")
+    listing.set_defaults(run=_list)
+
+    text = "an optimizer beside the flow that it discretises"
+    one = commands.add_parser("compare", help=text, description=f"Run {text}. --lr, --beta1, ... set its arguments.")
+    one.add_argument("optimizer", help="a name from `list`, e.g. adam")
+    one.add_argument("problem", help="a name from `list`, e.g. rosenbrock")
+    one.add_argument("--steps", type=int, default=300, help="number of steps (default 300)")
+    one.add_argument("--out", type=_picture, help="write the picture here (png, svg or pdf)")
+    one.set_defaults(run=_compare)
+
+    text = "the measured order of a scheme on a flow"
+    order = commands.add_parser(
+        "convergence", help=text, description=f"Fit {text}. --damping, --tau, ... set the flow's."
+    )
+    order.add_argument("flow", help="a name from `list`, e.g. heavy_ball")
+    order.add_argument("scheme", help="a name from `list`, or a word in quotes: 'friction kick drift'")
+    order.add_argument("problem", help="a name from `list`, e.g. quadratic")
+    order.add_argument("--t-end", type=float, default=1.0, help="end of the time interval (default 1)")
+    order.add_argument("--out", type=_picture, help="write the picture here (png, svg or pdf)")
+    order.set_defaults(run=_convergence)
+    for command in (listing, one, order):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _list(given: argparse.Namespace, rest: list[str]) -> int:
+    _settings(rest, {})
+    rooms = {"optimizers": optimizers, "flows": flows, "schemes": schemes, "problems": problems}
+    names = {title: _names(room) for title, room in rooms.items()}
+    lines = [f"{title:<11} {' '.join(found)}" for title, found in names.items()]
+    _print(given, names, "\n".join(lines))
+    return 0
+
+
+def _compare(given: argparse.Namespace, rest: list[str]) -> int:
+    make = _named("optimizer", given.optimizer, optimizers)
+    opt, problem = make(**_settings(rest, _parameters(make))), _named("problem", given.problem, problems)()
+    result: Comparison = compare(opt, problem, given.steps)
+    runs = {"iterates": result.iterates, "flow": result.flow, "gradient_flow": result.gradient_flow}
+    facts = {
+        "optimizer": opt.name,
+        "settings": dict(opt.settings),
+        "problem": problem.name,
+        "steps": given.steps,
+        "h": opt.h,
+        "max_error": result.max_error,
+        **{f"final_loss_{name}": float(run.loss[-1]) for name, run in runs.items()},
+        **{f"status_{name}": run.status.name for name, run in runs.items()},
+    }
+    _print(given, facts, f"{opt}\n\n{result}")
+    _write(given.out, result.plot)
+    return 0 if result.success else 1
+
+
+def _convergence(given: argparse.Namespace, rest: list[str]) -> int:
+    make = _named("flow", given.flow, flows)
+    flow = make(**_settings(rest, _parameters(make)))
+    scheme = _scheme(given.scheme)
+    result: Convergence = convergence(flow, scheme, _named("problem", given.problem, problems)(), given.t_end)
+    facts = {"flow": flow.name, "scheme": scheme.name, "h": result.h.tolist(), "error": result.error.tolist()}
+    _print(given, {**facts, "order": result.order}, f"{flow}\n\n{result}")
+    _write(given.out, result.plot)
+    return 0
+
+
+def _names(room: ModuleType) -> list[str]:
+    """The public things of a room that are not classes."""
+    return sorted(name for name in room.__all__ if not inspect.isclass(getattr(room, name)))
+
+
+def _named(kind: str, name: str, room: ModuleType) -> Callable[..., Any]:
+    return getattr(room, check.choice(kind, name, _names(room)))
+
+
+def _scheme(name: str) -> Scheme:
+    """A scheme by name; rkc1 and rkc2 with 10 stages; anything with a space is a word."""
+    if " " in name:
+        return schemes.Splitting(name)
+    found = _named("scheme", name, schemes)
+    return found if isinstance(found, Scheme) else found(10)
+
+
+def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(make).parameters
+
+
+def _settings(rest: list[str], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """--name value pairs for the arguments of a constructor; numbers as numbers."""
+    parser = argparse.ArgumentParser(prog="odeopt", add_help=False, allow_abbrev=False)
+    for name in parameters:
+        parser.add_argument(f"--{name}", type=_number)
+    found, unknown = parser.parse_known_args(rest)
+    if unknown:
+        raise ValueError(
+            f"argument must be one of {', '.join('--' + n for n in parameters) or 'none'}, got {unknown[0]!r}"
+        )
+    return {name: value for name, value in vars(found).items() if value is not None}
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _print(given: argparse.Namespace, facts: Any, text: str) -> None:
+    print(json.dumps(facts, indent=2, default=np.ndarray.tolist) if given.json else text)
+
+
+def _picture(text: str) -> Path:
+    """A path whose ending is that of a picture, checked before the work is done."""
+    from odeopt.plots.saving import kind
+
+    path = Path(text)
+    try:
+        kind(path)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
+
+
+def _write(out: Path | None, plot: Callable[[], Any]) -> None:
+    if out is not None:
+        from odeopt.plots import style
+        from odeopt.plots.saving import save
+
+        with style.context():
+            save(plot()[0].figure, out)
+        print(f"wrote {out}", file=sys.stderr)

@@ -1,0 +1,36 @@
+"""Pictures as files: the same figure gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from odeopt import check, files
+from odeopt.plots import style
+
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def kind(path: Path) -> str:
+    """png, svg or pdf, by the ending of the name."""
+    return check.choice("ending of the picture's name", path.suffix.removeprefix(".").lower(), METADATA)
+
+
+def picture(figure: Any, kind: str) -> bytes:
+    """A figure as bytes, without a date or a program's version in them."""
+    buffer = io.BytesIO()
+    with style.context():
+        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
+    return buffer.getvalue()
+
+
+def save(figure: Any, path: str | Path) -> Path:
+    """Writes a figure to a .png, .svg or .pdf file, atomically; returns the path."""
+    path = Path(path)
+    files.write(path, picture(figure, kind(path)))
+    return path
