@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 from collections.abc import Iterable
 from typing import Any
@@ -97,6 +96,8 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(names)}, got {value!r}")
     if value not in names:
+        import difflib
+
         folded = {name.casefold(): name for name in names}
         close = difflib.get_close_matches(value.casefold(), folded, n=1)
         hint = f"; did you mean {folded[close[0]]!r}?" if close else ""

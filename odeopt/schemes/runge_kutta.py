@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -97,24 +96,20 @@ def _check_order(name: str, A: Array, b: Array, order: int) -> None:
         raise ValueError(f"order must be at most {reached} for the tableau of {name}, got {order}")
 
 
-def _tableau(*rows: str) -> list[list[float]]:
-    """Rows as fractions, filled up with zeros to a square."""
-    return [[float(Fraction(x)) for x in row.split()] + [0.0] * (len(rows) - len(row.split())) for row in rows]
+def _rows(*rows: list[float]) -> list[list[float]]:
+    """The lower triangle of a tableau, filled up with zeros to a square."""
+    return [[*row, *[0.0] * (len(rows) - len(row))] for row in rows]
 
 
-def _weights(row: str) -> list[float]:
-    return [float(Fraction(x)) for x in row.split()]
-
-
-euler = RungeKutta("Euler", [[0.0]], [1.0], order=1)
-heun = RungeKutta("Heun", _tableau("", "1"), _weights("1/2 1/2"), order=2, b_hat=_weights("1 0"))
-midpoint = RungeKutta("midpoint", _tableau("", "1/2"), _weights("0 1"), order=2)
-rk3 = RungeKutta("RK3", _tableau("", "1/2", "-1 2"), _weights("1/6 2/3 1/6"), order=3)  # Kutta 1901
-rk4 = RungeKutta("RK4", _tableau("", "1/2", "0 1/2", "0 0 1"), _weights("1/6 1/3 1/3 1/6"), order=4)
+euler = RungeKutta("Euler", _rows([]), [1.0], order=1)
+heun = RungeKutta("Heun", _rows([], [1.0]), [1 / 2, 1 / 2], order=2, b_hat=[1.0, 0.0])
+midpoint = RungeKutta("midpoint", _rows([], [1 / 2]), [0.0, 1.0], order=2)
+rk3 = RungeKutta("RK3", _rows([], [1 / 2], [-1.0, 2.0]), [1 / 6, 2 / 3, 1 / 6], order=3)  # Kutta 1901
+rk4 = RungeKutta("RK4", _rows([], [1 / 2], [0.0, 1 / 2], [0.0, 0.0, 1.0]), [1 / 6, 1 / 3, 1 / 3, 1 / 6], order=4)
 bogacki_shampine = RungeKutta(  # Bogacki and Shampine 1989, the pair behind RK23
     "Bogacki-Shampine",
-    _tableau("", "1/2", "0 3/4", "2/9 1/3 4/9"),
-    _weights("2/9 1/3 4/9 0"),
+    _rows([], [1 / 2], [0.0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]),
+    [2 / 9, 1 / 3, 4 / 9, 0.0],
     order=3,
-    b_hat=_weights("7/24 1/4 1/3 1/8"),
+    b_hat=[7 / 24, 1 / 4, 1 / 3, 1 / 8],
 )

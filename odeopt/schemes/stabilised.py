@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from numpy.polynomial import chebyshev
-
 from odeopt import check
 from odeopt.flow import Flow
 from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
@@ -30,6 +28,8 @@ class Coefficients(NamedTuple):
 
 def coefficients(order: int, stages: int) -> Coefficients:
     """The recursion of order 1 or 2 with the standard damping."""
+    from numpy.polynomial import chebyshev
+
     w0 = 1 + DAMPING[order] / stages**2
     T, dT, ddT = ([float(chebyshev.chebval(w0, chebyshev.chebder([0] * j + [1], m))) for j in range(stages + 1)]
                   for m in (0, 1, 2))  # fmt: skip

@@ -1,0 +1,41 @@
+# Two commands: `make figures` and `make test`.  Each sets up all that it needs in .venv: Python 3.11 or newer and make.
+PYTHON ?= python3
+BIN    := .venv/bin
+ENV    := .venv/ready
+
+.PHONY: help venv test test-all lint types figures notebooks clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+venv: $(ENV)  ## the virtual environment .venv with odeopt and its tools
+
+$(ENV): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "odeopt needs Python 3.11 or newer: make PYTHON=python3.11")'
+	if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python $(PYTHON) .venv; else $(PYTHON) -m venv .venv; fi
+	if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python -e '.[dev]'; else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; fi
+	touch $@
+
+test: $(ENV)  ## the tests, without those marked slow
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(ENV)  ## all tests, the slow ones too
+	$(BIN)/python -m pytest -q
+
+lint: $(ENV)  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(ENV)  ## mypy
+	$(BIN)/mypy
+
+figures: $(ENV)  ## the gallery: figures/gallery/README.md
+	$(BIN)/python figures/make.py
+
+notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
+	$(BIN)/python notebooks/build.py
+
+clean:  ## remove all that make has made, but the gallery
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/*.ipynb
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
