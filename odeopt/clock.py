@@ -17,7 +17,7 @@ from odeopt.check import Array
 POINTS = 201  # records when only the end is given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clock:
     """T is a number, or (..., 1) with one value per member."""
 

@@ -18,7 +18,7 @@ from odeopt.solve import checked_solver, solve
 from odeopt.trajectory import Trajectory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, step for step.
 

@@ -22,7 +22,7 @@ from odeopt.starts import Start, rest
 STEPS = (200, 400, 800, 1600)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Convergence:
     """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h."""
 
@@ -43,7 +43,7 @@ class Convergence:
         return f"{self.scheme} on {self.flow}: order {self.order:.2f}\n{rows}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorkPrecision:
     """Per scheme: gradient evaluations and errors at t_end; a run that left the finite numbers has error inf."""
 

@@ -87,7 +87,7 @@ class Onset:
     power: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flow:
     """y' = sum of parts.  Build one with `flow(...)`; print it to read its equations."""
 

@@ -19,7 +19,7 @@ from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder, Status, Trajectory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """What a callback sees at a record: the step, its time, a read-only theta, and the loss there."""
 

@@ -25,7 +25,7 @@ class Status(IntEnum):
     TOO_MANY_EVALUATIONS = -5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
 

@@ -16,7 +16,7 @@ from odeopt.starts import Start, rest
 from odeopt.state import Grad, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Optimizer:
     """One step of `scheme` of length `h` along `flow`, again and again.
 
