@@ -23,12 +23,21 @@ def test_the_example_optimizer_is_short():
     assert 0 < len(definition) < 15
 
 
-def test_readme():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+def test_readme(capsys, monkeypatch):
+    """Every block runs, and the first prints what is said."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    printed = re.search(r"prints the equation.*?```\n(.*?)```", text, flags=re.DOTALL)
     assert blocks
+    assert printed
     namespace: dict[str, object] = {}
+    out = []
     for block in blocks:
         exec(compile(block, "README.md", "exec"), namespace)
+        out.append(capsys.readouterr().out)
+    assert out[0] == printed.group(1)
+    assert float(out[1]) == pytest.approx(2, abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CLAIMS.md"])
