@@ -25,7 +25,6 @@ class Gradient:
         self._function = function
         self._point: Array | None = None
         self._value: Array = np.empty(0)
-        self._raw: Any = None
         self.count = 0
 
     def __call__(self, theta: Array) -> Array:
@@ -52,12 +51,10 @@ class Gradient:
         return value
 
     def _own(self, value: Any, shape: tuple[int, ...]) -> Array:
-        """The value as a float64 array that the user's function will not overwrite in its next call."""
+        """The value as a float64 array of our own."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise TypeError(f"grad must return real numbers, got {array.dtype}")
         if array.shape != shape:
             raise ValueError(f"grad must return the shape of theta, {shape}, got {array.shape}")
-        fresh = array is not self._raw and array.flags.owndata
-        self._raw = array
-        return array.astype(np.float64, copy=not fresh)
+        return array.astype(np.float64)  # a copy: the function may own this array and overwrite it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 DELAY = 1.0  # seconds before a bar appears
@@ -10,7 +11,9 @@ DELAY = 1.0  # seconds before a bar appears
 
 def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> Any:
     """A tqdm bar; progress=None shows it to people only, True always, False never."""
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Jupyter without ipywidgets gets the bar in text, and no warning
+        from tqdm.auto import tqdm
 
     seen = sys.stderr.isatty() or "ipykernel" in sys.modules
     shown = seen if progress is None else progress

@@ -48,6 +48,17 @@ From G = 0 the sum of the first steps, sum_k k^(-1/2), misses its integral by ze
 """
 
 
+def halfway(word: str, decay: Decay = decays.exact) -> Start:
+    """The mean of the memory at rest and after the parts of a word have acted for h, as leapfrog's v_0 is."""
+
+    def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
+        y = flow.start(theta0)
+        first = relaxed(flow, grad, y, word, h, decay)
+        return tuple((u + v) / 2 for u, v in zip(y, first, strict=True))
+
+    return start
+
+
 def half_step(word: str = "memory", decay: Decay = decays.exact) -> Start:
     """Age h/2: with it the flow is followed to second order by an optimizer whose step is drift after memory."""
     return aged_steps(1 / 2, word, decay)

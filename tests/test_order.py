@@ -33,6 +33,14 @@ def test_scheme_on_flow(scheme, expected, row):
     assert order(row.flow, scheme, row.start, steps) == pytest.approx(expected, abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("name", tables.GENERIC)
+def test_scheme_on_a_flow_that_reads_the_time(name):
+    """theta' = cos(3t) theta: the nodes c_i of every scheme."""
+    scheme, expected = tables.GENERIC[name]
+    flow = oo.flow("theta", wave=oo.push("theta", lambda t, theta: np.cos(3 * t) * theta))
+    assert order(flow, scheme, starts.rest, (25, 50, 100)) == pytest.approx(expected, abs=TOLERANCE)
+
+
 @pytest.mark.parametrize(("flow", "scheme", "expected"), tables.WORDS, ids=lambda x: str(x))
 def test_word_on_flow(flow, scheme, expected):
     row = tables.FLOWS[flow]

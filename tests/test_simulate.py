@@ -138,6 +138,10 @@ def test_gradient_with_a_reused_buffer():
     for scheme in (oo.schemes.ab3, oo.schemes.rk4, oo.schemes.bdf2, oo.schemes.etd2rk, oo.schemes.rkc2(4)):
         opt = oo.Optimizer(oo.flows.averaged_gradient(0.5), scheme, 0.1)
         np.testing.assert_array_equal(oo.simulate(opt, problem, 20).theta, oo.simulate(opt, clean, 20).theta)
+    ascent = oo.flow("theta", climb=oo.push("theta", lambda grad, theta: grad(theta)))  # hands the buffer on as it is
+    for scheme in (oo.schemes.ab3, oo.schemes.rk4, oo.schemes.rkc2(4)):
+        opt = oo.Optimizer(ascent, scheme, 0.1)
+        np.testing.assert_array_equal(oo.simulate(opt, problem, 5).theta, oo.simulate(opt, clean, 5).theta)
     for opt in (opts.adam(0.1), opts.momentum(0.1), opts.nesterov(0.1)):
         np.testing.assert_array_equal(oo.simulate(opt, problem, 20).theta, oo.simulate(opt, clean, 20).theta)
 

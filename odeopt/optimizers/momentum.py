@@ -12,7 +12,7 @@ from typing import Any
 from odeopt import check, decay, flows, schemes
 from odeopt.check import Number
 from odeopt.optimizers.base import Optimizer
-from odeopt.starts import Start, half_step, rest
+from odeopt.starts import Start, half_step, halfway, rest
 
 
 def _hyperparameters(lr: Any, beta: Any, map: Any, start: Any) -> dict[str, Any]:
@@ -68,6 +68,7 @@ def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start:
     [Polyak 1964; SEEDS I.3.]  A learning rate lr is a time step of about sqrt(lr):
     exact h = sqrt(lr), beta = e^(-ah); naive h = sqrt(lr), beta = 1 - ah;
     midpoint (leapfrog) lr = h^2/(1 + ah/2), beta = (1 - ah/2)/(1 + ah/2).
+    start="half" begins the flow with half the first velocity, v(0) = -lr/(2h) g0 (MATHS A).
 
     >>> heavy_ball(lr=0.01, beta=0.9, map="midpoint").scheme.word
     'kick friction kick drift'
@@ -76,12 +77,12 @@ def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start:
     lr, beta, rule = settings["lr"], settings["beta"], decay.of_map(map)
     leapfrog = map == "midpoint"
     h = (2 * lr / (1 + beta) if leapfrog else lr) ** 0.5
-    word = "kick friction kick drift" if leapfrog else "friction kick drift"
+    word = "kick friction kick" if leapfrog else "friction kick"
     return Optimizer(
         flows.heavy_ball(damping=rule.z_of(beta) / h),
-        schemes.Splitting(word, rule),
+        schemes.Splitting(f"{word} drift", rule),
         h,
-        flow_start=half_step("kick", rule) if start == "half" else rest,
+        flow_start=halfway(word, rule) if start == "half" else rest,
         lr_time=lr / (1 - beta),
         name="heavy_ball",
         settings=settings,
