@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -85,6 +85,29 @@ class Onset:
 
     state: Formula
     power: int = 1
+
+
+@runtime_checkable
+class Field(Protocol):
+    """What `solve` integrates: a vector field on states, be it a flow from parts or the modified flow of a step."""
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """theta first."""
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The shape of the ensemble that its parameters span."""
+
+    def start(self, theta0: Array, **memory: Array) -> State:
+        """The state at theta0 with this memory, at rest by default."""
+
+    def rhs(self, grad: Grad) -> Rhs:
+        """f(t, y)."""
 
 
 @dataclass(frozen=True, eq=False)

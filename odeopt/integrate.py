@@ -51,18 +51,6 @@ class Slope:
         return pack(tuple(speed * u for u in k))
 
 
-def _strict(slope: Slope) -> Callable[[float, Array], Array]:
-    """The slope for LSODA, which goes on after NaN and calls it success."""
-
-    def checked(s: float, vector: Array) -> Array:
-        value = slope(s, vector)
-        if not finite((value,)):
-            raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite")
-        return value
-
-    return checked
-
-
 class Records:
     """What is kept of the accepted steps: the state at each value of s, and the interpolants if `dense`."""
 
@@ -110,8 +98,7 @@ def _steps(method: str, slope: Slope, first: Piece, tolerances: dict[str, float]
     """The solver's accepted steps up to s = 1."""
     from scipy import integrate as scipy_integrate
 
-    function = _strict(slope) if method == "LSODA" else slope
-    solver = getattr(scipy_integrate, method)(function, first.s, first.y, 1.0, **tolerances)
+    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, **tolerances)
     while solver.status == "running":
         reason = solver.step()
         if solver.status == "failed":

@@ -11,7 +11,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.clock import clock_of, record_times
-from odeopt.flow import Flow
+from odeopt.flow import Field, Flow, Onset
 from odeopt.gradient import Gradient
 from odeopt.integrate import Records, Slope, integrate, interpolant
 from odeopt.problems import Problem
@@ -27,7 +27,7 @@ ONSET = 1e-6  # s at which the expansion after a singular start hands over to th
 
 
 def solve(
-    flow: Flow,
+    flow: Field,
     problem: Problem,
     t: Any,
     theta0: Any = None,
@@ -55,9 +55,10 @@ def solve(
     >>> bool(abs(run.final - oo.problems.quadratic().flow_solution(1.0, run.theta[0])).max() < 1e-10)
     True
     """
-    if not isinstance(flow, Flow):
+    if not isinstance(flow, Field):
         raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {flow!r}")
-    refuse_projections("solve", flow)
+    if isinstance(flow, Flow):
+        refuse_projections("solve", flow)
     checked_solver(method, rtol, atol)
     check.count("max_evaluations", max_evaluations, 1)
     times = record_times(t)
@@ -66,14 +67,14 @@ def solve(
     y = flow.start(theta0, **{name: check.point(name, value) for name, value in (memory or {}).items()})
 
     grad = Gradient(problem.grad)
-    singular = flow.onset is not None and not times[0].any() and not any(u.any() for u in y[1:])
-    clock, s = clock_of(times, flow.onset.power if singular and flow.onset else 1)
+    onset = _singular_start(flow, times[0], y)
+    clock, s = clock_of(times, onset.power if onset else 1)
     path = Recorder(len(times) + 1, times[0], y)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         begin = 0.0
-        if singular:
-            begin, y = ONSET, _onset(flow, grad, theta0, clock.time(ONSET))
+        if onset:
+            begin, y = ONSET, _after(onset, flow, grad, y, clock.time(ONSET))
         slope = Slope(flow.rhs(grad), clock, y, max_evaluations)
         records = Records(path, times, s, y, dense_output)
         with bar(1.0, flow.name, progress, "T") as shown:
@@ -91,9 +92,14 @@ def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:
     return {"method": method, "rtol": float(rtol), "atol": float(atol)}
 
 
-def _onset(flow: Flow, grad: Gradient, theta0: Array, t: Any) -> State:
+def _singular_start(flow: Field, t0: Array, y: State) -> Onset | None:
+    """The onset of a flow that starts at rest at t = 0, if it has one."""
+    at_rest = not np.any(t0) and not any(u.any() for u in y[1:])
+    return flow.onset if isinstance(flow, Flow) and at_rest else None
+
+
+def _after(onset: Onset, flow: Field, grad: Gradient, y: State, t: Any) -> State:
     """The state a short time t after a singular start."""
-    assert flow.onset is not None
-    y = flow.start(theta0)
-    state = flow.placed(flow.onset.state)(t, grad, y)
+    assert isinstance(flow, Flow)
+    state = flow.placed(onset.state)(t, grad, y)
     return tuple(np.broadcast_to(u, v.shape).copy() for u, v in zip(state, y, strict=True))

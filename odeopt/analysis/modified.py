@@ -1,0 +1,154 @@
+"""h F_K(y) = sum_{k=1..K} (-1)^(k+1)/k Delta^k y: the flow that an optimizer follows with order K.   [MATHS 0.2]
+
+Delta^k are forward differences of y, Phi(y), Phi(Phi(y)), ..., so nothing but the step Phi is needed: this is the
+series of log Phi.  It is summed from the increments d_j = Phi(y_j) - y_j, which keep their digits at any h.  The
+series converges where every multiplier mu of DPhi has |mu - 1| < 1; beyond, no real flow need exist.
+[Hairer, Lubich and Wanner 2006, IX.1]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb, factorial
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.analysis.one_step import Increment, OneStep, of_optimizer
+from odeopt.check import Array
+from odeopt.gradient import Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.schemes.implicit import solve_increment
+from odeopt.state import Grad, Rhs, State, column, pack, plus, unpack
+
+LARGEST = 8
+
+
+def forward_weights(order: int) -> list[float]:
+    """h F_K = sum_j w_j d_j, with w_j = (-1)^j sum_{k>j} C(k-1, j)/k.
+
+    >>> forward_weights(1), forward_weights(2)
+    ([1.0], [1.5, -0.5])
+    """
+    return [(-1) ** j * sum(comb(k - 1, j) / k for k in range(j + 1, order + 1)) for j in range(order)]
+
+
+def central_weights(half: int) -> list[float]:
+    """h F_2p = sum_{j=1..p} c_j (y_j - y_-j), with c_j = (-1)^(j+1) p!^2/(j (p-j)! (p+j)!).
+
+    >>> central_weights(1), [round(12 * c, 12) for c in central_weights(2)]
+    ([0.5], [8.0, -1.0])
+    """
+    p = half
+    numerator = factorial(p) ** 2
+    return [(-1) ** (j + 1) * numerator / (j * factorial(p - j) * factorial(p + j)) for j in range(1, p + 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class ModifiedFlow:
+    """y' = F_K(y), for `solve`: the ODE that the iterates follow with order K, from their own first state."""
+
+    map: OneStep
+    order: int
+    central: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"modified flow of {self.map.name}, order {self.order}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return self.map.variables
+
+    @property
+    def memory(self) -> tuple[str, ...]:
+        """The variables besides theta."""
+        return self.variables[1:]
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The shape of the ensemble that array-valued hyperparameters span."""
+        return self.map.members
+
+    def start(self, theta0: Array, **memory: Array) -> State:
+        """The state from which the iterates begin."""
+        return self.map.start(theta0, **memory)
+
+    def rhs(self, grad: Grad) -> Rhs:
+        """F_K(t, y), by K steps (forward), or K/2 steps each way (central)."""
+        return self._central(grad) if self.central else self._forward(grad)
+
+    def indicator(self, problem: Problem, theta: Any = None, **memory: Any) -> float:
+        """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1."""
+        theta = check.point("theta", problem.theta0 if theta is None else theta)
+        y = self.start(theta, **memory)
+        multipliers = np.linalg.eigvals(_jacobian(self.map.increment(Gradient(problem.grad)), y))
+        return float(np.abs(multipliers).max())
+
+    def _forward(self, grad: Grad) -> Rhs:
+        d, h, weights = self.map.increment(grad), column(self.map.h), forward_weights(self.order)
+
+        def F(t: Any, y: State) -> State:
+            total, now = tuple(0.0 * u for u in y), y
+            for j, w in enumerate(weights):
+                increment = d(t + j * h, now)
+                total = tuple(s + w / h * u for s, u in zip(total, increment, strict=True))
+                now = plus(now, increment)
+            return total
+
+        return F
+
+    def _central(self, grad: Grad) -> Rhs:
+        d, h, weights = self.map.increment(grad), column(self.map.h), central_weights(self.order // 2)
+
+        def F(t: Any, y: State) -> State:
+            total = ahead = behind = tuple(0.0 * u for u in y)
+            for j, c in enumerate(weights):
+                ahead = plus(ahead, d(t + j * h, plus(y, ahead)))
+                behind = plus(behind, _backward(d, t - (j + 1) * h, plus(y, behind)))
+                terms = zip(total, ahead, behind, strict=True)
+                total = tuple(s + c / h * (u - v) for s, u, v in terms)
+            return total
+
+        return F
+
+
+def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = False) -> ModifiedFlow:
+    """The flow that an optimizer follows with this order, 1 to 8: give it to `solve`, or see `follow`.
+
+    central=True uses steps backwards too (the inverse of the step is solved for), and even orders.
+
+    >>> import odeopt as oo
+    >>> flow = modified_flow(oo.optimizers.gd(lr=0.1), order=2)
+    >>> problem = oo.problems.quadratic((1.0, 2.0), angle=0)
+    >>> flow.rhs(problem.grad)(0.0, (problem.theta0,))[0].round(12)  # -(lambda + h lambda^2/2) theta
+    array([-1.05, -2.2 ])
+    """
+    if not isinstance(opt, Optimizer | OneStep):
+        raise TypeError(f"opt must be an Optimizer or come from from_step, got {opt!r}")
+    if check.count("order", order, 1) > LARGEST:
+        raise ValueError(f"order must be 1 to {LARGEST}, got {order}")
+    if central and order % 2:
+        raise ValueError(f"order must be even for central=True, got {order}")
+    return ModifiedFlow(of_optimizer(opt) if isinstance(opt, Optimizer) else opt, order, central)
+
+
+def _backward(d: Increment, t: Any, y: State) -> State:
+    """e with Phi(y + e) = y."""
+    guess = tuple(-u for u in d(t, y))
+    return solve_increment(lambda e: plus(e, d(t, plus(y, e))), guess)
+
+
+def _jacobian(d: Increment, y: State) -> Array:
+    """D(Phi - I) at y by central differences."""
+    flat = pack(y)
+    step = 6e-6 * np.maximum(np.abs(flat), 1e-3)
+    columns = []
+    for i, h in enumerate(step):
+        e = np.zeros_like(flat)
+        e[i] = h
+        ahead, behind = (pack(d(0.0, unpack(flat + sign * e, y))) for sign in (1, -1))
+        columns.append((ahead - behind) / (2 * h))
+    return np.array(columns).T
