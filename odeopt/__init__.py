@@ -1,6 +1,6 @@
 """odeopt: optimizers as numerical integrators of the flows that they discretise."""
 
-from odeopt import decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
 from odeopt.flow import Flow, Onset, flow, project, push, relax

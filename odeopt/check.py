@@ -15,7 +15,7 @@ Number = float | Array
 _NOT_NUMERIC = "numbers (int, float or arrays of them)"
 
 
-def _real_array(name: str, value: Any) -> Array:
+def numbers_of(name: str, value: Any) -> Array:
     """value as a new float64 array; text, bools, complex and ragged values are refused."""
     try:
         raw = np.asarray(value)
@@ -27,7 +27,7 @@ def _real_array(name: str, value: Any) -> Array:
 
 
 def _parameter(name: str, value: Any, allowed: Any, text: str) -> Number:
-    array = _real_array(name, value)
+    array = numbers_of(name, value)
     if array.size == 0 or not np.all(allowed(array)):  # NaN fails every comparison
         raise ValueError(f"{name} must be {text}, got {value!r}")
     return float(array) if array.ndim == 0 else array
@@ -41,6 +41,11 @@ def finite(name: str, value: Any) -> Number:
 def positive(name: str, value: Any) -> Number:
     """0 < value < inf, a number or an array of them."""
     return _parameter(name, value, lambda a: (a > 0) & np.isfinite(a), "positive and finite")
+
+
+def rate(name: str, value: Any) -> Number:
+    """A learning rate: positive, and such that neither it nor its square leaves the range of float64."""
+    return _parameter(name, value, lambda a: (a >= 1e-100) & (a <= 1e100), "positive, from 1e-100 to 1e100")
 
 
 def nonnegative(name: str, value: Any) -> Number:
@@ -69,6 +74,15 @@ def together(**values: Number) -> tuple[int, ...]:
         raise ValueError(f"{', '.join(values)} must broadcast against each other, got shapes {shapes}") from error
 
 
+def spread(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    """Finite numbers as a new array of this shape, to which they must broadcast."""
+    array = np.asarray(finite(name, value))
+    try:
+        return np.broadcast_to(array, shape).astype(np.float64)
+    except ValueError as error:
+        raise ValueError(f"{name} must broadcast to shape {shape}, got shape {array.shape}") from error
+
+
 def count(name: str, value: Any, minimum: int = 0) -> int:
     """An integer >= minimum; bools and floats are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
@@ -78,9 +92,19 @@ def count(name: str, value: Any, minimum: int = 0) -> int:
     return int(value)
 
 
+def counts(name: str, values: Any, minimum: int = 1) -> list[int]:
+    """Several integers >= minimum."""
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        raise TypeError(f"{name} must be several integers, got {values!r}")
+    found = [count(name, value, minimum) for value in values]
+    if not found:
+        raise ValueError(f"{name} must not be empty, got {values!r}")
+    return found
+
+
 def point(name: str, value: Any) -> Array:
     """A new, writable, contiguous float64 array of shape (..., d) with d >= 1 and finite entries."""
-    array = _real_array(name, value)
+    array = numbers_of(name, value)
     if array.ndim == 0:
         raise ValueError(f"{name} must have shape (d,) or (..., d), got the single number {value!r}")
     if array.size == 0:

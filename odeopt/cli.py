@@ -25,20 +25,24 @@ def main(arguments: list[str] | None = None) -> int:
     given, rest = parser.parse_known_args(arguments)
     try:
         return int(given.run(given, rest))
-    except (ValueError, TypeError, ImportError, OSError) as error:
+    except (ValueError, TypeError, ImportError, OSError, ArithmeticError, RuntimeError) as error:
         print(f"odeopt: {error}", file=sys.stderr)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m odeopt", description="Optimizers as numerical integrators.")
+    parser = argparse.ArgumentParser(
+        prog="python -m odeopt", description="Optimizers as numerical integrators.", allow_abbrev=False
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     text = "the optimizers, flows, schemes and problems there are"
-    listing = commands.add_parser("list", help=text, description=f"List {text}.")
+    listing = commands.add_parser("list", help=text, description=f"List {text}.", allow_abbrev=False)
     listing.set_defaults(run=_list)
 
     text = "an optimizer beside the flow that it discretises"
-    one = commands.add_parser("compare", help=text, description=f"Run {text}. --lr, --beta1, ... set its arguments.")
+    one = commands.add_parser(
+        "compare", help=text, description=f"Run {text}. --lr, --beta1, ... set its arguments.", allow_abbrev=False
+    )
     one.add_argument("optimizer", help="a name from `list`, e.g. adam")
     one.add_argument("problem", help="a name from `list`, e.g. rosenbrock")
     one.add_argument("--steps", type=int, default=300, help="number of steps (default 300)")
@@ -47,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     text = "the measured order of a scheme on a flow"
     order = commands.add_parser(
-        "convergence", help=text, description=f"Fit {text}. --damping, --tau, ... set the flow's."
+        "convergence", help=text, description=f"Fit {text}. --damping, --tau, ... set the flow's.", allow_abbrev=False
     )
     order.add_argument("flow", help="a name from `list`, e.g. heavy_ball")
     order.add_argument("scheme", help="a name from `list`, or a word in quotes: 'friction kick drift'")
@@ -128,9 +132,8 @@ def _settings(rest: list[str], parameters: Mapping[str, inspect.Parameter]) -> d
         parser.add_argument(f"--{name}", type=_number)
     found, unknown = parser.parse_known_args(rest)
     if unknown:
-        raise ValueError(
-            f"argument must be one of {', '.join('--' + n for n in parameters) or 'none'}, got {unknown[0]!r}"
-        )
+        known = ", ".join(f"--{name}" for name in parameters)
+        raise ValueError(f"there are no such arguments as {unknown[0]!r}; there are {known or 'none'}")
     return {name: value for name, value in vars(found).items() if value is not None}
 
 
@@ -142,7 +145,16 @@ def _number(text: str) -> float | str:
 
 
 def _print(given: argparse.Namespace, facts: Any, text: str) -> None:
-    print(json.dumps(facts, indent=2, default=np.ndarray.tolist) if given.json else text)
+    print(json.dumps(_plain(facts), indent=2, allow_nan=False) if given.json else text)
+
+
+def _plain(facts: Any) -> Any:
+    """Facts as JSON has them: lists for arrays, null for what is not finite."""
+    if isinstance(facts, Mapping):
+        return {key: _plain(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple | np.ndarray):
+        return [_plain(value) for value in facts]
+    return None if isinstance(facts, float) and not np.isfinite(facts) else facts
 
 
 def _picture(text: str) -> Path:

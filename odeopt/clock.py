@@ -40,10 +40,13 @@ class Clock:
 
 def record_times(t: Any) -> Array:
     """Times (n+1,) or (n+1, ...) from an end or a grid; increasing, finite, members in proportion to each other."""
-    array = check._real_array("t", t)
+    array = check.numbers_of("t", t)
     if array.ndim == 0:
         return np.linspace(0.0, check.scalar("t", check.positive("t", float(array))), POINTS)
-    if len(array) < 2 or not np.all(np.isfinite(array)) or not np.all(np.diff(array, axis=0) > 0):
+    with np.errstate(over="ignore"):
+        span = array[-1] - array[0]
+    rising = len(array) >= 2 and np.all(np.isfinite(span)) and np.all(np.isfinite(array))
+    if not rising or not np.all(np.diff(array, axis=0) > 0):
         raise ValueError(f"t must be an end > 0, or at least two increasing finite times, got {t!r}")
     if array.ndim > 1:
         share = (array - array[0]) / (array[-1] - array[0])

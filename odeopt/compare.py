@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulate import initial_point, simulate
 from odeopt.solve import checked_solver, solve
-from odeopt.trajectory import Trajectory
+from odeopt.state import named
+from odeopt.trajectory import Status, Trajectory
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, step for step.
 
-    error (n+1, ...): the largest coordinate of |theta_n - theta(t_n)|;  max_error: its maximum over n.
+    error (n+1, ...): the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
+    max_error:        its maximum over n; NaN if the flow ended before the iterates did
     """
 
     iterates: Trajectory
@@ -34,12 +36,13 @@ class Comparison:
     @property
     def error(self) -> Array:
         n = min(len(self.iterates), len(self.flow))
-        return np.abs(self.iterates.theta[:n] - self.flow.theta[:n]).max(axis=-1)
+        same = (self.iterates.t[:n] == self.flow.t[:n]).reshape(n, -1).all(axis=1)  # an early end has a time of its own
+        return np.abs(self.iterates.theta[:n] - self.flow.theta[:n]).max(axis=-1)[same]
 
     @property
     def max_error(self) -> Any:
         """A float, or (...) for an ensemble."""
-        largest = self.error.max(axis=0)
+        largest = self.error.max(axis=0) + (0.0 if self.flow.success else np.nan)
         return float(largest) if np.ndim(largest) == 0 else largest
 
     @property
@@ -48,7 +51,7 @@ class Comparison:
         return self.iterates.success and self.flow.success and self.gradient_flow.success
 
     def plot(self, ax: Any = None) -> Any:
-        """Path in the plane (d = 2) or loss against time, and the error; returns the artists."""
+        """Path in the plane (d = 2) or loss against time, the error in the title; returns the artists."""
         from odeopt.plots import comparison
 
         return comparison(self, ax=ax)
@@ -69,7 +72,7 @@ def compare(
     steps: int = 300,
     theta0: Any = None,
     *,
-    method: str = "DOP853",
+    method: str = "auto",
     rtol: float = 1e-10,
     atol: float = 1e-12,
 ) -> Comparison:
@@ -82,13 +85,23 @@ def compare(
     True
     """
     check.count("steps", steps, 1)
-    solver = checked_solver(method, rtol, atol)
+    solver = {**checked_solver(method, rtol, atol), "dense_output": True}
     run = simulate(opt, problem, steps, theta0)
     if len(run) < 2:
         raise ValueError(f"there is no finite step to compare: {run.message}")
-    y = opt.matched_state(Gradient(problem.grad), initial_point(opt.members, problem, theta0))
-    memory = dict(zip(opt.flow.memory, y[1:], strict=True))
-    flow = solve(opt.flow, problem, run.t, y[0], memory=memory, **solver)
+    if run.status in (Status.INTERRUPTED, Status.EVALUATION_FAILED):
+        unsolved = _beginning(run)
+        return Comparison(run, unsolved, unsolved, opt, problem)
+    with np.errstate(all="ignore"):
+        y = opt.matched_state(Gradient(problem.grad), initial_point(opt.members, problem, theta0))
+    flow = solve(opt.flow, problem, run.t, y[0], memory=named(opt.flow.memory, y), **solver)
     lr_time = np.asarray(opt.lr_time) / np.asarray(opt.h)
     plain = solve(gradient_flow(), problem, run.t * lr_time, y[0], **solver)
     return Comparison(run, flow, plain, opt, problem)
+
+
+def _beginning(run: Trajectory) -> Trajectory:
+    """The first record of a run, for the flows that were not solved because it broke off."""
+    memory = {name: value[:1] for name, value in run.state.items()}
+    t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
+    return replace(run, t=t, theta=theta, loss=loss, state=memory, message=f"not solved: {run.message}", nfev=0, ngev=0)

@@ -18,6 +18,7 @@ from odeopt.schemes.base import Scheme
 from odeopt.simulate import initial_point, simulate
 from odeopt.solve import checked_solver, solve
 from odeopt.starts import Start, rest
+from odeopt.state import named
 
 STEPS = (200, 400, 800, 1600)
 
@@ -69,12 +70,13 @@ class WorkPrecision:
 
 
 def slope(h: Array, error: Array) -> float:
-    """The least-squares slope of log error on log h.
+    """The least-squares slope of log error on log h, over the errors that are not 0; NaN if there are not two.
 
     >>> round(slope(np.array([0.1, 0.2]), np.array([1.0, 4.0])), 12)
     2.0
     """
-    return float(np.polyfit(np.log(h), np.log(error), 1)[0])
+    h, error = h[error > 0], error[error > 0]
+    return float(np.polyfit(np.log(h), np.log(error), 1)[0]) if len(h) > 1 else float("nan")
 
 
 def convergence(
@@ -87,9 +89,9 @@ def convergence(
     start: Start = rest,
     flow_start: Start | None = None,
     theta0: Any = None,
-    method: str = "DOP853",
-    rtol: float = 1e-11,
-    atol: float = 1e-13,
+    method: str = "auto",
+    rtol: float = 1e-12,
+    atol: float = 1e-14,
 ) -> Convergence:
     """The order of a scheme on a flow, from runs with these numbers of steps to t_end against `solve`.
 
@@ -101,29 +103,27 @@ def convergence(
     2.0
     """
     t_end = check.scalar("t_end", check.positive("t_end", t_end))
-    counts = sorted({check.count("steps", n, 1) for n in steps})
+    counts = sorted(set(check.counts("steps", steps)))
     if len(counts) < 2:
         raise ValueError(f"steps must hold at least two different numbers of steps, got {steps!r}")
     solver = checked_solver(method, rtol, atol)
-    h = np.array([t_end / n for n in counts])
-    runs = zip(counts, h, strict=True)
-    error = [_error(flow, scheme, problem, n, dt, start, flow_start or start, theta0, solver) for n, dt in runs]
+    opts = [Optimizer(flow, scheme, t_end / n, start=start, flow_start=flow_start or start) for n in counts]
+    pairs = zip(opts, counts, strict=True)
+    error = np.array([_error(opt, problem, n, theta0, solver) for opt, n in pairs])
     if not np.all(np.isfinite(error)):
-        raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error}")
-    return Convergence(h, np.array(error), slope(h, np.array(error)), scheme.name, flow.name)
+        raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error.tolist()}")
+    h = np.array([opt.h for opt in opts])
+    return Convergence(h, error, slope(h, error), scheme.name, flow.name)
 
 
-def _error(
-    flow: Flow, scheme: Scheme, problem: Problem, n: int, h: float, start: Start, flow_start: Start, theta0: Any,
-    solver: Mapping[str, Any],
-) -> float:  # fmt: skip
-    opt = Optimizer(flow, scheme, float(h), start=start, flow_start=flow_start)
+def _error(opt: Optimizer, problem: Problem, n: int, theta0: Any, solver: Mapping[str, Any]) -> float:
+    """max |theta_n - theta(t_n)| over all records; inf if the iterates leave the finite numbers."""
     run = simulate(opt, problem, n, theta0, progress=False)
     if not run.success:
         return np.inf
     y = opt.matched_state(Gradient(problem.grad), initial_point((), problem, theta0))
-    memory = dict(zip(flow.memory, y[1:], strict=True))
-    truth = solve(flow, problem, run.t, y[0], memory=memory, progress=False, **solver).check()
+    memory = named(opt.flow.memory, y)
+    truth = solve(opt.flow, problem, run.t, y[0], memory=memory, progress=False, **solver).check()
     return float(np.abs(run.theta - truth.theta).max())
 
 
@@ -136,11 +136,13 @@ def work_precision(
     *,
     start: Start = rest,
     theta0: Any = None,
-    method: str = "DOP853",
+    method: str = "auto",
     rtol: float = 1e-10,
     atol: float = 1e-12,
 ) -> WorkPrecision:
     """Error of theta at t_end against gradient evaluations, for each scheme and number of steps.
+
+    A start that depends on h is taken at the smallest h for the flow that all are compared with.
 
     >>> import odeopt as oo
     >>> both = {"Euler": oo.schemes.euler, "RK4": oo.schemes.rk4}
@@ -149,18 +151,19 @@ def work_precision(
     [200, 400]
     """
     t_end = check.scalar("t_end", check.positive("t_end", t_end))
-    counts = [check.count("steps", n, 1) for n in steps]
-    if not schemes:
-        raise ValueError(f"schemes must not be empty, got {schemes!r}")
+    counts = check.counts("steps", steps)
+    if not isinstance(schemes, Mapping) or not schemes:
+        raise ValueError(f"schemes must map names to schemes, at least one, got {schemes!r}")
     solver = checked_solver(method, rtol, atol)
+    opts = {name: [Optimizer(flow, scheme, t_end / n, start=start) for n in counts] for name, scheme in schemes.items()}
     theta0 = initial_point((), problem, theta0)
-    y = start(flow, Gradient(problem.grad), theta0, t_end / max(counts))
-    memory = dict(zip(flow.memory, y[1:], strict=True))
+    with np.errstate(all="ignore"):
+        y = start(flow, Gradient(problem.grad), theta0, t_end / max(counts))
+    memory = named(flow.memory, y)
     truth = solve(flow, problem, np.array([0.0, t_end]), y[0], memory=memory, **solver).check().final
     gradients, errors = {}, {}
-    for name, scheme in schemes.items():
-        opts = [Optimizer(flow, scheme, t_end / n, start=start) for n in counts]
-        runs = [simulate(opt, problem, n, theta0, record_every=n) for opt, n in zip(opts, counts, strict=True)]
+    for name, family in opts.items():
+        runs = [simulate(opt, problem, n, theta0, record_every=n) for opt, n in zip(family, counts, strict=True)]
         gradients[name] = np.array([run.ngev for run in runs])
         errors[name] = np.array([np.abs(run.final - truth).max() if run.success else np.inf for run in runs])
     return WorkPrecision(gradients, errors, flow.name, problem.name)

@@ -26,7 +26,7 @@ class Decay:
         return self.name
 
 
-SMALLEST = 5e-324  # beta = 0 as the least positive float64: it forgets at once, at a finite rate
+SMALLEST = 2.0**-54  # beta = 0: half the rounding of 1, so that 1 - beta is 1 and the rate is finite
 
 
 def _minus_log(beta: Any) -> Any:

@@ -15,9 +15,9 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array, Number
-from odeopt.formula import Formula, Placed, place, reads
+from odeopt.formula import Formula, Placed, formula, place, reads
 from odeopt.state import Grad, Rhs, State, column
-from odeopt.symbols import GRADIENT, Symbol, symbol
+from odeopt.symbols import GRADIENT, Symbol, short, symbol, unprintable
 
 
 @dataclass(frozen=True)
@@ -61,26 +61,27 @@ class Project:
 Part = Push | Relax | Project
 
 
-def push(slot: str, force: Formula) -> Push:
+def push(slot: str, force: Formula | float) -> Push:
     """u' = force: `push("theta", lambda v: v)`."""
-    return Push(slot, force)
+    return Push(slot, formula("force", force))
 
 
-def relax(slot: str, *, rate: Formula, target: Formula = lambda: 0.0, limit: Formula | None = None) -> Relax:
-    """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction."""
-    return Relax(slot, target, rate, limit)
+def relax(slot: str, *, rate: Formula | float, target: Formula | float = 0.0, limit: Formula | None = None) -> Relax:
+    """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction; formulas may be numbers."""
+    return Relax(slot, formula("target", target), formula("rate", rate), limit and formula("limit", limit))
 
 
 def project(slot: str, map: Formula) -> Project:
     """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
-    return Project(slot, map)
+    return Project(slot, formula("map", map))
 
 
 @dataclass(frozen=True)
 class Onset:
     """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
 
-    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.
+    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.  A scheme that
+    reads the right-hand side cannot start there.
     """
 
     state: Formula
@@ -135,7 +136,8 @@ class Flow:
         """The same flow with other parameter values."""
         for name in changes:
             check.choice("parameter", name, self.params)
-        return replace(self, params=MappingProxyType({**self.params, **changes}))
+        values = {name: check.finite(name, value) for name, value in changes.items()}
+        return replace(self, params=MappingProxyType({**self.params, **values}))
 
     def placed(self, formula: Formula) -> Placed:
         """A formula of this flow as a function of (t, grad, y)."""
@@ -164,9 +166,8 @@ class Flow:
         """The state at rest: theta0, and zero memory unless given by name."""
         for name in memory:
             check.choice("state variable", name, self.memory)
-        theta0 = np.broadcast_to(theta0, np.broadcast_shapes((*self.members, 1), theta0.shape)).copy()
         shapes = {name: (*theta0.shape[:-1], 1) if name in self.clocks else theta0.shape for name in self.memory}
-        return theta0, *(np.broadcast_to(memory.get(n, np.zeros(())), s).astype(float) for n, s in shapes.items())
+        return theta0, *(check.spread(name, memory.get(name, 0.0), shape) for name, shape in shapes.items())
 
     def equations(self) -> list[tuple[Symbol, Symbol]]:
         """(variable, its derivative) as symbols, by running the formulas on symbols."""
@@ -176,7 +177,11 @@ class Flow:
         for part in self.terms():
             if not isinstance(part, Project):
                 placed = [place(f, self.variables, tuple(self.params), values) for f in part.formulas()]
-                term = _slope(part, y[self.variables.index(part.slot)], *[f(symbol("t"), GRADIENT, y) for f in placed])
+                u = y[self.variables.index(part.slot)]
+                try:
+                    term = _slope(part, u, *[f(symbol("t"), GRADIENT, y) for f in placed])
+                except Exception:  # a formula may do with arrays what symbols cannot
+                    term = unprintable(*[name for f in part.formulas() for name in reads(f)])
                 lines[part.slot] = lines[part.slot] + term if part.slot in lines else term
         return [(u, lines[u.text]) for u in y if u.text in lines]
 
@@ -191,7 +196,7 @@ class Flow:
     def __str__(self) -> str:
         width = max(len(name) for name in self.variables)
         rows = [f"{u.text + chr(39):<{width + 1}} = {slope.text}" for u, slope in self.equations()]
-        values = ", ".join(f"{name} = {_value(value)}" for name, value in self.params.items())
+        values = ", ".join(f"{name} = {short(value)}" for name, value in self.params.items())
         return "\n".join([*rows, f"with {values}"] if values else rows)
 
     __repr__ = __str__
@@ -219,15 +224,30 @@ def flow(
     slots, values = tuple(variables.split()), {n: check.finite(n, v) for n, v in (params or {}).items()}
     if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
         raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
+    names = ["t", "grad", *slots, *values]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"variables and params must differ, and from t and grad, got {', '.join(twice)} twice")
+    check.together(**values)
     groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
-    known = {"t", "grad", *slots, *values}
     for key, group in groups.items():
-        for part in group:
-            check.choice(f"slot of part {key!r}", part.slot, slots)
-            for formula in part.formulas():
-                for read in reads(formula):
-                    check.choice(f"argument of part {key!r}", read, known)
+        _check_parts(key, group, slots, names)
+    for read in reads(onset.state) if onset else ():
+        check.choice("argument of the onset", read, names)
+    for clock in clocks.split():
+        check.choice("clock", clock, slots)
     return Flow(slots, MappingProxyType(values), MappingProxyType(groups), tuple(clocks.split()), onset, name)
+
+
+def _check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names: list[str]) -> None:
+    """Every part moves a variable, and its formulas read what there is."""
+    for part in group:
+        if not isinstance(part, Push | Relax | Project):
+            raise TypeError(f"part {key!r} must be push(...), relax(...) or project(...), got {part!r}")
+        check.choice(f"slot of part {key!r}", part.slot, slots)
+        limits = (part.limit,) if isinstance(part, Relax) and part.limit else ()
+        for placed in (*part.formulas(), *limits):
+            for read in reads(placed):
+                check.choice(f"argument of part {key!r}", read, names)
 
 
 def _slope(part: Push | Relax, u: Any, *values: Any) -> Any:
@@ -249,7 +269,3 @@ def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], A
         return slope
     limit = flow.placed(part.limit)
     return lambda t, grad, y: slope(t, grad, y) if np.all(t) else limit(t, grad, y)
-
-
-def _value(value: Number) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"array of shape {np.shape(value)}"

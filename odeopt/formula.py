@@ -9,8 +9,18 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from odeopt import check
+
 Formula = Callable[..., Any]
 Placed = Callable[[Any, Any, Any], Any]  # (t, grad, y): arrays, or the symbols that print them
+
+
+def formula(name: str, value: Any) -> Formula:
+    """A function as it is, a number as the function that returns it."""
+    if callable(value):
+        return value
+    constant = check.finite(name, value)
+    return lambda: constant
 
 
 def reads(formula: Formula) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class Gradient:
                 raise
             raise EvaluationError(f"grad raised {type(error).__name__}: {error}") from error
         self.count += 1
+        value.flags.writeable = False  # it is remembered: a formula must not write to it
         return value
 
     def _own(self, value: Any, shape: tuple[int, ...]) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from odeopt import check
 from odeopt.check import Array
 from odeopt.clock import Clock
 from odeopt.gradient import EvaluationError
@@ -44,9 +45,16 @@ class Slope:
     def __call__(self, s: float, vector: Array) -> Array:
         self.count += 1
         if self.count > self.budget:
-            reason = f"{self.budget} evaluations used up; LSODA or Radau need fewer where a flow is stiff"
+            reason = f"{self.budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
             raise Ended(Status.TOO_MANY_EVALUATIONS, reason)
-        k = self.rhs(self.clock.time(s), unpack(np.array(vector), self.start))
+        try:
+            k = self.rhs(self.clock.time(s), unpack(np.array(vector), self.start))
+        except EvaluationError:
+            raise
+        except Exception as error:
+            if self.count == 1:
+                raise
+            raise EvaluationError(f"the flow raised {type(error).__name__}: {error}") from error
         speed = self.clock.speed(s)
         return pack(tuple(speed * u for u in k))
 
@@ -74,7 +82,7 @@ class Records:
 
 
 def integrate(
-    slope: Slope, begin: float, method: str, tolerances: dict[str, float], records: Records, shown: Any
+    slope: Slope, begin: float, method: str, tolerances: tuple[float, float], records: Records, shown: Any
 ) -> tuple[Status, str]:
     """Steps from s = begin to 1, recording on the way; every way out leaves the last good state recorded."""
     last = Piece(begin, pack(slope.start), lambda _: pack(slope.start))
@@ -94,11 +102,11 @@ def integrate(
     return Status.DONE, f"{method}, {slope.count} evaluations of the right-hand side"
 
 
-def _steps(method: str, slope: Slope, first: Piece, tolerances: dict[str, float]) -> Iterator[Piece]:
+def _steps(method: str, slope: Slope, first: Piece, tolerances: tuple[float, float]) -> Iterator[Piece]:
     """The solver's accepted steps up to s = 1."""
     from scipy import integrate as scipy_integrate
 
-    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, **tolerances)
+    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, rtol=tolerances[0], atol=tolerances[1])
     while solver.status == "running":
         reason = solver.step()
         if solver.status == "failed":
@@ -119,12 +127,19 @@ def _diagnosis(error: BaseException, method: str) -> tuple[Status, str]:
 
 
 def interpolant(pieces: list[Piece], clock: Clock, like: State) -> Callable[[Any], Array]:
-    """theta(t), t a number or (n,), from the solver's own interpolants."""
+    """theta(t), t a number or (n,) within the run, from the solver's own interpolants."""
     ends = np.array([piece.s for piece in pieces])
+    last = clock.time(ends[-1])
 
     def theta(t: float) -> Array:
         s = float(clock.s_of(t))
         piece = pieces[min(int(np.searchsorted(ends, s)), len(pieces) - 1)]
         return unpack(piece.interpolant(s), like)[0]
 
-    return lambda t: theta(t) if np.ndim(t) == 0 else np.array([theta(ti) for ti in t])
+    def sol(t: Any) -> Array:
+        times = check.numbers_of("t", t)
+        if times.ndim > 1 or not np.all((times >= clock.t0) & (times <= last)):
+            raise ValueError(f"t must be a number or (n,) in [{clock.t0:g}, {last:g}], got {t!r}")
+        return theta(float(times)) if times.ndim == 0 else np.array([theta(ti) for ti in times])
+
+    return sol

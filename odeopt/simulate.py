@@ -15,6 +15,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import StepFailure
+from odeopt.schemes.splitting import Splitting
 from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder, Status, Trajectory
 
@@ -58,18 +59,31 @@ def simulate(
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of intermediate_result, got {callback!r}")
     theta0 = initial_point(opt.members, problem, theta0)
     grad = Gradient(problem.grad)
     with np.errstate(all="ignore"):
         y = opt.initial_state(grad, theta0)
+        _refuse_singular_start(opt, y)
         h = column(opt.h)
-        step = opt.scheme.bind(opt.flow, grad).step
+        step = opt.scheme.bind(opt.flow, grad)
         path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
         watch = _watcher(opt, problem, path, record_every, callback)
         status, message = _run(step, y, h, steps, watch, bar(steps, opt.name, progress))
         if status is Status.NOT_FINITE and not grad.finite:
             message += "; the gradient was NaN or infinite"
     return path.trajectory(opt.flow.variables, problem.loss, grad, status, message, opt.name)
+
+
+def _refuse_singular_start(opt: Optimizer, y: State) -> None:
+    """A scheme that reads the right-hand side cannot begin where that is infinite."""
+    at_rest = not any(u.any() for u in y[1:])
+    if opt.flow.onset is not None and at_rest and not isinstance(opt.scheme, Splitting):
+        raise ValueError(
+            f"start must not be at rest for {opt.scheme.name}: {opt.flow.name} is singular there; "
+            "use start=odeopt.starts.settled, or a splitting that relaxes the memory first"
+        )
 
 
 def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
@@ -100,9 +114,16 @@ def _watcher(
         path.append(t, y)
         if callback is not None:
             y[0].flags.writeable = False
-            callback(Snapshot(k, t, y[0], problem.loss(y[0])))
+            callback(Snapshot(k, t, y[0], _loss(problem, y[0])))
 
     return watch
+
+
+def _loss(problem: Problem, theta: Array) -> Any:
+    try:
+        return problem.loss(theta)
+    except Exception as error:
+        raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
 
 
 def _run(step: Any, y: State, h: Any, steps: int, watch: Any, progress: Any) -> tuple[Status, str]:

@@ -11,7 +11,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.clock import clock_of, record_times
-from odeopt.flow import Field, Flow, Onset
+from odeopt.flow import Field, Flow, Onset, Relax
 from odeopt.gradient import Gradient
 from odeopt.integrate import Records, Slope, integrate, interpolant
 from odeopt.problems import Problem
@@ -19,9 +19,10 @@ from odeopt.progress import bar
 from odeopt.schemes.base import refuse_projections
 from odeopt.simulate import initial_point
 from odeopt.state import State
-from odeopt.trajectory import Recorder, Trajectory
+from odeopt.trajectory import Recorder, Status, Trajectory
 
 METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
+AUTO_BUDGET = 20_000  # evaluations after which "auto" turns from DOP853 to LSODA
 LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
 ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver
 
@@ -33,7 +34,7 @@ def solve(
     theta0: Any = None,
     *,
     memory: Mapping[str, Any] | None = None,
-    method: str = "DOP853",
+    method: str = "auto",
     rtol: float = 1e-10,
     atol: float = 1e-12,
     max_evaluations: int = 500_000,
@@ -45,10 +46,13 @@ def solve(
     t:               an end (201 records from 0), or increasing times (n+1,); (n+1, ...) for one clock per member
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
-                     (RMSprop, Adagrad, Su-Boyd-Candes) is started by its expansion there
-    method:          BDF, DOP853, LSODA, RK23, RK45 or Radau
+                     (RMSprop, Adagrad) is started by its expansion there
+    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": DOP853, and LSODA if that needs more than
+                     20 000 evaluations; the message says which
+    rtol, atol:      relative and absolute error of a solver's step
     max_evaluations: of the right-hand side; when they are used up the run ends with a status
-    dense_output:    `run.sol(times)` then interpolates theta between the records
+    dense_output:    `run.sol(t)` then interpolates theta between the records
+    progress:        True, False, or None: on long runs at a terminal or in Jupyter
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
@@ -62,10 +66,25 @@ def solve(
     checked_solver(method, rtol, atol)
     check.count("max_evaluations", max_evaluations, 1)
     times = record_times(t)
-    members = np.broadcast_shapes(flow.members, times.shape[1:])
-    theta0 = initial_point(members, problem, theta0)
-    y = flow.start(theta0, **{name: check.point(name, value) for name, value in (memory or {}).items()})
+    theta0 = initial_point(_members(flow, times), problem, theta0)
+    if not isinstance(memory, Mapping | None):
+        raise TypeError(f"memory must map names to arrays, got {memory!r}")
+    y = flow.start(theta0, **(memory or {}))
+    if isinstance(flow, Flow):
+        _check_start(flow, times, y)
+    attempts = [("DOP853", min(AUTO_BUDGET, max_evaluations)), ("LSODA", max_evaluations)]
+    for name, budget in attempts if method == "auto" else [(method, max_evaluations)]:
+        run = _attempt(flow, problem, times, y, name, (rtol, atol), budget, dense_output, progress)
+        if run.status is not Status.TOO_MANY_EVALUATIONS:
+            break
+    return run
 
+
+def _attempt(
+    flow: Field, problem: Problem, times: Array, y: State, method: str, tolerances: tuple[float, float], budget: int,
+    dense_output: bool, progress: bool | None,
+) -> Trajectory:  # fmt: skip
+    """One run of one method."""
     grad = Gradient(problem.grad)
     onset = _singular_start(flow, times[0], y)
     clock, s = clock_of(times, onset.power if onset else 1)
@@ -75,21 +94,38 @@ def solve(
         begin = 0.0
         if onset:
             begin, y = ONSET, _after(onset, flow, grad, y, clock.time(ONSET))
-        slope = Slope(flow.rhs(grad), clock, y, max_evaluations)
+        slope = Slope(flow.rhs(grad), clock, y, budget)
         records = Records(path, times, s, y, dense_output)
         with bar(1.0, flow.name, progress, "T") as shown:
-            status, message = integrate(slope, begin, method, dict(rtol=rtol, atol=atol), records, shown)
-    sol = interpolant(records.pieces, clock, y) if records.pieces else None
+            status, message = integrate(slope, begin, method, tolerances, records, shown)
+    sol = interpolant(records.pieces, clock, y) if records.pieces and times.ndim == 1 else None
     return path.trajectory(flow.variables, problem.loss, grad, status, message, flow.name, sol)
 
 
 def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:
     """These arguments of `solve`, checked, for those who pass them on."""
-    check.choice("method", method, METHODS)
+    check.choice("method", method, (*METHODS, "auto"))
     for name, value, least in (("rtol", rtol, LEAST_RTOL), ("atol", atol, 0.0)):
         if check.scalar(name, check.nonnegative(name, value)) < least:
             raise ValueError(f"{name} must be at least {least}, got {value!r}")
     return {"method": method, "rtol": float(rtol), "atol": float(atol)}
+
+
+def _members(flow: Field, times: Array) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(flow.members, times.shape[1:])
+    except ValueError as error:
+        raise ValueError(f"t must have members {flow.members} like the flow, got {times.shape[1:]}") from error
+
+
+def _check_start(flow: Flow, times: Array, y: State) -> None:
+    """Where a rate is infinite at t = 0 (friction 3/t), time starts there or later, and from rest there."""
+    for part in flow.terms():
+        if isinstance(part, Relax) and part.limit is not None:
+            if np.any(times[0] < 0):
+                raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(times[0]):g}")
+            if not np.all(times[0]) and np.any(y[flow.variables.index(part.slot)]):
+                raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")
 
 
 def _singular_start(flow: Field, t0: Array, y: State) -> Onset | None:

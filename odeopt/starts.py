@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from odeopt import check
 from odeopt import decay as decays
 from odeopt.check import Array
 from odeopt.decay import Decay
@@ -29,7 +30,9 @@ def rest(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
 
 
 def aged(age: Any, word: str = "memory", decay: Decay = decays.exact) -> Start:
-    """The memory of a fixed age, reached by the parts of a word under a decay rule."""
+    """The memory of a fixed age >= 0, reached by the parts of a word under a decay rule."""
+    if not np.all(np.asarray(check.numbers_of("age", age)) >= 0):
+        raise ValueError(f"age must be non-negative, got {age!r}")
     return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, age, decay)
 
 

@@ -30,6 +30,11 @@ def weighted(h: Any, weights: Sequence[float], slopes: Sequence[State]) -> State
     return tuple(h * sum(w * k[i] for w, k in used) for i in range(len(slopes[0])))
 
 
+def named(memory: Sequence[str], y: State) -> dict[str, Array]:
+    """The memory of a state by name."""
+    return dict(zip(memory, y[1:], strict=True))
+
+
 def column(value: Any) -> Any:
     """A hyperparameter per member, shape (...), as (..., 1): it then broadcasts against theta (..., d)."""
     return value if np.ndim(value) == 0 else np.asarray(value)[..., None]

@@ -83,7 +83,11 @@ class Symbol:
 
     def __pow__(self, exponent: Any) -> Symbol:
         (a, la), power = _inside(self, ATOM), _symbol(exponent)
-        return Symbol(f"{a}^{power.text}", f"{la}^{{{power.latex}}}", POWER)
+        text, _ = _inside(power, ATOM)
+        return Symbol(f"{a}^{text}", f"{la}^{{{power.latex}}}", POWER)
+
+    def __rpow__(self, base: Any) -> Symbol:
+        return _symbol(base) ** self
 
     def __neg__(self) -> Symbol:
         if self.text.startswith("-") and self.binds > SUM:
@@ -112,6 +116,7 @@ _OPERATORS: dict[str, Callable[..., Symbol]] = {
     "multiply": lambda a, b: a * b,
     "divide": lambda a, b: a / b,
     "negative": lambda a: -a,
+    "power": lambda a, b: a**b,
 }
 
 
@@ -136,6 +141,23 @@ def symbol(name: str) -> Symbol:
     else:
         latex = letters if len(letters) == 1 else rf"\mathrm{{{letters}}}"
     return Symbol(name, f"{latex}_{{{digits}}}" if digits else latex)
+
+
+def unprintable(*names: str) -> Symbol:
+    """What stands for a formula that cannot be run on symbols: f of what it reads."""
+    inside = [symbol(name) for name in dict.fromkeys(names)]
+    return Symbol("f", "f")(*inside)
+
+
+def short(value: Any) -> str:
+    """A setting as it is printed.
+
+    >>> short(1e-8), short(np.ones(3)), short("exact")
+    ('1e-08', '<3 values>', "'exact'")
+    """
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"<{' x '.join(map(str, np.shape(value)))} values>" if np.ndim(value) else repr(value)
 
 
 GRADIENT = Symbol("grad L", r"\nabla L")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.check import Array
-from odeopt.state import Grad, State
+from odeopt.state import State
 
 
 class Status(IntEnum):
@@ -29,6 +29,7 @@ class Status(IntEnum):
 class Trajectory:
     """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
 
+    nfev and ngev count loss and gradient evaluations; `sol(t)`, if asked for, interpolates theta.
     If the run ended early, all arrays end at the last finite state.  In an ensemble whose members fail one by one the
     run goes on until the last does; `finite` (...) says which members reached the end.  With one step h per member t
     has shape (n+1, ...).
@@ -82,6 +83,9 @@ def _span(value: Any) -> str:
     return f"{lowest:.6g}" if lowest == highest else f"[{lowest:.3g}, {highest:.3g}]"
 
 
+LOSS_BLOCK = 100_000  # numbers
+
+
 class Recorder:
     """Room for the records of a run, filled one by one and cut to what was reached."""
 
@@ -89,9 +93,8 @@ class Recorder:
         try:
             self.t = np.empty((capacity, *np.shape(t)))
             self.y = tuple(np.empty((capacity, *u.shape)) for u in y)
-        except MemoryError as error:
-            error.add_note("fewer records need less memory: see record_every")
-            raise
+        except (MemoryError, ValueError) as error:
+            raise MemoryError(f"no room for {capacity} records; fewer need less: see record_every") from error
         self.filled = 0
         self.append(t, y)
 
@@ -114,11 +117,13 @@ class Recorder:
 
 def _losses(loss: Callable[[Array], Any], theta: Array, status: Status, message: str) -> tuple[Array, Status, str]:
     try:
+        at_once = max(1, LOSS_BLOCK // theta[0].size)  # records whose loss is evaluated in one call
+        blocks = [theta[i : i + at_once] for i in range(0, len(theta), at_once)]
         with np.errstate(all="ignore"):
-            return np.asarray(loss(theta), dtype=float), status, message
+            values = np.concatenate([np.asarray(loss(block), dtype=float) for block in blocks])
+        if values.shape != theta.shape[:-1]:
+            raise ValueError(f"it must return the shape {theta.shape[:-1]}, got {values.shape}")
+        return values, status, message
     except Exception as error:  # the path is worth more than its loss
         failed = f"loss raised {type(error).__name__}: {error}"
         return np.full(theta.shape[:-1], np.nan), min(status, Status.EVALUATION_FAILED), f"{message}; {failed}"
-
-
-__all__ = ["Grad", "Recorder", "Status", "Trajectory"]

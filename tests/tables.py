@@ -13,6 +13,7 @@ import numpy as np
 
 import odeopt as oo
 from odeopt import decay, flows, optimizers, problems, schemes, starts
+from odeopt.optimizers.momentum import HEAVY_BALL_MAPS
 
 
 def ones(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
@@ -87,6 +88,7 @@ WORDS = [
     ("hessian_damped", Split("friction kick drift descent drift kick friction", push="midpoint"), 2),
     ("hessian_damped", Split("friction kick drift descent drift kick friction"), 1),
     ("su_boyd_candes", Split("friction kick drift", decay.trapezoid), 1),
+    ("su_boyd_candes", Split("drift kick friction kick drift", decay.trapezoid), 2),
     ("rmsprop", Split("memory drift"), 1),
     ("rmsprop", Split("drift memory drift"), 1),
     ("rmsprop", Split("drift memory drift", push="midpoint"), 2),
@@ -115,7 +117,7 @@ def _inertial(**settings: Any) -> Callable[[float], oo.Optimizer]:
     """h -> heavy_ball with damping 1.5."""
 
     def of_step(h: float) -> oo.Optimizer:
-        beta = float(decay.of_map(settings["map"]).kept(1.5 * h))
+        beta = float(HEAVY_BALL_MAPS[settings["map"]].kept(1.5 * h))
         lr = h**2 * (1 + beta) / 2 if settings["map"] == "midpoint" else h**2
         return optimizers.heavy_ball(lr=lr, beta=beta, **settings)
 
@@ -133,7 +135,7 @@ LIMITS: list[tuple[str, Callable[[float], oo.Optimizer], float]] = [
     ("momentum", _averaged("momentum", map="midpoint"), 2),
     ("momentum", _averaged("momentum", map="naive"), 1),
     ("nesterov", _averaged("nesterov"), 1),
-    ("heavy_ball", _inertial(map="exact"), 1),
+    ("heavy_ball", _inertial(map="exponential"), 1),
     ("heavy_ball", _inertial(map="naive"), 1),
     ("heavy_ball", _inertial(map="midpoint"), 2),
     ("heavy_ball", _inertial(map="midpoint", start="zero"), 1),
@@ -151,7 +153,7 @@ OPTIMIZERS: dict[str, dict[str, list[Any]]] = {
     "gd": {"lr": BAD_LR},
     "momentum": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["exat", 1, None], "start": ["Half", True]},
     "nesterov": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["euler"], "start": ["none"]},
-    "heavy_ball": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["leapfrog"], "start": ["none"]},
+    "heavy_ball": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["leapfrog", "exact"], "start": ["none"]},
     "nesterov_k": {"lr": BAD_LR},
     "rmsprop": {"lr": BAD_LR, "rho": BAD_BETA, "eps": [-1, "0", float("nan"), True], "map": [0], "start": ["half"]},
     "adagrad": {"lr": BAD_LR, "eps": [-1, "0", float("nan"), True], "accumulator": [-1, float("nan"), "1", True]},

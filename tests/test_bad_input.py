@@ -84,13 +84,84 @@ def test_convergence_arguments(watched):
     ]:
         with pytest.raises(ValueError, match=message):
             oo.convergence(flow, scheme, watched, **arguments)
-        if "(10," not in message:
-            with pytest.raises(ValueError, match=message):
-                oo.work_precision(flow, {"Heun": scheme}, watched, **arguments) if "least two" not in message else (
-                    oo.convergence(flow, scheme, watched, **arguments)
-                )
-    with pytest.raises(ValueError, match="schemes must not be empty"):
-        oo.work_precision(flow, {}, watched)
+    for arguments, message in [
+        (dict(t_end=float("nan")), "t_end must be positive and finite, got nan"),
+        (dict(steps=()), r"steps must not be empty, got \(\)"),
+        (dict(steps=5), "steps must be several integers, got 5"),
+        (dict(steps=(10, 0)), "steps must be at least 1, got 0"),
+        (dict(start="settled"), "start must be a function of odeopt.starts, got 'settled'"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=message):
+            oo.work_precision(flow, {"Heun": scheme}, watched, **arguments)
+    for bad in ({}, [scheme]):
+        with pytest.raises(ValueError, match="schemes must map names to schemes"):
+            oo.work_precision(flow, bad, watched)
+    with pytest.raises(TypeError, match="scheme must be a scheme, .* got 'euler'"):
+        oo.work_precision(flow, {"Heun": scheme, "Euler": "euler"}, watched)
+    with pytest.raises(ValueError, match="needs a relaxation"):
+        oo.work_precision(flow, {"Heun": scheme, "ETD": oo.schemes.etd2rk}, watched)
+
+
+SOLVE = [
+    (dict(memory=3), TypeError, "memory must map names to arrays, got 3"),
+    (dict(memory={"v": [1.0, 2.0, 3.0]}), ValueError, "v must broadcast to shape (2,), got shape (3,)"),
+    (dict(memory={"v": np.nan}), ValueError, "v must be finite, got nan"),
+    (dict(progress="no"), TypeError, "progress must be True, False or None, got 'no'"),
+    (dict(t=[-1e308, 1e308]), ValueError, "increasing finite times"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "kind", "message"), SOLVE)
+def test_solve_arguments(watched, arguments, kind, message):
+    with pytest.raises(kind, match=re.escape(message)):
+        oo.solve(oo.flows.heavy_ball(1.0), watched, **{"t": 1.0, **arguments})
+
+
+def test_friction_that_is_infinite_at_zero(watched):
+    with pytest.raises(ValueError, match="t must be 0 or later for Su-Boyd-Candes, got -1"):
+        oo.solve(oo.flows.su_boyd_candes(), watched, [-1.0, 1.0])
+    with pytest.raises(ValueError, match="memory must have v = 0 at t = 0"):
+        oo.solve(oo.flows.su_boyd_candes(), watched, 1.0, memory={"v": [1.0, 1.0]})
+
+
+@pytest.mark.parametrize("flow", [oo.flows.adagrad(), oo.flows.rmsprop(0.5)], ids=lambda f: f.name)
+@pytest.mark.parametrize("scheme", [oo.schemes.euler, oo.schemes.rk4, oo.schemes.trapezoid, oo.schemes.ab2])
+def test_schemes_that_read_the_right_hand_side_at_a_singular_start(watched, flow, scheme):
+    with pytest.raises(ValueError, match=f"start must not be at rest for {scheme.name}: {flow.name} is singular there"):
+        oo.simulate(oo.Optimizer(flow, scheme, 0.1), watched)
+
+
+def test_callbacks_and_progress(watched):
+    with pytest.raises(TypeError, match="callback must be a function of intermediate_result, got 3"):
+        oo.simulate(oo.optimizers.gd(), watched, callback=3)
+    with pytest.raises(TypeError, match="progress must be True, False or None, got 1"):
+        oo.simulate(oo.optimizers.gd(), watched, progress=1)
+
+
+def test_starts():
+    with pytest.raises(ValueError, match="age must be non-negative, got -1"):
+        oo.starts.aged(-1)
+    with pytest.raises(TypeError, match="start must be a function of odeopt.starts, got 'half'"):
+        oo.Optimizer(oo.flows.adam(1.0, 1.0), oo.schemes.euler, 0.1, start="half")
+
+
+def test_long_words_are_refused_at_once():
+    """No backtracking: this took 2^n steps once."""
+    with pytest.raises(ValueError, match="word must be part names"):
+        oo.schemes.Splitting("kick " * 40 + "!")
+    with pytest.raises(ValueError, match="word must be part names"):
+        oo.schemes.Splitting("a" * 60 + "!")
+    with pytest.raises(TypeError, match="decay must be a rule of odeopt.decay"):
+        oo.schemes.Splitting("kick", decay="exact")
+
+
+def test_members_of_flow_and_step():
+    with pytest.raises(ValueError, match=r"h, damping must broadcast against each other, got shapes \(2,\), \(3,\)"):
+        oo.Optimizer(oo.flows.heavy_ball(np.ones(3)), oo.schemes.euler, np.ones(2))
+    with pytest.raises(ValueError, match="tau1, tau2, eps must broadcast"):
+        oo.flows.adam(np.ones(2), np.ones(3))
+    with pytest.raises(ValueError, match=r"t must have members \(3,\) like the flow, got \(2,\)"):
+        oo.solve(oo.flows.heavy_ball(np.ones(3)), oo.problems.quadratic(), np.linspace([0, 0], [1, 2], 5))
 
 
 @pytest.mark.parametrize("h", [0, -1, float("nan"), "0.1", True, None])

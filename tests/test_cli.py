@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -53,13 +54,13 @@ def test_convergence(capsys, tmp_path):
         (["compare", "adm", "rosenbrock"], "optimizer must be one of .* did you mean 'adam'"),
         (["compare", "adam", "rosenbork"], "did you mean 'rosenbrock'"),
         (["compare", "adam", "rosenbrock", "--lr", "abc"], "lr must be numbers .* got 'abc'"),
-        (["compare", "adam", "rosenbrock", "--lr", "nan"], "lr must be positive and finite, got nan"),
-        (["compare", "adam", "rosenbrock", "--rate", "0.1"], "argument must be one of --lr, .* got '--rate'"),
+        (["compare", "adam", "rosenbrock", "--lr", "nan"], "lr must be positive, from 1e-100 to 1e100, got nan"),
+        (["compare", "adam", "rosenbrock", "--rate", "0.1"], "no such arguments as '--rate'; there are --lr"),
         (["compare", "adam", "rosenbrock", "--steps", "0"], "steps must be at least 1, got 0"),
         (["convergence", "heavy_ball", "rk4", "quadratic"], "damping"),
         (["convergence", "heavy_ball", "rk5", "quadratic", "--damping", "1"], "scheme must be one of"),
         (["convergence", "heavy_ball", "drift kick", "quadratic", "--damping", "1"], "without friction"),
-        (["list", "--color"], "got '--color'"),
+        (["list", "--color"], "'--color'; there are none"),
     ],
 )
 def test_mistakes_are_named(capsys, arguments, message):
@@ -67,8 +68,7 @@ def test_mistakes_are_named(capsys, arguments, message):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("odeopt: ")
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(captured.err)
+    assert re.search(message, captured.err)
 
 
 def test_unknown_picture_format_is_refused_before_the_work(capsys, tmp_path):

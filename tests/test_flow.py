@@ -31,7 +31,7 @@ def test_a_flow_prints_every_variable_and_parameter(name):
         assert f"{parameter} = " in str(flow)
     assert flow.latex().startswith(r"\begin{aligned}\dot{\theta} &=")
     assert flow.latex().count("{") == flow.latex().count("}")
-    assert "_repr" not in flow._repr_latex_()
+    assert flow._repr_latex_() == f"${flow.latex()}$"
 
 
 def test_latex_of_adam():
@@ -76,7 +76,7 @@ def test_projection_adds_nothing_to_the_right_hand_side():
     )
     y = (np.array([3.0]), np.array([1.0]))
     assert flow.rhs(lambda theta: theta)(0.0, y)[1].tolist() == [0.0]
-    step = oo.schemes.Splitting("ceiling drift").bind(flow, lambda theta: theta).step
+    step = oo.schemes.Splitting("ceiling drift").bind(flow, lambda theta: theta)
     new, increment, _ = step(0.0, y, (), 0.1)
     assert new[1].tolist() == [3.0]
     assert increment[1].tolist() == [2.0]
@@ -95,6 +95,11 @@ def test_projection_adds_nothing_to_the_right_hand_side():
         (dict(variables="theta", a=push("theta", lambda w: w)), "argument of part 'a' must be one of grad, t, theta"),
         (dict(variables="theta", a=relax("theta", rate=lambda w: w)), "argument of part 'a' must be one of"),
         (dict(variables="theta", params={"a": float("nan")}), "a must be finite, got nan"),
+        (dict(variables="theta v", params={"v": 2.0}), "variables and params must differ, .* got v twice"),
+        (dict(variables="theta t"), "got t twice"),
+        (dict(variables="theta", clocks="c"), "clock must be one of theta, got 'c'"),
+        (dict(variables="theta", onset=oo.Onset(lambda w: w)), "argument of the onset must be one of"),
+        (dict(variables="theta", a=relax("theta", rate=1.0, limit=lambda w: w)), "argument of part 'a' must be one of"),
     ],
 )
 def test_bad_flows_are_refused(arguments, message):
@@ -107,11 +112,37 @@ def test_formulas_name_their_arguments():
         oo.flow("theta", a=push("theta", lambda *args: 0.0))
 
 
+def test_parts_are_parts_and_formulas_are_functions_or_numbers():
+    with pytest.raises(TypeError, match="part 'a' must be push"):
+        oo.flow("theta", a=lambda theta: theta)
+    with pytest.raises(TypeError, match="rate must be numbers .* got 'fast'"):
+        relax("theta", rate="fast")
+    assert str(oo.flow("theta", a=relax("theta", rate=2, target=1.0))) == "theta' = 2*(1 - theta)"
+
+
+def test_a_formula_that_symbols_cannot_follow_still_prints():
+    odd = oo.flow("theta", a=push("theta", lambda grad, theta: np.where(theta > 0, 1.0, -1.0)))
+    assert str(odd) == "theta' = f(grad, theta)"
+
+
+def test_a_formula_cannot_change_the_gradient_that_others_see():
+    def spoil(grad, theta):
+        g = grad(theta)
+        g *= 0
+        return g
+
+    flow = oo.flow("theta", a=push("theta", spoil), b=push("theta", lambda grad, theta: -grad(theta)))
+    with pytest.raises(ValueError, match="read-only"):
+        oo.simulate(oo.Optimizer(flow, oo.schemes.euler, 0.1), oo.problems.quadratic(), 3)
+
+
 def test_with_params():
     flow = oo.flows.heavy_ball(1.0).with_params(damping=2.0)
     assert flow.params["damping"] == 2.0
     with pytest.raises(ValueError, match="parameter must be one of damping, got 'friction'"):
         flow.with_params(friction=2.0)
+    with pytest.raises(ValueError, match="damping must be finite, got nan"):
+        flow.with_params(damping=float("nan"))
 
 
 def test_symbols_in_numpy_functions():
@@ -122,4 +153,6 @@ def test_symbols_in_numpy_functions():
     assert (2.0 * a**2 / b).latex == r"\frac{2\,\alpha_{1}^{2}}{b}"
     assert str(-(a + b) * -b) == "(alpha1 + b)*b"
     assert str(np.float64(2.0) * a) == "2*alpha1"
+    assert str(a ** (b + 1)) == "alpha1^(b + 1)"
+    assert str(2**a) == "2^alpha1"
     assert str(np.sign(a) / (b + 1)) == "sign(alpha1)/(b + 1)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tables
 
 import odeopt as oo
 from odeopt import optimizers as opts
@@ -21,7 +22,7 @@ def recorded(seed):
 def replay(opt, gradients, theta0):
     """The iterates of an optimizer that is fed recorded gradients, one per step."""
     feed = {"k": 0}
-    step = opt.scheme.bind(opt.flow, lambda theta: gradients[feed["k"]]).step
+    step = opt.scheme.bind(opt.flow, lambda theta: gradients[feed["k"]])
     y = opt.start(opt.flow, lambda theta: gradients[0], theta0, opt.h)
     path, memory = [theta0], ()
     for k in range(N):
@@ -83,7 +84,9 @@ ROWS = {
     ],
     "nesterov": [(opts.nesterov(lr, b), sgd(lr, b, True)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)]],
     "heavy_ball": [
-        (opts.heavy_ball(lr, b, map=m), sgd(lr, b)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)] for m in oo.decay.MAPS
+        (opts.heavy_ball(lr, b, map=m), sgd(lr, b))
+        for lr, b in [(0.1, 0.9), (1e-3, 0.99)]
+        for m in tables.HEAVY_BALL_MAPS
     ],
     "nesterov_k": [(opts.nesterov_k(lr), nesterov_k(lr)) for lr in (0.1, 1e-3)],
     "rmsprop": [(opts.rmsprop(lr, r, e), rmsprop(lr, r, e)) for lr, r, e in [(0.01, 0.99, 1e-8), (1e-3, 0.9, 1e-3)]],

@@ -27,7 +27,7 @@ def test_every_flow_has_its_row():
 
 def test_every_scheme_has_its_row():
     classes = {"AdamsBashforth", "BDF2", "Chebyshev", "Exponential", "RungeKutta", "Splitting", "Theta"}
-    protocol = {"Scheme", "Stepper", "StepFailure"}
+    protocol = {"Scheme", "Step", "StepFailure"}
     assert set(oo.schemes.__all__) - classes - protocol == set(tables.GENERIC) | set(tables.NEEDS_RELAXATION)
 
 

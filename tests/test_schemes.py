@@ -42,6 +42,33 @@ def test_exact_discrete_solution(name):
     np.testing.assert_allclose(run.theta, exact, rtol=1e-13)
 
 
+@pytest.mark.parametrize("scheme", [schemes.rkc1(4), schemes.rkc2(4)], ids=lambda s: s.name)
+def test_exact_discrete_solution_of_chebyshev(scheme):
+    """R(z) = a_s + b_s T_s(w0 + w1 z), by NumPy's polynomials."""
+    s, h, lam, n = scheme.stages, 0.5, np.array([0.5, 20.0]), 20
+    T = np.polynomial.chebyshev.Chebyshev.basis(s)
+    w0 = 1 + {1: 0.05, 2: 2 / 13}[scheme.order] / s**2
+    if scheme.order == 1:
+        a, b, w1 = 0.0, 1 / T(w0), T(w0) / T.deriv()(w0)
+    else:
+        w1, b = T.deriv()(w0) / T.deriv(2)(w0), T.deriv(2)(w0) / T.deriv()(w0) ** 2
+        a = 1 - b * T(w0)
+    run = oo.simulate(oo.Optimizer(oo.flows.gradient_flow(), scheme, h), linear(lam).at([1.0, -2.0]), n).check()
+    factor = a + b * T(w0 - w1 * h * lam)
+    np.testing.assert_allclose(run.theta, factor ** np.arange(n + 1)[:, None] * [1.0, -2.0], rtol=1e-13, atol=1e-15)
+
+
+def test_exact_discrete_solution_of_splittings():
+    """Strang's splitting of the heavy ball on lambda theta^2/2: (theta, v) -> M (theta, v), by hand."""
+    a, h, lam, n = 1.5, 0.1, 3.0, 40
+    D, K, F = np.array([[1, h / 2], [0, 1]]), np.array([[1, 0], [-h / 2 * lam, 1]]), np.diag([1, np.exp(-a * h)])
+    M = D @ K @ F @ K @ D
+    word = schemes.Splitting("drift kick friction kick drift", order=2)
+    run = oo.simulate(oo.Optimizer(oo.flows.heavy_ball(a), word, h), linear([lam]).at([1.0]), n).check()
+    exact = np.array([np.linalg.matrix_power(M, k) @ [1.0, 0.0] for k in range(n + 1)])
+    np.testing.assert_allclose(np.stack([run.theta[:, 0], run.state["v"][:, 0]], 1), exact, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize(("scheme", "roots"), [(schemes.ab2, 2), (schemes.ab3, 3), (schemes.bdf2, 2)])
 def test_exact_discrete_solution_of_multistep(scheme, roots):
     """The recurrences by hand: y+ = y + h sum b_j f_{n-j}, and BDF2's (3 y+ - 4 y + y-)/2 = h f+."""
@@ -115,8 +142,8 @@ def test_embedded_error_estimate_is_the_difference_of_the_pair():
     flow, h = oo.flows.gradient_flow(), 0.01
     low = schemes.RungeKutta("low", schemes.bogacki_shampine.A, schemes.bogacki_shampine.b_hat, order=2)
     y = (problem.theta0,)
-    high, *_ = schemes.bogacki_shampine.bind(flow, problem.grad).step(0.0, y, (), h)
-    lower, *_ = low.bind(flow, problem.grad).step(0.0, y, (), h)
+    high, *_ = schemes.bogacki_shampine.bind(flow, problem.grad)(0.0, y, (), h)
+    lower, *_ = low.bind(flow, problem.grad)(0.0, y, (), h)
     estimate = schemes.bogacki_shampine.error_estimate(flow, problem.grad)(0.0, y, h)
     np.testing.assert_allclose(estimate[0], high[0] - lower[0], rtol=1e-9)
     with pytest.raises(ValueError, match="needs an embedded pair"):
@@ -155,6 +182,26 @@ def test_implicit_failure_is_a_status():
     assert run.theta.shape == (1, 1)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-10])
+def test_implicit_solves_are_relative(scale):
+    eigenvalues = np.linspace(1, 30, 80)
+    opt = oo.Optimizer(oo.flows.gradient_flow(), schemes.implicit_euler, 0.5)
+    run = oo.simulate(opt, linear(eigenvalues).at(scale * np.ones(80)), 2).check()
+    np.testing.assert_allclose(run.final, scale * (1 + 0.5 * eigenvalues) ** -2.0, rtol=1e-8)
+    assert oo.simulate(opt, linear(eigenvalues).at(np.zeros(80)), 2).check().final.tolist() == [0.0] * 80
+
+
+@pytest.mark.parametrize("d", [2, 80])
+def test_implicit_scheme_on_a_gradient_that_turns_nan(d):
+    problem = oo.Problem(
+        lambda x: (x**2).sum(-1), lambda x: np.where(x[..., :1] < 0.5, np.nan, 2 * x), theta0=np.ones(d), batched=True
+    )
+    run = oo.simulate(oo.Optimizer(oo.flows.gradient_flow(), schemes.implicit_euler, 0.1), problem, 50)
+    assert run.status < 0
+    assert np.isfinite(run.theta).all()
+    assert run.final[0] >= 0.5
+
+
 def test_implicit_scheme_in_many_dimensions():
     """Beyond 60 unknowns Newton-Krylov takes over: implicit Euler on a quadratic is (I + hA)^-1."""
     eigenvalues = np.linspace(1, 30, 80)
@@ -167,9 +214,8 @@ def test_implicit_scheme_in_many_dimensions():
 def test_increment_is_the_difference(name):
     scheme, _ = {**tables.GENERIC, **tables.NEEDS_RELAXATION}[name]
     problem, flow = tables.smooth_problem(), oo.flows.heavy_ball(1.0)
-    stepper = scheme.bind(flow, problem.grad)
     y = flow.start(problem.theta0)
-    new, increment, _ = stepper.step(0.0, y, stepper.init(0.0, y, 1e-3), 1e-3)
+    new, increment, _ = scheme.bind(flow, problem.grad)(0.0, y, (), 1e-3)
     for a, b, d in zip(new, y, increment, strict=True):
         np.testing.assert_array_equal(a, b + d)
 
@@ -178,7 +224,7 @@ def test_increments_do_not_cancel():
     """At h = 1e-12 the increment still has its digits, where the difference of states has four."""
     problem, flow = oo.problems.quadratic(), oo.flows.averaged_gradient(0.5)
     y = (problem.theta0, np.full(2, 0.25))
-    _, increment, _ = schemes.Splitting("memory drift").bind(flow, problem.grad).step(0.0, y, (), 1e-12)
+    _, increment, _ = schemes.Splitting("memory drift").bind(flow, problem.grad)(0.0, y, (), 1e-12)
     np.testing.assert_allclose(increment[0], -1e-12 * 0.25, rtol=1e-10)
 
 
@@ -237,6 +283,16 @@ def test_bad_words(word, message):
         (lambda: schemes.rkc2(1), "stages must be at least 2"),
         (lambda: schemes.Chebyshev(3, 5), "order must be 1 or 2, got 3"),
         (lambda: schemes.Splitting("kick drift", push="heun"), "push must be one of euler, midpoint"),
+        (
+            lambda: schemes.RungeKutta("x", [[0, 0], [1, 0]], [0.5, 0.5], 2, b_hat=[1.0]),
+            r"b_hat must have shape \(2,\)",
+        ),
+        (
+            lambda: schemes.RungeKutta("x", [[0, 0], [1, 0]], [0.5, 0.5], 5),
+            "order must be at most 4, the conditions that",
+        ),
+        (lambda: schemes.AdamsBashforth("x", (1.0, 1.0), schemes.heun), "weights must be those of Adams-Bashforth"),
+        (lambda: schemes.Exponential("x", 3), "order must be 1 or 2, got 3"),
     ],
 )
 def test_bad_schemes(build, message):

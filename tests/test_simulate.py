@@ -185,6 +185,44 @@ def test_loss_that_raises_does_not_lose_the_path():
     assert np.isnan(run.loss).all()
 
 
+def test_a_loss_that_raises_for_the_callback_ends_with_a_status():
+    broken = {"on": False}
+
+    def loss(x):
+        if broken["on"]:
+            raise OverflowError("too large")
+        return 0.5 * (x**2).sum(-1)
+
+    problem = oo.Problem(loss, lambda x: x + 0.0, theta0=[1.0, 1.0], batched=True)
+    broken["on"] = True
+    run = oo.simulate(opts.gd(0.1), problem, 5, callback=lambda result: None)
+    assert run.status is Status.EVALUATION_FAILED
+    assert len(run) == 2
+
+
+def test_loss_of_wrong_shape():
+    problem = oo.Problem(lambda x: np.float64((x**2).sum()), lambda x: 2 * x, theta0=[1.0, 1.0], batched=True)
+    run = oo.simulate(opts.gd(0.1), problem, 5)
+    assert run.status is Status.EVALUATION_FAILED
+    assert "loss raised" in run.message
+    assert run.loss.shape == (6,)
+    assert "Trajectory of gd" in repr(run)
+
+
+def test_impossible_numbers_of_records_are_refused():
+    with pytest.raises(MemoryError, match="see record_every"):
+        oo.simulate(opts.gd(0.1), oo.problems.quadratic(), 10**19)
+
+
+def test_one_bad_entry_makes_a_member_not_finite():
+    """All entries of a member must be finite, theta's and the memory's."""
+    from odeopt.state import finite_members
+
+    y = (np.array([[1.0, np.nan], [1.0, 1.0]]), np.ones((2, 2)))
+    assert finite_members(y).tolist() == [False, True]
+    assert finite_members((y[1], y[0])).tolist() == [False, True]
+
+
 def test_callback():
     seen = []
 

@@ -41,7 +41,7 @@ def of_optimizer(opt: Optimizer) -> OneStep:
     """The step of an optimizer.  Its memory starts at rest unless given; a multistep scheme has no such map."""
 
     def increment(grad: Grad) -> Increment:
-        step, h = opt.scheme.bind(opt.flow, grad).step, column(opt.h)
+        step, h = opt.scheme.bind(opt.flow, grad), column(opt.h)
 
         def d(t: Any, y: State) -> State:
             _, increment, memory = step(t, y, (), h)

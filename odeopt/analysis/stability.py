@@ -20,8 +20,8 @@ def amplification(scheme: Scheme, z: Any) -> Any:
     array([0.5, 1. ])
     """
     z = np.asarray(z)
-    stepper = scheme.bind(gradient_flow(), lambda theta: -z * theta)
-    y, _, memory = stepper.step(0.0, (np.ones_like(z),), (), 1.0)
+    step = scheme.bind(gradient_flow(), lambda theta: -z * theta)
+    y, _, memory = step(0.0, (np.ones_like(z),), (), 1.0)
     if memory:
         raise ValueError(f"scheme must be a one-step scheme, got {scheme.name}")
     return y[0]

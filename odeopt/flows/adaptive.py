@@ -5,6 +5,7 @@ from __future__ import annotations
 from odeopt import check, ops
 from odeopt.check import Number
 from odeopt.flow import Flow, Onset, flow, push, relax
+from odeopt.flows.onset import first_move
 
 
 def rmsprop(tau: Number, eps: Number = 1e-8) -> Flow:
@@ -22,8 +23,8 @@ def rmsprop(tau: Number, eps: Number = 1e-8) -> Flow:
         {"tau": check.positive("tau", tau), "eps": check.nonnegative("eps", eps)},
         name="RMSprop",
         onset=Onset(
-            lambda t, grad, theta, tau: (
-                theta - 2 * ops.sqrt(tau * t) * ops.sign(grad(theta)),
+            lambda t, grad, theta, tau, eps: (
+                theta - first_move(grad(theta), 1 / tau, t, eps),
                 t / tau * grad(theta) ** 2,
             ),
             power=2,
@@ -48,7 +49,7 @@ def adagrad(eps: Number = 1e-12) -> Flow:
         {"eps": check.nonnegative("eps", eps)},
         name="Adagrad",
         onset=Onset(
-            lambda t, grad, theta: (theta - 2 * ops.sqrt(t) * ops.sign(grad(theta)), t * grad(theta) ** 2), power=2
+            lambda t, grad, theta, eps: (theta - first_move(grad(theta), 1.0, t, eps), t * grad(theta) ** 2), power=2
         ),
         memory=push("G", lambda grad, theta: grad(theta) ** 2),
         drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / (ops.sqrt(G) + eps)),

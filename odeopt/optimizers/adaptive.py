@@ -28,7 +28,7 @@ def rmsprop(
     G'     = (grad L(theta)^2 - G)/tau
     with tau = 0.994992, eps = 1e-08
     """
-    lr, rho, eps = check.positive("lr", lr), check.fraction("rho", rho), check.nonnegative("eps", eps)
+    lr, rho, eps = check.rate("lr", lr), check.fraction("rho", rho), check.nonnegative("eps", eps)
     check.together(lr=lr, rho=rho, eps=eps)
     rule, starts = decay.of_map(map), {"zero": (rest, singular_match), "settled": (settled, settled)}
     iterates, flow = starts[check.choice("start", start, starts)]
@@ -52,7 +52,7 @@ def adagrad(lr: Number = 0.01, eps: Number = 1e-10, accumulator: Number = 0.0) -
     >>> adagrad(lr=0.1, accumulator=0.1).h
     0.010000000000000002
     """
-    lr, eps = check.positive("lr", lr), check.nonnegative("eps", eps)
+    lr, eps = check.rate("lr", lr), check.nonnegative("eps", eps)
     check.together(lr=lr, eps=eps)
     accumulator = check.scalar("accumulator", check.nonnegative("accumulator", accumulator))
 
@@ -87,7 +87,7 @@ def adam(
     >>> print(adam(lr=0.01).scheme)
     Splitting('memory drift', exact decay, euler push)
     """
-    lr, eps = check.positive("lr", lr), check.nonnegative("eps", eps)
+    lr, eps = check.rate("lr", lr), check.nonnegative("eps", eps)
     beta1, beta2 = check.fraction("beta1", beta1), check.fraction("beta2", beta2)
     check.together(lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     rule, starts = decay.of_map(map), {"half": half_step("memory", decay.of_map(map)), "zero": rest}

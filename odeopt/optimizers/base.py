@@ -14,6 +14,7 @@ from odeopt.flow import Flow
 from odeopt.schemes.base import Scheme
 from odeopt.starts import Start, rest
 from odeopt.state import Grad, State
+from odeopt.symbols import short
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,11 @@ class Optimizer:
             raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {self.flow!r}")
         if not isinstance(self.scheme, Scheme):
             raise TypeError(f"scheme must be a scheme, e.g. odeopt.schemes.heun, got {self.scheme!r}")
+        for name in ("start", "flow_start"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be a function of odeopt.starts, got {getattr(self, name)!r}")
         object.__setattr__(self, "h", check.positive("h", self.h))
+        check.together(h=self.h, **self.flow.params)
         if self.lr_time is None:
             object.__setattr__(self, "lr_time", self.h)
         self.scheme.bind(self.flow, lambda theta: theta)  # refuses now what would fail later
@@ -56,29 +61,19 @@ class Optimizer:
         return np.broadcast_shapes(np.shape(self.h), self.flow.members)
 
     def initial_state(self, grad: Grad, theta0: Array) -> State:
-        """Where the iterates start."""
-        return self.start(self.flow, grad, self._spread(theta0), self.h)
+        """Where the iterates start; theta0 has the members of the optimizer as its leading axes."""
+        return self.start(self.flow, grad, theta0, self.h)
 
     def matched_state(self, grad: Grad, theta0: Array) -> State:
-        """Where the flow starts that the iterates follow."""
-        return self.flow_start(self.flow, grad, self._spread(theta0), self.h)
-
-    def _spread(self, theta0: Array) -> Array:
-        shape = np.broadcast_shapes((*self.members, 1), theta0.shape)
-        return np.broadcast_to(theta0, shape).copy()
+        """Where the flow starts that the iterates follow; theta0 as for `initial_state`."""
+        return self.flow_start(self.flow, grad, theta0, self.h)
 
     def __str__(self) -> str:
-        given = ", ".join(f"{key}={_short(value)}" for key, value in self.settings.items())
+        given = ", ".join(f"{key}={short(value)}" for key, value in self.settings.items())
         title = f"{self.name}({given})" if given else self.name
-        return f"{title}: {self.flow.name} by {self.scheme.name}, h = {_short(self.h)}\n{self.flow}"
+        return f"{title}: {self.flow.name} by {self.scheme.name}, h = {short(self.h)}\n{self.flow}"
 
     __repr__ = __str__
 
     def _repr_latex_(self) -> str:
         return self.flow._repr_latex_()
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return f"<{np.shape(value)} values>" if np.ndim(value) else repr(value)

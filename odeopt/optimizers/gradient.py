@@ -14,5 +14,5 @@ def gd(lr: Number = 0.1) -> Optimizer:
     gd(lr=0.1): gradient flow by Euler, h = 0.1
     theta' = -grad L(theta)
     """
-    lr = check.positive("lr", lr)
+    lr = check.rate("lr", lr)
     return Optimizer(flows.gradient_flow(), schemes.euler, lr, name="gd", settings={"lr": lr})

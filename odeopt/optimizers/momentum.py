@@ -7,6 +7,7 @@ age h/2, and the iterates follow it to second order where the map is time-symmet
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from odeopt import check, decay, flows, schemes
@@ -14,13 +15,15 @@ from odeopt.check import Number
 from odeopt.optimizers.base import Optimizer
 from odeopt.starts import Start, half_step, halfway, rest
 
+HEAVY_BALL_MAPS = {"exponential": decay.exact, "naive": decay.euler, "midpoint": decay.trapezoid}
 
-def _hyperparameters(lr: Any, beta: Any, map: Any, start: Any) -> dict[str, Any]:
+
+def _hyperparameters(lr: Any, beta: Any, map: Any, start: Any, maps: Iterable[str] = decay.MAPS) -> dict[str, Any]:
     """The checked settings that all of these share."""
     settings: dict[str, Any] = {
-        "lr": check.positive("lr", lr),
+        "lr": check.rate("lr", lr),
         "beta": check.fraction("beta", beta),
-        "map": check.choice("map", map, decay.MAPS),
+        "map": check.choice("map", map, maps),
         "start": check.choice("start", start, ("half", "zero")),
     }
     check.together(lr=settings["lr"], beta=settings["beta"])
@@ -62,19 +65,19 @@ def nesterov(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start: s
     return _averaged("nesterov", "memory drift(memory)", lr, beta, map, start)
 
 
-def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start: str = "half") -> Optimizer:
+def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "midpoint", start: str = "half") -> Optimizer:
     """v <- beta v - (lr/h) g,   theta <- theta + h v: momentum's iterates on the clock of Newton's equation.
 
     [Polyak 1964; SEEDS I.3.]  A learning rate lr is a time step of about sqrt(lr):
-    exact h = sqrt(lr), beta = e^(-ah); naive h = sqrt(lr), beta = 1 - ah;
-    midpoint (leapfrog) lr = h^2/(1 + ah/2), beta = (1 - ah/2)/(1 + ah/2).
+    "midpoint" (leapfrog) lr = h^2/(1 + ah/2), beta = (1 - ah/2)/(1 + ah/2), order 2 with start="half";
+    "exponential" h = sqrt(lr), beta = e^(-ah), and "naive" h = sqrt(lr), beta = 1 - ah, order 1.
     start="half" begins the flow with half the first velocity, v(0) = -lr/(2h) g0 (MATHS A).
 
-    >>> heavy_ball(lr=0.01, beta=0.9, map="midpoint").scheme.word
+    >>> heavy_ball(lr=0.01, beta=0.9).scheme.word
     'kick friction kick drift'
     """
-    settings = _hyperparameters(lr, beta, map, start)
-    lr, beta, rule = settings["lr"], settings["beta"], decay.of_map(map)
+    settings = _hyperparameters(lr, beta, map, start, HEAVY_BALL_MAPS)
+    lr, beta, rule = settings["lr"], settings["beta"], HEAVY_BALL_MAPS[map]
     leapfrog = map == "midpoint"
     h = (2 * lr / (1 + beta) if leapfrog else lr) ** 0.5
     word = "kick friction kick" if leapfrog else "friction kick"
@@ -101,6 +104,6 @@ def nesterov_k(lr: Number = 0.01) -> Optimizer:
     v'     = -grad L(theta) - r/t*v
     with r = 3
     """
-    lr = check.positive("lr", lr)
+    lr = check.rate("lr", lr)
     scheme = schemes.Splitting("friction kick drift(friction kick)", decay.trapezoid)
     return Optimizer(flows.su_boyd_candes(), scheme, lr**0.5, lr_time=lr, name="nesterov_k", settings={"lr": lr})

@@ -1,6 +1,6 @@
 """Discretisations: what turns a flow and a step into an optimizer."""
 
-from odeopt.schemes.base import Scheme, StepFailure, Stepper
+from odeopt.schemes.base import Scheme, Step, StepFailure
 from odeopt.schemes.exponential import Exponential, etd2rk, exponential_euler
 from odeopt.schemes.implicit import BDF2, Theta, bdf2, implicit_euler, trapezoid
 from odeopt.schemes.multistep import AdamsBashforth, ab2, ab3
@@ -16,8 +16,8 @@ __all__ = [
     "RungeKutta",
     "Scheme",
     "Splitting",
+    "Step",
     "StepFailure",
-    "Stepper",
     "Theta",
     "ab2",
     "ab3",

@@ -1,9 +1,9 @@
-"""What a scheme is: `bind(flow, grad)` makes every choice once and returns the two functions of a stepper."""
+"""What a scheme is: `bind(flow, grad)` makes every choice once and returns the step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from odeopt.flow import Flow, Project
 from odeopt.state import Grad, State
@@ -11,15 +11,12 @@ from odeopt.state import Grad, State
 Memory = tuple[Any, ...]
 
 
-class Stepper(NamedTuple):
-    """init(t, y, h) -> memory;  step(t, y, memory, h) -> (y + increment, increment, memory).
+Step = Callable[[Any, State, Memory, Any], tuple[State, State, Memory]]
+"""step(t, y, memory, h) -> (y + increment, increment, memory); the memory of the first step is ().
 
-    The increment comes with the state because differences of states lose digits, and the state with the
-    increment because a gradient at a point that is *the same object* is evaluated once.
-    """
-
-    init: Callable[[Any, State, Any], Memory]
-    step: Callable[[Any, State, Memory, Any], tuple[State, State, Memory]]
+The increment comes with the state because differences of states lose digits, and the state with the increment
+because a gradient at a point that is *the same object* is evaluated once.
+"""
 
 
 @runtime_checkable
@@ -34,17 +31,12 @@ class Scheme(Protocol):
     def order(self) -> int:
         """The order on smooth flows; for a splitting, what its author claims."""
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
-        """The stepper of this scheme for a flow, or a ValueError that says why there is none."""
+    def bind(self, flow: Flow, grad: Grad) -> Step:
+        """The step of this scheme along a flow, or a ValueError that says why there is none."""
 
 
 class StepFailure(ArithmeticError):
     """A step that could not be made, e.g. an implicit equation without solution; ends a run with a status."""
-
-
-def no_memory(t: Any, y: State, h: Any) -> Memory:
-    """The memory of a one-step scheme."""
-    return ()
 
 
 def refuse_projections(scheme: str, flow: Flow) -> None:

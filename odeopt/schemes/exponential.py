@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from odeopt import check
 from odeopt.flow import Flow, Relax
 from odeopt.formula import reads
-from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
+from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.state import Grad, State, plus
 
 
@@ -42,7 +43,11 @@ class Exponential:
     name: str
     order: int
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def __post_init__(self) -> None:
+        if check.count("order", self.order, 1) > 2:
+            raise ValueError(f"order must be 1 or 2, got {self.order}")
+
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
         f, rates = flow.rhs(grad), _rates(self.name, flow, grad)
 
@@ -55,7 +60,7 @@ class Exponential:
                 increment = tuple(d + h * phi2(-r * h) * n for d, r, n in zip(increment, rates, rest, strict=True))
             return plus(y, increment), increment, memory
 
-        return Stepper(no_memory, step)
+        return step
 
 
 def _rates(name: str, flow: Flow, grad: Grad) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.flow import Flow
-from odeopt.schemes.base import Memory, StepFailure, Stepper, no_memory, refuse_projections
+from odeopt.schemes.base import Memory, Step, StepFailure, refuse_projections
 from odeopt.state import Grad, State, pack, plus, unpack, weighted
 
 DENSE = 60  # up to this many unknowns MINPACK's dense hybrid method is faster than Newton-Krylov
@@ -28,11 +28,18 @@ def solve_increment(residual: Callable[[State], State], guess: State) -> State:
     x0 = pack(guess)
     if not np.all(np.isfinite(x0)):
         raise StepFailure("the slope is not finite")
+    scale = np.abs(x0).max()
+    if scale == 0:  # a stationary point: the increment 0 solves the equation
+        return guess
     if x0.size <= DENSE:
-        found = root(flat, x0, method="hybr", options={"xtol": 1e-14})
+        method, options = "hybr", {"xtol": 1e-14}
     else:
-        found = root(flat, x0, method="krylov", options={"fatol": 1e-13 * (1 + np.abs(x0).max()), "maxiter": 200})
-    if not np.abs(found.fun).max() <= ACCEPTED * (1 + np.abs(found.x).max()):
+        method, options = "krylov", {"fatol": 1e-13 * scale, "maxiter": 200}
+    try:
+        found = root(flat, x0, method=method, options=options)
+    except (ValueError, np.linalg.LinAlgError) as error:  # NaN inside the linear algebra
+        raise StepFailure(f"the implicit equation was not solved: {error}") from error
+    if not np.abs(found.fun).max() <= ACCEPTED * max(scale, np.abs(found.x).max()):
         raise StepFailure("the implicit equation was not solved; a smaller step may help")
     return unpack(found.x, guess)
 
@@ -61,7 +68,7 @@ class Theta:
     def order(self) -> int:
         return 2 if self.weight == 0.5 else 1
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
         f, weight = flow.rhs(grad), self.weight
 
@@ -75,23 +82,23 @@ class Theta:
             increment = solve_increment(residual, weighted(h, (1.0,), (slope,)))
             return plus(y, increment), increment, memory
 
-        return Stepper(no_memory, step)
+        return step
 
 
 @dataclass(frozen=True)
 class BDF2:
     """d = d_previous/3 + (2/3) h f(t + h, y + d), started by the trapezoid.   [Hairer, Norsett, Wanner I, III.1]"""
 
-    name: str = "BDF2"
-    order: int = 2
+    name: str = field(default="BDF2", init=False)
+    order: int = field(default=2, init=False)
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
         f, start = flow.rhs(grad), trapezoid.bind(flow, grad)
 
         def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
             if not memory:
-                y, increment, _ = start.step(t, y, (), h)
+                y, increment, _ = start(t, y, (), h)
                 return y, increment, (increment,)
             (previous,) = memory
 
@@ -102,7 +109,7 @@ class BDF2:
             increment = solve_increment(residual, previous)
             return plus(y, increment), increment, (increment,)
 
-        return Stepper(no_memory, step)
+        return step
 
 
 implicit_euler = Theta(1.0)

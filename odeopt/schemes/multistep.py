@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from odeopt.flow import Flow
-from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
+from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.schemes.runge_kutta import RungeKutta, heun, rk3
 from odeopt.state import Grad, State, plus, weighted
 
@@ -19,23 +19,28 @@ class AdamsBashforth:
     weights: tuple[float, ...]
     starter: RungeKutta
 
+    def __post_init__(self) -> None:
+        for m in range(len(self.weights)):  # exact on t^m: sum_j b_j (-j)^m = 1/(m + 1)
+            if abs(sum(b * (-j) ** m for j, b in enumerate(self.weights)) - 1 / (m + 1)) > 1e-14:
+                raise ValueError(f"weights must be those of Adams-Bashforth of order {m + 1}, got {self.weights!r}")
+
     @property
     def order(self) -> int:
         return len(self.weights)
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
         f, start, weights = flow.rhs(grad), self.starter.bind(flow, grad), self.weights
 
         def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
             slopes = (f(t, y), *memory)[: len(weights)]
             if len(slopes) < len(weights):
-                y, increment, _ = start.step(t, y, (), h)
+                y, increment, _ = start(t, y, (), h)
                 return y, increment, slopes
             increment = weighted(h, weights, slopes)
             return plus(y, increment), increment, slopes[:-1]
 
-        return Stepper(no_memory, step)
+        return step
 
 
 ab2 = AdamsBashforth("AB2", (3 / 2, -1 / 2), heun)

@@ -11,7 +11,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.flow import Flow
-from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
+from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.state import Grad, State, plus, weighted
 
 
@@ -45,6 +45,8 @@ class RungeKutta:
 
     def __post_init__(self) -> None:
         A, b = check.point("A", self.A), check.point("b", self.b)
+        object.__setattr__(self, "A", tuple(map(tuple, A.tolist())))  # our own: a checked tableau stays as it is
+        object.__setattr__(self, "b", tuple(b.tolist()))
         if A.shape != (b.size, b.size):
             raise ValueError(f"A must have shape {(b.size, b.size)} to go with b, got {A.shape}")
         if np.any(np.triu(A)):
@@ -52,14 +54,18 @@ class RungeKutta:
         check.count("order", self.order, 1)
         _check_order(self.name, A, b, self.order)
         if self.b_hat is not None:
-            _check_order(f"{self.name} (b_hat)", A, check.point("b_hat", self.b_hat), self.order - 1)
+            b_hat = check.point("b_hat", self.b_hat)
+            if b_hat.shape != b.shape:
+                raise ValueError(f"b_hat must have shape {b.shape} like b, got {b_hat.shape}")
+            object.__setattr__(self, "b_hat", tuple(b_hat.tolist()))
+            _check_order(f"{self.name} (b_hat)", A, b_hat, self.order - 1)
 
     @property
     def stages(self) -> int:
         """Gradient evaluations per step."""
         return len(self.b)
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
         slopes, b = self._slopes(flow, grad), self.b
 
@@ -67,7 +73,7 @@ class RungeKutta:
             increment = weighted(h, b, slopes(t, y, h))
             return plus(y, increment), increment, memory
 
-        return Stepper(no_memory, step)
+        return step
 
     def error_estimate(self, flow: Flow, grad: Grad) -> Callable[[Any, State, Any], State]:
         """(t, y, h) -> h sum (b_i - b_hat_i) k_i, the local error of the embedded scheme."""
@@ -92,6 +98,8 @@ class RungeKutta:
 def _check_order(name: str, A: Array, b: Array, order: int) -> None:
     conditions = order_conditions(A, b, A.sum(axis=1))
     reached = next((p for p, residuals in enumerate(conditions) if max(map(abs, residuals)) > 1e-14), len(conditions))
+    if order > len(conditions):
+        raise ValueError(f"order must be at most {len(conditions)}, the conditions that are checked, got {order}")
     if order > reached:
         raise ValueError(f"order must be at most {reached} for the tableau of {name}, got {order}")
 

@@ -17,7 +17,7 @@ from odeopt import check
 from odeopt import decay as decays
 from odeopt.decay import Decay
 from odeopt.flow import Flow, Part, Project, Push, Relax
-from odeopt.schemes.base import Memory, Stepper, no_memory
+from odeopt.schemes.base import Memory, Step
 from odeopt.state import Grad, State, column
 
 Move = Callable[[Any, State, Any], Any]  # (t, y, dt) -> the increment of one variable
@@ -31,9 +31,12 @@ def parse(word: str) -> list[Visit]:
     >>> parse("memory drift(memory)")
     [('memory', ()), ('drift', ('memory',))]
     """
-    if not isinstance(word, str) or not re.fullmatch(r"\s*(\w+(\([\w\s]+\))?\s*)+", word):
+    letters = [] if not isinstance(word, str) else re.findall(r"\w+\s*(?:\([^()]*\))?|\S", word)
+    matches = [re.fullmatch(r"(\w+)\s*(?:\(([\w\s]+)\))?", letter) for letter in letters]
+    visits = [(match[1], tuple((match[2] or "").split())) for match in matches if match]
+    if not visits or len(visits) < len(letters):
         raise ValueError(f"word must be part names like 'kick drift' or 'drift(kick)', got {word!r}")
-    return [(name, tuple(ahead.split())) for name, ahead in re.findall(r"(\w+)(?:\(([\w\s]+)\))?", word)]
+    return visits
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Splitting:
 
     def __post_init__(self) -> None:
         parse(self.word)
+        if not isinstance(self.decay, Decay):
+            raise TypeError(f"decay must be a rule of odeopt.decay, e.g. odeopt.decay.exact, got {self.decay!r}")
         check.choice("push", self.push, PUSHES)
         check.count("order", self.order, 1)
 
@@ -64,7 +69,7 @@ class Splitting:
     def __repr__(self) -> str:
         return f"Splitting({self.word!r}, {self.decay} decay, {self.push} push)"
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         visits = parse(self.word)
         times = Counter(name for name, _ in visits)
         for name in [*times, *(inner for _, ahead in visits for inner in ahead)]:
@@ -75,8 +80,8 @@ class Splitting:
             )
         return self.along(flow, grad, visits)
 
-    def along(self, flow: Flow, grad: Grad, visits: list[Visit]) -> Stepper:
-        """The stepper that makes these visits, whether or not they are all of the flow."""
+    def along(self, flow: Flow, grad: Grad, visits: list[Visit]) -> Step:
+        """The step that makes these visits, whether or not they are all of the flow."""
         times = Counter(name for name, _ in visits)
         moves = {name: [self._move(flow, part, grad) for part in group] for name, group in flow.parts.items()}
         slots = {name: [flow.variables.index(part.slot) for part in group] for name, group in flow.parts.items()}
@@ -103,7 +108,7 @@ class Splitting:
                 y = (*y[:i], y[i] + move(t, y, dt), *y[i + 1 :])
             return y
 
-        return Stepper(no_memory, step)
+        return step
 
     def _move(self, flow: Flow, part: Part, grad: Grad) -> Move:
         """A part's increment over dt; formulas that read the time see the middle of the interval."""
@@ -130,5 +135,5 @@ class Splitting:
 
 def relaxed(flow: Flow, grad: Grad, y: State, word: str, h: Any, decay: Decay = decays.exact) -> State:
     """The state after the parts of a word have acted for a time h, the others standing still."""
-    step = Splitting(word, decay).along(flow, grad, parse(word)).step
+    step = Splitting(word, decay).along(flow, grad, parse(word))
     return step(0.0, y, (), column(h))[0]

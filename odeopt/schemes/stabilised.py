@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from odeopt import check
 from odeopt.flow import Flow
-from odeopt.schemes.base import Memory, Stepper, no_memory, refuse_projections
+from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.state import Grad, State, plus
 
 DAMPING = {1: 0.05, 2: 2 / 13}
@@ -77,7 +77,7 @@ class Chebyshev:
         c = coefficients(self.order, self.stages)
         return (1 + c.w0) / c.w1
 
-    def bind(self, flow: Flow, grad: Grad) -> Stepper:
+    def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
         f, c = flow.rhs(grad), coefficients(self.order, self.stages)
 
@@ -92,7 +92,7 @@ class Chebyshev:
                 earlier, now = now, mu * now + nu * earlier + mu_t + gamma_t
             return plus(y, last), last, memory
 
-        return Stepper(no_memory, step)
+        return step
 
 
 def rkc1(stages: int) -> Chebyshev:

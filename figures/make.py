@@ -1,0 +1,109 @@
+"""Runs the scripts of this folder and writes their pictures and gallery/README.md: python figures/make.py [names ...]
+
+Pictures are byte-stable: the same code gives the same files.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).parent
+GALLERY = HERE / "gallery"
+KINDS = ("png", "svg")
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # sums in a fixed order, and no crowding
+
+
+def scripts() -> list[Path]:
+    """Every figure script, in order."""
+    return sorted(HERE.glob("[0-9][0-9]_*.py"))
+
+
+def caption(script: Path) -> str:
+    """The first sentence of its docstring: what the figure teaches."""
+    text = " ".join((ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split())
+    if ". " not in text + " ":
+        raise ValueError(f"{script.name} must have a docstring that begins with a sentence, got {text!r}")
+    return (text + " ").split(". ")[0] + "."
+
+
+def load(script: Path):
+    """The module of a figure script."""
+    spec = importlib.util.spec_from_file_location(f"figure_{script.stem}", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pictures(script: Path) -> dict[str, bytes]:
+    """{"png": ..., "svg": ...} of a figure."""
+    from odeopt.plots import saving, style
+
+    with style.context():
+        figure = load(script).draw()
+    return {kind: saving.picture(figure, kind) for kind in KINDS}
+
+
+def render(script: Path, folder: Path = GALLERY) -> float:
+    """Writes the pictures of a script; returns the seconds that it took."""
+    from odeopt import files
+
+    began = time.perf_counter()
+    for kind, data in pictures(script).items():
+        files.write(folder / f"{script.stem}.{kind}", data)
+    return time.perf_counter() - began
+
+
+def gallery() -> str:
+    """README.md: each picture with its sentence and its script."""
+    lines = ["# Gallery", "", "Written by `make figures`. Every number in a title is computed by its script.", ""]
+    for script in scripts():
+        lines += [f"## {caption(script)}", "", f"![{caption(script)}]({script.stem}.png)", "",
+                  f"[{script.name}](../{script.name}) ([svg]({script.stem}.svg))", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def chosen(names: list[str]) -> list[Path]:
+    """The scripts whose name begins with one of the names, or contains it; all if none is given."""
+    for name in names:
+        if not any(name in script.stem for script in scripts()):
+            raise SystemExit(f"no figure {name!r}; there are {', '.join(script.stem for script in scripts())}")
+    return [script for script in scripts() if not names or any(name in script.stem for name in names)]
+
+
+def report(paths: list[Path], run) -> list[str]:
+    """A line for each figure as it is done; the names of those that failed.  run(path) -> seconds."""
+    failed = []
+    for script in paths:
+        try:
+            print(f"{script.stem:<28} {run(script):6.1f} s", flush=True)
+        except Exception:  # the other figures are still wanted
+            traceback.print_exc()
+            failed.append(script.stem)
+    return failed
+
+
+def main(names: list[str]) -> int:
+    """Two processes; the number of failures."""
+    from odeopt import files
+
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the workers import numpy
+    paths = chosen(names)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = {script: pool.submit(render, script) for script in paths}
+        failed = report(paths, lambda script: jobs[script].result())
+    files.write(GALLERY / "README.md", gallery().encode())
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

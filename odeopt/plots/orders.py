@@ -1,0 +1,45 @@
+"""Errors against steps and against gradients, on logarithmic axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt.convergence import Convergence, WorkPrecision
+from odeopt.plots import style
+
+
+def convergence(result: Convergence, ax: Any = None) -> list[Any]:
+    """Error against step with the fitted slope; returns [the points, the line], both Line2D."""
+    ax = style.axes(ax)
+    colour, marker = style.scheme_style(result.scheme)
+    (points,) = ax.loglog(result.h, result.error, marker, color=colour, markersize=4, label=result.scheme)
+    centre = np.exp(np.mean(np.log(result.error) - result.order * np.log(result.h)))
+    slope = f"slope {result.order:.2f}"
+    (line,) = ax.loglog(result.h, centre * result.h**result.order, color=colour, linewidth=0.9, label=slope)
+    ax.set(xlabel="step h", ylabel=r"error  max $|\theta_n-\theta(t_n)|$")
+    ax.set_title(f"{result.scheme} has order {result.order:.2f} on {result.flow}", fontsize="medium")
+    ax.legend()
+    return [points, line]
+
+
+def work_precision(result: WorkPrecision, ax: Any = None) -> list[Any]:
+    """Error against gradient evaluations, a line per scheme; returns the Line2D artists in the order of the schemes.
+
+    Runs that left the finite numbers have no error to show: a cross on the upper edge stands for them.
+    """
+    ax = style.axes(ax)
+    lines = []
+    for name, error in result.error.items():
+        colour, marker = style.scheme_style(name)
+        shown = np.isfinite(error)
+        cost = result.gradients[name]
+        (line,) = ax.loglog(cost[shown], error[shown], "-", marker=marker, color=colour, markersize=4, label=name)
+        ax.plot(cost[~shown], np.full(np.sum(~shown), 0.98), "x", color=colour, markersize=4,
+                transform=ax.get_xaxis_transform(), label="_diverged")  # fmt: skip
+        lines.append(line)
+    ax.set(xlabel="gradient evaluations", ylabel="error of θ at the end")
+    ax.set_title(f"{result.flow} on {result.problem}", fontsize="medium")
+    ax.legend()
+    return lines

@@ -1,0 +1,151 @@
+"""One look for all pictures: a colour per optimizer, a colour and a marker per scheme, column widths in inches.
+
+Colours are safe for colour-blind readers: Okabe and Ito's palette, then Paul Tol's muted scheme.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+SINGLE, DOUBLE = 3.4, 7.0  # column widths in inches
+SCREEN = 5.0, 3.4  # of a picture that is not made for a column
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+INK, GREY = "#1a1a1a", "#8c8c8c"
+
+OPTIMIZERS = {
+    "gd": BLUE,
+    "momentum": VERMILLION,
+    "heavy_ball": ORANGE,
+    "nesterov": GREEN,
+    "nesterov_k": "#117733",
+    "rmsprop": SKY,
+    "adagrad": PURPLE,
+    "adam": "#882255",
+    "adamw": "#AA4499",
+    "adadelta": "#44AA99",
+    "amsgrad": "#999933",
+    "nadam": "#332288",
+    "adamax": "#DDCC77",
+    "lion": "#661100",
+    "signsgd": "#6699CC",
+    "normalized_gd": "#AA4466",
+}
+LABELS = {
+    "gd": "Gradient descent", "heavy_ball": "Heavy ball", "nesterov_k": "Nesterov k/(k+3)", "rmsprop": "RMSprop",
+    "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "signsgd": "SignSGD", "normalized_gd": "Normalised GD",
+}  # fmt: skip
+SCHEMES = {
+    "Euler": (BLUE, "o"),
+    "Heun": (VERMILLION, "s"),
+    "midpoint": (ORANGE, "D"),
+    "RK3": (PURPLE, "^"),
+    "RK4": (GREEN, "v"),
+    "Bogacki-Shampine": ("#AA4499", "<"),
+    "AB2": (SKY, "P"),
+    "AB3": ("#6699CC", "X"),
+    "implicit Euler": ("#332288", "o"),
+    "trapezoid": ("#44AA99", "s"),
+    "BDF2": ("#117733", "D"),
+    "exponential Euler": ("#999933", "p"),
+    "ETD2RK": ("#661100", "h"),
+    "RKC1": ("#882255", "*"),
+    "RKC2": (INK, "d"),
+    "splitting": ("#AA4466", ">"),
+}
+FLOW = {"color": INK, "linestyle": "-", "linewidth": 1.2}
+GRADIENT_FLOW = {"color": GREY, "linestyle": "--", "linewidth": 1.0}
+
+TITLE = 9.0
+RC: dict[str, Any] = {
+    "font.size": 8.0,
+    **dict.fromkeys(("axes.titlesize", "axes.labelsize"), 8.0),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7.0),
+    "figure.titlesize": TITLE,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("xtick.minor.width", "ytick.minor.width"), 0.4),
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.0,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "figure.dpi": 100.0,
+    "savefig.dpi": 220.0,
+    "svg.hashsalt": "odeopt",
+}
+
+
+def context() -> AbstractContextManager[None]:
+    """`with context(): ...` for a figure at column width; afterwards rcParams are as before."""
+    settings: Any = {**{key: value for key, value in mpl.rcParamsDefault.items() if "backend" not in key}, **RC}
+    return mpl.rc_context(settings)
+
+
+def colour(name: str) -> str:
+    """The colour of an optimizer, the same in every picture; INK for one without a name of its own."""
+    return OPTIMIZERS.get(name, INK)
+
+
+def label(name: str) -> str:
+    """The name of an optimizer as it is read: 'rmsprop' is RMSprop."""
+    return LABELS.get(name, name[:1].upper() + name[1:].replace("_", " "))
+
+
+def scheme_style(name: str) -> tuple[str, str]:
+    """(colour, marker) of a scheme by its name; stage numbers and words of splittings do not matter.
+
+    >>> scheme_style("RKC2(10)") == scheme_style("RKC2(5)")
+    True
+    """
+    family = re.split(r"\(| '", name)[0]
+    return SCHEMES.get(family, (GREY, "."))
+
+
+def axes(ax: Any) -> Any:
+    """The given axes, or those of a new pyplot figure."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    return pyplot.subplots(figsize=SCREEN, layout="constrained")[1]
+
+
+def canvas(rows: int = 1, columns: int = 1, width: float = DOUBLE, height: float = 2.6, **kwargs: Any) -> Any:
+    """(figure, axes) without pyplot: nothing global, no window."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **kwargs)
+
+
+def headline(figure: Figure, text: str) -> None:
+    """The finding, as the title of the whole figure, wrapped to its width."""
+    characters = int(figure.get_figwidth() * 72 / (TITLE * 0.62))  # 0.62 em: the mean width of a bold letter
+    wrapped = re.sub(r"\$(.+?)\$", r"$\\mathbf{\1}$", textwrap.fill(text, characters))
+    figure.suptitle(wrapped, x=0.01, ha="left", fontweight="bold")
+
+
+def letters(panels: Any) -> None:
+    """(a), (b), ... before the titles of the panels."""
+    for letter, ax in zip("abcdefghijkl", panels, strict=False):
+        ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
+
+
+def sci(x: float) -> str:
+    """A number for print: 4.2e-05 as $4.2\\cdot10^{-5}$.
+
+    >>> sci(4.2e-5), sci(0.02)
+    ('$4.2\\\\cdot10^{-5}$', '0.020')
+    """
+    if x == 0 or 1e-2 <= abs(x) < 1e3:
+        return f"{x:#.2g}".rstrip(".") if abs(x) < 100 else f"{x:.0f}"
+    mantissa, exponent = f"{x:.1e}".split("e")
+    return rf"${mantissa}\cdot10^{{{int(exponent)}}}$"

@@ -1,0 +1,172 @@
+"""The gallery: every figure has its sentence, is the same bytes every time, and says what was measured."""
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import odeopt as oo
+
+FOLDER = Path(__file__).parents[1] / "figures"
+SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f"tested_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make = load(FOLDER / "make.py")
+
+
+def script(number):
+    return next(path for path in SCRIPTS if path.name.startswith(number))
+
+
+@pytest.fixture
+def figure(request):
+    """The module of the figure with the number that the test is parametrized by."""
+    pytest.importorskip("sklearn", reason="some figures use its data")
+    return load(script(request.param))
+
+
+def test_numbers_run_from_one_without_gaps():
+    assert [int(path.name[:2]) for path in SCRIPTS] == list(range(1, len(SCRIPTS) + 1))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_script_has_a_sentence_and_draw(path):
+    pytest.importorskip("sklearn", reason="some figures use its data")
+    module = load(path)
+    assert 20 < len(make.caption(path)) < 200
+    assert make.caption(path)[:-1] in " ".join(inspect.getdoc(module).split())
+    assert not inspect.signature(module.draw).parameters
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_gallery_lists_every_script():
+    text = make.gallery()
+    for path in SCRIPTS:
+        assert f"[{path.name}](../{path.name})" in text
+        assert f"]({path.stem}.png)" in text
+        assert make.caption(path) in text
+
+
+def test_gallery_in_the_repository_is_complete():
+    assert (make.GALLERY / "README.md").read_text(encoding="utf-8") == make.gallery()
+    pictures = {path.name for path in make.GALLERY.iterdir()} - {"README.md"}
+    assert pictures == {f"{path.stem}.{kind}" for path in SCRIPTS for kind in make.KINDS}
+
+
+@pytest.mark.parametrize("number", ["01", "10"])
+def test_pictures_are_byte_stable(number, tmp_path):
+    first, second = make.pictures(script(number)), make.pictures(script(number))
+    assert first == second
+    assert first["png"].startswith(b"\x89PNG")
+    make.render(script(number), tmp_path)
+    assert {path.suffix[1:]: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_picture_in_the_repository_fits_a_column(path):
+    """The fonts are chosen for this width."""
+    head = (make.GALLERY / f"{path.stem}.svg").read_text(encoding="utf-8")[:1000]
+    inches = float(re.search(r'width="([\d.]+)pt"', head).group(1)) / 72
+    assert inches == pytest.approx({"06_orders": 5.2}.get(path.stem, 7.0), abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_draws_without_touching_rc_params(path):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    assert make.pictures(path)["svg"]
+    assert dict(mpl.rcParams) == before
+
+
+def test_unknown_figure_is_refused():
+    with pytest.raises(SystemExit, match="no figure '99'; there are 01_gd_is_euler"):
+        make.chosen(["99"])
+    assert make.chosen(["gd_is"]) == [script("01")]
+
+
+def test_a_failure_is_an_exit_code(monkeypatch, tmp_path, capfd):
+    broken = tmp_path / "01_broken.py"
+    broken.write_text('"""It fails."""\n\n\ndef draw():\n    raise ArithmeticError("on purpose")\n', encoding="utf-8")
+    monkeypatch.setattr(make, "scripts", lambda: [broken])
+    monkeypatch.setattr(make, "GALLERY", tmp_path / "gallery")
+    assert make.report(make.scripts(), lambda path: make.render(path, tmp_path)) == ["01_broken"]
+    assert "on purpose" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("figure", ["01"], indirect=True)
+def test_euler_loses_stability_at_two(figure):
+    z = np.linspace(1.9, 2.1, 81)
+    assert figure.limit(z, figure.growth(z)) == pytest.approx(
+        oo.analysis.real_stability_limit(oo.schemes.euler), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("figure", ["02"], indirect=True)
+def test_momentum_needs_fewer_steps_but_more_time(figure):
+    gd = oo.simulate(oo.optimizers.gd(lr=figure.LR), figure.PROBLEM, 900)
+    ball = oo.simulate(oo.optimizers.heavy_ball(lr=figure.LR, beta=figure.BETA, map="midpoint"), figure.PROBLEM, 300)
+    n, k = figure.steps_to(gd), figure.steps_to(ball)
+    assert gd.loss[n - 1] > figure.GOAL * gd.loss[0] >= gd.loss[n]
+    assert n > 3 * k
+    assert ball.t[k] > 3 * gd.t[n]
+
+
+@pytest.mark.parametrize("figure", ["03"], indirect=True)
+def test_matched_flow_table(figure):
+    """MATHS 0.1: naive, exact and half-step flow of Adam on Q; 2 % for the digits that are printed there."""
+    found = figure.errors(oo.optimizers.adam, figure.PROBLEMS["quadratic (1, 20)"])
+    np.testing.assert_allclose([cmp.max_error for cmp in found.values()], [4.11e-3, 1.30e-3, 4.2e-5], rtol=0.02)
+
+
+@pytest.mark.parametrize("figure", ["04"], indirect=True)
+def test_gain_is_lost_where_a_gradient_component_vanishes(figure):
+    starts = np.array([[-1.0, 1.0], [-1.0, 0.5]])
+    assert figure.balance(figure.ROSENBROCK, starts)[0] == 0
+    assert figure.steps_to_flip(figure.ROSENBROCK, starts)[0] == 0
+    bad, good = figure.gain(figure.ROSENBROCK, starts)
+    assert 1.2 < bad < 1.6
+    assert good > 50
+
+
+@pytest.mark.parametrize("figure", ["05"], indirect=True)
+def test_exponents_of_error_control(figure):
+    problem, _ = figure.PROBLEMS["quadratic along its axes"]
+    found = {name: figure.exponent(*pair) for name, pair in figure.curves(problem).items()}
+    assert found["error per step"] == pytest.approx(-0.5, abs=1e-3)
+    assert found["error per unit of time"] == pytest.approx(-1, abs=1e-3)
+    assert found["RMSprop, rho = 0"] == pytest.approx(-1, abs=1e-3)
+    assert found["RMSprop, rho = 0"] < found["RMSprop, rho = 0.9"] < found["RMSprop, rho = 0.99"] < 0
+
+
+@pytest.mark.parametrize("figure", ["06"], indirect=True)
+def test_young_memory_caps_the_order(figure):
+    flow = figure.ADAM
+    assert figure.order(flow, oo.schemes.rk4, oo.starts.aged(figure.AGE)) == pytest.approx(4, abs=0.2)
+    assert figure.order(flow, oo.schemes.rk4, oo.starts.rest) == pytest.approx(3, abs=0.2)
+    assert np.isnan(figure.order(oo.flows.gradient_flow(), oo.schemes.etd2rk, oo.starts.rest))
+
+
+@pytest.mark.parametrize("figure", ["08"], indirect=True)
+def test_constant_friction_of_seeds_5(figure):
+    assert figure.rule(0.9, 0.1) == pytest.approx(0.9683772, abs=5e-8)
+    assert figure.matched(0.01, 0.9, 0.1) == pytest.approx(0.9678178, abs=5e-8)
+    assert figure.matched(0.01, 0.9, 0.1, "naive") == pytest.approx(figure.rule(0.9, 0.1), abs=1e-12)
+
+
+@pytest.mark.parametrize("figure", ["10"], indirect=True)
+def test_solver_meets_bessel(figure):
+    flow = oo.solve(oo.flows.su_boyd_candes(), figure.PROBLEM, np.linspace(0, 10, 51))
+    np.testing.assert_allclose(flow.theta[1:], figure.bessel(flow.t[1:]), atol=1e-9)
+    assert np.all(flow.loss[1:] <= figure.bound(flow.t[1:]))
