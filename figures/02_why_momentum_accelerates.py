@@ -18,12 +18,6 @@ def steps_to(run, goal=GOAL):
     return int(np.flatnonzero(run.loss > goal * run.loss[0])[-1]) + 1
 
 
-def smooth(cmp):
-    """The flow of a comparison between its records too."""
-    flow, memory = cmp.flow, {name: u[0] for name, u in cmp.flow.state.items()}
-    return oo.solve(cmp.optimizer.flow, PROBLEM, np.linspace(0, flow.t[-1], 3000), flow.theta[0], memory=memory)
-
-
 def draw():
     ball = oo.compare(oo.optimizers.heavy_ball(lr=LR, beta=BETA, map="midpoint"), PROBLEM, 300)
     runs = {"gd": oo.simulate(oo.optimizers.gd(lr=LR), PROBLEM, 900), "heavy_ball": ball.iterates}
@@ -32,7 +26,7 @@ def draw():
     figure, (plane, by_step, by_time) = style.canvas(1, 3, height=2.6)
 
     landscape(PROBLEM, plane, around=ball.iterates.theta)
-    path(smooth(ball), plane, label="heavy-ball flow", **style.FLOW)
+    path(ball.flow, plane, label="heavy-ball flow", **style.FLOW)
     path(ball.iterates, plane, linestyle="none", marker="o", markersize=2.4, label="iterates")
     plane.set_title(f"on its flow to {style.sci(ball.max_error)}")
     plane.legend(loc="lower left")

@@ -15,7 +15,7 @@ LABELS = {0.03: 0.2, 0.1: 0.2, 0.3: 0.2, 1: 0.1, 3: 0.015, 10: 1e-3, 30: 2e-4}  
 MAPS = {
     "naive": (style.VERMILLION, "-"),
     "midpoint (article)": (style.BLUE, "--"),
-    "exact": (style.GREEN, "-."),
+    "exponential": (style.GREEN, "-."),
 }
 
 

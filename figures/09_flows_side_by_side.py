@@ -33,20 +33,14 @@ def distances(cmp):
     return cmp.max_error, float(np.abs(cmp.iterates.theta - cmp.gradient_flow.theta).max())
 
 
-def smooth(flow, run):
-    """The same run at times that are dense near the start, where flows are fastest."""
-    memory = {name: u[0] for name, u in run.state.items()}
-    return oo.solve(flow, PROBLEM, run.t[-1] * np.linspace(0, 1, 600) ** 3, run.theta[0], memory=memory)
-
-
 def draw():
     figure, axes = style.canvas(2, 3, height=4.9, sharex=True, sharey=True)
     own, plain, ends = [], [], set()
     for ax, (opt, steps) in zip(axes.flat, RUNS, strict=True):
         cmp = oo.compare(opt, PROBLEM, steps)
         landscape(PROBLEM, ax, **WINDOW)
-        path(smooth(oo.flows.gradient_flow(), cmp.gradient_flow), ax, **style.GRADIENT_FLOW)
-        path(smooth(opt.flow, cmp.flow), ax, **style.FLOW)
+        path(cmp.gradient_flow, ax, **style.GRADIENT_FLOW)
+        path(cmp.flow, ax, **style.FLOW)
         path(cmp.iterates, ax, linestyle="none", marker="o", markersize=2.6, markevery=steps // 50, zorder=3)
         near, far = distances(cmp)
         own, plain, ends = [*own, near], [*plain, far], ends | {tuple(np.round(cmp.iterates.final))}

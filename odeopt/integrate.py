@@ -82,7 +82,7 @@ class Records:
 
 
 def integrate(
-    slope: Slope, begin: float, method: str, tolerances: tuple[float, float], records: Records, shown: Any
+    slope: Slope, begin: float, method: str, tolerances: tuple[float, Array], records: Records, shown: Any
 ) -> tuple[Status, str]:
     """Steps from s = begin to 1, recording on the way; every way out leaves the last good state recorded."""
     last = Piece(begin, pack(slope.start), lambda _: pack(slope.start))
@@ -102,7 +102,7 @@ def integrate(
     return Status.DONE, f"{method}, {slope.count} evaluations of the right-hand side"
 
 
-def _steps(method: str, slope: Slope, first: Piece, tolerances: tuple[float, float]) -> Iterator[Piece]:
+def _steps(method: str, slope: Slope, first: Piece, tolerances: tuple[float, Array]) -> Iterator[Piece]:
     """The solver's accepted steps up to s = 1."""
     from scipy import integrate as scipy_integrate
 

@@ -18,12 +18,14 @@ from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import refuse_projections
 from odeopt.simulate import initial_point
-from odeopt.state import State
+from odeopt.state import State, pack
 from odeopt.trajectory import Recorder, Status, Trajectory
 
 METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
 AUTO_BUDGET = 20_000  # evaluations after which "auto" turns from DOP853 to LSODA
 LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
+LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
+LSODA_SIZE = 200  # numbers in a state up to which its dense Jacobian pays
 ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver
 
 
@@ -47,9 +49,9 @@ def solve(
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
                      (RMSprop, Adagrad) is started by its expansion there
-    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": DOP853, and LSODA if that needs more than
-                     20 000 evaluations; the message says which
-    rtol, atol:      relative and absolute error of a solver's step
+    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": DOP853, and for small states LSODA
+                     if that needs more than 20 000 evaluations; the message says which
+    rtol, atol:      relative and absolute error of theta in a solver's step
     max_evaluations: of the right-hand side; when they are used up the run ends with a status
     dense_output:    `run.sol(t)` then interpolates theta between the records
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
@@ -72,12 +74,20 @@ def solve(
     y = flow.start(theta0, **(memory or {}))
     if isinstance(flow, Flow):
         _check_start(flow, times, y)
-    attempts = [("DOP853", min(AUTO_BUDGET, max_evaluations)), ("LSODA", max_evaluations)]
-    for name, budget in attempts if method == "auto" else [(method, max_evaluations)]:
+    for name, budget in _attempts(method, pack(y).size, max_evaluations):
         run = _attempt(flow, problem, times, y, name, (rtol, atol), budget, dense_output, progress)
         if run.status is not Status.TOO_MANY_EVALUATIONS:
             break
     return run
+
+
+def _attempts(method: str, size: int, budget: int) -> list[tuple[str, int]]:
+    """The methods to try in turn, each with its budget."""
+    if method != "auto":
+        return [(method, budget)]
+    if size > LSODA_SIZE:
+        return [("DOP853", budget)]
+    return [("DOP853", min(AUTO_BUDGET, budget)), ("LSODA", budget)]
 
 
 def _attempt(
@@ -97,7 +107,7 @@ def _attempt(
         slope = Slope(flow.rhs(grad), clock, y, budget)
         records = Records(path, times, s, y, dense_output)
         with bar(1.0, flow.name, progress, "T") as shown:
-            status, message = integrate(slope, begin, method, tolerances, records, shown)
+            status, message = integrate(slope, begin, method, _error_scales(method, y, *tolerances), records, shown)
     sol = interpolant(records.pieces, clock, y) if records.pieces and times.ndim == 1 else None
     return path.trajectory(flow.variables, problem.loss, grad, status, message, flow.name, sol)
 
@@ -109,6 +119,13 @@ def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:
         if check.scalar(name, check.nonnegative(name, value)) < least:
             raise ValueError(f"{name} must be at least {least}, got {value!r}")
     return {"method": method, "rtol": float(rtol), "atol": float(atol)}
+
+
+def _error_scales(method: str, y: State, rtol: float, atol: float) -> tuple[float, Array]:
+    """rtol, and atol for each number.  LSODA takes long steps over a memory below atol, whose root sets the speed."""
+    memory = LSODA_MEMORY if method == "LSODA" else 1.0
+    scales = (atol, *[atol * memory] * (len(y) - 1))
+    return rtol, pack(tuple(np.full_like(u, scale) for u, scale in zip(y, scales, strict=True)))
 
 
 def _members(flow: Field, times: Array) -> tuple[int, ...]:
