@@ -1,6 +1,9 @@
 """odeopt: optimizers as numerical integrators of the flows that they discretise."""
 
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt.analysis.modified import modified_flow
+from odeopt.analysis.one_step import from_step
+from odeopt.analysis.stability import stability_limit
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
 from odeopt.flow import Flow, Onset, flow, project, push, relax
@@ -29,6 +32,8 @@ __all__ = [
     "decay",
     "flow",
     "flows",
+    "from_step",
+    "modified_flow",
     "ops",
     "optimizers",
     "problems",
@@ -38,6 +43,7 @@ __all__ = [
     "schemes",
     "simulate",
     "solve",
+    "stability_limit",
     "starts",
     "work_precision",
 ]

@@ -7,7 +7,7 @@ Formulas are functions that name what they read: t, grad, variables and paramete
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
@@ -120,7 +120,8 @@ class Flow:
     parts: Mapping[str, tuple[Part, ...]]
     clocks: tuple[str, ...] = ()
     onset: Onset | None = None
-    name: str = field(default="flow", compare=False)
+    name: str = "flow"
+    preconditioner: str = ""
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -209,11 +210,13 @@ def flow(
     clocks: str = "",
     onset: Onset | None = None,
     name: str = "flow",
+    preconditioner: str = "",
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
 
-    Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.
+    Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.  `preconditioner`
+    names the variable by whose square root the gradient is divided, which a linear stability analysis holds still.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -235,7 +238,10 @@ def flow(
         check.choice("argument of the onset", read, names)
     for clock in clocks.split():
         check.choice("clock", clock, slots)
-    return Flow(slots, MappingProxyType(values), MappingProxyType(groups), tuple(clocks.split()), onset, name)
+    if preconditioner:
+        check.choice("preconditioner", preconditioner, slots[1:])
+    held = tuple(clocks.split())
+    return Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
 
 
 def _check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names: list[str]) -> None:

@@ -108,9 +108,7 @@ def test_a_failure_is_an_exit_code(monkeypatch, tmp_path, capfd):
 @pytest.mark.parametrize("figure", ["01"], indirect=True)
 def test_euler_loses_stability_at_two(figure):
     z = np.linspace(1.9, 2.1, 81)
-    assert figure.limit(z, figure.growth(z)) == pytest.approx(
-        oo.analysis.real_stability_limit(oo.schemes.euler), abs=1e-4
-    )
+    assert figure.limit(z, figure.growth(z)) == pytest.approx(oo.stability_limit(oo.schemes.euler), abs=1e-4)
 
 
 @pytest.mark.parametrize("figure", ["02"], indirect=True)

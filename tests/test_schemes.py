@@ -10,7 +10,7 @@ import tables
 
 import odeopt as oo
 from odeopt import schemes
-from odeopt.analysis import amplification, real_stability_limit
+from odeopt.analysis import amplification
 from odeopt.schemes.exponential import phi1, phi2
 from odeopt.schemes.runge_kutta import order_conditions
 
@@ -90,15 +90,6 @@ def test_exact_discrete_solution_of_multistep(scheme, roots):
 def test_amplification_is_read_off_the_step(name, z):
     scheme, R = STABILITY[name]
     assert amplification(scheme, z) == pytest.approx(R(z), rel=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "limit"),
-    [(schemes.euler, 2.0), (schemes.heun, 2.0), (schemes.rk3, 2.5127453266), (schemes.rk4, 2.7852935634)],
-)
-def test_stability_limits(scheme, limit):
-    """MATHS E."""
-    assert real_stability_limit(scheme) == pytest.approx(limit, abs=1e-9)
 
 
 @pytest.mark.parametrize("stages", [2, 3, 5, 10, 20])

@@ -2,6 +2,6 @@
 
 from odeopt.analysis.modified import ModifiedFlow, modified_flow
 from odeopt.analysis.one_step import OneStep, from_step
-from odeopt.analysis.stability import amplification, real_stability_limit
+from odeopt.analysis.stability import amplification, stability_limit, step_matrix
 
-__all__ = ["ModifiedFlow", "OneStep", "amplification", "from_step", "modified_flow", "real_stability_limit"]
+__all__ = ["ModifiedFlow", "OneStep", "amplification", "from_step", "modified_flow", "stability_limit", "step_matrix"]

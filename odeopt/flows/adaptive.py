@@ -22,6 +22,7 @@ def rmsprop(tau: Number, eps: Number = 1e-8) -> Flow:
         "theta G",
         {"tau": check.positive("tau", tau), "eps": check.nonnegative("eps", eps)},
         name="RMSprop",
+        preconditioner="G",
         onset=Onset(
             lambda t, grad, theta, tau, eps: (
                 theta - first_move(grad(theta), 1 / tau, t, eps),
@@ -48,6 +49,7 @@ def adagrad(eps: Number = 1e-12) -> Flow:
         "theta G",
         {"eps": check.nonnegative("eps", eps)},
         name="Adagrad",
+        preconditioner="G",
         onset=Onset(
             lambda t, grad, theta, eps: (theta - first_move(grad(theta), 1.0, t, eps), t * grad(theta) ** 2), power=2
         ),
@@ -79,6 +81,7 @@ def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
         },
         clocks="c1 c2",
         name="Adam",
+        preconditioner="G",
         memory=(
             relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau1: 1 / tau1),
             relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau2: 1 / tau2),
