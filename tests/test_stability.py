@@ -51,7 +51,7 @@ def test_schemes(scheme, limit):
 
 @pytest.mark.parametrize(("tau", "h"), [(0.5, 0.1), (0.1, 0.3)])
 def test_strang_splitting_of_the_heavy_ball(tau, h):
-    """h^2 lambda < 2 a h (1 + q)/(1 - q), q = e^(-ah), in inertial time: here h/tau = ah, h lambda = h^2 lambda/(ah)."""
+    """h^2 lambda < 2 a h (1 + q)/(1 - q), q = e^(-ah), in inertial time: here h/tau = ah, h lambda = h^2 lambda/ah."""
     opt = oo.Optimizer(oo.flows.averaged_gradient(tau), schemes.Splitting("drift memory drift", order=2), h)
     q = np.exp(-h / tau)
     assert oo.stability_limit(opt) == pytest.approx(2 * (1 + q) / (1 - q), rel=1e-10)
