@@ -13,79 +13,26 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from odeopt import check
+from odeopt import check, printing
 from odeopt.check import Array, Number
-from odeopt.formula import Formula, Placed, formula, place, reads
+from odeopt.formula import Formula, Placed, place, reads
+from odeopt.parts import Onset, Part, Project, Push, Relax, check_parts, project, push, relax, slope
 from odeopt.state import Grad, Rhs, State, column
-from odeopt.symbols import GRADIENT, Symbol, short, symbol, unprintable
 
-
-@dataclass(frozen=True)
-class Push:
-    """u' = force(...), for the variable u named `slot`."""
-
-    slot: str
-    force: Formula
-
-    def formulas(self) -> tuple[Formula, ...]:
-        return (self.force,)
-
-
-@dataclass(frozen=True)
-class Relax:
-    """u' = rate (target - u): exponential forgetting towards a target that the other variables set.
-
-    `limit` is the value of u' at t = 0 where the rate is infinite there, as it is with friction 3/t.
-    """
-
-    slot: str
-    target: Formula
-    rate: Formula
-    limit: Formula | None = None
-
-    def formulas(self) -> tuple[Formula, ...]:
-        return (self.target, self.rate)
-
-
-@dataclass(frozen=True)
-class Project:
-    """u <- map(...), applied once a step; it adds nothing to the right-hand side."""
-
-    slot: str
-    map: Formula
-
-    def formulas(self) -> tuple[Formula, ...]:
-        return (self.map,)
-
-
-Part = Push | Relax | Project
-
-
-def push(slot: str, force: Formula | float) -> Push:
-    """u' = force: `push("theta", lambda v: v)`."""
-    return Push(slot, formula("force", force))
-
-
-def relax(slot: str, *, rate: Formula | float, target: Formula | float = 0.0, limit: Formula | None = None) -> Relax:
-    """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction; formulas may be numbers."""
-    return Relax(slot, formula("target", target), formula("rate", rate), limit and formula("limit", limit))
-
-
-def project(slot: str, map: Formula) -> Project:
-    """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
-    return Project(slot, formula("map", map))
-
-
-@dataclass(frozen=True)
-class Onset:
-    """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
-
-    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.  A scheme that
-    reads the right-hand side cannot start there.
-    """
-
-    state: Formula
-    power: int = 1
+__all__ = [
+    "Field",
+    "Flow",
+    "Onset",
+    "Part",
+    "Project",
+    "Push",
+    "Relax",
+    "derivative",
+    "flow",
+    "project",
+    "push",
+    "relax",
+]
 
 
 @runtime_checkable
@@ -170,35 +117,19 @@ class Flow:
         shapes = {name: (*theta0.shape[:-1], 1) if name in self.clocks else theta0.shape for name in self.memory}
         return theta0, *(check.spread(name, memory.get(name, 0.0), shape) for name, shape in shapes.items())
 
-    def equations(self) -> list[tuple[Symbol, Symbol]]:
-        """(variable, its derivative) as symbols, by running the formulas on symbols."""
-        y = tuple(symbol(name) for name in self.variables)
-        values = [symbol(name) for name in self.params]
-        lines: dict[str, Symbol] = {}
-        for part in self.terms():
-            if not isinstance(part, Project):
-                placed = [place(f, self.variables, tuple(self.params), values) for f in part.formulas()]
-                u = y[self.variables.index(part.slot)]
-                try:
-                    term = _slope(part, u, *[f(symbol("t"), GRADIENT, y) for f in placed])
-                except Exception:  # a formula may do with arrays what symbols cannot
-                    term = unprintable(*[name for f in part.formulas() for name in reads(f)])
-                lines[part.slot] = lines[part.slot] + term if part.slot in lines else term
-        return [(u, lines[u.text]) for u in y if u.text in lines]
+    def equations(self) -> printing.Equations:
+        """(variable, its derivative) as symbols."""
+        return printing.equations(self.variables, self.params, self.terms())
 
     def latex(self) -> str:
         """The equations, aligned, for Jupyter and papers."""
-        rows = [rf"\dot{{{u.latex}}} &= {slope.latex}" for u, slope in self.equations()]
-        return r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
+        return printing.latex(self.equations())
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
 
     def __str__(self) -> str:
-        width = max(len(name) for name in self.variables)
-        rows = [f"{u.text + chr(39):<{width + 1}} = {slope.text}" for u, slope in self.equations()]
-        values = ", ".join(f"{name} = {short(value)}" for name, value in self.params.items())
-        return "\n".join([*rows, f"with {values}"] if values else rows)
+        return printing.text(self.equations(), self.params)
 
     __repr__ = __str__
 
@@ -233,7 +164,7 @@ def flow(
     check.together(**values)
     groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
     for key, group in groups.items():
-        _check_parts(key, group, slots, names)
+        check_parts(key, group, slots, names)
     for read in reads(onset.state) if onset else ():
         check.choice("argument of the onset", read, names)
     for clock in clocks.split():
@@ -244,34 +175,14 @@ def flow(
     return Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
 
 
-def _check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names: list[str]) -> None:
-    """Every part moves a variable, and its formulas read what there is."""
-    for part in group:
-        if not isinstance(part, Push | Relax | Project):
-            raise TypeError(f"part {key!r} must be push(...), relax(...) or project(...), got {part!r}")
-        check.choice(f"slot of part {key!r}", part.slot, slots)
-        limits = (part.limit,) if isinstance(part, Relax) and part.limit else ()
-        for placed in (*part.formulas(), *limits):
-            for read in reads(placed):
-                check.choice(f"argument of part {key!r}", read, names)
-
-
-def _slope(part: Push | Relax, u: Any, *values: Any) -> Any:
-    """The derivative that a part adds: F, or rate (target - u)."""
-    if isinstance(part, Push):
-        return values[0]
-    target, rate = values
-    return rate * (target - u)
-
-
 def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
     """A part's term of the right-hand side as a function of (t, grad, y)."""
     i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
 
-    def slope(t: Any, grad: Grad, y: State) -> Any:
-        return _slope(part, y[i], *[f(t, grad, y) for f in placed])
+    def term(t: Any, grad: Grad, y: State) -> Any:
+        return slope(part, y[i], *[f(t, grad, y) for f in placed])
 
     if isinstance(part, Push) or part.limit is None:
-        return slope
+        return term
     limit = flow.placed(part.limit)
-    return lambda t, grad, y: slope(t, grad, y) if np.all(t) else limit(t, grad, y)
+    return lambda t, grad, y: term(t, grad, y) if np.all(t) else limit(t, grad, y)

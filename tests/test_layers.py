@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 LAYERS = [
     {"check", "symbols", "files"},
     {"ops", "decay", "state", "formula", "gradient", "progress", "problems"},
+    {"parts", "printing"},
     {"flow", "trajectory", "clock"},
     {"flows", "schemes", "integrate"},
     {"starts"},

@@ -1,0 +1,100 @@
+"""A part moves one variable of a flow: u' = F, u' = rate (target - u), or u <- P(u).
+
+Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.formula`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from odeopt import check
+from odeopt.formula import Formula, formula, reads
+
+
+@dataclass(frozen=True)
+class Push:
+    """u' = force(...), for the variable u named `slot`."""
+
+    slot: str
+    force: Formula
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.force,)
+
+
+@dataclass(frozen=True)
+class Relax:
+    """u' = rate (target - u): exponential forgetting towards a target that the other variables set.
+
+    `limit` is the value of u' at t = 0 where the rate is infinite there, as it is with friction 3/t.
+    """
+
+    slot: str
+    target: Formula
+    rate: Formula
+    limit: Formula | None = None
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.target, self.rate)
+
+
+@dataclass(frozen=True)
+class Project:
+    """u <- map(...), applied once a step; it adds nothing to the right-hand side."""
+
+    slot: str
+    map: Formula
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.map,)
+
+
+Part = Push | Relax | Project
+
+
+def push(slot: str, force: Formula | float) -> Push:
+    """u' = force: `push("theta", lambda v: v)`."""
+    return Push(slot, formula("force", force))
+
+
+def relax(slot: str, *, rate: Formula | float, target: Formula | float = 0.0, limit: Formula | None = None) -> Relax:
+    """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction; formulas may be numbers."""
+    return Relax(slot, formula("target", target), formula("rate", rate), limit and formula("limit", limit))
+
+
+def project(slot: str, map: Formula) -> Project:
+    """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
+    return Project(slot, formula("map", map))
+
+
+@dataclass(frozen=True)
+class Onset:
+    """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
+
+    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.  A scheme that
+    reads the right-hand side cannot start there.
+    """
+
+    state: Formula
+    power: int = 1
+
+
+def slope(part: Push | Relax, u: Any, *values: Any) -> Any:
+    """The derivative that a part adds: F, or rate (target - u)."""
+    if isinstance(part, Push):
+        return values[0]
+    target, rate = values
+    return rate * (target - u)
+
+
+def check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names: list[str]) -> None:
+    """Every part moves a variable, and its formulas read what there is."""
+    for part in group:
+        if not isinstance(part, Push | Relax | Project):
+            raise TypeError(f"part {key!r} must be push(...), relax(...) or project(...), got {part!r}")
+        check.choice(f"slot of part {key!r}", part.slot, slots)
+        limits = (part.limit,) if isinstance(part, Relax) and part.limit else ()
+        for placed in (*part.formulas(), *limits):
+            for read in reads(placed):
+                check.choice(f"argument of part {key!r}", read, names)
