@@ -1,5 +1,8 @@
 """odeopt: optimizers as numerical integrators of the flows that they discretise."""
 
+from importlib import import_module
+from typing import Any
+
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
@@ -14,6 +17,14 @@ from odeopt.solve import solve
 from odeopt.trajectory import Status, Trajectory
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`odeopt.plots` and Matplotlib are imported when they are first used."""
+    if name == "plots":
+        return import_module("odeopt.plots")
+    raise AttributeError(f"module 'odeopt' has no attribute {name!r}")
+
 
 __all__ = [
     "Comparison",

@@ -15,8 +15,10 @@ import numpy as np
 
 from odeopt import check, flows, optimizers, problems, schemes
 from odeopt.compare import Comparison, compare
-from odeopt.convergence import Convergence, convergence
+from odeopt.convergence import STEPS, Convergence, convergence
 from odeopt.schemes.base import Scheme
+from odeopt.starts import rest as rest_start
+from odeopt.starts import settled
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     order.add_argument("flow", help="a name from `list`, e.g. heavy_ball")
     order.add_argument("scheme", help="a name from `list`, or a word in quotes: 'friction kick drift'")
     order.add_argument("problem", help="a name from `list`, e.g. quadratic")
+    order.add_argument("--steps", type=_steps, default=STEPS, help="numbers of steps (default 200,400,800,1600)")
+    order.add_argument("--start", choices=("rest", "settled"), default="rest", help="memory at the start: zero, or old")
     order.add_argument("--t-end", type=float, default=1.0, help="end of the time interval (default 1)")
     order.add_argument("--out", type=_picture, help="write the picture here (png, svg or pdf)")
     order.set_defaults(run=_convergence)
@@ -95,9 +99,13 @@ def _compare(given: argparse.Namespace, rest: list[str]) -> int:
 
 def _convergence(given: argparse.Namespace, rest: list[str]) -> int:
     make = _named("flow", given.flow, flows)
-    flow = make(**_settings(rest, _parameters(make)))
-    scheme = _scheme(given.scheme)
-    result: Convergence = convergence(flow, scheme, _named("problem", given.problem, problems)(), given.t_end)
+    settings = _settings(rest, _parameters(make))
+    required = [name for name, p in _parameters(make).items() if p.default is p.empty and name not in settings]
+    if required:
+        raise ValueError(f"{given.flow} needs {', '.join('--' + name for name in required)}")
+    flow, scheme = make(**settings), _scheme(given.scheme)
+    problem, start = _named("problem", given.problem, problems)(), {"rest": rest_start, "settled": settled}[given.start]
+    result: Convergence = convergence(flow, scheme, problem, given.t_end, given.steps, start=start)
     facts = {"flow": flow.name, "scheme": scheme.name, "h": result.h.tolist(), "error": result.error.tolist()}
     _print(given, {**facts, "order": result.order}, f"{flow}\n\n{result}")
     _write(given.out, result.plot)
@@ -105,8 +113,9 @@ def _convergence(given: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _names(room: ModuleType) -> list[str]:
-    """The public things of a room that are not classes."""
-    return sorted(name for name in room.__all__ if not inspect.isclass(getattr(room, name)))
+    """The functions of a room, and its ready-made schemes."""
+    things = {name: getattr(room, name) for name in room.__all__}
+    return sorted(name for name, thing in things.items() if inspect.isfunction(thing) or isinstance(thing, Scheme))
 
 
 def _named(kind: str, name: str, room: ModuleType) -> Callable[..., Any]:
@@ -135,6 +144,11 @@ def _settings(rest: list[str], parameters: Mapping[str, inspect.Parameter]) -> d
         known = ", ".join(f"--{name}" for name in parameters)
         raise ValueError(f"there are no such arguments as {unknown[0]!r}; there are {known or 'none'}")
     return {name: value for name, value in vars(found).items() if value is not None}
+
+
+def _steps(text: str) -> list[int]:
+    """200,400,800 as numbers."""
+    return [int(number) for number in text.split(",")]
 
 
 def _number(text: str) -> float | str:

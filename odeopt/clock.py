@@ -1,6 +1,6 @@
 """t = t0 + T s^p: physical time as a function of the variable s in [0, 1] that the solver sees.
 
-p is 1, or the power in which a flow is smooth after its singular start (MATHS B: sqrt(t) for RMSprop and Adagrad).
+p is 1, or the power in which a flow is smooth after its singular start (sqrt(t) for RMSprop and Adagrad).
 Each member may have its own T; all share s.
 """
 

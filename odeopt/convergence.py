@@ -21,17 +21,23 @@ from odeopt.starts import Start, rest
 from odeopt.state import named
 
 STEPS = (200, 400, 800, 1600)
+REFERENCE = 10.0  # the reference's error over the tolerance of its steps, about
 
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
-    """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h."""
+    """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h.
+
+    Errors below `floor`, where the reference's own error begins, do not count; with less than two above it the order
+    is NaN: take fewer steps.
+    """
 
     h: Array
     error: Array
     order: float
     scheme: str
     flow: str
+    floor: float = 0.0
 
     def plot(self, ax: Any = None) -> Any:
         """Error against step, with the fitted slope; returns the artists."""
@@ -40,7 +46,9 @@ class Convergence:
         return plot(self, ax=ax)
 
     def __repr__(self) -> str:
-        rows = "\n".join(f"  h = {h:<10.4g} error = {e:.3e}" for h, e in zip(self.h, self.error, strict=True))
+        note = {True: "", False: "  (the reference's own error: does not count)"}
+        pairs = zip(self.h, self.error, strict=True)
+        rows = "\n".join(f"  h = {h:<10.4g} error = {e:.3e}{note[bool(e > self.floor)]}" for h, e in pairs)
         return f"{self.scheme} on {self.flow}: order {self.order:.2f}\n{rows}"
 
 
@@ -69,13 +77,13 @@ class WorkPrecision:
         return "\n".join([f"gradient evaluations: error, {self.flow} on {self.problem}", *rows])
 
 
-def slope(h: Array, error: Array) -> float:
-    """The least-squares slope of log error on log h, over the errors that are not 0; NaN if there are not two.
+def slope(h: Array, error: Array, floor: float = 0.0) -> float:
+    """The least-squares slope of log error on log h, over the errors above the floor; NaN if there are not two.
 
     >>> round(slope(np.array([0.1, 0.2]), np.array([1.0, 4.0])), 12)
     2.0
     """
-    h, error = h[error > 0], error[error > 0]
+    h, error = h[error > floor], error[error > floor]
     return float(np.polyfit(np.log(h), np.log(error), 1)[0]) if len(h) > 1 else float("nan")
 
 
@@ -113,7 +121,8 @@ def convergence(
     if not np.all(np.isfinite(error)):
         raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error.tolist()}")
     h = np.array([opt.h for opt in opts])
-    return Convergence(h, error, slope(h, error), scheme.name, flow.name)
+    floor = REFERENCE * (solver["rtol"] * float(np.abs(initial_point((), problem, theta0)).max()) + solver["atol"])
+    return Convergence(h, error, slope(h, error, floor), scheme.name, flow.name, floor)
 
 
 def _error(opt: Optimizer, problem: Problem, n: int, theta0: Any, solver: Mapping[str, Any]) -> float:

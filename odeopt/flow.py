@@ -123,7 +123,7 @@ class Flow:
 
     def latex(self) -> str:
         """The equations, aligned, for Jupyter and papers."""
-        return printing.latex(self.equations())
+        return printing.latex(self.equations(), self.params)
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
@@ -146,6 +146,7 @@ def flow(
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
 
+    Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
     Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.  `preconditioner`
     names the variable by whose square root the gradient is divided, which a linear stability analysis holds still.
 
@@ -172,7 +173,9 @@ def flow(
     if preconditioner:
         check.choice("preconditioner", preconditioner, slots[1:])
     held = tuple(clocks.split())
-    return Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
+    made = Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
+    made.equations()  # a misspelt name inside a formula shows here
+    return made
 
 
 def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:

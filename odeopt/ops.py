@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy import abs, exp, expm1, log, maximum, sign, sqrt
+from numpy import abs, exp, expm1, log, maximum, minimum, sign, sqrt, tanh
 
-__all__ = ["abs", "exp", "expm1", "log", "maximum", "ratio", "sign", "sqrt"]
+from odeopt.symbols import Symbol
+
+__all__ = ["abs", "exp", "expm1", "log", "maximum", "minimum", "norm", "ratio", "sign", "sqrt", "tanh"]
 
 
 def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
@@ -24,3 +26,13 @@ def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
     if not np.any(zero):
         return a / b
     return np.where(zero, limit(), a / np.where(zero, 1.0, b))
+
+
+def norm(x: Any) -> Any:
+    """|x| over the last axis, which is kept: one number per member, shape (..., 1).
+
+    >>> norm(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[5.],
+           [0.]])
+    """
+    return x.norm() if isinstance(x, Symbol) else np.sqrt(np.sum(x * x, axis=-1, keepdims=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from odeopt.formula import place, reads
@@ -22,15 +23,22 @@ def equations(variables: Sequence[str], params: Mapping[str, Any], terms: Iterab
             placed = [place(f, variables, names, values) for f in part.formulas()]
             try:
                 term = slope(part, u, *[f(symbol("t"), GRADIENT, y) for f in placed])
-            except Exception:  # a formula may do with arrays what symbols cannot
+            except Exception as error:  # a formula may do with arrays what symbols cannot
+                if isinstance(error, NameError) or (
+                    isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
+                ):
+                    raise ValueError(f"a formula for {part.slot} cannot run: {error}") from error
                 term = unprintable(*[name for f in part.formulas() for name in reads(f)])
             lines[part.slot] = lines[part.slot] + term if part.slot in lines else term
     return [(u, lines[u.text]) for u in y if u.text in lines]
 
 
-def latex(lines: Equations) -> str:
-    """Aligned equations."""
+def latex(lines: Equations, params: Mapping[str, Any]) -> str:
+    """Aligned equations, and the values of the parameters."""
     rows = [rf"\dot{{{u.latex}}} &= {derivative.latex}" for u, derivative in lines]
+    values = [f"{symbol(name).latex} = {value:g}" for name, value in params.items() if isinstance(value, float)]
+    if values:
+        rows.append(r"&\text{with } " + r",\; ".join(values))
     return r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
 
 

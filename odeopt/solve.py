@@ -62,7 +62,8 @@ def solve(
     True
     """
     if not isinstance(flow, Field):
-        raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {flow!r}")
+        shown = repr(flow).splitlines()[0]
+        raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
     if isinstance(flow, Flow):
         refuse_projections("solve", flow)
     checked_solver(method, rtol, atol)

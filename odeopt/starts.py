@@ -1,4 +1,4 @@
-"""Where a flow or an optimizer starts: theta0, and a memory of a given age (MATHS A and B).
+"""Where a flow or an optimizer starts: theta0, and a memory of a given age.
 
 The memory of age a is what the relaxations reach in the time a with theta held at theta0.  All starts are ages:
 0 (at rest), h/2 (the flow that a library's Adam follows), 0.533 h (RMSprop and Adagrad from zero), infinity.
@@ -45,7 +45,7 @@ settled = aged(np.inf)
 """Infinite age: m = g0, G = g0^2, c = 1.  The well-posed start of RMSprop."""
 
 singular_match = aged_steps(ZETA_AGE)
-"""G(0) = (zeta(1/2)/2)^2 h G'(0): the flow that RMSprop and Adagrad follow from zero memory (MATHS B).
+"""G(0) = (zeta(1/2)/2)^2 h G'(0): the flow that RMSprop and Adagrad follow from zero memory.
 
 From G = 0 the sum of the first steps, sum_k k^(-1/2), misses its integral by zeta(1/2) = -1.46035...
 """

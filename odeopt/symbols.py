@@ -95,6 +95,14 @@ class Symbol:
         text, latex = _inside(self, PRODUCT)
         return Symbol(f"-{text}", f"-{latex}", PRODUCT)
 
+    def norm(self) -> Symbol:
+        """The Euclidean norm over the coordinates."""
+        return Symbol(f"||{self.text}||", rf"\lVert {self.latex} \rVert")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        """A symbol has no entries to reduce over."""
+        raise TypeError(f"{self.text} is a symbol, not an array")
+
     def __abs__(self) -> Symbol:
         return _function("abs", [self])
 

@@ -24,6 +24,9 @@ class Status(IntEnum):
     STEP_FAILED = -4  # an implicit equation or an adaptive step without solution
     TOO_MANY_EVALUATIONS = -5
 
+    def __str__(self) -> str:
+        return self.name
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
@@ -61,6 +64,12 @@ class Trajectory:
         """Shape (...): the members whose last theta is finite."""
         return np.isfinite(self.theta[-1]).all(axis=-1)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Loss against time, a line per member; returns the artists."""
+        from odeopt.plots import trajectory
+
+        return trajectory(self, ax=ax)
+
     def check(self) -> Trajectory:
         """This trajectory if it succeeded, else a RuntimeError with its message."""
         if not self.success:
@@ -79,7 +88,10 @@ class Trajectory:
 
 
 def _span(value: Any) -> str:
-    lowest, highest = np.min(value), np.max(value)
+    finite = np.asarray(value)[np.isfinite(value)]
+    if finite.size == 0:
+        return "nan"
+    lowest, highest = finite.min(), finite.max()
     return f"{lowest:.6g}" if lowest == highest else f"[{lowest:.3g}, {highest:.3g}]"
 
 

@@ -48,6 +48,14 @@ def test_convergence(capsys, tmp_path):
     assert (tmp_path / "order.svg").read_bytes().startswith(b"<?xml")
 
 
+def test_convergence_with_its_own_steps_and_start(capsys):
+    assert main(["convergence", "rmsprop", "heun", "quadratic", "--tau", "1", "--eps", "0.1", "--start", "settled",
+                 "--steps", "100,200,400", "--json"]) == 0  # fmt: skip
+    facts = json.loads(capsys.readouterr().out)
+    assert len(facts["h"]) == 3
+    assert facts["order"] == pytest.approx(2, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -57,7 +65,8 @@ def test_convergence(capsys, tmp_path):
         (["compare", "adam", "rosenbrock", "--lr", "nan"], "lr must be positive, from 1e-100 to 1e100, got nan"),
         (["compare", "adam", "rosenbrock", "--rate", "0.1"], "no such arguments as '--rate'; there are --lr"),
         (["compare", "adam", "rosenbrock", "--steps", "0"], "steps must be at least 1, got 0"),
-        (["convergence", "heavy_ball", "rk4", "quadratic"], "damping"),
+        (["convergence", "heavy_ball", "rk4", "quadratic"], "heavy_ball needs --damping"),
+        (["convergence", "gradient_flow", "Step", "quadratic"], "scheme must be one of"),
         (["convergence", "heavy_ball", "rk5", "quadratic", "--damping", "1"], "scheme must be one of"),
         (["convergence", "heavy_ball", "drift kick", "quadratic", "--damping", "1"], "without friction"),
         (["list", "--color"], "'--color'; there are none"),

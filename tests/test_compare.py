@@ -95,6 +95,14 @@ def test_convergence_from_a_stationary_point_has_no_order():
     assert fit.error.max() == 0
 
 
+def test_errors_at_the_references_rounding_do_not_count():
+    fit = oo.convergence(oo.flows.gradient_flow(), oo.schemes.rk4, oo.problems.double_well())
+    assert np.isnan(fit.order)
+    assert "the reference's own error" in repr(fit)
+    coarse = oo.convergence(oo.flows.gradient_flow(), oo.schemes.rk4, oo.problems.double_well(), steps=(5, 10, 20, 40))
+    assert coarse.order == pytest.approx(4, abs=0.25)
+
+
 def test_work_precision_marks_runs_that_diverge():
     wp = oo.work_precision(
         oo.flows.gradient_flow(), {"Euler": oo.schemes.euler}, oo.problems.quadratic((1, 2000)), 20.0, (10, 30_000)

@@ -23,9 +23,10 @@ def test_the_example_optimizer_is_short():
     assert 0 < len(definition) < 15
 
 
-def test_readme(capsys, monkeypatch):
+def test_readme(capsys, monkeypatch, tmp_path):
     """Every block runs, and the first prints what is said."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     printed = re.search(r"prints the equation.*?```\n(.*?)```", text, flags=re.DOTALL)
@@ -38,6 +39,11 @@ def test_readme(capsys, monkeypatch):
         out.append(capsys.readouterr().out)
     assert out[0] == printed.group(1)
     assert float(out[1]) == pytest.approx(2, abs=0.05)
+
+
+def test_docstrings_cite_nothing_that_a_reader_cannot_find():
+    for path in [*ROOT.glob("odeopt/**/*.py"), *ROOT.glob("notebooks/*.py"), *ROOT.glob("figures/*.py")]:
+        assert not re.search(r"MATHS|SEEDS", path.read_text()), path
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CLAIMS.md"])

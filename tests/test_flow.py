@@ -38,7 +38,8 @@ def test_latex_of_adam():
     assert oo.flows.adam(0.1, 10.0).latex() == (
         r"\begin{aligned}\dot{\theta} &= -\frac{\frac{m}{c_{1}}}{\sqrt{\frac{G}{c_{2}}} + \varepsilon} \\ "
         r"\dot{m} &= \frac{\nabla L(\theta) - m}{\tau_{1}} \\ \dot{G} &= \frac{\nabla L(\theta)^{2} - G}{\tau_{2}} \\ "
-        r"\dot{c_{1}} &= \frac{1 - c_{1}}{\tau_{1}} \\ \dot{c_{2}} &= \frac{1 - c_{2}}{\tau_{2}}\end{aligned}"
+        r"\dot{c_{1}} &= \frac{1 - c_{1}}{\tau_{1}} \\ \dot{c_{2}} &= \frac{1 - c_{2}}{\tau_{2}} \\ "
+        r"&\text{with } \tau_{1} = 0.1,\; \tau_{2} = 10,\; \varepsilon = 1e-08\end{aligned}"
     )
 
 
@@ -123,6 +124,24 @@ def test_parts_are_parts_and_formulas_are_functions_or_numbers():
 def test_a_formula_that_symbols_cannot_follow_still_prints():
     odd = oo.flow("theta", a=push("theta", lambda grad, theta: np.where(theta > 0, 1.0, -1.0)))
     assert str(odd) == "theta' = f(grad, theta)"
+
+
+def test_norms_are_per_member_and_print_as_norms():
+    flow = oo.flow("theta", a=push("theta", lambda grad, theta: -grad(theta) / ops.norm(grad(theta))))
+    assert str(flow) == "theta' = -grad L(theta)/||grad L(theta)||"
+    both = np.array([[1.0, 0.5], [4.0, 4.0]])
+    opt = oo.Optimizer(flow, oo.schemes.rk4, 0.05)
+    together = oo.simulate(opt, oo.problems.rosenbrock(b=5), 10, both)
+    np.testing.assert_allclose(together.theta[:, 0], oo.simulate(opt, oo.problems.rosenbrock(b=5), 10, both[0]).theta)
+    numpy_norm = oo.flow("theta", a=push("theta", lambda grad, theta: -grad(theta) / np.linalg.norm(grad(theta))))
+    assert str(numpy_norm) == "theta' = f(grad, theta)"
+
+
+def test_a_misspelt_name_in_a_formula_shows_at_once():
+    with pytest.raises(ValueError, match="a formula for theta cannot run: module 'odeopt.ops' has no attribute 'clip'"):
+        oo.flow("theta", a=push("theta", lambda grad, theta: -ops.clip(grad(theta))))
+    with pytest.raises(ValueError, match="a formula for theta cannot run: name 'gradd' is not defined"):
+        oo.flow("theta", a=push("theta", lambda theta: gradd(theta)))  # noqa: F821
 
 
 def test_a_formula_cannot_change_the_gradient_that_others_see():

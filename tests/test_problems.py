@@ -512,3 +512,13 @@ def test_import_is_light():
     code = "import sys, odeopt.problems; print([m for m in ('scipy', 'sklearn', 'matplotlib') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("f", [np.log, np.sqrt, lambda x: x**1.5], ids=["log", "sqrt", "power"])
+def test_complex_step_outside_the_domain_is_nan(f):
+    """log(-2) has an imaginary part, which is no derivative."""
+    problem = Problem(lambda x: 5 * x[0] - f(x[0]) + x[1] ** 2, theta0=[1.5, 1.0])
+    assert problem.gradient_source == "complex step"
+    with np.errstate(all="ignore"):
+        assert np.isnan(problem.grad(np.array([-2.0, 1.0]))).all()
+    assert np.isfinite(problem.grad(np.array([2.0, 1.0]))).all()

@@ -1,4 +1,4 @@
-"""h F_K(y) = sum_{k=1..K} (-1)^(k+1)/k Delta^k y: the flow that an optimizer follows with order K.   [MATHS 0.2]
+"""h F_K(y) = sum_{k=1..K} (-1)^(k+1)/k Delta^k y: the flow that an optimizer follows with order K.
 
 Delta^k are forward differences of y, Phi(y), Phi(Phi(y)), ..., so nothing but the step Phi is needed: this is the
 series of log Phi.  It is summed from the increments d_j = Phi(y_j) - y_j, which keep their digits at any h.  The
@@ -22,6 +22,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.implicit import solve_increment
 from odeopt.state import Grad, Rhs, State, column, pack, plus, unpack
+from odeopt.symbols import short
 
 LARGEST = 8
 
@@ -53,6 +54,9 @@ class ModifiedFlow:
     map: OneStep
     order: int
     central: bool = False
+
+    def __repr__(self) -> str:
+        return f"{self.name}{' (central)' if self.central else ''}, of steps h = {short(self.map.h)}"
 
     @property
     def name(self) -> str:
@@ -116,9 +120,11 @@ class ModifiedFlow:
 
 
 def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = False) -> ModifiedFlow:
-    """The flow that an optimizer follows with this order, 1 to 8: give it to `solve`, or see `follow`.
+    """The flow that an optimizer follows with this order, 1 to 8: give it to `solve`.
 
-    central=True uses steps backwards too (the inverse of the step is solved for), and even orders.
+    Ask `.indicator(problem)` first: the spectral radius of DPhi - I.  The series needs it below 1; beyond, the flow
+    means nothing, however well it is solved.  central=True uses steps backwards too (the inverse of the step is
+    solved for), and even orders.
 
     >>> import odeopt as oo
     >>> flow = modified_flow(oo.optimizers.gd(lr=0.1), order=2)

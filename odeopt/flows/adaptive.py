@@ -11,7 +11,7 @@ from odeopt.flows.onset import first_move
 def rmsprop(tau: Number, eps: Number = 1e-8) -> Flow:
     """G' = (grad L^2 - G)/tau,   theta' = -grad L/(sqrt(G) + eps).                   [Tieleman and Hinton 2012]
 
-    From G = 0 the start is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t), smooth in sqrt(t) only (MATHS B).
+    From G = 0 the start is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t), smooth in sqrt(t) only.
 
     >>> rmsprop(tau=0.1)
     theta' = -grad L(theta)/(sqrt(G) + eps)

@@ -28,7 +28,7 @@ def heavy_ball(damping: Number) -> Flow:
 
 
 def averaged_gradient(tau: Number) -> Flow:
-    """theta' = -m,   m' = (grad L(theta) - m)/tau.                                          [MATHS A, lr-time]
+    """theta' = -m,   m' = (grad L(theta) - m)/tau.                              [Polyak 1964, eq. 9, in lr-time]
 
     The heavy ball on the clock of the learning rate: t = inertial time / damping, tau = 1/damping^2.
     As tau -> 0 it becomes gradient flow without a singularity.

@@ -1,4 +1,4 @@
-"""The first moments of a flow whose memory starts at zero, in closed form (MATHS B)."""
+"""The first moments of a flow whose memory starts at zero, in closed form."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ WORD = "memory drift"
 def rmsprop(
     lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8, map: str = "exact", start: str = "zero"
 ) -> Optimizer:
-    """G <- rho G + (1 - rho) g^2,   theta <- theta - lr g/(sqrt(G) + eps).     [torch.optim.RMSprop; SEEDS II.8]
+    """G <- rho G + (1 - rho) g^2,   theta <- theta - lr g/(sqrt(G) + eps).     [torch.optim.RMSprop; claim II.8]
 
     h = lr, rho = R(-h/tau).  start="zero" is the libraries' G = 0, where the flow is singular: it then starts from
-    the matched G(0) of MATHS B.  start="settled" begins both at G = g0^2, where the order is 1.
+    the matched G(0) of `starts.singular_match`.  start="settled" begins both at G = g0^2, where the order is 1.
 
     >>> rmsprop(lr=0.01, rho=0.99)
     rmsprop(lr=0.01, rho=0.99, eps=1e-08, map='exact', start='zero'): RMSprop by splitting 'memory drift', h = 0.01
@@ -47,7 +47,7 @@ def adagrad(lr: Number = 0.01, eps: Number = 1e-10, accumulator: Number = 0.0) -
     """G <- G + g^2,   theta <- theta - lr g/(sqrt(G) + eps), G0 = accumulator.                 [torch.optim.Adagrad]
 
     h = lr^2, and the flow's G is lr^2 times the library's.  From accumulator = 0 the flow is singular, and starts
-    from the matched G(0) of MATHS B.
+    from the matched G(0) of `starts.singular_match`.
 
     >>> adagrad(lr=0.1, accumulator=0.1).h
     0.010000000000000002
@@ -82,7 +82,7 @@ def adam(
     """theta <- theta - lr (m/c1)/(sqrt(G/c2) + eps), with m, G and c relaxed before.              [torch.optim.Adam]
 
     h = lr, beta_i = R(-h/tau_i).  With the memory's age h/2 (start="half") the iterates are those of Strang's
-    splitting, and follow the flow with order 2 (MATHS 0.1); start="zero" gives order 1.
+    splitting, and follow the flow with order 2 (figure 03); start="zero" gives order 1.
 
     >>> print(adam(lr=0.01).scheme)
     Splitting('memory drift', exact decay, euler push)

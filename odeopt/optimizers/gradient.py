@@ -8,7 +8,7 @@ from odeopt.optimizers.base import Optimizer
 
 
 def gd(lr: Number = 0.1) -> Optimizer:
-    """theta <- theta - lr grad L(theta): explicit Euler on gradient flow, h = lr.                    [SEEDS I.1]
+    """theta <- theta - lr grad L(theta): explicit Euler on gradient flow, h = lr.                    [claim I.1]
 
     >>> gd(lr=0.1)
     gd(lr=0.1): gradient flow by Euler, h = 0.1

@@ -41,7 +41,7 @@ def _averaged(name: str, word: str, lr: Number, beta: Number, map: str, start: s
 
 
 def momentum(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start: str = "half") -> Optimizer:
-    """b <- beta b + g,   theta <- theta - lr b.           [torch.optim.SGD(lr, momentum=beta); MATHS A, lr-time]
+    """b <- beta b + g,   theta <- theta - lr b.           [torch.optim.SGD(lr, momentum=beta)]
 
     Relax the averaged gradient m = (1 - beta) b, then drift: h = lr/(1 - beta), beta = R(-h/tau).
 
@@ -68,10 +68,10 @@ def nesterov(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start: s
 def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "midpoint", start: str = "half") -> Optimizer:
     """v <- beta v - (lr/h) g,   theta <- theta + h v: momentum's iterates on the clock of Newton's equation.
 
-    [Polyak 1964; SEEDS I.3.]  A learning rate lr is a time step of about sqrt(lr):
+    [Polyak 1964; claim I.3.]  A learning rate lr is a time step of about sqrt(lr):
     "midpoint" (leapfrog) lr = h^2/(1 + ah/2), beta = (1 - ah/2)/(1 + ah/2), order 2 with start="half";
     "exponential" h = sqrt(lr), beta = e^(-ah), and "naive" h = sqrt(lr), beta = 1 - ah, order 1.
-    start="half" begins the flow with half the first velocity, v(0) = -lr/(2h) g0 (MATHS A).
+    start="half" begins the flow with half the first velocity, v(0) = -lr/(2h) g0.
 
     >>> heavy_ball(lr=0.01, beta=0.9).scheme.word
     'kick friction kick drift'

@@ -14,6 +14,7 @@ from odeopt.problems.members import Function
 
 EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-20  # the complex step subtracts nothing, so it may be as small as we like
+BRANCH = 1e-8  # an imaginary part beyond this share of the loss is no derivative
 STEP = EPS ** (1 / 3)  # balances h^2 of truncation against eps/h of rounding
 THREE_POINT = "3-point differences"
 COARSE_STEP = STEP ** (2 / 3)  # the same balance for a 3-point gradient, whose own error is eps^(2/3)
@@ -36,7 +37,10 @@ def complex_step(loss: Function) -> Derived:
     def grad(theta: Any) -> Array:
         theta = np.asarray(theta, dtype=np.float64)
         axes = np.eye(theta.shape[-1])
-        return np.imag(loss(theta[..., None, :] + 1j * TINY * axes)) / TINY
+        value = np.asarray(loss(theta[..., None, :] + 1j * TINY * axes))
+        # outside its domain a real loss may have a complex branch, log(-2) = log(2) + i pi: no gradient there
+        inside = np.abs(value.imag) <= BRANCH * (1 + np.abs(value.real))
+        return np.where(inside, value.imag / TINY, np.nan)
 
     return Derived(grad, "complex step")
 

@@ -60,6 +60,9 @@ class RungeKutta:
             object.__setattr__(self, "b_hat", tuple(b_hat.tolist()))
             _check_order(f"{self.name} (b_hat)", A, b_hat, self.order - 1)
 
+    def __repr__(self) -> str:
+        return f"{self.name}: Runge-Kutta, order {self.order}, {self.stages} gradients a step"
+
     @property
     def stages(self) -> int:
         """Gradient evaluations per step."""
