@@ -1,6 +1,6 @@
 """Every scheme has its order on every smooth flow, and the young memory of Adam caps it at three.
 
-Measured as the slope of log max|error| on log h over two halvings, on a mild Rosenbrock function up to T = 2.  Adam's
+Measured as the slope of log max|error| on log h over two halvings, on a mild Rosenbrock function up to T = 1.  Adam's
 memory starts at the fixed age 0.1, at age h/2, or at rest; in the last row the iterates start at rest and the flow at
 age h/2, as in the libraries.  A dash: the scheme has no meaning there.
 The problem is mild enough for these steps to be asymptotic (with b = 5 they are not yet); Kutta's RK3 on young Adam is
@@ -13,7 +13,7 @@ import odeopt as oo
 from odeopt import schemes, starts
 from odeopt.plots import style
 
-T = 2.0
+T = 1.0
 PROBLEM = oo.problems.rosenbrock(b=1).at((-1, 0.5))
 AGE = 0.1
 
