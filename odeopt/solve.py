@@ -45,6 +45,9 @@ def solve(
 ) -> Trajectory:
     """The flow of a problem, as a Trajectory at the times t.
 
+    Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
+    start; expect many evaluations there, or an early end with a status.
+
     t:               an end (201 records from 0), or increasing times (n+1,); (n+1, ...) for one clock per member
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular

@@ -95,6 +95,15 @@ def test_convergence_from_a_stationary_point_has_no_order():
     assert fit.error.max() == 0
 
 
+def test_work_precision_measures_the_error_at_the_end():
+    """Euler on a quadratic: |(1 - h lambda)^n - e^(-lambda)| in closed form."""
+    problem, steps = oo.problems.quadratic((1.0, 3.0), angle=0.0), (10, 40)
+    wp = oo.work_precision(oo.flows.gradient_flow(), {"Euler": oo.schemes.euler}, problem, 1.0, steps)
+    lam = np.array([1.0, 3.0])
+    exact = [np.abs((1 - lam / n) ** n - np.exp(-lam)).max() for n in steps]
+    np.testing.assert_allclose(wp.error["Euler"], exact, rtol=1e-8)
+
+
 def test_errors_at_the_references_rounding_do_not_count():
     fit = oo.convergence(oo.flows.gradient_flow(), oo.schemes.rk4, oo.problems.double_well())
     assert np.isnan(fit.order)
