@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import recursions
 
 import odeopt as oo
 from odeopt import decay, flows, optimizers, problems, schemes, starts
@@ -128,36 +129,84 @@ def _beta(tau: float, h: float) -> float:
     return float(np.exp(-h / tau))
 
 
-LIMITS: list[tuple[str, Callable[[float], oo.Optimizer], float]] = [
-    ("gd", lambda h: optimizers.gd(h), 1),
-    ("momentum", _averaged("momentum"), 2),
-    ("momentum", _averaged("momentum", start="zero"), 1),
-    ("momentum", _averaged("momentum", map="midpoint"), 2),
-    ("momentum", _averaged("momentum", map="naive"), 1),
-    ("nesterov", _averaged("nesterov"), 1),
-    ("heavy_ball", _inertial(map="exponential"), 1),
-    ("heavy_ball", _inertial(map="naive"), 1),
-    ("heavy_ball", _inertial(map="midpoint"), 2),
-    ("heavy_ball", _inertial(map="midpoint", start="zero"), 1),
-    ("nesterov_k", lambda h: optimizers.nesterov_k(h**2), 1),
-    ("rmsprop", lambda h: optimizers.rmsprop(h, _beta(0.5, h), 0.01, start="settled"), 1),
-    ("adagrad", lambda h: optimizers.adagrad(h**0.5, 0.01, accumulator=1 / h), 1),
-    ("adam", lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01), 2),
-    ("adam", lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01, start="zero"), 1),
-]
-
-# name -> (argument, bad value) pairs; the error must name the argument
 BAD_LR = [float("nan"), 0, -1, float("inf"), "0.1", True, None, 1j, []]
 BAD_BETA = [1, 1.5, -0.1, float("nan"), "0.9", True, None]
-OPTIMIZERS: dict[str, dict[str, list[Any]]] = {
-    "gd": {"lr": BAD_LR},
-    "momentum": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["exat", 1, None], "start": ["Half", True]},
-    "nesterov": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["euler"], "start": ["none"]},
-    "heavy_ball": {"lr": BAD_LR, "beta": BAD_BETA, "map": ["leapfrog", "exact"], "start": ["none"]},
-    "nesterov_k": {"lr": BAD_LR},
-    "rmsprop": {"lr": BAD_LR, "rho": BAD_BETA, "eps": [-1, "0", float("nan"), True], "map": [0], "start": ["half"]},
-    "adagrad": {"lr": BAD_LR, "eps": [-1, "0", float("nan"), True], "accumulator": [-1, float("nan"), "1", True]},
-    "adam": {"lr": BAD_LR, "beta1": BAD_BETA, "beta2": BAD_BETA, "eps": [-1, None], "map": ["x"], "start": ["x"]},
+BAD_EPS = [-1, "0", float("nan"), True]
+PAIRS = [(0.1, 0.9), (1e-3, 0.99)]  # (lr, beta)
+
+
+@dataclass(frozen=True)
+class OptimizerRow:
+    """What is tested of an optimizer.
+
+    limits:     (h -> the optimizer of that step on one flow, the order with which it follows that flow)
+    recursions: (the optimizer, the library's recursion that it equals)
+    bad:        argument -> values that must be refused; every argument has some
+    """
+
+    limits: list[tuple[Callable[[float], oo.Optimizer], float]]
+    recursions: list[tuple[oo.Optimizer, Callable[..., Any]]]
+    bad: dict[str, list[Any]]
+
+
+OPTIMIZERS = {
+    "gd": OptimizerRow(
+        [(lambda h: optimizers.gd(h), 1)],
+        [(optimizers.gd(lr), recursions.sgd(lr)) for lr in (0.1, 1e-3)],
+        {"lr": BAD_LR},
+    ),
+    "momentum": OptimizerRow(
+        [
+            (_averaged("momentum"), 2),
+            (_averaged("momentum", start="zero"), 1),
+            (_averaged("momentum", map="midpoint"), 2),
+            (_averaged("momentum", map="naive"), 1),
+        ],
+        [(optimizers.momentum(lr, b, map=m), recursions.sgd(lr, b)) for lr, b in PAIRS for m in decay.MAPS],
+        {"lr": BAD_LR, "beta": BAD_BETA, "map": ["exat", 1, None], "start": ["Half", True]},
+    ),
+    "nesterov": OptimizerRow(
+        [(_averaged("nesterov"), 1)],
+        [(optimizers.nesterov(lr, b), recursions.sgd(lr, b, True)) for lr, b in PAIRS],
+        {"lr": BAD_LR, "beta": BAD_BETA, "map": ["euler"], "start": ["none"]},
+    ),
+    "heavy_ball": OptimizerRow(
+        [
+            (_inertial(map="exponential"), 1),
+            (_inertial(map="naive"), 1),
+            (_inertial(map="midpoint"), 2),
+            (_inertial(map="midpoint", start="zero"), 1),
+        ],
+        [(optimizers.heavy_ball(lr, b, map=m), recursions.sgd(lr, b)) for lr, b in PAIRS for m in HEAVY_BALL_MAPS],
+        {"lr": BAD_LR, "beta": BAD_BETA, "map": ["leapfrog", "exact"], "start": ["none"]},
+    ),
+    "nesterov_k": OptimizerRow(
+        [(lambda h: optimizers.nesterov_k(h**2), 1)],
+        [(optimizers.nesterov_k(lr), recursions.nesterov_k(lr)) for lr in (0.1, 1e-3)],
+        {"lr": BAD_LR},
+    ),
+    "rmsprop": OptimizerRow(
+        [(lambda h: optimizers.rmsprop(h, _beta(0.5, h), 0.01, start="settled"), 1)],
+        [(optimizers.rmsprop(*x), recursions.rmsprop(*x)) for x in [(0.01, 0.99, 1e-8), (1e-3, 0.9, 1e-3)]],
+        {"lr": BAD_LR, "rho": BAD_BETA, "eps": BAD_EPS, "map": [0], "start": ["half"]},
+    ),
+    "adagrad": OptimizerRow(
+        [(lambda h: optimizers.adagrad(h**0.5, 0.01, accumulator=1 / h), 1)],
+        [(optimizers.adagrad(*x), recursions.adagrad(*x)) for x in [(0.01, 1e-10, 0.0), (0.1, 1e-3, 0.1)]],
+        {"lr": BAD_LR, "eps": BAD_EPS, "accumulator": [-1, float("nan"), "1", True]},
+    ),
+    "adam": OptimizerRow(
+        [
+            (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01), 2),
+            (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01, start="zero"), 1),
+        ],
+        [
+            (optimizers.adam(*x, map=m), recursions.adam(*x))
+            for x in [(1e-3, 0.9, 0.999, 1e-8), (0.1, 0.5, 0.9, 1e-3), (0.01, 0.0, 0.99, 1e-8)]
+            for m in decay.MAPS
+        ],
+        {"lr": BAD_LR, "beta1": BAD_BETA, "beta2": BAD_BETA, "eps": [-1, None], "map": ["x"], "start": ["x"]},
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import recursions
 import tables
 
 import odeopt as oo
@@ -32,78 +33,11 @@ def replay(opt, gradients, theta0):
     return np.array(path)
 
 
-# Each recursion as the library's documentation writes it: (theta, g, state dict, k) -> theta
-def sgd(lr, momentum=0.0, nesterov=False):
-    def update(theta, g, s, k):
-        s["b"] = momentum * s.get("b", 0.0) + g
-        return theta - lr * (g + momentum * s["b"] if nesterov else s["b"])
-
-    return update
-
-
-def rmsprop(lr, alpha, eps):
-    def update(theta, g, s, k):
-        s["v"] = alpha * s.get("v", 0.0) + (1 - alpha) * g**2
-        return theta - lr * g / (np.sqrt(s["v"]) + eps)
-
-    return update
-
-
-def adagrad(lr, eps, initial):
-    def update(theta, g, s, k):
-        s["sum"] = s.get("sum", initial) + g**2
-        return theta - lr * g / (np.sqrt(s["sum"]) + eps)
-
-    return update
-
-
-def adam(lr, b1, b2, eps):
-    def update(theta, g, s, k):
-        s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
-        s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * g**2
-        return theta - lr * (s["m"] / (1 - b1 ** (k + 1))) / (np.sqrt(s["v"] / (1 - b2 ** (k + 1))) + eps)
-
-    return update
-
-
-def nesterov_k(lr):
-    """Su, Boyd and Candes 2016, eq. 1."""
-
-    def update(y, g, s, k):
-        x = y - lr * g
-        old, s["x"] = s.get("x", x + lr * g), x  # x_0 = y_0
-        return x + k / (k + 3) * (x - old) if k else x
-
-    return update
-
-
-ROWS = {
-    "gd": [(opts.gd(0.1), sgd(0.1)), (opts.gd(1e-3), sgd(1e-3))],
-    "momentum": [
-        (opts.momentum(lr, b, map=m), sgd(lr, b)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)] for m in oo.decay.MAPS
-    ],
-    "nesterov": [(opts.nesterov(lr, b), sgd(lr, b, True)) for lr, b in [(0.1, 0.9), (1e-3, 0.99)]],
-    "heavy_ball": [
-        (opts.heavy_ball(lr, b, map=m), sgd(lr, b))
-        for lr, b in [(0.1, 0.9), (1e-3, 0.99)]
-        for m in tables.HEAVY_BALL_MAPS
-    ],
-    "nesterov_k": [(opts.nesterov_k(lr), nesterov_k(lr)) for lr in (0.1, 1e-3)],
-    "rmsprop": [(opts.rmsprop(lr, r, e), rmsprop(lr, r, e)) for lr, r, e in [(0.01, 0.99, 1e-8), (1e-3, 0.9, 1e-3)]],
-    "adagrad": [(opts.adagrad(lr, e, a), adagrad(lr, e, a)) for lr, e, a in [(0.01, 1e-10, 0.0), (0.1, 1e-3, 0.1)]],
-    "adam": [
-        (opts.adam(*hyper, map=m), adam(*hyper))
-        for hyper in [(1e-3, 0.9, 0.999, 1e-8), (0.1, 0.5, 0.9, 1e-3), (0.01, 0.0, 0.99, 1e-8)]
-        for m in oo.decay.MAPS
-    ],
-}
-
-
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", tables.OPTIMIZERS)
 def test_equal_to_the_librarys_recursion(name, seed):
     gradients, theta0 = recorded(seed), np.random.default_rng(100 + seed).standard_normal(D)
-    for opt, update in ROWS[name]:
+    for opt, update in tables.OPTIMIZERS[name].recursions:
         theta, state, path = theta0, {}, [theta0]
         for k, g in enumerate(gradients):
             theta = update(theta, g, state, k)
@@ -120,7 +54,7 @@ def test_leapfrog_is_the_momentum_method(seed):
     lr, beta = 0.01, 0.9
     problem = oo.problems.quadratic().at(np.random.default_rng(seed).standard_normal(2))
     ours = oo.simulate(opts.heavy_ball(lr, beta, map="midpoint"), problem, 300).theta
-    update, theta, state = sgd(lr, beta), problem.theta0, {}
+    update, theta, state = recursions.sgd(lr, beta), problem.theta0, {}
     for k in range(300):
         theta = update(theta, problem.grad(theta), state, k)
         np.testing.assert_allclose(ours[k + 1], theta, rtol=0, atol=1e-14 * np.abs(problem.theta0).max())

@@ -75,7 +75,10 @@ def test_runge_kutta_on_adam_from_the_singular_start(name, expected):
     assert order(tables.FLOWS["adam"].flow, tables.GENERIC[name][0], starts.rest) == pytest.approx(expected, abs=0.1)
 
 
-@pytest.mark.parametrize(("name", "of_step", "expected"), tables.LIMITS)
+@pytest.mark.parametrize(
+    ("name", "of_step", "expected"),
+    [(name, *limit) for name, row in tables.OPTIMIZERS.items() for limit in row.limits],
+)
 def test_optimizer_converges_to_its_own_flow(name, of_step, expected):
     problem, h, error = tables.smooth_problem(), [], []
     for n in STEPS:

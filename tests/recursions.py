@@ -1,0 +1,49 @@
+"""The recursions of the libraries, as their documentation writes them: (theta, g, state, k) -> theta."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def sgd(lr, momentum=0.0, nesterov=False):
+    def update(theta, g, s, k):
+        s["b"] = momentum * s.get("b", 0.0) + g
+        return theta - lr * (g + momentum * s["b"] if nesterov else s["b"])
+
+    return update
+
+
+def rmsprop(lr, alpha, eps):
+    def update(theta, g, s, k):
+        s["v"] = alpha * s.get("v", 0.0) + (1 - alpha) * g**2
+        return theta - lr * g / (np.sqrt(s["v"]) + eps)
+
+    return update
+
+
+def adagrad(lr, eps, initial):
+    def update(theta, g, s, k):
+        s["sum"] = s.get("sum", initial) + g**2
+        return theta - lr * g / (np.sqrt(s["sum"]) + eps)
+
+    return update
+
+
+def adam(lr, b1, b2, eps):
+    def update(theta, g, s, k):
+        s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
+        s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * g**2
+        return theta - lr * (s["m"] / (1 - b1 ** (k + 1))) / (np.sqrt(s["v"] / (1 - b2 ** (k + 1))) + eps)
+
+    return update
+
+
+def nesterov_k(lr):
+    """Su, Boyd and Candes 2016, eq. 1."""
+
+    def update(y, g, s, k):
+        x = y - lr * g
+        old, s["x"] = s.get("x", x + lr * g), x  # x_0 = y_0
+        return x + k / (k + 3) * (x - old) if k else x
+
+    return update
