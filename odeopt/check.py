@@ -114,6 +114,13 @@ def point(name: str, value: Any) -> Array:
     return array
 
 
+def switch(name: str, value: Any) -> bool | None:
+    """True, False, or None for a default that depends."""
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} must be True, False or None, got {value!r}")
+    return value
+
+
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     """One of the allowed names; a near miss is suggested."""
     names = sorted(allowed)

@@ -1,7 +1,7 @@
 """beta = R(-rate h): how a discretised relaxation u' = rate (target - u) forgets over one step.
 
-R is the stability function of the rule that advances the relaxation, z = rate h ("one idea behind them
-all").  `lost` is 1 - R(-z) without cancellation, and `z_of(beta)` the inverse map, so that beta = R(-z_of(beta)).
+R is the stability function of the rule that advances the relaxation, z = rate h.  `lost` is 1 - R(-z) without
+cancellation, and `z_of(beta)` the inverse map, so that beta = R(-z_of(beta)).
 """
 
 from __future__ import annotations

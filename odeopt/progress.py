@@ -11,8 +11,6 @@ DELAY = 1.0  # seconds before a bar appears
 
 def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> Any:
     """A tqdm bar; progress=None shows it to people only, True always, False never."""
-    if progress is not None and not isinstance(progress, bool):
-        raise TypeError(f"progress must be True, False or None, got {progress!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter without ipywidgets gets the bar in text, and no warning
         from tqdm.auto import tqdm

@@ -58,6 +58,7 @@ def simulate(
     """
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    check.switch("progress", progress)
     steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of intermediate_result, got {callback!r}")

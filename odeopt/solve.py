@@ -71,6 +71,7 @@ def solve(
         refuse_projections("solve", flow)
     checked_solver(method, rtol, atol)
     check.count("max_evaluations", max_evaluations, 1)
+    check.switch("progress", progress)
     times = record_times(t)
     theta0 = initial_point(_members(flow, times), problem, theta0)
     if not isinstance(memory, Mapping | None):

@@ -14,11 +14,6 @@ Grad = Callable[[Array], Array]
 Rhs = Callable[[Any, State], State]
 
 
-def advance(y: State, h: Any, k: State) -> State:
-    """y + h k, variable by variable."""
-    return tuple(u + h * du for u, du in zip(y, k, strict=True))
-
-
 def plus(y: State, increment: State) -> State:
     """y + increment, variable by variable."""
     return tuple(u + du for u, du in zip(y, increment, strict=True))

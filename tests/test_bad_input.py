@@ -135,7 +135,9 @@ def test_callbacks_and_progress(watched):
     with pytest.raises(TypeError, match="callback must be a function of intermediate_result, got 3"):
         oo.simulate(oo.optimizers.gd(), watched, callback=3)
     with pytest.raises(TypeError, match="progress must be True, False or None, got 1"):
-        oo.simulate(oo.optimizers.gd(), watched, progress=1)
+        oo.simulate(oo.optimizers.rmsprop(start="settled"), watched, progress=1)
+    with pytest.raises(TypeError, match="progress must be True, False or None, got 'no'"):
+        oo.solve(oo.flows.rmsprop(0.5), watched, 1.0, progress="no")
 
 
 def test_starts():
