@@ -134,3 +134,10 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
         hint = f"; did you mean {folded[close[0]]!r}?" if close else ""
         raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}{hint}")
     return value
+
+
+def distinct(name: str, values: Iterable[str]) -> None:
+    """No name twice."""
+    names = list(values)
+    if twice := sorted({value for value in names if names.count(value) > 1}):
+        raise ValueError(f"{name} must be distinct names, got {', '.join(twice)} twice")

@@ -1,13 +1,15 @@
 """y' = sum of parts: a flow is written once, and its right-hand side, its splittings and its print derive from it.
 
 A part moves one variable: `push` (u' = F), `relax` (u' = rate (target - u)) or `project` (u <- P(u)).
-Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.formula`).
+Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.formula`).  Filters
+stand between the loss and the formulas: they see the gradient decayed, clipped, ....
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,6 +21,8 @@ from odeopt.formula import Formula, Placed, place, reads
 from odeopt.parts import Onset, Part, Project, Push, Relax, check_parts, project, push, relax, slope
 from odeopt.state import Grad, Rhs, State, column
 
+Speed = Callable[[Any], Any]  # t -> a factor
+
 __all__ = [
     "Field",
     "Flow",
@@ -27,6 +31,7 @@ __all__ = [
     "Project",
     "Push",
     "Relax",
+    "Speed",
     "derivative",
     "flow",
     "project",
@@ -69,6 +74,7 @@ class Flow:
     onset: Onset | None = None
     name: str = "flow"
     preconditioner: str = ""
+    filters: tuple[Formula, ...] = ()
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -88,8 +94,35 @@ class Flow:
         return replace(self, params=MappingProxyType({**self.params, **values}))
 
     def placed(self, formula: Formula) -> Placed:
-        """A formula of this flow as a function of (t, grad, y)."""
-        return place(formula, self.variables, tuple(self.params), [column(v) for v in self.params.values()])
+        """A formula of this flow as a function of (t, grad, y), which sees the gradient through the filters."""
+        values = [column(v) for v in self.params.values()]
+        raw, *filters = [place(f, self.variables, tuple(self.params), values) for f in (formula, *self.filters)]
+        if not filters:
+            return raw
+        return lambda t, grad, y: raw(t, seen(filters, t, grad, y), y)
+
+    def paced(self, name: str, speed: Speed) -> Flow:
+        """The same flow whose part `name` runs at the speed s(t): u' = s(t) F."""
+        group = self.parts[check.choice("part", name, self.parts)]
+        parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
+        return replace(self, parts=parts)
+
+    def driven(self, name: str, slot: str, speed: Speed) -> Flow:
+        """The same flow with u' = rate (s(t) target - u) for the relaxation of `slot` in the part `name`."""
+        group = self.parts[check.choice("part", name, self.parts)]
+        inside = tuple(p.driven(speed) if isinstance(p, Relax) and p.slot == slot else p for p in group)
+        return replace(self, parts=MappingProxyType({**self.parts, name: inside}))
+
+    def filtered(self, filter: Formula, **params: Number) -> Flow:
+        """The same flow under another gradient: `flow.filtered(lambda grad, theta, decay: grad(theta) + decay*theta,
+        decay=0.1)`.  The new filter comes before those there are."""
+        check.distinct("params", (*params, *self.params, *self.variables))
+        values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
+        made = replace(self, params=MappingProxyType(values), filters=(filter, *self.filters))
+        for read in reads(filter):
+            check.choice("argument of the filter", read, ("t", "grad", *self.variables, *values))
+        made.equations()
+        return made
 
     def terms(self) -> list[Part]:
         """Every part, in the order of writing."""
@@ -117,9 +150,9 @@ class Flow:
         shapes = {name: (*theta0.shape[:-1], 1) if name in self.clocks else theta0.shape for name in self.memory}
         return theta0, *(check.spread(name, memory.get(name, 0.0), shape) for name, shape in shapes.items())
 
-    def equations(self) -> printing.Equations:
-        """(variable, its derivative) as symbols."""
-        return printing.equations(self.variables, self.params, self.terms())
+    def equations(self) -> list[printing.Equation]:
+        """The equations as symbols."""
+        return printing.equations(self.variables, self.params, self.terms(), self.filters)
 
     def latex(self) -> str:
         """The equations, aligned, for Jupyter and papers."""
@@ -176,6 +209,17 @@ def flow(
     made = Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
     made.equations()  # a misspelt name inside a formula shows here
     return made
+
+
+def seen(filters: Sequence[Placed], t: Any, grad: Grad, y: State) -> Grad:
+    """The gradient behind the filters, the first of which is nearest to the loss."""
+    for filter in filters:
+        grad = partial(_behind, filter, t, grad, y)
+    return grad
+
+
+def _behind(filter: Placed, t: Any, grad: Grad, y: State, theta: Any) -> Any:
+    return filter(t, grad, (theta, *y[1:]))
 
 
 def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:

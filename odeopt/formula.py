@@ -35,6 +35,33 @@ def reads(formula: Formula) -> tuple[str, ...]:
     return tuple(p.name for p in parameters)
 
 
+def reading(names: Sequence[str], function: Callable[..., Any]) -> Formula:
+    """The function of positional values as a formula that reads these names.
+
+    >>> reads(reading(["t", "theta"], lambda *values: sum(values)))
+    ('t', 'theta')
+    """
+
+    def formula(*values: Any) -> Any:
+        return function(*values)
+
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    vars(formula)["__signature__"] = inspect.Signature(parameters)
+    return formula
+
+
+def mapped(function: Callable[[Any, Any], Any], formula: Formula) -> Formula:
+    """The formula function(t, formula(...)).
+
+    >>> reads(mapped(lambda t, F: t * F, lambda grad, theta: -grad(theta)))
+    ('t', 'grad', 'theta')
+    """
+    inner = reads(formula)
+    names = tuple(dict.fromkeys(("t", *inner)))
+    where = [names.index(name) for name in inner]
+    return reading(names, lambda *values: function(values[0], formula(*[values[i] for i in where])))
+
+
 def place(formula: Formula, variables: Sequence[str], names: Sequence[str], values: Sequence[Any]) -> Placed:
     """The formula as a function of (t, grad, y), its parameters filled in."""
     order = ("t", "grad", *variables, *names)

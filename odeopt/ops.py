@@ -9,11 +9,25 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy import abs, exp, expm1, log, maximum, minimum, sign, sqrt, tanh
+from numpy import abs, exp, expm1, log, log1p, maximum, minimum, sign, sqrt, tanh
 
 from odeopt.symbols import Symbol
 
-__all__ = ["abs", "exp", "expm1", "log", "maximum", "minimum", "norm", "ratio", "sign", "sqrt", "tanh"]
+__all__ = [
+    "abs",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "norm",
+    "ratio",
+    "sign",
+    "sqrt",
+    "tanh",
+    "where_positive",
+]
 
 
 def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
@@ -26,6 +40,15 @@ def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
     if not np.any(zero):
         return a / b
     return np.where(zero, limit(), a / np.where(zero, 1.0, b))
+
+
+def where_positive(x: Any, a: Any, b: Any) -> Any:
+    """a where x > 0, else b.
+
+    >>> where_positive(np.array([2.0, -1.0]), 1.0, 0.0)
+    array([1., 0.])
+    """
+    return x.where_positive(a, b) if isinstance(x, Symbol) else np.where(x > 0, a, b)
 
 
 def norm(x: Any) -> Any:

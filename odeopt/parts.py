@@ -1,26 +1,32 @@
-"""A part moves one variable of a flow: u' = F, u' = rate (target - u), or u <- P(u).
+"""A part moves one variable of a flow: u' = F - rate u, u' = rate (target - u), or u <- P(u).
 
 Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.formula`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from odeopt import check
-from odeopt.formula import Formula, formula, reads
+from odeopt.formula import Formula, formula, mapped, reads
 
 
 @dataclass(frozen=True)
 class Push:
-    """u' = force(...), for the variable u named `slot`."""
+    """u' = force(...) - rate u, for the variable u named `slot`; without a rate u' = force(...)."""
 
     slot: str
     force: Formula
+    rate: Formula | None = None
 
     def formulas(self) -> tuple[Formula, ...]:
-        return (self.force,)
+        return (self.force, self.rate) if self.rate else (self.force,)
+
+    def paced(self, speed: Callable[[Any], Any]) -> Push:
+        """s(t) (force - rate u)."""
+        return replace(self, force=_times(speed, self.force), rate=self.rate and _times(speed, self.rate))
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,14 @@ class Relax:
     def formulas(self) -> tuple[Formula, ...]:
         return (self.target, self.rate)
 
+    def paced(self, speed: Callable[[Any], Any]) -> Relax:
+        """s(t) rate (target - u)."""
+        return replace(self, rate=_times(speed, self.rate))
+
+    def driven(self, speed: Callable[[Any], Any]) -> Relax:
+        """rate (s(t) target - u): the input is paced, not the forgetting."""
+        return replace(self, target=_times(speed, self.target))
+
 
 @dataclass(frozen=True)
 class Project:
@@ -49,13 +63,21 @@ class Project:
     def formulas(self) -> tuple[Formula, ...]:
         return (self.map,)
 
+    def paced(self, speed: Callable[[Any], Any]) -> Project:
+        """A projection takes no time."""
+        return self
+
 
 Part = Push | Relax | Project
 
 
-def push(slot: str, force: Formula | float) -> Push:
-    """u' = force: `push("theta", lambda v: v)`."""
-    return Push(slot, formula("force", force))
+def _times(speed: Callable[[Any], Any], formula: Formula) -> Formula:
+    return mapped(lambda t, value: speed(t) * value, formula)
+
+
+def push(slot: str, force: Formula | float, rate: Formula | float | None = None) -> Push:
+    """u' = force - rate u: `push("theta", lambda v: v)`; a splitting solves the decay together with the force."""
+    return Push(slot, formula("force", force), None if rate is None else formula("rate", rate))
 
 
 def relax(slot: str, *, rate: Formula | float, target: Formula | float = 0.0, limit: Formula | None = None) -> Relax:
@@ -81,9 +103,9 @@ class Onset:
 
 
 def slope(part: Push | Relax, u: Any, *values: Any) -> Any:
-    """The derivative that a part adds: F, or rate (target - u)."""
+    """The derivative that a part adds: F, F - rate u, or rate (target - u)."""
     if isinstance(part, Push):
-        return values[0]
+        return values[0] - values[1] * u if part.rate else values[0]
     target, rate = values
     return rate * (target - u)
 

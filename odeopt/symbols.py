@@ -99,6 +99,18 @@ class Symbol:
         """The Euclidean norm over the coordinates."""
         return Symbol(f"||{self.text}||", rf"\lVert {self.latex} \rVert")
 
+    def dot(self) -> Symbol:
+        """The time derivative of a variable."""
+        return Symbol(f"{self.text}'", rf"\dot{{{self.latex}}}")
+
+    def where_positive(self, a: Any, b: Any) -> Symbol:
+        """a where this is positive, else b."""
+        a, b = _symbol(a), _symbol(b)
+        return Symbol(
+            f"({a.text} if {self.text} > 0 else {b.text})",
+            rf"\begin{{cases}} {a.latex} & {self.latex} > 0 \\ {b.latex} \end{{cases}}",
+        )
+
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """A symbol has no entries to reduce over."""
         raise TypeError(f"{self.text} is a symbol, not an array")
@@ -147,7 +159,7 @@ def symbol(name: str) -> Symbol:
     elif letters in _GREEK:
         latex = rf"\{letters}"
     else:
-        latex = letters if len(letters) == 1 else rf"\mathrm{{{letters}}}"
+        latex = letters if len(letters) == 1 else rf"\mathrm{{{letters.replace('_', chr(92) + '_')}}}"
     return Symbol(name, f"{latex}_{{{digits}}}" if digits else latex)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import recursions
+import zoo
+from zoo import FlowRow
 
 import odeopt as oo
 from odeopt import decay, flows, optimizers, problems, schemes, starts
@@ -20,15 +22,6 @@ from odeopt.optimizers.momentum import HEAVY_BALL_MAPS
 def ones(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
     """G = 1: Adagrad away from its singular start."""
     return flow.start(theta0, G=np.ones_like(theta0))
-
-
-@dataclass(frozen=True)
-class FlowRow:
-    """A flow, the start away from its singularity, and its right-hand side written by hand."""
-
-    flow: oo.Flow
-    rhs: Callable[..., tuple[Any, ...]]
-    start: Any = starts.rest
 
 
 def _adam_rhs(t: Any, g: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
@@ -52,6 +45,8 @@ FLOWS = {
     "adagrad": FlowRow(flows.adagrad(0.01), lambda t, g, x, G: (-g(x) / (np.sqrt(G) + 0.01), g(x) ** 2), ones),
     "adam": FlowRow(flows.adam(0.2, 1.0, 0.01), _adam_rhs, starts.aged(0.1)),
 }
+
+ALL_FLOWS = {**FLOWS, **zoo.FLOWS}
 
 # scheme -> order on every smooth flow; needs_relaxation says where it is refused
 GENERIC = {
@@ -99,6 +94,27 @@ WORDS = [
     ("adam", Split("memory drift"), 1),
     ("adam", Split("drift memory drift"), 2),
     ("adam", Split("memory drift memory"), 2),
+    ("quasi_hyperbolic", Split("memory drift"), 1),
+    ("buffered", Split("memory buffer drift"), 1),
+    ("buffered", Split("drift buffer memory buffer drift"), 2),
+    ("centred_rmsprop", Split("memory drift memory", push="midpoint"), 2),
+    ("adadelta", Split("memory [drift delta]"), 1),
+    ("adam_hat", Split("memory drift"), 1),
+    ("adam_hat", Split("memory drift memory"), 2),
+    ("adam_uncorrected", Split("memory drift memory"), 2),
+    ("adamw", Split("memory drift"), 1),
+    ("adamw", Split("memory drift memory"), 2),
+    ("adamw", Split("drift memory drift"), 2),
+    ("adamw_hat", Split("memory drift memory"), 2),
+    ("radam", Split("memory drift"), 1),
+    ("radam", Split("memory drift memory"), 2),
+    ("radam_hat", Split("memory drift"), 1),
+    ("nadam", Split("memory drift"), 1),
+    ("nadam_scheduled", Split("memory drift"), 1),
+    ("lion", Split("[drift memory]"), 1),
+    ("sign_flow", Split("drift"), 1),
+    ("normalized_flow", Split("drift"), 1),
+    ("normalized_flow", Split("drift", push="midpoint"), 2),
 ]
 
 
@@ -129,8 +145,8 @@ def _beta(tau: float, h: float) -> float:
     return float(np.exp(-h / tau))
 
 
-BAD_LR = [float("nan"), 0, -1, float("inf"), "0.1", True, None, 1j, []]
-BAD_BETA = [1, 1.5, -0.1, float("nan"), "0.9", True, None]
+BAD_LR = [float("nan"), 0, -1, float("inf"), "0.1", True, 1j, []]
+BAD_BETA = [1, 1.5, -0.1, float("nan"), "0.9", True]
 BAD_EPS = [-1, "0", float("nan"), True]
 PAIRS = [(0.1, 0.9), (1e-3, 0.99)]  # (lr, beta)
 
@@ -140,7 +156,7 @@ class OptimizerRow:
     """What is tested of an optimizer.
 
     limits:     (h -> the optimizer of that step on one flow, the order with which it follows that flow)
-    recursions: (the optimizer, the library's recursion that it equals)
+    recursions: (the optimizer, a recursion written by hand that it equals); the libraries: tests/equality.py
     bad:        argument -> values that must be refused; every argument has some
     """
 
@@ -149,11 +165,33 @@ class OptimizerRow:
     bad: dict[str, list[Any]]
 
 
+def _buffered_rmsprop(h: float) -> oo.Optimizer:
+    mu = _beta(0.2, h)
+    return optimizers.rmsprop(h * (1 - mu), _beta(0.5, h), 0.01, start="settled", momentum=mu)
+
+
+LIKE = ["jax", "Torch", 1]
+BAD_ADAM = {
+    "lr": BAD_LR,
+    "beta1": BAD_BETA,
+    "beta2": BAD_BETA,
+    "eps": [-1, "0"],
+    "map": ["x"],
+    "start": ["x"],
+    "like": LIKE,
+}
+
+
+def _short(h: float) -> float:
+    """The lr with which weight decay 0.3 makes a step h."""
+    return float(-np.expm1(-0.3 * h) / 0.3)
+
+
 OPTIMIZERS = {
     "gd": OptimizerRow(
         [(lambda h: optimizers.gd(h), 1)],
         [(optimizers.gd(lr), recursions.sgd(lr)) for lr in (0.1, 1e-3)],
-        {"lr": BAD_LR},
+        {"lr": BAD_LR, "like": LIKE},
     ),
     "momentum": OptimizerRow(
         [
@@ -163,12 +201,19 @@ OPTIMIZERS = {
             (_averaged("momentum", map="naive"), 1),
         ],
         [(optimizers.momentum(lr, b, map=m), recursions.sgd(lr, b)) for lr, b in PAIRS for m in decay.MAPS],
-        {"lr": BAD_LR, "beta": BAD_BETA, "map": ["exat", 1, None], "start": ["Half", True]},
+        {
+            "lr": BAD_LR,
+            "beta": BAD_BETA,
+            "map": ["exat", 1, None],
+            "start": ["Half", True],
+            "dampening": [1, -0.1, "0"],
+            "like": LIKE,
+        },
     ),
     "nesterov": OptimizerRow(
-        [(_averaged("nesterov"), 1)],
+        [(_averaged("nesterov"), 1), (_averaged("nesterov", like="keras"), 1)],
         [(optimizers.nesterov(lr, b), recursions.sgd(lr, b, True)) for lr, b in PAIRS],
-        {"lr": BAD_LR, "beta": BAD_BETA, "map": ["euler"], "start": ["none"]},
+        {"lr": BAD_LR, "beta": BAD_BETA, "map": ["euler"], "start": ["none"], "like": LIKE},
     ),
     "heavy_ball": OptimizerRow(
         [
@@ -186,28 +231,104 @@ OPTIMIZERS = {
         {"lr": BAD_LR},
     ),
     "rmsprop": OptimizerRow(
-        [(lambda h: optimizers.rmsprop(h, _beta(0.5, h), 0.01, start="settled"), 1)],
+        [
+            (lambda h: optimizers.rmsprop(h, _beta(0.5, h), 0.01, start="settled"), 1),
+            (lambda h: optimizers.rmsprop(h, _beta(0.5, h), 0.01, start="settled", root="inside"), 1),
+            (_buffered_rmsprop, 1),
+        ],
         [(optimizers.rmsprop(*x), recursions.rmsprop(*x)) for x in [(0.01, 0.99, 1e-8), (1e-3, 0.9, 1e-3)]],
-        {"lr": BAD_LR, "rho": BAD_BETA, "eps": BAD_EPS, "map": [0], "start": ["half"]},
+        {
+            "lr": BAD_LR,
+            "rho": BAD_BETA,
+            "eps": BAD_EPS,
+            "map": [0],
+            "start": ["half"],
+            "momentum": [1, -0.1, "x"],
+            "centred": [1, "yes"],
+            "root": ["hat"],
+            "like": LIKE,
+        },
     ),
     "adagrad": OptimizerRow(
         [(lambda h: optimizers.adagrad(h**0.5, 0.01, accumulator=1 / h), 1)],
         [(optimizers.adagrad(*x), recursions.adagrad(*x)) for x in [(0.01, 1e-10, 0.0), (0.1, 1e-3, 0.1)]],
-        {"lr": BAD_LR, "eps": BAD_EPS, "accumulator": [-1, float("nan"), "1", True]},
+        {
+            "lr": BAD_LR,
+            "eps": BAD_EPS,
+            "accumulator": [-1, float("nan"), "1", True],
+            "root": ["hat"],
+            "like": LIKE,
+        },
     ),
     "adam": OptimizerRow(
         [
             (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01), 2),
             (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01, start="zero"), 1),
+            (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 1e-7, like="keras"), 2),
+            (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01, corrected=False, start="settled"), 2),
+            (lambda h: optimizers.adam(h, _beta(0.2, h), _beta(1.0, h), 0.01, corrected=False, start="zero"), 1),
         ],
         [
             (optimizers.adam(*x, map=m), recursions.adam(*x))
             for x in [(1e-3, 0.9, 0.999, 1e-8), (0.1, 0.5, 0.9, 1e-3), (0.01, 0.0, 0.99, 1e-8)]
             for m in decay.MAPS
         ],
-        {"lr": BAD_LR, "beta1": BAD_BETA, "beta2": BAD_BETA, "eps": [-1, None], "map": ["x"], "start": ["x"]},
+        {**BAD_ADAM, "corrected": [1, "no"], "root": ["inside"]},
+    ),
+    "adadelta": OptimizerRow(
+        [(lambda h: optimizers.adadelta(h, _beta(0.5, h), 1.0), 1)],
+        [],
+        {"lr": BAD_LR, "rho": BAD_BETA, "eps": [*BAD_EPS, 0], "map": ["x"], "like": LIKE},
+    ),
+    "adamw": OptimizerRow(
+        [
+            (lambda h: optimizers.adamw(_short(h), _beta(0.2, h), _beta(1.0, h), 0.01, 0.3), 2),
+            (lambda h: optimizers.adamw(_short(h), _beta(0.2, h), _beta(1.0, h), 1e-7, 0.3, root="hat"), 2),
+            (lambda h: optimizers.adamw(_short(h), _beta(0.2, h), _beta(1.0, h), 0.01, 0.3, start="zero"), 1),
+        ],
+        [],
+        {**BAD_ADAM, "weight_decay": [-1, 1e3, "0"], "root": ["inside"]},
+    ),
+    "amsgrad": OptimizerRow([], [], BAD_ADAM),  # its flow needs a reference of its own: test_ceilings.py
+    "adamax": OptimizerRow([], [], BAD_ADAM),
+    "radam": OptimizerRow(
+        [(lambda h: optimizers.radam(h, _beta(0.2, h), _beta(1.0, h), 0.01), 1)],
+        [],
+        {**BAD_ADAM, "like": ["keras", "jax", 1]},
+    ),
+    "nadam": OptimizerRow(
+        [
+            (lambda h: optimizers.nadam(h, _beta(0.2, h), _beta(1.0, h), 0.01, like="optax"), 1),
+            (lambda h: optimizers.nadam(h, _beta(0.2, h), _beta(1.0, h), 0.01, psi=h / 0.02), 1),
+        ],
+        [],
+        {**BAD_ADAM, "psi": [-1, 0, "x"]},
+    ),
+    "lion": OptimizerRow(
+        [(lambda h: optimizers.lion(h, 0.9, _beta(0.2, h), 0.3, delta=0.5), 1)],
+        [],
+        {
+            "lr": BAD_LR,
+            "beta1": BAD_BETA,
+            "beta2": BAD_BETA,
+            "weight_decay": [-1, "0"],
+            "delta": [-1, "x"],
+            "start": ["half"],
+            "like": ["torch", "jax"],
+        },
+    ),
+    "signsgd": OptimizerRow(
+        [(lambda h: optimizers.signsgd(h, 0.5), 1)],
+        [],
+        {"lr": BAD_LR, "delta": [-1, "x"], "like": ["torch", "keras"]},
+    ),
+    "normalized_gd": OptimizerRow(
+        [(lambda h: optimizers.normalized_gd(h), 1)], [], {"lr": BAD_LR, "eps": BAD_EPS, "like": ["torch", "keras"]}
     ),
 }
+
+
+WRAPPERS = ("clip_norm", "clip_value", "decoupled", "l2", "lookahead", "scheduled")
 
 
 def smooth_problem() -> oo.Problem:

@@ -21,7 +21,7 @@ CASES = [
 @pytest.mark.parametrize(("name", "argument", "value"), CASES)
 def test_optimizer_arguments(name, argument, value):
     with pytest.raises((ValueError, TypeError)) as caught:
-        getattr(oo.optimizers, name)(**{argument: value})
+        getattr(oo.optimizers, name)(**{"lr": 0.1, argument: value})
     assert str(caught.value).startswith(f"{argument} must be ")
     assert f"got {value!r}" in str(caught.value)
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
     {"check", "symbols", "files"},
-    {"ops", "decay", "state", "formula", "gradient", "progress", "problems"},
+    {"ops", "decay", "state", "formula", "gradient", "progress", "problems", "schedules"},
     {"parts", "printing"},
     {"flow", "trajectory", "clock"},
     {"flows", "schemes", "integrate"},

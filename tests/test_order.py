@@ -43,7 +43,7 @@ def test_scheme_on_a_flow_that_reads_the_time(name):
 
 @pytest.mark.parametrize(("flow", "scheme", "expected"), tables.WORDS, ids=lambda x: str(x))
 def test_word_on_flow(flow, scheme, expected):
-    row = tables.FLOWS[flow]
+    row = tables.ALL_FLOWS[flow]
     assert order(row.flow, scheme, row.start) == pytest.approx(expected, abs=TOLERANCE)
 
 

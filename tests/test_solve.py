@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import tables
@@ -71,20 +73,21 @@ def test_rmsprop_flow_with_eps_from_zero():
     np.testing.assert_allclose(run.final, reference, atol=1e-9)
 
 
-def _speed(w, g, rate, eps):
+def _speed(w, g, rate, eps, root):
     """theta' in the variable w = sqrt(t)."""
-    return 2 * w * g / (abs(g) * rate**0.5 * w + eps)
+    return 2 * w * g / root.of(g**2 * rate * w**2, eps)
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-6, 1e-3, 1.0, 1e3])
-def test_first_move_is_the_integral(eps):
+def test_the_move_of_a_root_is_the_integral(eps):
     from scipy.integrate import quad
 
-    from odeopt.flows.onset import first_move
+    from odeopt.flows.roots import ROOTS
 
-    for g, rate, t in [(3.0, 2.0, 1e-4), (-1e-3, 10.0, 1e-2), (1e-9, 1.0, 1e-12)]:
-        exact = quad(_speed, 0, t**0.5, args=(g, rate, eps), epsabs=0, epsrel=1e-12)[0]
-        assert first_move(g, rate, t, eps) == pytest.approx(exact, rel=1e-9)
+    cases = [(3.0, 2.0, 1e-4), (-1e-3, 10.0, 1e-2), (1e-9, 1.0, 1e-12)]
+    for (g, rate, t), root in itertools.product(cases, ROOTS.values()):
+        exact = quad(_speed, 0, t**0.5, args=(g, rate, eps, root), epsabs=0, epsrel=1e-12)[0]
+        assert root.move(g, rate, t, eps) == pytest.approx(exact, rel=1e-9)
 
 
 def test_adam_from_zero_against_its_shifted_start():

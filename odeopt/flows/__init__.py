@@ -1,16 +1,41 @@
 """The continuous equations that optimizers discretise."""
 
-from odeopt.flows.adaptive import adagrad, adam, rmsprop
+from odeopt.flows.adam import adam, adam_hat, adam_uncorrected, adamw, adamw_hat, radam, radam_hat
+from odeopt.flows.adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
+from odeopt.flows.buffered import buffered
+from odeopt.flows.ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
 from odeopt.flows.gradient import gradient_flow
-from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped, su_boyd_candes
+from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped, quasi_hyperbolic, su_boyd_candes
+from odeopt.flows.nadam import nadam, nadam_scheduled
+from odeopt.flows.sign import lion, normalized_flow, sign_flow
 
 __all__ = [
+    "adadelta",
     "adagrad",
     "adam",
+    "adam_hat",
+    "adam_uncorrected",
+    "adamax",
+    "adamax_outside",
+    "adamw",
+    "adamw_hat",
+    "amsgrad",
+    "amsgrad_corrected",
+    "amsgrad_hat",
     "averaged_gradient",
+    "buffered",
+    "centred_rmsprop",
     "gradient_flow",
     "heavy_ball",
     "hessian_damped",
+    "lion",
+    "nadam",
+    "nadam_scheduled",
+    "normalized_flow",
+    "quasi_hyperbolic",
+    "radam",
+    "radam_hat",
     "rmsprop",
+    "sign_flow",
     "su_boyd_candes",
 ]

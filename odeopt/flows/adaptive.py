@@ -5,19 +5,21 @@ from __future__ import annotations
 from odeopt import check, ops
 from odeopt.check import Number
 from odeopt.flow import Flow, Onset, flow, push, relax
-from odeopt.flows.onset import first_move
+from odeopt.flows.roots import root_of
 
 
-def rmsprop(tau: Number, eps: Number = 1e-8) -> Flow:
+def rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
     """G' = (grad L^2 - G)/tau,   theta' = -grad L/(sqrt(G) + eps).                   [Tieleman and Hinton 2012]
 
-    From G = 0 the start is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t), smooth in sqrt(t) only.
+    root="inside" has sqrt(G + eps).  From G = 0 the start is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t),
+    smooth in sqrt(t) only.
 
     >>> rmsprop(tau=0.1)
     theta' = -grad L(theta)/(sqrt(G) + eps)
     G'     = (grad L(theta)^2 - G)/tau
     with tau = 0.1, eps = 1e-08
     """
+    below = root_of(root)
     return flow(
         "theta G",
         {"tau": check.positive("tau", tau), "eps": check.nonnegative("eps", eps)},
@@ -25,74 +27,97 @@ def rmsprop(tau: Number, eps: Number = 1e-8) -> Flow:
         preconditioner="G",
         onset=Onset(
             lambda t, grad, theta, tau, eps: (
-                theta - first_move(grad(theta), 1 / tau, t, eps),
+                theta - below.move(grad(theta), 1 / tau, t, eps),
                 t / tau * grad(theta) ** 2,
             ),
             power=2,
         ),
         memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
-        drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / (ops.sqrt(G) + eps)),
+        drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / below.of(G, eps)),
     )
 
 
-def adagrad(eps: Number = 1e-12) -> Flow:
+def centred_rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
+    """RMSprop by the variance:   a' = (grad L - a)/tau,   theta' = -grad L/(sqrt(G - a^2) + eps).   [Graves 2013, (38)]
+
+    >>> centred_rmsprop(tau=0.1, root="inside")
+    theta' = -grad L(theta)/sqrt(G - a^2 + eps)
+    G'     = (grad L(theta)^2 - G)/tau
+    a'     = (grad L(theta) - a)/tau
+    with tau = 0.1, eps = 1e-08
+    """
+    below = root_of(root)
+    return flow(
+        "theta G a",
+        {"tau": check.positive("tau", tau), "eps": check.nonnegative("eps", eps)},
+        name="centred RMSprop",
+        preconditioner="G",
+        onset=Onset(
+            lambda t, grad, theta, tau, eps: (
+                theta - below.move(grad(theta), 1 / tau, t, eps),
+                t / tau * grad(theta) ** 2,
+                t / tau * grad(theta),
+            ),
+            power=2,
+        ),
+        memory=(
+            relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
+            relax("a", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau),
+        ),
+        drift=push("theta", lambda grad, theta, G, a, eps: -grad(theta) / below.of(G - a**2, eps)),
+    )
+
+
+def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
     """G' = grad L^2,   theta' = -grad L/(sqrt(G) + eps).                         [Duchi, Hazan and Singer 2011]
 
-    Time is lr^2 per step, and G is lr^2 times the library's sum of squares; eps is lr times the library's.
+    Time is lr^2 per step, and G is lr^2 times the library's sum of squares; eps is lr times the library's (lr^2 times
+    with root="inside").
 
     >>> adagrad()
     theta' = -grad L(theta)/(sqrt(G) + eps)
     G'     = grad L(theta)^2
     with eps = 1e-12
     """
+    below = root_of(root)
     return flow(
         "theta G",
         {"eps": check.nonnegative("eps", eps)},
         name="Adagrad",
         preconditioner="G",
         onset=Onset(
-            lambda t, grad, theta, eps: (theta - first_move(grad(theta), 1.0, t, eps), t * grad(theta) ** 2), power=2
+            lambda t, grad, theta, eps: (theta - below.move(grad(theta), 1.0, t, eps), t * grad(theta) ** 2), power=2
         ),
         memory=push("G", lambda grad, theta: grad(theta) ** 2),
-        drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / (ops.sqrt(G) + eps)),
+        drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / below.of(G, eps)),
     )
 
 
-def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
-    """theta' = -(m/c1)/(sqrt(G/c2) + eps),  m' = (g - m)/tau1,  G' = (g^2 - G)/tau2,  ci' = (1 - ci)/taui.
+def adadelta(tau: Number, eps: Number = 1e-6) -> Flow:
+    """G' = (grad L^2 - G)/tau,   X' = (d^2 - X)/tau,   theta' = -d,   d = sqrt(X + eps)/sqrt(G + eps) grad L.
 
-    [Kingma and Ba 2015, alg. 1.]  The bias correction is state: c1 and c2 are clocks that relax to 1 like the
-    moments, so the flow is autonomous.  At t = 0 the quotients have the limits g and g^2.
+    [Zeiler 2012, alg. 1.]  X is the mean square of past moves d, which lr does not scale.
 
-    >>> adam(tau1=0.1, tau2=10.0)
-    theta' = -m/c1/(sqrt(G/c2) + eps)
-    m'     = (grad L(theta) - m)/tau1
-    G'     = (grad L(theta)^2 - G)/tau2
-    c1'    = (1 - c1)/tau1
-    c2'    = (1 - c2)/tau2
-    with tau1 = 0.1, tau2 = 10, eps = 1e-08
+    >>> adadelta(tau=0.1)
+    theta' = -sqrt(X + eps)/sqrt(G + eps)*grad L(theta)
+    G'     = (grad L(theta)^2 - G)/tau
+    X'     = ((sqrt(X + eps)/sqrt(G + eps)*grad L(theta))^2 - X)/tau
+    with tau = 0.1, eps = 1e-06
     """
     return flow(
-        "theta m G c1 c2",
-        {
-            "tau1": check.positive("tau1", tau1),
-            "tau2": check.positive("tau2", tau2),
-            "eps": check.nonnegative("eps", eps),
-        },
-        clocks="c1 c2",
-        name="Adam",
+        "theta G X",
+        {"tau": check.positive("tau", tau), "eps": check.positive("eps", eps)},
+        name="Adadelta",
         preconditioner="G",
-        memory=(
-            relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau1: 1 / tau1),
-            relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau2: 1 / tau2),
-            relax("c1", target=lambda: 1.0, rate=lambda tau1: 1 / tau1),
-            relax("c2", target=lambda: 1.0, rate=lambda tau2: 1 / tau2),
+        memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
+        drift=push("theta", lambda grad, theta, G, X, eps: -_move(grad, theta, G, X, eps)),
+        delta=relax(
+            "X",
+            target=lambda grad, theta, G, X, eps: _move(grad, theta, G, X, eps) ** 2,
+            rate=lambda tau: 1 / tau,
         ),
-        drift=push("theta", _adam_velocity),
     )
 
 
-def _adam_velocity(grad, theta, m, G, c1, c2, eps):  # type: ignore[no-untyped-def]
-    mean = ops.ratio(m, c1, limit=lambda: grad(theta))
-    square = ops.ratio(G, c2, limit=lambda: grad(theta) ** 2)
-    return -mean / (ops.sqrt(square) + eps)
+def _move(grad, theta, G, X, eps):  # type: ignore[no-untyped-def]
+    return ops.sqrt(X + eps) / ops.sqrt(G + eps) * grad(theta)

@@ -11,4 +11,4 @@ def gradient_flow() -> Flow:
     >>> gradient_flow()
     theta' = -grad L(theta)
     """
-    return flow("theta", name="gradient flow", descent=push("theta", lambda grad, theta: -grad(theta)))
+    return flow("theta", name="gradient flow", drift=push("theta", lambda grad, theta: -grad(theta)))

@@ -47,6 +47,25 @@ def averaged_gradient(tau: Number) -> Flow:
     )
 
 
+def quasi_hyperbolic(tau: Number, weight: Number) -> Flow:
+    """theta' = -(weight m + (1 - weight) grad L(theta)),   m' = (grad L(theta) - m)/tau.   [Ma and Yarats 2019, eq. 4]
+
+    With weight = beta this is Nesterov's momentum; weight is no rate, and does not change with the step.
+
+    >>> quasi_hyperbolic(tau=0.1, weight=0.9)
+    theta' = -(weight*m + (1 - weight)*grad L(theta))
+    m'     = (grad L(theta) - m)/tau
+    with tau = 0.1, weight = 0.9
+    """
+    return flow(
+        "theta m",
+        {"tau": check.positive("tau", tau), "weight": check.fraction("weight", weight)},
+        name="quasi-hyperbolic momentum",
+        drift=push("theta", lambda grad, theta, m, weight: -(weight * m + (1 - weight) * grad(theta))),
+        memory=relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau),
+    )
+
+
 def hessian_damped(damping: Number, viscosity: Number) -> Flow:
     """x'' + damping x' + viscosity H(x) x' + grad L(x) = 0.      [Alvarez et al. 2002, eq. 1; first-order form]
 

@@ -1,4 +1,4 @@
-"""Adaptive methods: splittings of preconditioned flows, exact relaxation of the memory and then a drift of theta."""
+"""RMSprop, Adagrad and Adadelta: splittings of preconditioned flows, exact relaxation and then a drift of theta."""
 
 from __future__ import annotations
 
@@ -6,44 +6,87 @@ from typing import Any
 
 from odeopt import check, decay, flows, schemes
 from odeopt.check import Array, Number
-from odeopt.flow import Flow
-from odeopt.optimizers.base import Optimizer
-from odeopt.starts import Start, half_step, rest, settled, singular_match
+from odeopt.flow import Flow, Speed
+from odeopt.optimizers.base import Optimizer, drift_paced, named
+from odeopt.optimizers.conventions import filled
+from odeopt.optimizers.recipe import Facts
+from odeopt.starts import rest, settled, singular_match
 from odeopt.state import Grad, State, column
-
-WORD = "memory drift"
 
 
 def rmsprop(
-    lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8, map: str = "exact", start: str = "zero"
+    lr: Number | None = None,
+    rho: Number | None = None,
+    eps: Number | None = None,
+    map: str = "exact",
+    start: str = "zero",
+    *,
+    momentum: Number | None = None,
+    centred: bool | None = None,
+    root: str | None = None,
+    like: str = "torch",
 ) -> Optimizer:
     """G <- rho G + (1 - rho) g^2,   theta <- theta - lr g/(sqrt(G) + eps).     [torch.optim.RMSprop; claim II.8]
 
-    h = lr, rho = R(-h/tau).  start="zero" is the libraries' G = 0, where the flow is singular: it then starts from
-    the matched G(0) of `starts.singular_match`.  start="settled" begins both at G = g0^2, where the order is 1.
+    h = lr, rho = R(-h/tau).  root="inside" (Keras, optax) has sqrt(G + eps); centred=True divides by the standard
+    deviation sqrt(G - a^2); with momentum the quotient passes through a buffer, b <- momentum b + g/..., and
+    h = lr/(1 - momentum).  start="zero" is the libraries' G = 0, where the flow is singular: it then starts from the
+    matched G(0) of `starts.singular_match`.  start="settled" begins both at G = g0^2, where the order is 1.
 
     >>> rmsprop(lr=0.01, rho=0.99)
-    rmsprop(lr=0.01, rho=0.99, eps=1e-08, map='exact', start='zero'): RMSprop by splitting 'memory drift', h = 0.01
+    rmsprop(lr=0.01, rho=0.99, eps=1e-08): RMSprop by splitting 'memory drift', h = 0.01
     theta' = -grad L(theta)/(sqrt(G) + eps)
     G'     = (grad L(theta)^2 - G)/tau
     with tau = 0.994992, eps = 1e-08
     """
-    lr, rho, eps = check.rate("lr", lr), check.fraction("rho", rho), check.nonnegative("eps", eps)
-    check.together(lr=lr, rho=rho, eps=eps)
+    given = {"lr": lr, "rho": rho, "eps": eps, "momentum": momentum, "centred": centred, "root": root}
+    settings = {**_checked(filled("rmsprop", like, given)), "map": map, "start": start}
+    lr, rho, mu = (settings[key] for key in ("lr", "rho", "momentum"))
     rule, starts = decay.of_map(map), {"zero": (rest, singular_match), "settled": (settled, settled)}
-    iterates, flow = starts[check.choice("start", start, starts)]
-    return Optimizer(
-        flows.rmsprop(tau=lr / rule.z_of(rho), eps=eps),
-        schemes.Splitting(WORD, rule),
-        lr,
-        start=iterates,
-        flow_start=flow,
-        name="rmsprop",
-        settings={"lr": lr, "rho": rho, "eps": eps, "map": map, "start": start},
+    begin, matched = starts[check.choice("start", start, starts)]
+    h = lr / (1 - mu)
+    tau, tau_m = h / rule.z_of(rho), h / rule.z_of(mu)
+    plain = flows.centred_rmsprop if settings["centred"] else flows.rmsprop
+    flow = plain(tau=tau, eps=settings["eps"], root=settings["root"])
+    facts = Facts(
+        1 if start == "settled" else 0.5,
+        "lr/(1 - momentum)",
+        f"h = lr/(1 - momentum), rho = R(-h/tau), momentum = R(-h/tau_m), {rule} R",
+        "lr lambda/sqrt(G) < 2 (1 + momentum); from G = 0 the order is 1/2, the matched start's constant small",
+        "Tieleman and Hinton 2012; Graves 2013, (38)-(45)",
+    )
+
+    def at(h: Any) -> dict[str, Any]:
+        mu = rule.kept(h / tau_m) if settings["momentum"] else 0.0
+        return {"lr": h * (1 - mu), "rho": rule.kept(h / tau), "momentum": mu}
+
+    return named(
+        rmsprop,
+        settings,
+        at,
+        facts,
+        flows.buffered(flow, tau_m) if mu else flow,
+        schemes.Splitting("memory buffer drift" if mu else "memory drift", rule),
+        h,
+        start=begin,
+        flow_start=matched,
+        pace=_buffer_paced if mu and like != "torch" else drift_paced,
     )
 
 
-def adagrad(lr: Number = 0.01, eps: Number = 1e-10, accumulator: Number = 0.0) -> Optimizer:
+def _buffer_paced(flow: Flow, speed: Speed) -> Flow:
+    """tau_m m' = s(t) u - m: the learning rate stands inside the buffer, as in Keras and optax."""
+    return flow.driven("buffer", "m", speed)
+
+
+def adagrad(
+    lr: Number | None = None,
+    eps: Number | None = None,
+    accumulator: Number | None = None,
+    *,
+    root: str | None = None,
+    like: str = "torch",
+) -> Optimizer:
     """G <- G + g^2,   theta <- theta - lr g/(sqrt(G) + eps), G0 = accumulator.                 [torch.optim.Adagrad]
 
     h = lr^2, and the flow's G is lr^2 times the library's.  From accumulator = 0 the flow is singular, and starts
@@ -52,51 +95,94 @@ def adagrad(lr: Number = 0.01, eps: Number = 1e-10, accumulator: Number = 0.0) -
     >>> adagrad(lr=0.1, accumulator=0.1).h
     0.010000000000000002
     """
-    lr, eps = check.rate("lr", lr), check.nonnegative("eps", eps)
-    check.together(lr=lr, eps=eps)
-    accumulator = check.scalar("accumulator", check.nonnegative("accumulator", accumulator))
+    given = {"lr": lr, "eps": eps, "accumulator": accumulator, "root": root}
+    settings = _checked(filled("adagrad", like, given))
+    lr, eps, accumulator, root = (settings[key] for key in given)
+    scale = lr if root == "outside" else lr**2
+    h, G0 = lr**2, lr**2 * accumulator
+    facts = Facts(
+        1 if accumulator else 0.5,
+        "lr^2",
+        "h = lr^2, G of the flow = lr^2 times the library's",
+        "lr lambda/sqrt(G) < 2; from G = 0 the order is 1/2, the matched start's constant small",
+        "Duchi, Hazan and Singer 2011",
+    )
 
     def begin(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
-        return flow.start(theta0, G=column(h) * accumulator)
+        return flow.start(theta0, G=column(G0))
 
-    return Optimizer(
-        flows.adagrad(eps=lr * eps),
-        schemes.Splitting(WORD),
-        lr**2,
+    def at(h: Any) -> dict[str, Any]:
+        lr = h**0.5
+        return {"lr": lr, "eps": scale * eps / (lr if root == "outside" else h), "accumulator": G0 / h}
+
+    return named(
+        adagrad,
+        settings,
+        at,
+        facts,
+        flows.adagrad(eps=scale * eps, root=root),
+        schemes.Splitting("memory drift"),
+        h,
         start=begin,
         flow_start=begin if accumulator else singular_match,
         lr_time=lr,
-        name="adagrad",
-        settings={"lr": lr, "eps": eps, "accumulator": accumulator},
     )
 
 
-def adam(
-    lr: Number = 1e-3,
-    beta1: Number = 0.9,
-    beta2: Number = 0.999,
-    eps: Number = 1e-8,
+def adadelta(
+    lr: Number | None = None,
+    rho: Number | None = None,
+    eps: Number | None = None,
     map: str = "exact",
-    start: str = "half",
+    *,
+    like: str = "torch",
 ) -> Optimizer:
-    """theta <- theta - lr (m/c1)/(sqrt(G/c2) + eps), with m, G and c relaxed before.              [torch.optim.Adam]
+    """d = sqrt((X + eps)/(G + eps)) g,   theta <- theta - lr d,   X <- rho X + (1 - rho) d^2,   G as in RMSprop.
 
-    h = lr, beta_i = R(-h/tau_i).  With the memory's age h/2 (start="half") the iterates are those of Strang's
-    splitting, and follow the flow with order 2 (figure 03); start="zero" gives order 1.
+    [torch.optim.Adadelta; Zeiler 2012, alg. 1]  h = lr.  The flow begins at rest: its speed grows from sqrt(eps/tau).
 
-    >>> print(adam(lr=0.01).scheme)
-    Splitting('memory drift', exact decay, euler push)
+    >>> adadelta(lr=0.1).scheme.word
+    'memory [drift delta]'
     """
-    lr, eps = check.rate("lr", lr), check.nonnegative("eps", eps)
-    beta1, beta2 = check.fraction("beta1", beta1), check.fraction("beta2", beta2)
-    check.together(lr=lr, beta1=beta1, beta2=beta2, eps=eps)
-    rule, starts = decay.of_map(map), {"half": half_step("memory", decay.of_map(map)), "zero": rest}
-    begin: Start = starts[check.choice("start", start, starts)]
-    return Optimizer(
-        flows.adam(tau1=lr / rule.z_of(beta1), tau2=lr / rule.z_of(beta2), eps=eps),
-        schemes.Splitting(WORD, rule),
-        lr,
-        flow_start=begin,
-        name="adam",
-        settings={"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "map": map, "start": start},
+    settings = {**_checked(filled("adadelta", like, {"lr": lr, "rho": rho, "eps": eps})), "map": map}
+    rule, h = decay.of_map(map), settings["lr"]
+    tau = h / rule.z_of(settings["rho"])
+    facts = Facts(
+        1,
+        "lr",
+        f"h = lr, rho = R(-h/tau), {rule} R",
+        "h << eps tau/g0^2: before that the first steps are not resolved",
+        "Zeiler 2012, alg. 1",
     )
+    return named(
+        adadelta,
+        settings,
+        lambda h: {"lr": h, "rho": rule.kept(h / tau)},
+        facts,
+        flows.adadelta(tau=tau, eps=settings["eps"]),
+        schemes.Splitting("memory [drift delta]", rule),
+        h,
+    )
+
+
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that are there, each in its range."""
+    ranges = {"lr": check.rate, "rho": check.fraction, "eps": check.nonnegative, "accumulator": _one_nonnegative,
+              "momentum": _one_fraction, "centred": _switch}  # fmt: skip
+    found = {key: ranges[key](key, value) if key in ranges else value for key, value in settings.items()}
+    check.together(**{key: found[key] for key in ("lr", "rho", "eps") if key in found})
+    return found
+
+
+def _one_nonnegative(name: str, value: Any) -> float:
+    return check.scalar(name, check.nonnegative(name, value))
+
+
+def _one_fraction(name: str, value: Any) -> float:
+    return check.scalar(name, check.fraction(name, value))
+
+
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from odeopt import check
 from odeopt.check import Array, Number
-from odeopt.flow import Flow
+from odeopt.flow import Flow, Speed
+from odeopt.optimizers.recipe import Description, Facts, Recipe, configuration
 from odeopt.schemes.base import Scheme
 from odeopt.starts import Start, rest
 from odeopt.state import Grad, State
 from odeopt.symbols import short
+
+
+def drift_paced(flow: Flow, speed: Speed) -> Flow:
+    """theta' = s(t) F: the learning rate multiplies what is added to theta, as in torch."""
+    return flow.paced("drift", speed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +30,8 @@ class Optimizer:
     start:       state from which the iterates begin (library: zero memory)
     flow_start:  state from which the flow begins that the iterates follow
     lr_time:     gradient-flow time per step, for the comparison with plain gradient flow
+    pace:        where a learning-rate schedule enters the flow
+    recipe:      how it was made: what `describe`, `with_step`, `rescale` and `get_config` need; None for your own
     h and the parameters of the flow are numbers, or arrays of one shape: one value per member of an ensemble.
 
     >>> from odeopt import flows, schemes
@@ -40,6 +48,8 @@ class Optimizer:
     lr_time: Number | None = None
     name: str = "optimizer"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    pace: Callable[[Flow, Speed], Flow] = drift_paced
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.flow, Flow):
@@ -68,12 +78,59 @@ class Optimizer:
         """Where the flow starts that the iterates follow; theta0 as for `initial_state`."""
         return self.flow_start(self.flow, grad, theta0, self.h)
 
+    def with_step(self, h: Number) -> Optimizer:
+        """The optimizer of the same flow with another step: every beta follows from the flow's time constants.
+
+        >>> from odeopt import optimizers
+        >>> round(optimizers.adam(lr=0.01, beta1=0.9).with_step(0.005).settings["beta1"] ** 2, 12)
+        0.9
+        """
+        h = check.positive("h", h)
+        if self.recipe is None:
+            return replace(self, h=h, lr_time=np.asarray(self.lr_time) * h / self.h)
+        return self.recipe.made(h)
+
+    def rescale(self, lr: float) -> Optimizer:
+        """The optimizer of the same flow with another learning rate.
+
+        >>> from odeopt import optimizers
+        >>> optimizers.heavy_ball(lr=0.01, beta=0.9).rescale(lr=0.001).settings["beta"]  # doctest: +ELLIPSIS
+        0.9678178...
+        """
+        if self.recipe is None:
+            raise ValueError(f"rescale needs a named optimizer, {self.name} was built by hand: use with_step(h)")
+        return self.recipe.rescaled(check.scalar("lr", check.rate("lr", lr)), check.scalar("h", self.h))
+
+    def describe(self) -> Description:
+        """Flow, scheme, word, time unit, map, order, where it is valid, and the source, to be printed."""
+        return Description.of(self)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `odeopt.optimizers.from_config` makes this optimizer of again; it survives JSON."""
+        if self.recipe is None:
+            raise ValueError(f"get_config needs a named optimizer, {self.name} was built by hand from a flow")
+        return configuration(self.recipe.make, self.settings)
+
     def __str__(self) -> str:
-        given = ", ".join(f"{key}={short(value)}" for key, value in self.settings.items())
-        title = f"{self.name}({given})" if given else self.name
+        title = self.recipe.title() if self.recipe else self.name
         return f"{title}: {self.flow.name} by {self.scheme.name}, h = {short(self.h)}\n{self.flow}"
 
     __repr__ = __str__
 
     def _repr_latex_(self) -> str:
         return self.flow._repr_latex_()
+
+
+def named(
+    make: Callable[..., Optimizer],
+    settings: Mapping[str, Any],
+    at: Callable[[Any], Mapping[str, Any]],
+    facts: Facts,
+    flow: Flow,
+    scheme: Scheme,
+    h: Number,
+    **more: Any,
+) -> Optimizer:
+    """The optimizer that make(**settings) returns; at(h) are the settings of another step along the same flow."""
+    recipe = Recipe(make, settings, at, facts)
+    return Optimizer(flow, scheme, h, name=make.__name__, settings=settings, recipe=recipe, **more)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from odeopt import check, flows, schemes
 from odeopt.check import Number
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, named
+from odeopt.optimizers.conventions import filled
+from odeopt.optimizers.recipe import Facts
 
 
-def gd(lr: Number = 0.1) -> Optimizer:
+def gd(lr: Number | None = None, like: str = "torch") -> Optimizer:
     """theta <- theta - lr grad L(theta): explicit Euler on gradient flow, h = lr.                    [claim I.1]
 
     >>> gd(lr=0.1)
     gd(lr=0.1): gradient flow by Euler, h = 0.1
     theta' = -grad L(theta)
     """
-    lr = check.rate("lr", lr)
-    return Optimizer(flows.gradient_flow(), schemes.euler, lr, name="gd", settings={"lr": lr})
+    lr = check.rate("lr", filled("gd", like, {"lr": lr})["lr"])
+    facts = Facts(1, "lr", "h = lr", "lr lambda < 2", "Cauchy 1847; Euler's method")
+    return named(gd, {"lr": lr}, lambda h: {"lr": h}, facts, flows.gradient_flow(), schemes.euler, lr)

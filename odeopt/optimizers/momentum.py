@@ -7,62 +7,152 @@ age h/2, and the iterates follow it to second order where the map is time-symmet
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from odeopt import check, decay, flows, schemes
-from odeopt.check import Number
-from odeopt.optimizers.base import Optimizer
-from odeopt.starts import Start, half_step, halfway, rest
+from odeopt.check import Array, Number
+from odeopt.decay import Decay
+from odeopt.flow import Flow, Speed
+from odeopt.optimizers.base import Optimizer, drift_paced, named
+from odeopt.optimizers.conventions import filled
+from odeopt.optimizers.recipe import Facts
+from odeopt.schemes.splitting import relaxed
+from odeopt.starts import Start, halfway, rest
+from odeopt.state import Grad, State, column
 
 HEAVY_BALL_MAPS = {"exponential": decay.exact, "naive": decay.euler, "midpoint": decay.trapezoid}
 
 
-def _hyperparameters(lr: Any, beta: Any, map: Any, start: Any, maps: Iterable[str] = decay.MAPS) -> dict[str, Any]:
-    """The checked settings that all of these share."""
-    settings: dict[str, Any] = {
-        "lr": check.rate("lr", lr),
-        "beta": check.fraction("beta", beta),
-        "map": check.choice("map", map, maps),
-        "start": check.choice("start", start, ("half", "zero")),
+def gradient_paced(flow: Flow, speed: Speed) -> Flow:
+    """g <- s(t) g: the learning rate stands inside the buffer, as in Keras."""
+    return flow.filtered(lambda t, grad, theta: speed(t) * grad(theta))
+
+
+def kick_paced(flow: Flow, speed: Speed) -> Flow:
+    """v' = -s(t) g - friction v: the learning rate multiplies the force."""
+    return flow.paced("kick", speed)
+
+
+def _checked(settings: dict[str, Any], maps: Iterable[str] = decay.MAPS) -> dict[str, Any]:
+    """The settings that all of these share, checked."""
+    found = {
+        **settings,
+        "lr": check.rate("lr", settings["lr"]),
+        "beta": check.fraction("beta", settings["beta"]),
+        "map": check.choice("map", settings["map"], maps),
+        "start": check.choice("start", settings["start"], ("half", "zero")),
     }
-    check.together(lr=settings["lr"], beta=settings["beta"])
-    return settings
+    check.together(lr=found["lr"], beta=found["beta"])
+    return found
 
 
-def _averaged(name: str, word: str, lr: Number, beta: Number, map: str, start: str) -> Optimizer:
+def _averaged(
+    make: Callable[..., Optimizer], word: str, settings: dict[str, Any], facts: Facts, flow: Any
+) -> Optimizer:
     """A word over theta' = -m, tau m' = g - m, with h = lr/(1 - beta) and m = (1 - beta) b_torch."""
-    settings = _hyperparameters(lr, beta, map, start)
-    lr, beta, rule = settings["lr"], settings["beta"], decay.of_map(map)
-    h = lr / (1 - beta)
-    begin: Start = half_step("memory", rule) if start == "half" else rest
-    flow = flows.averaged_gradient(tau=h / rule.z_of(beta))
-    return Optimizer(flow, schemes.Splitting(word, rule), h, flow_start=begin, name=name, settings=settings)
+    lr, beta, rule = settings["lr"], settings["beta"], decay.of_map(settings["map"])
+    d = settings.get("dampening", 0.0)
+    h = lr * (1 - d) / (1 - beta)
+    tau = h / rule.z_of(beta)
+    begin = _first_buffer(beta, d)
+
+    def at(h: Any) -> dict[str, Any]:
+        beta = rule.kept(h / tau)
+        return {"lr": h * (1 - beta) / (1 - d), "beta": beta}
+
+    return named(
+        make,
+        settings,
+        at,
+        replace(facts, map=f"h = lr/(1 - beta), beta = R(-h/tau), {rule} R"),
+        flow(tau=tau),
+        schemes.Splitting(word, rule),
+        h,
+        start=begin,
+        flow_start=_half_step_later(begin, rule) if settings["start"] == "half" else begin,
+        pace=gradient_paced if settings["like"] == "keras" else drift_paced,
+    )
 
 
-def momentum(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start: str = "half") -> Optimizer:
-    """b <- beta b + g,   theta <- theta - lr b.           [torch.optim.SGD(lr, momentum=beta)]
+def _first_buffer(beta: Any, dampening: float) -> Start:
+    """Zero memory; with dampening, torch's first buffer is g and not (1 - dampening) g."""
+    if not dampening:
+        return rest
 
-    Relax the averaged gradient m = (1 - beta) b, then drift: h = lr/(1 - beta), beta = R(-h/tau).
+    def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
+        surplus = column((1 - beta) / beta * dampening / (1 - dampening))
+        return flow.start(theta0, m=surplus * grad(theta0))
+
+    return start
+
+
+def _half_step_later(begin: Start, rule: Decay) -> Start:
+    """The memory half a step after the first one, theta standing still."""
+    return lambda flow, grad, theta0, h: relaxed(flow, grad, begin(flow, grad, theta0, h), "memory", h / 2, rule)
+
+
+def momentum(
+    lr: Number | None = None,
+    beta: Number | None = None,
+    map: str = "exact",
+    start: str = "half",
+    *,
+    dampening: float | None = None,
+    like: str = "torch",
+) -> Optimizer:
+    """b <- beta b + (1 - dampening) g,   theta <- theta - lr b.       [torch.optim.SGD(lr, momentum=beta)]
+
+    Relax the averaged gradient m = (1 - beta) b, then drift: h = lr/(1 - beta), beta = R(-h/tau).  The libraries
+    agree at constant lr; under a schedule Keras has lr inside the buffer.  Dampening is torch's, whose first buffer
+    is g0 whatever the dampening.
 
     >>> momentum(lr=0.01, beta=0.9)
-    momentum(lr=0.01, beta=0.9, map='exact', start='half'): heavy ball in lr-time by splitting 'memory drift', h = 0.1
+    momentum(lr=0.01, beta=0.9): heavy ball in lr-time by splitting 'memory drift', h = 0.1
     theta' = -m
     m'     = (grad L(theta) - m)/tau
     with tau = 0.949122
     """
-    return _averaged("momentum", "memory drift", lr, beta, map, start)
+    settings = filled("momentum", like, {"lr": lr, "beta": beta, "dampening": dampening})
+    settings = _checked({**settings, "map": map, "start": start})
+    d = check.scalar("dampening", check.fraction("dampening", settings["dampening"]))
+    if d and (like != "torch" or not settings["beta"]):
+        raise ValueError(f"dampening must be 0 for like={like!r} and beta={settings['beta']!r}, got {d!r}")
+    facts = Facts(
+        2 if start == "half" and map != "naive" else 1,
+        "lr/(1 - beta)",
+        "",
+        "lr lambda < 2 (1 + beta)",
+        "Polyak 1964, eq. 9",
+    )
+    return _averaged(momentum, "memory drift", {**settings, "dampening": d}, facts, flows.averaged_gradient)
 
 
-def nesterov(lr: Number = 0.01, beta: Number = 0.9, map: str = "exact", start: str = "zero") -> Optimizer:
+def nesterov(
+    lr: Number | None = None,
+    beta: Number | None = None,
+    map: str = "exact",
+    start: str = "zero",
+    *,
+    like: str = "torch",
+) -> Optimizer:
     """b <- beta b + g,   theta <- theta - lr (g + beta b).   [torch.optim.SGD(nesterov=True); Sutskever 2013, (3)]
 
     Momentum whose drift looks one relaxation ahead; theta is the point that libraries store, x + beta (x - x_old).
+    For Keras the look-ahead is written out, beta m + (1 - beta) g: its lr stands inside the buffer and beside it.
 
     >>> nesterov().scheme
     Splitting('memory drift(memory)', exact decay, euler push)
     """
-    return _averaged("nesterov", "memory drift(memory)", lr, beta, map, start)
+    settings = _checked({**filled("nesterov", like, {"lr": lr, "beta": beta}), "map": map, "start": start})
+    source = "Nesterov 1983; Sutskever et al. 2013, eq. 3"
+    facts = Facts(1, "lr/(1 - beta)", "", "lr lambda < (2 + 2 beta)/(1 + 2 beta)", source)
+    if like == "keras":
+        weighted = partial(flows.quasi_hyperbolic, weight=settings["beta"])
+        return _averaged(nesterov, "memory drift", settings, facts, weighted)
+    return _averaged(nesterov, "memory drift(memory)", settings, facts, flows.averaged_gradient)
 
 
 def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "midpoint", start: str = "half") -> Optimizer:
@@ -76,19 +166,36 @@ def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "midpoint", sta
     >>> heavy_ball(lr=0.01, beta=0.9).scheme.word
     'kick friction kick drift'
     """
-    settings = _hyperparameters(lr, beta, map, start, HEAVY_BALL_MAPS)
+    settings = _checked({"lr": lr, "beta": beta, "map": map, "start": start}, HEAVY_BALL_MAPS)
     lr, beta, rule = settings["lr"], settings["beta"], HEAVY_BALL_MAPS[map]
     leapfrog = map == "midpoint"
     h = (2 * lr / (1 + beta) if leapfrog else lr) ** 0.5
+    damping = rule.z_of(beta) / h
     word = "kick friction kick" if leapfrog else "friction kick"
-    return Optimizer(
-        flows.heavy_ball(damping=rule.z_of(beta) / h),
+    facts = Facts(
+        2 if leapfrog and start == "half" else 1,
+        "sqrt(lr): the time of Newton's equation",
+        "h^2 = 2 lr/(1 + beta), damping = 2 (1 - beta)/((1 + beta) h)"
+        if leapfrog
+        else f"h^2 = lr, beta = R(-damping h), {rule} R",
+        "lr lambda < 2 (1 + beta)",
+        "Polyak 1964, eq. 9",
+    )
+
+    def at(h: Any) -> dict[str, Any]:
+        beta = rule.kept(damping * h)
+        return {"lr": h**2 * (1 + beta) / 2 if leapfrog else h**2, "beta": beta}
+
+    return named(
+        heavy_ball,
+        settings,
+        at,
+        facts,
+        flows.heavy_ball(damping=damping),
         schemes.Splitting(f"{word} drift", rule),
         h,
         flow_start=halfway(word, rule) if start == "half" else rest,
         lr_time=lr / (1 - beta),
-        name="heavy_ball",
-        settings=settings,
     )
 
 
@@ -105,5 +212,15 @@ def nesterov_k(lr: Number = 0.01) -> Optimizer:
     with r = 3
     """
     lr = check.rate("lr", lr)
-    scheme = schemes.Splitting("friction kick drift(friction kick)", decay.trapezoid)
-    return Optimizer(flows.su_boyd_candes(), scheme, lr**0.5, lr_time=lr, name="nesterov_k", settings={"lr": lr})
+    facts = Facts(1, "sqrt(lr)", "h = sqrt(lr), friction 3/t by the trapezoid", "lr < 1/lambda", "Nesterov 1983")
+    return named(
+        nesterov_k,
+        {"lr": lr},
+        lambda h: {"lr": h**2},
+        facts,
+        flows.su_boyd_candes(),
+        schemes.Splitting("friction kick drift(friction kick)", decay.trapezoid),
+        lr**0.5,
+        lr_time=lr,
+        pace=kick_paced,
+    )

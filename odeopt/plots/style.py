@@ -33,6 +33,7 @@ OPTIMIZERS = {
     "adamw": "#AA4499",
     "adadelta": "#44AA99",
     "amsgrad": "#999933",
+    "radam": "#CC6677",
     "nadam": "#332288",
     "adamax": "#DDCC77",
     "lion": "#661100",
@@ -41,7 +42,8 @@ OPTIMIZERS = {
 }
 LABELS = {
     "gd": "Gradient descent", "heavy_ball": "Heavy ball", "nesterov_k": "Nesterov k/(k+3)", "rmsprop": "RMSprop",
-    "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "signsgd": "SignSGD", "normalized_gd": "Normalised GD",
+    "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "radam": "RAdam", "signsgd": "SignSGD",
+    "normalized_gd": "Normalised GD",
 }  # fmt: skip
 SCHEMES = {
     "Euler": (BLUE, "o"),

@@ -1,0 +1,57 @@
+"""tau_m m' = -F - m,   theta' = -m: momentum on any flow theta' = F."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from odeopt import check
+from odeopt.check import Number
+from odeopt.flow import Flow, Onset, Push, push, relax
+from odeopt.formula import mapped, reading, reads
+
+
+def buffered(flow: Flow, tau_m: Number) -> Flow:
+    """tau_m m' = -F - m,   theta' = -m, for the flow theta' = F: its drift passes through a relaxing buffer.
+
+    >>> from odeopt.flows import rmsprop
+    >>> buffered(rmsprop(tau=0.1), tau_m=0.5)
+    theta' = -m
+    G'     = (grad L(theta)^2 - G)/tau
+    m'     = (grad L(theta)/(sqrt(G) + eps) - m)/tau_m
+    with tau = 0.1, eps = 1e-08, tau_m = 0.5
+    """
+    (drift,) = flow.parts["drift"]
+    if not isinstance(drift, Push) or drift.rate:
+        raise ValueError(f"flow must drift by a push without decay, got {flow.name}")
+    parts = {
+        **{name: group for name, group in flow.parts.items() if name != "drift"},
+        "buffer": (relax("m", target=mapped(lambda t, F: -F, drift.force), rate=lambda tau_m: 1 / tau_m),),
+        "drift": (push("theta", lambda m: -m),),
+    }
+    return replace(
+        flow,
+        variables=(*flow.variables, "m"),
+        params=MappingProxyType({**flow.params, "tau_m": check.positive("tau_m", tau_m)}),
+        parts=MappingProxyType(parts),
+        onset=flow.onset and _onset(flow, flow.onset),
+        name=f"{flow.name} with momentum",
+    )
+
+
+def _onset(flow: Flow, onset: Onset) -> Onset:
+    """m gathers what theta would have moved, (theta - X)/tau_m with X(t) the flow's own onset; theta' = -m.
+
+    X moves like t^(1/p), so that theta moves by m t p/(1 + p).
+    """
+    names = ("t", "grad", *flow.variables, "m", *flow.params, "tau_m")
+    where = [names.index(name) for name in reads(onset.state)]
+
+    def state(*values: Any) -> Any:
+        t, theta, tau_m = values[0], values[2], values[-1]
+        X, *memory = onset.state(*[values[i] for i in where])
+        m = (theta - X) / tau_m
+        return (theta - m * t * onset.power / (1 + onset.power), *memory, m)
+
+    return Onset(reading(names, state), onset.power)

@@ -1,0 +1,27 @@
+"""m' = (g - m)/tau1,   G' = (g^2 - G)/tau2,   ci' = (1 - ci)/taui: the memory that adaptive flows share.
+
+The bias correction of Kingma and Ba 2015 (alg. 1) is state: the clocks c1 and c2 relax to 1 like the moments, so that
+m/c1 and G/c2 are weighted means of all gradients so far.  At t = 0 these quotients have the limits g and g^2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odeopt import ops
+from odeopt.flow import relax
+
+mean = relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau1: 1 / tau1)
+square = relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau2: 1 / tau2)
+clock1 = relax("c1", target=1.0, rate=lambda tau1: 1 / tau1)
+clock2 = relax("c2", target=1.0, rate=lambda tau2: 1 / tau2)
+
+
+def corrected_mean(grad: Any, theta: Any, m: Any, c1: Any) -> Any:
+    """m/c1."""
+    return ops.ratio(m, c1, limit=lambda: grad(theta))
+
+
+def corrected_square(grad: Any, theta: Any, G: Any, c2: Any) -> Any:
+    """G/c2."""
+    return ops.ratio(G, c2, limit=lambda: grad(theta) ** 2)

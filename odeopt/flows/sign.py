@@ -1,0 +1,80 @@
+"""theta' = -sign(.): flows whose speed does not depend on the size of the gradient.
+
+sign u is discontinuous at 0, where such a flow slides (in the sense of Filippov) and its iterates chatter with the
+amplitude of a step.  delta > 0 smooths it: u/(|u| + delta).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odeopt import check, ops
+from odeopt.check import Number
+from odeopt.flow import Flow, flow, push
+from odeopt.flows.moments import mean
+
+
+def soft_sign(u: Any, delta: Any) -> Any:
+    """u/(|u| + delta), and sign u for delta = 0."""
+    return ops.ratio(u, abs(u) + delta, limit=lambda: 0.0)
+
+
+def sign_flow(delta: Number = 0.0) -> Flow:
+    """theta' = -sign(grad L(theta)).                                                   [Bernstein et al. 2018, alg. 1]
+
+    With delta > 0, g/(|g| + delta): where Adam tends to as lr -> 0 at fixed betas, with delta = eps.
+
+    >>> sign_flow(delta=0.1)
+    theta' = -grad L(theta)/(|grad L(theta)| + delta)
+    with delta = 0.1
+    """
+    return flow(
+        "theta",
+        {"delta": check.nonnegative("delta", delta)},
+        name="sign flow",
+        drift=push("theta", lambda grad, theta, delta: -soft_sign(grad(theta), delta)),
+    )
+
+
+def normalized_flow(eps: Number = 1e-6) -> Flow:
+    """theta' = -g/(|g| + eps), |g| the norm of all of it: unit speed along gradient flow's path.       [Cortes 2006]
+
+    >>> normalized_flow()
+    theta' = -grad L(theta)/(||grad L(theta)|| + eps)
+    with eps = 1e-06
+    """
+    return flow(
+        "theta",
+        {"eps": check.nonnegative("eps", eps)},
+        name="normalised flow",
+        drift=push("theta", lambda grad, theta, eps: -grad(theta) / (ops.norm(grad(theta)) + eps)),
+    )
+
+
+def lion(tau1: Number, weight: Number, weight_decay: Number = 0.0, delta: Number = 0.0) -> Flow:
+    """theta' = -sign(weight m + (1 - weight) g) - weight_decay theta,   m' = (g - m)/tau1.  [Chen et al. 2023, alg. 2]
+
+    `weight` mixes memory and gradient (Lion's beta1): it is no rate, and does not change with the step.
+
+    >>> lion(tau1=0.1, weight=0.9, delta=0.01)
+    theta' = -(weight*m + (1 - weight)*grad L(theta))/(|weight*m + (1 - weight)*grad L(theta)| + delta) - \
+weight_decay*theta
+    m'     = (grad L(theta) - m)/tau1
+    with tau1 = 0.1, weight = 0.9, weight_decay = 0, delta = 0.01
+    """
+    return flow(
+        "theta m",
+        {
+            "tau1": check.positive("tau1", tau1),
+            "weight": check.fraction("weight", weight),
+            "weight_decay": check.nonnegative("weight_decay", weight_decay),
+            "delta": check.nonnegative("delta", delta),
+        },
+        name="Lion",
+        memory=mean,
+        drift=push("theta", _lion_velocity),
+    )
+
+
+def _lion_velocity(grad: Any, theta: Any, m: Any, weight: Any, weight_decay: Any, delta: Any) -> Any:
+    return -soft_sign(weight * m + (1 - weight) * grad(theta), delta) - weight_decay * theta

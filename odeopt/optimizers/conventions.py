@@ -1,0 +1,91 @@
+"""Where torch, Keras and optax differ: what each calls by one name, as defaults and forms.
+
+A row gives the library's default of every argument that is left out; an argument without a default there must be
+given.  `root` is where eps stands: "outside" sqrt(G) + eps, "inside" sqrt(G + eps), "hat" (sqrt(G) + eps)/sqrt(c2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from odeopt import check
+
+LIBRARIES = ("torch", "keras", "optax")
+_MOMENTS = {"beta1": 0.9, "beta2": 0.999}
+_ADAM = {"lr": 1e-3, **_MOMENTS, "eps": 1e-8, "root": "outside"}
+_KERAS_ADAM = {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "root": "hat"}
+_OPTAX_ADAM = {**_MOMENTS, "eps": 1e-8, "root": "outside"}
+
+CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "gd": {"torch": {"lr": 1e-3}, "keras": {"lr": 0.01}, "optax": {}},
+    "momentum": {
+        "torch": {"lr": 1e-3, "beta": 0.9, "dampening": 0.0},
+        "keras": {"lr": 0.01, "beta": 0.9, "dampening": 0.0},  # lr stands inside the buffer
+        "optax": {"beta": 0.9, "dampening": 0.0},
+    },
+    "nesterov": {"torch": {"lr": 1e-3, "beta": 0.9}, "keras": {"lr": 0.01, "beta": 0.9}, "optax": {"beta": 0.9}},
+    "rmsprop": {
+        "torch": {"lr": 0.01, "rho": 0.99, "eps": 1e-8, "root": "outside", "momentum": 0.0, "centred": False},
+        "keras": {"lr": 1e-3, "rho": 0.9, "eps": 1e-7, "root": "inside", "momentum": 0.0, "centred": False},
+        "optax": {"rho": 0.9, "eps": 1e-8, "root": "inside", "momentum": 0.0, "centred": False},
+    },
+    "adagrad": {
+        "torch": {"lr": 0.01, "eps": 1e-10, "accumulator": 0.0, "root": "outside"},
+        "keras": {"lr": 1e-3, "eps": 1e-7, "accumulator": 0.1, "root": "inside"},
+        "optax": {"eps": 1e-7, "accumulator": 0.1, "root": "inside"},
+    },
+    "adadelta": {
+        "torch": {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
+        "keras": {"lr": 1e-3, "rho": 0.95, "eps": 1e-7},
+        "optax": {"rho": 0.9, "eps": 1e-6},
+    },
+    "adam": {"torch": _ADAM, "keras": _KERAS_ADAM, "optax": _OPTAX_ADAM},
+    "adamw": {
+        "torch": {**_ADAM, "weight_decay": 0.01},
+        "keras": {**_KERAS_ADAM, "weight_decay": 0.004},
+        "optax": {**_OPTAX_ADAM, "weight_decay": 1e-4},
+    },
+    "amsgrad": {  # forms: maximum of G; of G, with eps hat; of G/c2
+        "torch": {"lr": 1e-3, **_MOMENTS, "eps": 1e-8},
+        "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7},
+        "optax": {**_MOMENTS, "eps": 1e-8},
+    },
+    "nadam": {
+        "torch": {"lr": 2e-3, **_MOMENTS, "eps": 1e-8, "psi": 0.004},
+        "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "psi": 1.0},
+        "optax": {**_MOMENTS, "eps": 1e-8, "psi": 0.0},  # no schedule of momenta
+    },
+    "radam": {"torch": {"lr": 1e-3, **_MOMENTS, "eps": 1e-8}, "optax": {**_MOMENTS, "eps": 1e-8}},
+    "adamax": {  # forms: max(beta2 u, |g| + eps); Keras max(beta2 u, |g|) + eps
+        "torch": {"lr": 2e-3, **_MOMENTS, "eps": 1e-8},
+        "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7},
+        "optax": {**_MOMENTS, "eps": 1e-8},
+    },
+    "lion": {
+        "keras": {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0},
+        "optax": {"beta1": 0.9, "beta2": 0.99, "weight_decay": 1e-3},
+    },
+    "signsgd": {"optax": {}},
+    "normalized_gd": {"optax": {"eps": 1e-6}},
+}
+
+
+def filled(name: str, like: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments given, and the library's own for those that are None.
+
+    >>> filled("rmsprop", "keras", {"lr": 0.1, "rho": None})["rho"]
+    0.9
+    >>> filled("lion", "torch", {"lr": 0.1})
+    Traceback (most recent call last):
+        ...
+    ValueError: like must be one of keras, optax for lion, torch has none, got 'torch'
+    """
+    check.choice("like", like, LIBRARIES)
+    rows = CONVENTIONS[name]
+    if like not in rows:
+        raise ValueError(f"like must be one of {', '.join(rows)} for {name}, {like} has none, got {like!r}")
+    known = {**rows[like], **{key: value for key, value in given.items() if value is not None}}
+    if missing := [key for key in given if key not in known]:
+        raise ValueError(f"{missing[0]} must be given: {like} has no default for it")
+    return {**known, "like": like}

@@ -1,0 +1,135 @@
+"""How a named optimizer was made: enough to describe it, to make it again, and to change its step but not its flow."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from odeopt.schedules import Schedule
+from odeopt.schemes.splitting import Splitting
+from odeopt.symbols import short
+
+RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an optimizer besides its flow and scheme.
+
+    order:  with which the iterates follow the flow from its matched start; None where there is no flow
+    """
+
+    order: float | None
+    time_unit: str
+    map: str
+    valid: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """make(**settings) is the optimizer; at(h) are the settings that change with its step along the same flow."""
+
+    make: Callable[..., Any]
+    settings: Mapping[str, Any]
+    at: Callable[[Any], Mapping[str, Any]]
+    facts: Facts
+
+    def title(self) -> str:
+        """make(...), without what is a default or can be read in the equations."""
+        defaults = {name: p.default for name, p in inspect.signature(self.make).parameters.items()}
+        shown = {k: v for k, v in self.settings.items() if not _plain(k, v, defaults[k])}
+        return f"{self.make.__name__}({', '.join(f'{key}={_short(value)}' for key, value in shown.items())})"
+
+    def made(self, h: Any) -> Any:
+        """The optimizer with step h along the same flow."""
+        return self.make(**{**self.settings, **self.at(h)})
+
+    def rescaled(self, lr: float, h: float) -> Any:
+        """The optimizer with this learning rate along the same flow; h is the present step, where the search begins."""
+        from scipy.optimize import brentq
+
+        def excess(log_ratio: float) -> float:
+            return float(np.log(self.at(h * np.exp(log_ratio))["lr"] / lr))
+
+        reach = np.log(RANGE)
+        if "lr" not in self.at(h):
+            raise ValueError(f"rescale needs an optimizer with a learning rate, got {self.make.__name__}")
+        if excess(-reach) * excess(reach) > 0:
+            raise ValueError(f"lr must be one that this flow's steps can have, got {lr!r}")
+        return self.made(h * float(np.exp(brentq(excess, -reach, reach, xtol=1e-15, rtol=1e-15))))
+
+
+@dataclass(frozen=True)
+class Description:
+    """One optimizer in words; `print` it."""
+
+    optimizer: str
+    flow: str
+    scheme: str
+    word: str
+    time_unit: str
+    map: str
+    order: str
+    valid: str
+    source: str
+
+    @classmethod
+    def of(cls, opt: Any) -> Description:
+        """The description of an optimizer; one built by hand has no known order."""
+        recipe = opt.recipe
+        facts = recipe.facts if recipe else Facts(None, "h", "given by hand", "not known", "your own")
+        order = "none: it follows no flow" if recipe and facts.order is None else "not known"
+        return cls(
+            opt.name,
+            f"{opt.flow.name}\n{opt.flow}",
+            repr(opt.scheme),
+            opt.scheme.word if isinstance(opt.scheme, Splitting) else "-",
+            facts.time_unit,
+            facts.map,
+            order if facts.order is None else f"{facts.order:g}",
+            facts.valid,
+            facts.source,
+        )
+
+    def __str__(self) -> str:
+        rows = [(f.name.replace("_", " "), getattr(self, f.name)) for f in fields(self)]
+        return "\n".join(f"{name:<10} {value}".replace("\n", "\n" + 11 * " ") for name, value in rows)
+
+    __repr__ = __str__
+
+
+def _plain(key: str, value: Any, default: Any) -> bool:
+    """Whether a setting goes without saying."""
+    if key in ("root", "centred"):
+        return True
+    if isinstance(value, str | bool):
+        return bool(value == default)
+    return key in ("dampening", "momentum", "accumulator", "psi", "delta", "eps_norm") and not np.any(value)
+
+
+def _short(value: Any) -> str:
+    """A setting in one line; an optimizer by its title."""
+    return short(value) if isinstance(value, Schedule | np.ndarray | float | int | str) else value.recipe.title()
+
+
+def configuration(make: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """{"make": name, settings...} of plain numbers, text and lists."""
+    return {"make": make.__name__, **{key: plain(key, value) for key, value in settings.items()}}
+
+
+def plain(key: str, value: Any) -> Any:
+    """A setting as JSON has it."""
+    if isinstance(value, Schedule):
+        if value.name == "custom":
+            raise ValueError(f"get_config needs a schedule of odeopt.schedules, {key} is a function of your own")
+        return {"schedule": value.name, "stretch": value.stretch, **{k: plain(k, v) for k, v in value.settings.items()}}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, bool | int | float | str | None) else value.get_config()

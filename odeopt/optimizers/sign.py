@@ -1,0 +1,85 @@
+"""Sign methods: every step has the same length, whatever the gradient.
+
+delta > 0 smooths the sign to u/(|u| + delta).  With delta = 0 the flow is discontinuous: its iterates stay within a
+step of it, but no order is defined.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odeopt import check, decay, flows, schemes
+from odeopt.check import Number
+from odeopt.optimizers.base import Optimizer, named
+from odeopt.optimizers.conventions import filled
+from odeopt.optimizers.recipe import Facts
+from odeopt.starts import settled
+
+SMOOTH = "delta > 0; with delta = 0 the flow is discontinuous and the iterates chatter by lr"
+
+
+def signsgd(lr: Number | None = None, delta: Number = 0.0, like: str = "optax") -> Optimizer:
+    """theta <- theta - lr sign(g).                                                                 [optax.sign_sgd]
+
+    Explicit Euler on theta' = -sign(grad L), h = lr.
+
+    >>> signsgd(lr=0.1).flow
+    theta' = -grad L(theta)/(|grad L(theta)| + delta)
+    with delta = 0
+    """
+    lr = check.rate("lr", filled("signsgd", like, {"lr": lr})["lr"])
+    settings = {"lr": lr, "delta": check.nonnegative("delta", delta)}
+    facts = Facts(1, "lr", "h = lr", SMOOTH, "Bernstein et al. 2018, alg. 1")
+    return named(signsgd, settings, lambda h: {"lr": h}, facts, flows.sign_flow(delta), schemes.euler, lr)
+
+
+def normalized_gd(lr: Number | None = None, eps: Number | None = None, like: str = "optax") -> Optimizer:
+    """theta <- theta - lr g/(|g| + eps), |g| the norm of all of it.                 [optax.normalize_by_update_norm]
+
+    Explicit Euler on the flow of unit speed, h = lr.
+
+    >>> normalized_gd(lr=0.1).settings["eps"]
+    1e-06
+    """
+    found = filled("normalized_gd", like, {"lr": lr, "eps": eps})
+    settings = {"lr": check.rate("lr", found["lr"]), "eps": check.nonnegative("eps", found["eps"])}
+    facts = Facts(1, "lr", "h = lr", "norm(g) >> eps; within lr of a minimum it oscillates", "Cortes 2006, eq. 8")
+    flow = flows.normalized_flow(settings["eps"])
+    return named(normalized_gd, settings, lambda h: {"lr": h}, facts, flow, schemes.euler, settings["lr"])
+
+
+def lion(
+    lr: Number | None = None,
+    beta1: Number | None = None,
+    beta2: Number | None = None,
+    weight_decay: Number | None = None,
+    delta: Number = 0.0,
+    start: str = "zero",
+    *,
+    like: str = "keras",
+) -> Optimizer:
+    """theta <- (1 - lr w) theta - lr sign(beta1 m + (1 - beta1) g),   m <- beta2 m + (1 - beta2) g.     [optax.lion]
+
+    Both from the same state: explicit Euler in theta, exact relaxation of m, h = lr, beta2 = e^(-h/tau).  beta1 is a
+    weight, not a rate.  start="settled" begins with m = g0.
+
+    >>> lion(lr=0.1).scheme.word
+    '[drift memory]'
+    """
+    found = filled("lion", like, {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": weight_decay})
+    ranges = {"lr": check.rate, "beta1": check.fraction, "beta2": check.fraction, "weight_decay": check.nonnegative}
+    settings: dict[str, Any] = {key: allowed(key, found[key]) for key, allowed in ranges.items()}
+    settings |= {"delta": check.nonnegative("delta", delta), "like": like, "start": start}
+    lr, tau = settings["lr"], settings["lr"] / decay.exact.z_of(settings["beta2"])
+    starts = {"zero": {}, "settled": {"start": settled, "flow_start": settled}}
+    chosen: dict[str, Any] = starts[check.choice("start", start, starts)]
+    return named(
+        lion,
+        settings,
+        lambda h: {"lr": h, "beta2": decay.exact.kept(h / tau)},
+        Facts(1, "lr", "h = lr, beta2 = e^(-h/tau); beta1 is a weight", SMOOTH, "Chen et al. 2023, alg. 2"),
+        flows.lion(tau, settings["beta1"], settings["weight_decay"], settings["delta"]),
+        schemes.Splitting("[drift memory]"),
+        lr,
+        **chosen,
+    )

@@ -1,0 +1,164 @@
+"""Optimizers of optimizers: schedules, decay of the weights, clipping, Lookahead.  Any of them wraps any other.
+
+A filter (l2, clip_value, clip_norm) changes the gradient that the formulas see; the outermost is nearest to the loss:
+clip_norm(l2(opt, ...), 1.0) clips the loss's gradient and then adds the decay, as torch does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from odeopt import check, ops, schedules
+from odeopt.check import Number
+from odeopt.flow import Flow, Push
+from odeopt.formula import Formula, reading, reads
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.recipe import Facts, Recipe
+from odeopt.schemes.lookahead import Lookahead
+from odeopt.schemes.splitting import Splitting
+from odeopt.state import column
+
+
+def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
+    """lr_k = lr s(k): an optimizer under a learning-rate schedule, a Schedule or any function of the step count.
+
+    Where the rate enters is the library's convention: torch multiplies what is added to theta, Keras what enters the
+    buffer of momentum.  Constant betas under a changing rate mean friction that changes in the flow's time; the map is
+    exact for constant lr only.
+
+    >>> from odeopt import optimizers
+    >>> print(str(scheduled(optimizers.gd(lr=0.1), schedules.cosine(100))).splitlines()[1])
+    theta' = -s(t)*grad L(theta)
+    """
+    s = schedules.schedule(schedule)
+    _checked(opt)
+
+    def at(h: Any) -> dict[str, Any]:
+        ratio = check.scalar("h", h) / check.scalar("h", opt.h)
+        return {"opt": opt.with_step(h), "schedule": s.stretched(ratio)}
+
+    middle = 0.5 if isinstance(opt.scheme, Splitting) else 0.0
+    flow = opt.pace(opt.flow, s.at_time(column(opt.h), middle))
+    return _wrapped(scheduled, {"opt": opt, "schedule": s}, opt, at=at, flow=flow)
+
+
+def l2(opt: Optimizer, weight_decay: Number) -> Optimizer:
+    """g <- g + weight_decay theta: decay through the gradient, and so through all memory.  [torch's weight_decay]
+
+    >>> from odeopt import optimizers
+    >>> print(str(l2(optimizers.gd(lr=0.1), 0.01)).partition(": ")[2])
+    gradient flow by Euler, h = 0.1
+    theta'   = -g(theta)
+    g(theta) = grad L(theta) + weight_decay*theta
+    with weight_decay = 0.01
+    """
+    weight_decay = check.nonnegative("weight_decay", weight_decay)
+    flow = _checked(opt).flow.filtered(
+        lambda grad, theta, weight_decay: grad(theta) + weight_decay * theta, weight_decay=weight_decay
+    )
+    return _wrapped(l2, {"opt": opt, "weight_decay": weight_decay}, opt, flow=flow)
+
+
+def clip_value(opt: Optimizer, limit: Number) -> Optimizer:
+    """g <- min(max(g, -limit), limit), coordinate by coordinate.   [torch's clip_grad_value_; Keras' clipvalue]
+
+    >>> from odeopt import optimizers
+    >>> clip_value(optimizers.gd(lr=0.1), 1.0).flow.params["limit"]
+    1.0
+    """
+    limit = check.positive("limit", limit)
+    flow = _checked(opt).flow.filtered(
+        lambda grad, theta, limit: ops.minimum(ops.maximum(grad(theta), -limit), limit), limit=limit
+    )
+    return _wrapped(clip_value, {"opt": opt, "limit": limit}, opt, flow=flow)
+
+
+def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
+    """g <- g min(1, limit/(|g| + eps)), |g| the norm of all of it.  [Keras clipnorm; torch has eps = 1e-6]
+
+    >>> from odeopt import optimizers
+    >>> clip_norm(optimizers.gd(lr=0.1), 1.0).flow.params["ceiling"]
+    1.0
+    """
+    limit, eps = check.positive("limit", limit), check.scalar("eps", check.nonnegative("eps", eps))
+    flow = _checked(opt).flow.filtered(
+        lambda grad, theta, ceiling: grad(theta) * ops.minimum(1.0, ceiling / (ops.norm(grad(theta)) + eps)),
+        ceiling=limit,
+    )
+    return _wrapped(clip_norm, {"opt": opt, "limit": limit, "eps": eps}, opt, flow=flow)
+
+
+def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
+    """theta' = F - weight_decay theta: decay past all memory, theta <- (1 - lr w) theta + ....  [Keras' weight_decay]
+
+    Explicit Euler of order 1; `adamw` solves the decay exactly and keeps Adam's order 2.
+
+    >>> from odeopt import optimizers
+    >>> decoupled(optimizers.gd(lr=0.1), 0.01).flow
+    theta' = -grad L(theta) - weight_decay*theta
+    with weight_decay = 0.01
+    """
+    weight_decay = check.nonnegative("weight_decay", weight_decay)
+    flow = _checked(opt).flow
+    check.distinct("params", ("weight_decay", *flow.params))
+    (drift,) = flow.parts[check.choice("part", "drift", flow.parts)]
+    if not isinstance(drift, Push) or drift.rate:
+        raise ValueError(f"opt must drift by a push without decay of its own, got {opt.name}")
+    parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force)),)})
+    params = MappingProxyType({**flow.params, "weight_decay": weight_decay})
+    return _wrapped(
+        decoupled, {"opt": opt, "weight_decay": weight_decay}, opt, flow=replace(flow, parts=parts, params=params)
+    )
+
+
+def _decaying(force: Formula) -> Formula:
+    inner = reads(force)
+    names = tuple(dict.fromkeys(("theta", "weight_decay", *inner)))
+    where = [names.index(name) for name in inner]
+    return reading(names, lambda *v: force(*[v[i] for i in where]) - v[1] * v[0])
+
+
+def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
+    """every k steps:   slow <- slow + alpha (theta - slow),   theta <- slow.               [Zhang et al. 2019, alg. 1]
+
+    At fixed k and small steps theta' = alpha F, the memory keeping its own time.
+
+    >>> from odeopt import optimizers
+    >>> lookahead(optimizers.gd(lr=0.1)).flow
+    theta' = -0.5*grad L(theta)
+    """
+    alpha, every = check.scalar("alpha", check.positive("alpha", alpha)), check.count("every", every, 1)
+    if alpha > 1:
+        raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
+    scheme = Lookahead(_checked(opt).scheme, alpha, every)
+    flow = opt.flow.paced("drift", lambda t: alpha)
+    lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
+    settings = {"opt": opt, "alpha": alpha, "every": every}
+    return _wrapped(lookahead, settings, opt, order=1, flow=flow, scheme=scheme, lr_time=lr_time)
+
+
+def _checked(opt: Any) -> Optimizer:
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    return opt
+
+
+def _wrapped(
+    make: Callable[..., Optimizer],
+    settings: Mapping[str, Any],
+    opt: Optimizer,
+    *,
+    order: float | None = None,
+    at: Callable[[Any], Mapping[str, Any]] | None = None,
+    **changes: Any,
+) -> Optimizer:
+    """The optimizer with these changes, made by make(**settings)."""
+    facts = opt.recipe.facts if opt.recipe else Facts(None, "h", "given by hand", "not known", "your own")
+    if order is not None or make is decoupled:
+        facts = replace(facts, order=min(facts.order or 1, 1))
+    recipe = Recipe(make, settings, at or (lambda h: {"opt": opt.with_step(h)}), facts)
+    flow: Flow = changes.pop("flow")
+    return replace(opt, flow=flow, settings=settings, recipe=recipe, **changes)

@@ -1,0 +1,47 @@
+"""slow <- slow + alpha (theta - slow), theta <- slow every k steps of another scheme.  [Zhang et al. 2019, alg. 1]"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from odeopt import check
+from odeopt.flow import Flow
+from odeopt.schemes.base import Memory, Scheme, Step
+from odeopt.state import Grad, State
+
+
+@dataclass(frozen=True)
+class Lookahead:
+    """The fast scheme runs along theta' = F/alpha where the flow has theta' = F: on average it follows the flow.
+
+    >>> from odeopt import schemes
+    >>> Lookahead(schemes.euler, alpha=0.5, every=5).name
+    'Lookahead(Euler)'
+    """
+
+    fast: Scheme
+    alpha: float
+    every: int
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        check.positive("alpha", self.alpha)
+        check.count("every", self.every, 1)
+
+    @property
+    def name(self) -> str:
+        return f"Lookahead({self.fast.name})"
+
+    def bind(self, flow: Flow, grad: Grad) -> Step:
+        fast = self.fast.bind(flow.paced("drift", lambda t: 1 / self.alpha), grad)
+
+        def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
+            slow, count, inner = memory or (y[0], 0, ())
+            new, increment, inner = fast(t, y, inner, h)
+            if count + 1 < self.every:
+                return new, increment, (slow, count + 1, inner)
+            theta = slow + self.alpha * (new[0] - slow)
+            return (theta, *new[1:]), (theta - y[0], *increment[1:]), (theta, 0, inner)
+
+        return step

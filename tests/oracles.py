@@ -1,0 +1,174 @@
+"""torch, Keras and optax themselves, fed with recorded gradients: our settings in their words.
+
+`path(like, name, settings, gradients, theta0, schedule)` is the iterates (n+1, d) of the library's own optimizer.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+def _betas(s):
+    return (s["beta1"], s["beta2"])
+
+
+TORCH = {
+    "gd": lambda s: ("SGD", {}),
+    "momentum": lambda s: ("SGD", {"momentum": s["beta"], "dampening": s.get("dampening", 0.0)}),
+    "nesterov": lambda s: ("SGD", {"momentum": s["beta"], "nesterov": True}),
+    "rmsprop": lambda s: (
+        "RMSprop",
+        {"alpha": s["rho"], "eps": s["eps"], "momentum": s.get("momentum", 0.0), "centered": s.get("centred", False)},
+    ),
+    "adagrad": lambda s: ("Adagrad", {"eps": s["eps"], "initial_accumulator_value": s["accumulator"]}),
+    "adadelta": lambda s: ("Adadelta", {"rho": s["rho"], "eps": s["eps"]}),
+    "adam": lambda s: ("Adam", {"betas": _betas(s), "eps": s["eps"]}),
+    "adamw": lambda s: ("AdamW", {"betas": _betas(s), "eps": s["eps"], "weight_decay": s["weight_decay"]}),
+    "amsgrad": lambda s: ("Adam", {"betas": _betas(s), "eps": s["eps"], "amsgrad": True}),
+    "nadam": lambda s: ("NAdam", {"betas": _betas(s), "eps": s["eps"], "momentum_decay": s["psi"]}),
+    "radam": lambda s: ("RAdam", {"betas": _betas(s), "eps": s["eps"]}),
+    "adamax": lambda s: ("Adamax", {"betas": _betas(s), "eps": s["eps"]}),
+}
+
+
+def torch_path(name, settings, gradients, theta0, schedule=None):
+    import torch
+
+    kind, arguments = TORCH[name](settings)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # NAdam keeps its product of momenta in the default dtype
+    try:
+        parameter = torch.nn.Parameter(torch.tensor(theta0))
+        library = getattr(torch.optim, kind)([parameter], lr=settings["lr"], **arguments)
+        path = [theta0]
+        for k, g in enumerate(gradients):
+            if schedule is not None:
+                library.param_groups[0]["lr"] = settings["lr"] * float(schedule(k))
+            parameter.grad = torch.tensor(g)
+            library.step()
+            path.append(parameter.detach().numpy().copy())
+    finally:
+        torch.set_default_dtype(default)
+    return np.array(path)
+
+
+def _keras_moments(s):
+    return {"beta_1": s["beta1"], "beta_2": s["beta2"], "epsilon": s["eps"]}
+
+
+KERAS = {
+    "gd": lambda s: ("SGD", {}),
+    "momentum": lambda s: ("SGD", {"momentum": s["beta"]}),
+    "nesterov": lambda s: ("SGD", {"momentum": s["beta"], "nesterov": True}),
+    "rmsprop": lambda s: (
+        "RMSprop",
+        {"rho": s["rho"], "epsilon": s["eps"], "momentum": s.get("momentum", 0.0), "centered": s.get("centred", False)},
+    ),
+    "adagrad": lambda s: ("Adagrad", {"epsilon": s["eps"], "initial_accumulator_value": s["accumulator"]}),
+    "adadelta": lambda s: ("Adadelta", {"rho": s["rho"], "epsilon": s["eps"]}),
+    "adam": lambda s: ("Adam", _keras_moments(s)),
+    "adamw": lambda s: ("AdamW", {**_keras_moments(s), "weight_decay": s["weight_decay"]}),
+    "amsgrad": lambda s: ("Adam", {**_keras_moments(s), "amsgrad": True}),
+    "nadam": lambda s: ("Nadam", _keras_moments(s)),
+    "adamax": lambda s: ("Adamax", _keras_moments(s)),
+    "lion": lambda s: (
+        "Lion",
+        {"beta_1": s["beta1"], "beta_2": s["beta2"], "weight_decay": s["weight_decay"] or None},
+    ),
+}
+
+
+def keras_path(name, settings, gradients, theta0, schedule=None):
+    import jax
+    import keras
+
+    keras.backend.set_floatx("float64")
+    kind, arguments = KERAS[name](settings)
+    library = getattr(keras.optimizers, kind)(learning_rate=settings["lr"], **arguments)
+    variable = keras.Variable(theta0, dtype="float64")
+    library.build([variable])
+
+    def update(state, slots, g):
+        new, slots = library.stateless_apply(slots, [g], state)
+        return new, slots
+
+    update = jax.jit(update)
+    state, slots, path = [variable.value], [v.value for v in library.variables], [theta0]
+    where = library.variables.index(library._learning_rate)
+    for k, g in enumerate(gradients):
+        if schedule is not None:
+            slots[where] = jax.numpy.asarray(settings["lr"] * float(schedule(k)), dtype=slots[where].dtype)
+        state, slots = update(state, slots, g)
+        path.append(np.asarray(state[0]))
+    return np.array(path)
+
+
+def _optax_moments(s):
+    return {"b1": s["beta1"], "b2": s["beta2"], "eps": s["eps"]}
+
+
+OPTAX = {
+    "gd": lambda s: ("sgd", {}),
+    "momentum": lambda s: ("sgd", {"momentum": s["beta"]}),
+    "nesterov": lambda s: ("sgd", {"momentum": s["beta"], "nesterov": True}),
+    "rmsprop": lambda s: (
+        "rmsprop",
+        {
+            "decay": s["rho"],
+            "eps": s["eps"],
+            "momentum": s.get("momentum") or None,
+            "centered": s.get("centred", False),
+        },
+    ),
+    "adagrad": lambda s: ("adagrad", {"eps": s["eps"], "initial_accumulator_value": s["accumulator"]}),
+    "adadelta": lambda s: ("adadelta", {"rho": s["rho"], "eps": s["eps"]}),
+    "adam": lambda s: ("adam", _optax_moments(s)),
+    "adamw": lambda s: ("adamw", {**_optax_moments(s), "weight_decay": s["weight_decay"]}),
+    "amsgrad": lambda s: ("amsgrad", _optax_moments(s)),
+    "nadam": lambda s: ("nadam", _optax_moments(s)),
+    "radam": lambda s: ("radam", _optax_moments(s)),
+    "adamax": lambda s: ("adamax", _optax_moments(s)),
+    "lion": lambda s: ("lion", {"b1": s["beta1"], "b2": s["beta2"], "weight_decay": s["weight_decay"]}),
+    "signsgd": lambda s: ("sign_sgd", {}),
+    "normalized_gd": lambda s: ("normalized", {"eps": s["eps"]}),
+}
+
+
+def optax_path(name, settings, gradients, theta0, schedule=None):
+    import jax
+    import optax
+
+    kind, arguments = OPTAX[name](settings)
+    factors = np.ones(len(gradients)) if schedule is None else np.asarray(schedule(np.arange(len(gradients))))
+    rates = jax.numpy.asarray(settings["lr"] * factors)
+    rate = (lambda count: rates[count]) if schedule is not None else settings["lr"]
+    if kind == "normalized":
+        transform = optax.chain(optax.normalize_by_update_norm(**arguments), optax.scale_by_learning_rate(rate))
+    else:
+        transform = getattr(optax, kind)(rate, **arguments)
+
+    @jax.jit
+    def run(theta, gradients):
+        def step(carry, g):
+            theta, state = carry
+            update, state = transform.update(g, state, theta)
+            theta = optax.apply_updates(theta, update)
+            return (theta, state), theta
+
+        return jax.lax.scan(step, (theta, transform.init(theta)), gradients)[1]
+
+    path = run(jax.numpy.asarray(theta0), jax.numpy.asarray(gradients))
+    return np.concatenate([theta0[None], np.asarray(path)])
+
+
+PATHS = {"torch": (TORCH, torch_path), "keras": (KERAS, keras_path), "optax": (OPTAX, optax_path)}
+
+
+def path(like, name, settings, gradients, theta0, schedule=None):
+    return PATHS[like][1](name, settings, gradients, theta0, schedule)

@@ -1,0 +1,135 @@
+"""The flows of the zoo beyond those of tables.FLOWS, with their right-hand sides written by hand.
+
+Every scheme is run on tables.FLOWS; these differ from them in what stands under the gradient, and are run with the
+words of tables.WORDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import odeopt as oo
+from odeopt import flows, starts
+
+
+@dataclass(frozen=True)
+class FlowRow:
+    """A flow, the start away from its singularity, and its right-hand side written by hand."""
+
+    flow: oo.Flow
+    rhs: Callable[..., tuple[Any, ...]]
+    start: Any = starts.rest
+
+
+def _signed(u: Any, delta: float) -> Any:
+    return u / (np.abs(u) + delta)
+
+
+def _variance(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    """G = 2 g0^2, a = g0: away from the variance 0, where the root is singular."""
+    g = grad(theta0)
+    return flow.start(theta0, G=2 * g**2, a=g)
+
+
+def _moments(g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
+    return (g(x) - m) / 0.2, (g(x) ** 2 - G) / 1.0, (1 - c1) / 0.2, (1 - c2) / 1.0
+
+
+def _adam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool = False, decay: float = 0) -> Any:
+    below = (np.sqrt(G) + 0.01) / np.sqrt(c2) if hat else np.sqrt(G / c2) + 0.01
+    return (-(m / c1) / below - decay * x, *_moments(g, x, m, G, c1, c2))
+
+
+def _radam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool) -> tuple[Any, ...]:
+    steps, longest = t / 0.01 + 0.5, 2 / (1 - 0.99) - 1
+    rho = longest - 2 * steps * (1 - c2) / c2
+    eps = 0.01 / np.sqrt(c2) if hat else 0.01
+    if rho > 5:
+        r = np.sqrt((rho - 4) * (rho - 2) * longest / (longest - 4) / (longest - 2) / rho)
+        return (-r * (m / c1) / (np.sqrt(G / c2) + eps), *_moments(g, x, m, G, c1, c2))
+    return (-m / c1, *_moments(g, x, m, G, c1, c2))
+
+
+def _nadam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
+    mean = 0.9 * m / (1 - 0.9 * (1 - c1)) + 0.1 * g(x) / c1
+    return (-mean / (np.sqrt(G / c2) + 0.01), *_moments(g, x, m, G, c1, c2))
+
+
+def _scheduled_nadam(t: Any, g: Any, x: Any, m: Any, G: Any, c2: Any, c3: Any, p: Any) -> tuple[Any, ...]:
+    mu, after = 0.9 * (1 - (1 - c3) / 2), 0.9 * (1 - 0.99 * (1 - c3) / 2)
+    mean = after * m / (1 - (1 - p) * after) + (1 - mu) * g(x) / p
+    first, second, _, clock = _moments(g, x, m, G, 0.0, c2)
+    return -mean / (np.sqrt(G / c2) + 0.01), first, second, clock, (1 - c3) / 0.5, (1 - p) * -np.log(mu) / 0.01
+
+
+def _amsgrad(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, M: Any, below: Any) -> tuple[Any, ...]:
+    return (-(m / c1) / below(M, c2), *_moments(g, x, m, G, c1, c2), 0 * M)
+
+
+def _adamax(t: Any, g: Any, x: Any, m: Any, u: Any, c1: Any, eps: float) -> tuple[Any, ...]:
+    return -(m / c1) / (u + eps), (g(x) - m) / 0.2, -u / 1.0, (1 - c1) / 0.2
+
+
+YOUNG = starts.aged(0.1)
+
+FLOWS = {
+    "quasi_hyperbolic": FlowRow(
+        flows.quasi_hyperbolic(0.5, 0.9), lambda t, g, x, m: (-0.9 * m - 0.1 * g(x), (g(x) - m) / 0.5)
+    ),
+    "buffered": FlowRow(
+        flows.buffered(flows.rmsprop(0.5, 0.01), 0.2),
+        lambda t, g, x, G, m: (-m, (g(x) ** 2 - G) / 0.5, (g(x) / (np.sqrt(G) + 0.01) - m) / 0.2),
+        starts.settled,
+    ),
+    "centred_rmsprop": FlowRow(
+        flows.centred_rmsprop(0.5, 0.01),
+        lambda t, g, x, G, a: (-g(x) / (np.sqrt(G - a**2) + 0.01), (g(x) ** 2 - G) / 0.5, (g(x) - a) / 0.5),
+        _variance,
+    ),
+    "adadelta": FlowRow(
+        flows.adadelta(0.5, 0.01),
+        lambda t, g, x, G, X: (
+            -np.sqrt((X + 0.01) / (G + 0.01)) * g(x),
+            (g(x) ** 2 - G) / 0.5,
+            ((X + 0.01) / (G + 0.01) * g(x) ** 2 - X) / 0.5,
+        ),
+        starts.settled,
+    ),
+    "adam_hat": FlowRow(flows.adam_hat(0.2, 1.0, 0.01), partial(_adam, hat=True), YOUNG),
+    "adam_uncorrected": FlowRow(
+        flows.adam_uncorrected(0.2, 1.0, 0.01),
+        lambda t, g, x, m, G: (-m / (np.sqrt(G) + 0.01), (g(x) - m) / 0.2, g(x) ** 2 - G),
+        starts.settled,
+    ),
+    "adamw": FlowRow(flows.adamw(0.2, 1.0, 0.01, 0.3), partial(_adam, decay=0.3), YOUNG),
+    "adamw_hat": FlowRow(flows.adamw_hat(0.2, 1.0, 0.01, 0.3), partial(_adam, hat=True, decay=0.3), YOUNG),
+    "radam": FlowRow(flows.radam(0.2, 1.0, 0.01, 0.01, 0.99), partial(_radam, hat=False), YOUNG),
+    "radam_hat": FlowRow(flows.radam_hat(0.2, 1.0, 0.01, 0.01, 0.99), partial(_radam, hat=True), YOUNG),
+    "nadam": FlowRow(flows.nadam(0.2, 1.0, 0.01, 0.9), _nadam, YOUNG),
+    "nadam_scheduled": FlowRow(flows.nadam_scheduled(0.2, 1.0, 0.5, 0.01, 0.9, 0.99, 0.01), _scheduled_nadam, YOUNG),
+    "amsgrad": FlowRow(
+        flows.amsgrad(0.2, 1.0, 0.01), partial(_amsgrad, below=lambda M, c2: np.sqrt(M / c2) + 0.01), YOUNG
+    ),
+    "amsgrad_hat": FlowRow(
+        flows.amsgrad_hat(0.2, 1.0, 0.01),
+        partial(_amsgrad, below=lambda M, c2: (np.sqrt(M) + 0.01) / np.sqrt(c2)),
+        YOUNG,
+    ),
+    "amsgrad_corrected": FlowRow(
+        flows.amsgrad_corrected(0.2, 1.0, 0.01), partial(_amsgrad, below=lambda M, c2: np.sqrt(M) + 0.01), YOUNG
+    ),
+    "adamax": FlowRow(flows.adamax(0.2, 1.0, 0.01), partial(_adamax, eps=0.0), YOUNG),
+    "adamax_outside": FlowRow(flows.adamax_outside(0.2, 1.0, 0.01), partial(_adamax, eps=0.01), YOUNG),
+    "lion": FlowRow(
+        flows.lion(0.2, 0.9, 0.3, 0.5),
+        lambda t, g, x, m: (-_signed(0.9 * m + 0.1 * g(x), 0.5) - 0.3 * x, (g(x) - m) / 0.2),
+        starts.settled,
+    ),
+    "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),
+    "normalized_flow": FlowRow(flows.normalized_flow(0.5), lambda t, g, x: (-g(x) / (np.linalg.norm(g(x)) + 0.5),)),
+}
