@@ -35,7 +35,7 @@ def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
     shades = _shades(ax, chart.z, chart.beta, chart.radius)
     shown = np.where(np.isfinite(chart.limit), chart.limit, np.nan)
     (limit,) = ax.plot(shown, chart.beta, color=style.colour(chart.name), linewidth=1.8, label="stability limit")
-    damping = ax.contour(chart.z, chart.beta, _signed_root(chart.discriminant), levels=[0.0], **DAMPING)
+    damping = ax.contour(chart.z, chart.beta, chart.discriminant, levels=[0.0], **DAMPING)
     ax.set(xlabel=r"lr $\lambda$", ylabel=r"$\beta$", xlim=chart.z[[0, -1]], ylim=chart.beta[[0, -1]])
     ax.set_title(style.label(chart.name), fontsize="medium")
     return [shades, limit, damping]
@@ -63,8 +63,3 @@ def _edge(ax: Any, x: Array, y: Array, radius: Array, colour: str) -> Any:
 def _finite(radius: Array) -> Array:
     """The poles of an implicit scheme as large numbers."""
     return np.minimum(radius, 1e6)
-
-
-def _signed_root(x: Array) -> Array:
-    """sign(x) sqrt|x|: the same zeros, where it is not as flat."""
-    return np.sign(x) * np.sqrt(np.abs(x))
