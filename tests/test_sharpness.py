@@ -127,27 +127,29 @@ def test_the_threshold_decides_where_a_quadratic_runs_to(factor):
 
 def test_gradient_descent_on_a_network_reaches_two_over_lr():
     """Cohen et al. 2021: progressive sharpening, then a sharpness that hovers about 2/lr."""
-    problem, opt = network(8, 1000), opts.gd(1.0)
-    found = oo.sharpness(oo.simulate(opt, problem, 700), problem, opt, every=50)
-    assert found.threshold == pytest.approx(2)
-    assert found.ratio[0] < 0.6
-    assert 0.85 < np.median(found.ratio[5:]) < 1.15
+    problem, opt = network(4, 500), opts.gd(0.5)
+    found = oo.sharpness(oo.simulate(opt, problem, 3600), problem, opt, every=100)
+    assert found.threshold == pytest.approx(4)
+    assert found.ratio[0] < 0.5
+    assert np.all(np.diff(found.ratio[:18]) > 0)
+    assert np.median(found.ratio[18:]) == pytest.approx(1, abs=0.06)
+    assert found.ratio.max() < 1.2
 
 
-@pytest.mark.slow
 def test_adam_on_a_network_reaches_38_over_lr():
-    """Cohen et al. 2022: the preconditioned sharpness rises by a factor of ten and hovers below and at 38/lr."""
-    problem, opt = network(8, 1000), opts.adam(0.01)
-    found = oo.sharpness(oo.simulate(opt, problem, 3600), problem, opt, every=40)
-    assert found.threshold == pytest.approx(3800)
+    """Cohen et al. 2022: the preconditioned sharpness rises to 38/lr and hovers there, on its lower side."""
+    problem, opt = network(4, 500), opts.adam(0.003)
+    found = oo.sharpness(oo.simulate(opt, problem, 3600), problem, opt, every=100)
+    assert found.threshold == pytest.approx(38 / 0.003)
     assert found.ratio[0] < 0.2
-    assert found.ratio.max() < 1.15
-    assert found.ratio[50:].min() > 0.8
-    assert np.median(found.ratio[50:]) == pytest.approx(1, abs=0.07)
+    assert np.all(np.diff(found.ratio[:20]) > 0)
+    assert found.ratio[20:].min() > 0.75
+    assert np.median(found.ratio[20:]) == pytest.approx(0.93, abs=0.06)
+    assert 1 < found.ratio.max() < 1.15
 
 
 def test_on_a_small_data_set_the_edge_is_never_reached():
-    """200 samples are fitted, H falls with the loss: a finding that Cohen et al. state for cross-entropy, sec. 3.1."""
+    """200 samples are fitted, and the Hessian of the cross-entropy falls with its loss."""
     problem, opt = network(8, 200), opts.gd(0.2)
     found = oo.sharpness(oo.simulate(opt, problem, 2000), problem, opt, every=200)
     assert found.ratio.max() < 0.25

@@ -20,7 +20,7 @@ def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
 
     It is read off the flow: the speed of theta under a constant unit gradient, its averages settled, once with the
     preconditioner and clocks of the reference of `stability_limit` and once with the recorded ones; P is the quotient.
-    For Adam that is c1 (sqrt(G/c2) + eps): the bias correction 1/c1 belongs to the step.  [Cohen et al. 2022, eq. 3]
+    For Adam that is c1 (sqrt(G/c2) + eps): the bias correction 1/c1 belongs to the step.  [Cohen et al. 2022]
 
     >>> import odeopt as oo
     >>> opt, problem = oo.optimizers.rmsprop(lr=0.1, rho=0.0), oo.problems.quadratic((1, 20), angle=0)

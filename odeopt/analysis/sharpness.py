@@ -1,7 +1,7 @@
 """lr max eig(P^-1/2 H P^-1/2) along a run, against the limit beyond which the step of its optimizer is unstable.
 
-[Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability", 2; for adaptive
-optimizers Cohen et al. 2022, "Adaptive gradient methods at the edge of stability", 2]
+[Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability"; for adaptive
+optimizers Cohen et al. 2022, "Adaptive gradient methods at the edge of stability"]
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from odeopt.plots import style
 
 SHADES = np.linspace(0, 1, 11)  # of the spectral radius; what grows stays white
 COLOURS = "cividis"  # dark where the error dies at once
-DAMPING = {"colors": "white", "linewidths": 1.0, "linestyles": "dashed"}
+DAMPING = {"colors": style.INK, "linewidths": 0.9, "linestyles": "dashed"}
 
 
 def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
