@@ -257,6 +257,32 @@ def test_clocks_and_averages_do_not_hide_the_time():
         oo.stability_limit(opts.nesterov_k())
 
 
+def running_maximum(beta1, lr=0.01):
+    """m/sqrt(max G): two variables that only scale."""
+    rate = -np.log(max(beta1, 2.0**-54)) / lr
+    flow = oo.flow(
+        "theta m G M",
+        preconditioner="G M",
+        memory=(
+            oo.relax("m", target=lambda grad, theta: grad(theta), rate=rate),
+            oo.relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=1.0),
+            oo.project("M", lambda M, G: oo.ops.maximum(M, G)),
+        ),
+        drift=oo.push("theta", lambda m, M: -m / oo.ops.sqrt(M)),
+    )
+    return oo.Optimizer(flow, schemes.Splitting("memory drift"), lr)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_two_preconditioners_and_a_projection_are_held_still(beta):
+    assert oo.stability_limit(running_maximum(beta)) == pytest.approx(2 * (1 + beta) / (1 - beta), rel=1e-10)
+
+
+def test_a_preconditioner_is_a_variable():
+    with pytest.raises(ValueError, match="preconditioner must be one of G, m, got 'H'"):
+        oo.flow("theta G m", preconditioner="G H", drift=oo.push("theta", lambda G, m: -m / G))
+
+
 def test_a_step_that_is_not_linear_is_refused():
     sign = oo.push("theta", lambda grad, theta: -oo.ops.sign(grad(theta)))
     with pytest.raises(ValueError, match="the step of signsgd is not linear in theta and its memory"):

@@ -103,7 +103,7 @@ def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any) -> tuple[
     """x (n,) -> its image (..., n) on all members at once, and n."""
     flow, h = frozen(opt.flow), column(opt.h)
     step = _linearly(opt.scheme).bind(flow, lambda theta: curvature * theta)
-    held = {**dict.fromkeys(flow.clocks, 1.0), flow.preconditioner: preconditioner[..., None] ** 2}  # "": there is none
+    held = dict.fromkeys(flow.clocks, 1.0) | dict.fromkeys(flow.preconditioner.split(), preconditioner[..., None] ** 2)
     moving = [i for i, name in enumerate(flow.variables) if name not in held]
     ones = np.ones_like(curvature)
 
@@ -126,11 +126,11 @@ def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any) -> tuple[
 
 def frozen(flow: Flow) -> Flow:
     """The flow whose preconditioner stands still, with eps = 0."""
-    if not flow.preconditioner:
+    held = flow.preconditioner.split()
+    if not held:
         return flow
-    still = relax(flow.preconditioner, rate=0.0)
     parts = {
-        key: tuple(still if part.slot == flow.preconditioner else part for part in group)
+        key: tuple(relax(part.slot, rate=0.0) if part.slot in held else part for part in group)
         for key, group in flow.parts.items()
     }
     params = {name: 0.0 if name == "eps" else value for name, value in flow.params.items()}

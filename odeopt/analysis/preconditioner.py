@@ -28,10 +28,9 @@ def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
     array([ 1., 20.])
     """
     flow, d = opt.flow, run.theta.shape[-1]
-    recorded = {name: run.state[name][record] for name in flow.memory if name in (*flow.clocks, flow.preconditioner)}
-    reference = {name: np.ones(1) for name in flow.clocks}
-    if flow.preconditioner:
-        reference[flow.preconditioner] = np.full(1, (opt.h / opt.settings.get("lr", opt.h)) ** 2)
+    scales = dict.fromkeys(flow.preconditioner.split(), np.full(1, (opt.h / opt.settings.get("lr", opt.h)) ** 2))
+    reference = dict.fromkeys(flow.clocks, np.ones(1)) | scales
+    recorded = {name: run.state[name][record] for name in reference}
     with np.errstate(divide="ignore"):
         return _speed(frozen(flow), reference, d) / _speed(flow, recorded, d)
 

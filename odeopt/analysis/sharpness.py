@@ -69,10 +69,10 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
     records = np.arange(0, len(run), check.count("every", every, 1))
     if opt is None:
         return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], 1.0), np.nan)
-    if name := opt.flow.preconditioner:
+    for name in opt.flow.preconditioner.split():
         records = records[run.state[name][records].any(axis=-1)]
-        if not len(records):
-            raise ValueError(f"every must be at most {len(run) - 1}, got {every}: a run begins without preconditioner")
+    if not len(records):
+        raise ValueError(f"every must be at most {len(run) - 1}, got {every}: a run begins without preconditioner")
     threshold = stability_limit(opt) / check.scalar("lr", opt.settings.get("lr", opt.h))
     scale = np.array([_inverse_root(preconditioner(opt, run, int(k))) for k in records])
     return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], scale), threshold)
