@@ -4,9 +4,12 @@ from importlib import import_module
 from typing import Any
 
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
+from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
+from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
 from odeopt.flow import Flow, Onset, flow, project, push, relax
@@ -33,13 +36,18 @@ __all__ = [
     "Onset",
     "Optimizer",
     "Problem",
+    "Sharpness",
     "Snapshot",
+    "StabilityChart",
+    "StabilityRegion",
     "Status",
     "Trajectory",
     "WorkPrecision",
     "analysis",
     "compare",
     "convergence",
+    "convergence_rate",
+    "critical_beta",
     "decay",
     "flow",
     "flows",
@@ -52,9 +60,15 @@ __all__ = [
     "push",
     "relax",
     "schemes",
+    "sharpness",
     "simulate",
     "solve",
+    "stability_chart",
     "stability_limit",
+    "stability_region",
     "starts",
+    "tuned_gd",
+    "tuned_momentum",
+    "tuned_nesterov",
     "work_precision",
 ]

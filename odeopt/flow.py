@@ -181,7 +181,7 @@ def flow(
 
     Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
     Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.  `preconditioner`
-    names the variable by whose square root the gradient is divided, which a linear stability analysis holds still.
+    names the variables that only scale the gradient, which a linear stability analysis holds still.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -203,8 +203,8 @@ def flow(
         check.choice("argument of the onset", read, names)
     for clock in clocks.split():
         check.choice("clock", clock, slots)
-    if preconditioner:
-        check.choice("preconditioner", preconditioner, slots[1:])
+    for scale in preconditioner.split():
+        check.choice("preconditioner", scale, slots[1:])
     held = tuple(clocks.split())
     made = Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
     made.equations()  # a misspelt name inside a formula shows here

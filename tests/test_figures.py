@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import odeopt as oo
 
@@ -168,3 +169,27 @@ def test_solver_meets_bessel(figure):
     flow = oo.solve(oo.flows.su_boyd_candes(), figure.PROBLEM, np.linspace(0, 10, 51))
     np.testing.assert_allclose(flow.theta[1:], figure.bessel(flow.t[1:]), atol=1e-9)
     assert np.all(flow.loss[1:] <= figure.bound(flow.t[1:]))
+
+
+@pytest.mark.parametrize("figure", ["13"], indirect=True)
+def test_every_optimizer_has_its_stability_chart(figure):
+    """All but those whose step changes with time, or is not linear: they are refused, and say so."""
+    for name in set(oo.optimizers.__all__) - {"Optimizer"} - set(figure.CHARTS):
+        with pytest.raises(ValueError, match="has no settled step|is not linear"):
+            oo.stability_limit(getattr(oo.optimizers, name)())
+
+
+@pytest.mark.parametrize("figure", ["13"], indirect=True)
+def test_limits_in_the_titles_of_the_charts(figure):
+    limits = {
+        "gd": 2,
+        "momentum": 3.8,
+        "heavy_ball": 3.8,
+        "nesterov": 3.8 / 2.8,
+        "adam": 38,
+        "rmsprop": 2,
+        "adagrad": 2,
+    }
+    ax = Figure().subplots()
+    found = {name: figure.chart(ax, name, *figure.CHARTS[name])[1] for name in limits}
+    assert found == pytest.approx(limits, rel=1e-3)  # between two rows of the chart

@@ -37,12 +37,24 @@ def worked():
     return oo.work_precision(oo.flows.gradient_flow(), both, PLANE, 40.0, steps=(10, 50, 500))
 
 
+def charted(make=oo.optimizers.momentum):
+    return oo.stability_chart(lambda beta: make(beta=beta), np.linspace(0, 0.9, 31), np.linspace(0.05, 3.0, 61))
+
+
+def sharpened():
+    opt = oo.optimizers.gd(lr=0.04)
+    return oo.sharpness(oo.simulate(opt, VALLEY, 20), VALLEY, opt)
+
+
 CASES = {  # name: (the call, how many artists of which kind)
     "comparison in the plane": (lambda ax: plots.comparison(compared(), ax), 3),
     "comparison over time": (lambda ax: plots.comparison(compared(VALLEY), ax), 3),
     "comparison of an ensemble": (lambda ax: plots.comparison(compared(theta0=np.eye(2)), ax), 6),
     "convergence": (lambda ax: plots.convergence(fitted(), ax), 2),
     "work_precision": (lambda ax: plots.work_precision(worked(), ax), 2),
+    "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
+    "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
+    "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
     "trajectory": (lambda ax: plots.trajectory(compared().iterates, ax), 1),
     "path": (lambda ax: plots.path(compared().iterates, ax), 1),
 }
@@ -91,6 +103,12 @@ def test_plot_methods_of_results(ax):
     assert len(worked().plot(ax)) == 2
 
 
+def test_plot_methods_of_the_analysis(ax):
+    assert len(charted().plot(ax)) == 3
+    assert len(sharpened().plot(ax)) == 2
+    assert len(oo.stability_region(oo.schemes.euler, points=11).plot(ax)) == 2
+
+
 def test_landscape_shows_the_window(ax):
     contours = plots.landscape(PLANE, ax, xlim=(-2, 3), ylim=(-1, 1), levels=7)
     assert isinstance(contours, QuadContourSet)
@@ -132,6 +150,36 @@ def test_a_diverged_scheme_is_marked(ax):
     assert len(lines[0].get_xdata()) == 1
     crosses = [line for line in ax.lines if line.get_marker() == "x"]
     assert [len(line.get_xdata()) for line in crosses] == [1]
+
+
+def vertices(contours):
+    """All points of the lines of a contour set."""
+    return np.concatenate([path.vertices for path in contours.get_paths()])
+
+
+def test_the_boundary_of_eulers_region_is_a_circle(ax):
+    _, edge = plots.stability_region(oo.stability_region(oo.schemes.euler), ax)
+    np.testing.assert_allclose(np.hypot(*(vertices(edge) - [1, 0]).T), 1, atol=1e-3)
+
+
+def test_lines_of_a_stability_chart(ax):
+    """The limit 2 (1 + beta) as far as the chart goes, and critical damping beta = (1 - sqrt(z))^2."""
+    chart = charted()
+    _, limit, damping = plots.stability_chart(chart, ax)
+    z, beta = limit.get_data()
+    inside = 2 * (1 + beta) < 3
+    np.testing.assert_allclose(z[inside], 2 * (1 + beta[inside]))
+    assert np.all(np.isnan(z[~inside]))
+    z, beta = vertices(damping).T
+    np.testing.assert_allclose(beta, (1 - np.sqrt(z)) ** 2, atol=5e-3)
+    assert limit.get_color() == style.colour("momentum")
+
+
+def test_sharpness_beside_its_threshold(ax):
+    result = sharpened()
+    line, threshold = plots.sharpness(result, ax)
+    np.testing.assert_array_equal(line.get_xydata(), np.stack([result.t, result.value], axis=-1))
+    assert threshold.get_ydata() == pytest.approx([50, 50])
 
 
 def test_dense_output_is_drawn_between_the_records(ax):

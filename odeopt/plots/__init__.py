@@ -6,5 +6,16 @@ Every function takes results, and `ax=None`; it returns its artists, shows nothi
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.orders import convergence, work_precision
 from odeopt.plots.runs import comparison, trajectory
+from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
-__all__ = ["comparison", "convergence", "landscape", "path", "trajectory", "work_precision"]
+__all__ = [
+    "comparison",
+    "convergence",
+    "landscape",
+    "path",
+    "sharpness",
+    "stability_chart",
+    "stability_region",
+    "trajectory",
+    "work_precision",
+]

@@ -8,11 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 from odeopt.flow import Flow, Project
 from odeopt.state import Grad, State
 
-Memory = tuple[Any, ...]
-
+Memory = tuple[State, ...]
 
 Step = Callable[[Any, State, Memory, Any], tuple[State, State, Memory]]
-"""step(t, y, memory, h) -> (y + increment, increment, memory); the memory of the first step is ().
+"""step(t, y, memory, h) -> (y + increment, increment, memory); memory is a tuple of states, () in the first step.
 
 The increment comes with the state because differences of states lose digits, and the state with the increment
 because a gradient at a point that is *the same object* is evaluated once.

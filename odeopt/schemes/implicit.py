@@ -1,4 +1,7 @@
-"""d = known + gamma h f(t + h, y + d): schemes whose increment d solves an equation, by SciPy's root finders."""
+"""d = known + gamma h f(t + h, y + d): schemes whose increment d solves an equation, by SciPy's root finders.
+
+`solve(residual, guess)` finds d; an analysis of linear problems has a way of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from odeopt.check import Array
 from odeopt.flow import Flow
 from odeopt.schemes.base import Memory, Step, StepFailure, refuse_projections
 from odeopt.state import Grad, State, pack, plus, unpack, weighted
+
+Solver = Callable[[Callable[[State], State], State], State]
 
 DENSE = 60  # up to this many unknowns MINPACK's dense hybrid method is faster than Newton-Krylov
 ACCEPTED = 1e-10  # relative residual of an accepted solution; the solver itself aims at 1e-14
@@ -44,6 +49,19 @@ def solve_increment(residual: Callable[[State], State], guess: State) -> State:
     return unpack(found.x, guess)
 
 
+def linear_increment(residual: Callable[[State], State], guess: State) -> State:
+    """The root of an affine residual whose coordinates do not see one another, real or complex; NaN where none is."""
+    zero = tuple(0 * u for u in guess)
+    at_zero = np.stack(np.broadcast_arrays(*residual(zero)), axis=-1)
+    columns = []
+    for i in range(len(guess)):
+        image = residual((*zero[:i], zero[i] + 1, *zero[i + 1 :]))
+        columns.append(np.stack(np.broadcast_arrays(*image), axis=-1) - at_zero)
+    A = np.stack(columns, axis=-1)
+    A[np.linalg.det(A) == 0] = np.nan
+    return tuple(np.moveaxis(np.linalg.solve(A, -at_zero[..., None])[..., 0], -1, 0))
+
+
 @dataclass(frozen=True)
 class Theta:
     """d = h [(1 - weight) f(t, y) + weight f(t + h, y + d)].          [Hairer and Wanner II, (IV.2)]
@@ -55,6 +73,7 @@ class Theta:
     """
 
     weight: float
+    solve: Solver = field(default=solve_increment, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < check.scalar("weight", check.finite("weight", self.weight)) <= 1:
@@ -79,7 +98,7 @@ class Theta:
                 mean = weighted(h, (1 - weight, weight), (slope, f(t + h, plus(y, d))))
                 return tuple(u - v for u, v in zip(d, mean, strict=True))
 
-            increment = solve_increment(residual, weighted(h, (1.0,), (slope,)))
+            increment = self.solve(residual, weighted(h, (1.0,), (slope,)))
             return plus(y, increment), increment, memory
 
         return step
@@ -91,10 +110,11 @@ class BDF2:
 
     name: str = field(default="BDF2", init=False)
     order: int = field(default=2, init=False)
+    solve: Solver = field(default=solve_increment, repr=False)
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)
-        f, start = flow.rhs(grad), trapezoid.bind(flow, grad)
+        f, start = flow.rhs(grad), Theta(0.5, self.solve).bind(flow, grad)
 
         def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
             if not memory:
@@ -106,7 +126,7 @@ class BDF2:
                 slope = f(t + h, plus(y, d))
                 return tuple(u - p / 3 - 2 / 3 * h * s for u, p, s in zip(d, previous, slope, strict=True))
 
-            increment = solve_increment(residual, previous)
+            increment = self.solve(residual, previous)
             return plus(y, increment), increment, (increment,)
 
         return step

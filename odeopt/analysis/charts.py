@@ -1,0 +1,137 @@
+"""The multipliers of a step over the plane of complex lr lambda, and over charts of (lr lambda, beta)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odeopt import check
+from odeopt.analysis.linear import as_optimizer, multipliers, spectral_radius
+from odeopt.analysis.stability import first_crossing, is_stable
+from odeopt.check import Array
+from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.base import Scheme
+
+
+@dataclass(frozen=True, eq=False)
+class StabilityRegion:
+    """max |multiplier| over the plane of complex z = lr lambda: `z` and `radius` have shape (rows, columns)."""
+
+    name: str
+    z: NDArray[np.complex128]
+    radius: Array
+
+    @property
+    def stable(self) -> NDArray[np.bool_]:
+        """Where no multiplier leaves the unit circle."""
+        return is_stable(self.radius)
+
+    def __repr__(self) -> str:
+        return f"StabilityRegion of {self.name}: {self.stable.mean():.1%} of {self.z.shape} values of lr lambda stable"
+
+    def plot(self, ax: Any = None) -> Any:
+        """The spectral radius as shades and the boundary as a line; returns the artists."""
+        from odeopt.plots import stability_region
+
+        return stability_region(self, ax=ax)
+
+
+def stability_region(
+    opt: Optimizer | Scheme, re: tuple[float, float] = (-1.0, 4.0), im: tuple[float, float] = (-3.5, 3.5),
+    points: int = 201,
+) -> StabilityRegion:  # fmt: skip
+    """max |multiplier| on theta' = -lambda theta for complex z = lr lambda, in the window re x im.
+
+    Stable schemes are so for Re z > 0: z is minus the h lambda of books that write y' = lambda y.
+    [Hairer and Wanner II, IV.2]
+
+    >>> from odeopt import schemes
+    >>> stability_region(schemes.euler, points=5).stable.any(axis=1).tolist()  # the disc |1 - z| <= 1
+    [False, False, True, False, False]
+    """
+    opt = as_optimizer(opt)
+    if opt.members:
+        raise ValueError(f"opt must be a single optimizer here, got members {opt.members}")
+    number = check.count("points", points, 2)
+    x, y = (np.linspace(*_window(name, window), number) for name, window in (("re", re), ("im", im)))
+    z = x + 1j * y[:, None]
+    return StabilityRegion(opt.name, z, spectral_radius(opt, z))
+
+
+@dataclass(frozen=True, eq=False)
+class StabilityChart:
+    """The multipliers over (z, beta): shape (betas, zs, n).  `limit` (betas,) is inf where it is beyond the chart."""
+
+    name: str
+    z: Array
+    beta: Array
+    multipliers: NDArray[np.complex128]
+    limit: Array
+
+    @property
+    def radius(self) -> Array:
+        """max |multiplier|, shape (betas, zs)."""
+        return np.abs(self.multipliers).max(axis=-1)
+
+    @property
+    def stable(self) -> NDArray[np.bool_]:
+        """Where no multiplier leaves the unit circle."""
+        return is_stable(self.radius)
+
+    @property
+    def discriminant(self) -> Array:
+        """prod (mu_i - mu_j)^2: negative where a pair oscillates, 0 at critical damping; 1 for a single multiplier."""
+        pairs = combinations(np.moveaxis(self.multipliers, -1, 0), 2)
+        return np.prod([(a - b) ** 2 for a, b in pairs] or [np.ones(self.multipliers.shape[:-1])], axis=0).real
+
+    def __repr__(self) -> str:
+        betas, zs = self.radius.shape
+        return f"StabilityChart of {self.name}: stable on {self.stable.mean():.1%} of {betas} betas x {zs} lr lambda"
+
+    def plot(self, ax: Any = None) -> Any:
+        """The spectral radius as shades, the limit and critical damping as lines; returns the artists."""
+        from odeopt.plots import stability_chart
+
+        return stability_chart(self, ax=ax)
+
+
+def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None) -> StabilityChart:
+    """The multipliers of make(beta) at lr lambda = z, for every pair of the increasing grids beta (m,) and z (n,).
+
+    `make` is called once, with all betas, and returns their ensemble, as every optimizer of odeopt does.
+    Defaults: beta from 0 to 0.995, z from 0.02 to 4, 200 of each.
+
+    >>> from odeopt import optimizers
+    >>> chart = stability_chart(lambda beta: optimizers.momentum(beta=beta), beta=[0.0, 0.5, 0.9])
+    >>> chart.radius.shape, chart.limit.round(10).tolist()
+    ((3, 200), [2.0, 3.0, 3.8])
+    """
+    beta = _grid("beta", np.linspace(0, 0.995, 200) if beta is None else beta)
+    z = _grid("z", np.linspace(0.02, 4, 200) if z is None else z)
+    opt = as_optimizer(make(beta))
+    if opt.members != beta.shape:
+        raise ValueError(f"make(beta) must have one member per beta, {beta.shape}, got {opt.members}")
+    found = multipliers(opt, z[:, None])
+    limit = first_crossing(opt, z[:, None], is_stable(np.abs(found).max(axis=-1)))
+    return StabilityChart(opt.name, z, beta, np.moveaxis(found, 1, 0), limit)
+
+
+def _window(name: str, value: Any) -> tuple[float, float]:
+    """(low, high), finite and increasing."""
+    array = check.numbers_of(name, value)
+    if array.shape != (2,) or not np.all(np.isfinite(array)) or not array[0] < array[1]:
+        raise ValueError(f"{name} must be (low, high), finite and increasing, got {value!r}")
+    return float(array[0]), float(array[1])
+
+
+def _grid(name: str, value: Any) -> Array:
+    """At least two increasing finite numbers."""
+    array = check.point(name, value)
+    if array.ndim != 1 or array.size < 2 or not np.all(np.diff(array) > 0):
+        raise ValueError(f"{name} must be at least two increasing numbers, got {value!r}")
+    return array

@@ -1,0 +1,156 @@
+"""y_{n+1} = M(lr lambda) y_n: the settled step of an optimizer on L = lambda theta^2/2, read off the step itself.
+
+y is theta and all memory, that of a multistep scheme too; its first steps, which begin without memory, are not meant.
+A preconditioner (the G of RMSprop, Adagrad and Adam) is held still at 1 in the library's units, eps at 0 and the
+clocks at 1: lambda is then the preconditioned curvature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odeopt.check import Array
+from odeopt.flow import Flow, relax
+from odeopt.flows.gradient import gradient_flow
+from odeopt.formula import reads
+from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.base import Scheme
+from odeopt.schemes.implicit import BDF2, Theta, linear_increment
+from odeopt.state import State, column
+
+Matrices = NDArray[Any]  # real for real lr lambda, complex for complex
+
+LINEAR = 1e-9  # how far a linear step may miss superposition, relative: rounding, grown over many stages
+
+
+def as_optimizer(opt: Any) -> Optimizer:
+    """An optimizer as it is; a scheme as the optimizer of gradient flow with h = 1."""
+    if isinstance(opt, Optimizer):
+        return opt
+    if isinstance(opt, Scheme):
+        return Optimizer(gradient_flow(), opt, 1.0, name=opt.name)
+    raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), or a scheme, got {opt!r}")
+
+
+def step_matrix(opt: Optimizer | Scheme, z: Any) -> Matrices:
+    """M(z) with y_{n+1} = M y_n on L = lambda theta^2/2 for z = lr lambda; lr is h where the optimizer names none.
+
+    z: a real or complex number or array, broadcast against the members of the optimizer; shape (..., n, n).  Rows and
+    columns are theta and the memory that moves: without clocks and preconditioner, with what a multistep scheme keeps.
+
+    >>> from odeopt import optimizers, schemes
+    >>> step_matrix(optimizers.gd(lr=0.1), 0.5)
+    array([[0.5]])
+    >>> step_matrix(schemes.ab2, 1.0).shape  # theta, and the slope of the last step
+    (2, 2)
+    """
+    opt, z = as_optimizer(opt), _values(z)
+    _refuse_time(opt)
+    shape = np.broadcast_shapes(opt.members, z.shape)
+    lr = np.asarray(opt.settings.get("lr", opt.h))
+    advance, size = _settled_step(opt, np.broadcast_to(z / lr, shape)[..., None], np.broadcast_to(opt.h / lr, shape))
+    M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
+    generic = 2 + np.arange(size) / 3
+    if np.any(np.abs(advance(generic) - M @ generic) > LINEAR * (1 + np.abs(M) @ generic)):  # NaN: a pole
+        raise ValueError(f"the step of {opt.name} is not linear in theta and its memory: it has no step matrix")
+    return M
+
+
+def multipliers(opt: Optimizer | Scheme, z: Any) -> Matrices:
+    """The eigenvalues of M(z), shape (..., n); infinite at a pole of an implicit scheme.
+
+    >>> from odeopt import optimizers
+    >>> multipliers(optimizers.momentum(beta=0.25), 2.5).real.round(12).tolist()  # both -sqrt(beta), or their sum -1.25
+    [-1.0, -0.25]
+    """
+    M = step_matrix(opt, z)
+    finite = np.isfinite(M).all(axis=(-2, -1))
+    found = np.full(M.shape[:-1], np.inf, dtype=complex)
+    found[finite] = np.linalg.eigvals(M[finite])
+    return found
+
+
+def spectral_radius(opt: Optimizer | Scheme, z: Any) -> Array:
+    """max |eigenvalue of M(z)|, shape (...): the factor per step by which the slowest part decays, or the worst grows.
+
+    >>> from odeopt import optimizers
+    >>> spectral_radius(optimizers.gd(), [0.5, 1.0, 3.0]).tolist()
+    [0.5, 0.0, 2.0]
+    """
+    return np.abs(multipliers(opt, z)).max(axis=-1)
+
+
+def amplification(scheme: Scheme, z: Any) -> Any:
+    """R(z), the factor of one step on y' = z y/h, for a real or complex number or array z.
+
+    >>> from odeopt import schemes
+    >>> amplification(schemes.heun, np.array([-1.0, -2.0]))
+    array([0.5, 1. ])
+    """
+    M = step_matrix(scheme, -_values(z))
+    if M.shape[-1] > 1:
+        raise ValueError(f"scheme must be a one-step scheme, got {scheme.name}")
+    return M[..., 0, 0]
+
+
+def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any) -> tuple[Callable[[Array], Any], int]:
+    """x (n,) -> its image (..., n) on all members at once, and n."""
+    flow, h = frozen(opt.flow), column(opt.h)
+    step = _linearly(opt.scheme).bind(flow, lambda theta: curvature * theta)
+    held = dict.fromkeys(flow.clocks, 1.0) | dict.fromkeys(flow.preconditioner.split(), preconditioner[..., None] ** 2)
+    moving = [i for i, name in enumerate(flow.variables) if name not in held]
+    ones = np.ones_like(curvature)
+
+    def state(x: Any, held: Any) -> State:
+        values = dict(zip((flow.variables[i] for i in moving), x, strict=True))
+        return tuple({**values, **held}.get(name, 0.0) * ones for name in flow.variables)
+
+    at_rest: State = state([1.0] * len(moving), held)
+    memory, length = step(0.0, at_rest, (), h)[2], 0
+    while len(memory) > length:
+        length, memory = len(memory), step(0.0, at_rest, memory, h)[2]
+
+    def advance(x: Array) -> Any:
+        first, *rest = np.split(x, 1 + length)
+        y, _, memory = step(0.0, state(first, held), tuple(state(slot, {}) for slot in rest), h)
+        return np.concatenate([kept[i] * ones for kept in (y, *memory) for i in moving], axis=-1)
+
+    return advance, len(moving) * (1 + length)
+
+
+def frozen(flow: Flow) -> Flow:
+    """The flow whose preconditioner stands still, with eps = 0."""
+    held = flow.preconditioner.split()
+    if not held:
+        return flow
+    parts = {
+        key: tuple(relax(part.slot, rate=0.0) if part.slot in held else part for part in group)
+        for key, group in flow.parts.items()
+    }
+    params = {name: 0.0 if name == "eps" else value for name, value in flow.params.items()}
+    return replace(flow, parts=MappingProxyType(parts), params=MappingProxyType(params))
+
+
+def _linearly(scheme: Scheme) -> Scheme:
+    """The scheme, its equations solved by linear algebra."""
+    return replace(scheme, solve=linear_increment) if isinstance(scheme, Theta | BDF2) else scheme
+
+
+def _refuse_time(opt: Optimizer) -> None:
+    for key, group in opt.flow.parts.items():
+        if any("t" in reads(formula) for part in group for formula in part.formulas()):
+            raise ValueError(f"{opt.name} has no settled step: part {key!r} of {opt.flow.name} reads the time t")
+
+
+def _values(z: Any) -> Any:
+    """z as an array of real or complex numbers."""
+    array = np.asarray(z)
+    if array.dtype.kind not in "iufc":
+        raise TypeError(f"z must be numbers (real or complex), got {z!r}")
+    return array + 0.0

@@ -1,0 +1,53 @@
+"""P, the diagonal by which an adaptive optimizer divides the gradient, read off its flow and the memory of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from odeopt.analysis.linear import frozen
+from odeopt.check import Array
+from odeopt.flow import Flow
+from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.implicit import linear_increment
+from odeopt.state import State
+from odeopt.trajectory import Trajectory
+
+
+def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
+    """P (d,), the diagonal by which the optimizer divides the gradient at a record, in the units of its library.
+
+    It is read off the flow: the speed of theta under a constant unit gradient, its averages settled, once with the
+    preconditioner and clocks of the reference of `stability_limit` and once with the recorded ones; P is the quotient.
+    For Adam that is c1 (sqrt(G/c2) + eps): the bias correction 1/c1 belongs to the step.  [Cohen et al. 2022]
+
+    >>> import odeopt as oo
+    >>> opt, problem = oo.optimizers.rmsprop(lr=0.1, rho=0.0), oo.problems.quadratic((1, 20), angle=0)
+    >>> preconditioner(opt, oo.simulate(opt, problem, steps=1), 1).round(6)  # |g|
+    array([ 1., 20.])
+    """
+    flow, d = opt.flow, run.theta.shape[-1]
+    scales = dict.fromkeys(flow.preconditioner.split(), np.full(1, (opt.h / opt.settings.get("lr", opt.h)) ** 2))
+    reference = dict.fromkeys(flow.clocks, np.ones(1)) | scales
+    recorded = {name: run.state[name][record] for name in reference}
+    with np.errstate(divide="ignore"):
+        return _speed(frozen(flow), reference, d) / _speed(flow, recorded, d)
+
+
+def _speed(flow: Flow, held: Mapping[str, Array], d: int) -> Array:
+    """|theta'| (d,) at theta = 0 under a gradient of ones, with some variables held and the others settled."""
+    f = flow.rhs(lambda theta: np.ones_like(theta))
+    averages = [name for name in flow.memory if name not in held]
+
+    def slopes(settled: State) -> dict[str, Array]:
+        values = {**held, **{name: u[:, 0] for name, u in zip(averages, settled, strict=True)}}
+        y = tuple(np.broadcast_to(values.get(name, 0.0), d) for name in flow.variables)
+        return dict(zip(flow.variables, f(0.0, y), strict=True))
+
+    def residual(u: State) -> State:
+        found = slopes(u)
+        return tuple(found[name][:, None] for name in averages)
+
+    settled = linear_increment(residual, tuple(np.zeros((d, 1)) for _ in averages)) if averages else ()
+    return np.abs(slopes(settled)["theta"])

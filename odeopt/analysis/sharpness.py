@@ -1,0 +1,124 @@
+"""lr max eig(P^-1/2 H P^-1/2) along a run, against the limit beyond which the step of its optimizer is unstable.
+
+[Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability"; for adaptive
+optimizers Cohen et al. 2022, "Adaptive gradient methods at the edge of stability"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.analysis.preconditioner import preconditioner
+from odeopt.analysis.stability import stability_limit
+from odeopt.check import Array
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.trajectory import Trajectory
+
+DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
+TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square
+
+
+@dataclass(frozen=True, eq=False)
+class Sharpness:
+    """`value` (n,) at the times `t` (n,), and the `threshold` of the optimizer: its stability limit over lr."""
+
+    name: str
+    t: Array = field(repr=False)
+    value: Array = field(repr=False)
+    threshold: float
+
+    @property
+    def ratio(self) -> Array:
+        """value/threshold: 1 is the edge of stability."""
+        return self.value / self.threshold
+
+    def __repr__(self) -> str:
+        low, high = self.value.min(), self.value.max()
+        return (
+            f"Sharpness along {self.name}: {len(self.t)} values, {low:.4g} .. {high:.4g}, last {self.value[-1]:.4g}; "
+            f"threshold {self.threshold:.4g}"
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """The sharpness against time with its threshold; returns the artists."""
+        from odeopt.plots import sharpness
+
+        return sharpness(self, ax=ax)
+
+
+def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, every: int = 1) -> Sharpness:
+    """The largest eigenvalue of P^-1/2 H P^-1/2 at every `every`-th record of a run, by Lanczos on H p products.
+
+    Without `opt` P = 1, the sharpness of the loss, and the threshold is nan.  With the optimizer of the run P is its
+    `preconditioner`, 1 for those that have none, and the threshold is stability_limit(opt)/lr: 2/lr for gradient
+    descent, 38/lr for Adam with beta1 = 0.9.  A record whose preconditioner is still empty, the first, is left out.
+
+    >>> import odeopt as oo
+    >>> opt, problem = oo.optimizers.gd(lr=0.04), oo.problems.quadratic((1, 20))
+    >>> sharpness(oo.simulate(opt, problem, 100), problem, opt, every=50)
+    Sharpness along gd: 3 values, 20 .. 20, last 20; threshold 50
+    """
+    _check(run, problem, opt)
+    records = np.arange(0, len(run), check.count("every", every, 1))
+    if opt is None:
+        return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], 1.0), np.nan)
+    for name in opt.flow.preconditioner.split():
+        records = records[run.state[name][records].any(axis=-1)]
+    if not len(records):
+        raise ValueError(f"every must be at most {len(run) - 1}, got {every}: a run begins without preconditioner")
+    threshold = stability_limit(opt) / check.scalar("lr", opt.settings.get("lr", opt.h))
+    scale = np.array([_inverse_root(preconditioner(opt, run, int(k))) for k in records])
+    return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], scale), threshold)
+
+
+def _inverse_root(P: Array) -> Array:
+    """P^(-1/2); 0 where P = 0, for there the gradient has always been 0 and theta does not move."""
+    return np.where(P > 0, np.where(P > 0, P, 1.0) ** -0.5, 0.0)
+
+
+def _largest(problem: Problem, points: Array, scale: Any) -> Array:
+    """The largest eigenvalue of S H(theta) S at each point; each search starts from the last eigenvector."""
+    vector, found = np.random.default_rng(0).standard_normal(problem.dim), []
+    for theta, S in zip(points, np.broadcast_to(scale, points.shape), strict=True):
+        value, vector = _top(partial(_product, problem, theta, S), vector)
+        found.append(value)
+    return np.array(found)
+
+
+def _product(problem: Problem, theta: Array, S: Array, p: Array) -> Array:
+    return S * problem.hvp(theta, S * p)
+
+
+def _top(product: Callable[[Array], Array], start: Array) -> tuple[float, Array]:
+    """The largest eigenvalue of a symmetric matrix, known by its products, and its vector; nan if not finite."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    d = start.size
+    if not np.isfinite(product(start)).all():
+        return np.nan, start
+    if d <= DENSE:
+        values, vectors = np.linalg.eigh(np.array([product(e) for e in np.eye(d)]))
+    else:
+        matrix = LinearOperator((d, d), matvec=product, dtype=np.float64)
+        values, vectors = eigsh(matrix, k=1, which="LA", v0=start, tol=TOLERANCE)
+    return float(values[-1]), vectors[:, -1]
+
+
+def _check(run: Any, problem: Any, opt: Any) -> None:
+    if not isinstance(run, Trajectory):
+        raise TypeError(f"run must be a Trajectory, from odeopt.simulate or odeopt.solve, got {run!r}")
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
+    if opt is not None and not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be the Optimizer of the run or None, got {opt!r}")
+    if run.theta.ndim != 2 or run.theta.shape[-1] != problem.dim:
+        raise ValueError(f"run must be of one member, with theta (n, {problem.dim}), got {run.theta.shape}")
+    if opt is not None and opt.flow.memory != tuple(run.state):
+        raise ValueError(f"opt must be the optimizer of the run, with memory {tuple(run.state)}, got {opt.flow.memory}")

@@ -1,0 +1,65 @@
+"""The plane and the charts of a step's multipliers, and sharpness along a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt.analysis.charts import StabilityChart, StabilityRegion
+from odeopt.analysis.sharpness import Sharpness
+from odeopt.check import Array
+from odeopt.plots import style
+
+SHADES = np.linspace(0, 1, 11)  # of the spectral radius; what grows stays white
+COLOURS = "cividis"  # dark where the error dies at once
+DAMPING = {"colors": style.INK, "linewidths": 0.9, "linestyles": "dashed"}
+
+
+def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
+    """Shades of the spectral radius where it is below 1, and the boundary; returns these two contour sets."""
+    ax = style.axes(ax)
+    x, y = region.z.real, region.z.imag
+    artists = [_shades(ax, x, y, region.radius), _edge(ax, x, y, region.radius, style.INK)]
+    ax.set(xlabel=r"Re lr $\lambda$", ylabel=r"Im lr $\lambda$", aspect="equal")
+    ax.set_title(style.label(region.name), fontsize="medium")
+    return artists
+
+
+def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
+    """Shades of the spectral radius over (lr lambda, beta), its limit, and critical damping dashed.
+
+    Returns the contour set of the shades, the line of the limit, and the contour set of critical damping.
+    """
+    ax = style.axes(ax)
+    shades = _shades(ax, chart.z, chart.beta, chart.radius)
+    shown = np.where(np.isfinite(chart.limit), chart.limit, np.nan)
+    (limit,) = ax.plot(shown, chart.beta, color=style.colour(chart.name), linewidth=1.8, label="stability limit")
+    damping = ax.contour(chart.z, chart.beta, chart.discriminant, levels=[0.0], **DAMPING)
+    ax.set(xlabel=r"lr $\lambda$", ylabel=r"$\beta$", xlim=chart.z[[0, -1]], ylim=chart.beta[[0, -1]])
+    ax.set_title(style.label(chart.name), fontsize="medium")
+    return [shades, limit, damping]
+
+
+def sharpness(result: Sharpness, ax: Any = None, **line: Any) -> list[Any]:
+    """Sharpness against time, and its threshold as a dotted line if there is one; returns the Line2D artists."""
+    ax = style.axes(ax)
+    look = {"color": style.colour(result.name), "label": style.label(result.name), **line}
+    artists = list(ax.plot(result.t, result.value, **look))
+    if np.isfinite(result.threshold):
+        artists.append(ax.axhline(result.threshold, color=style.INK, linestyle=":", label="threshold"))
+    ax.set(xlabel="time t", ylabel="sharpness")
+    return artists
+
+
+def _shades(ax: Any, x: Array, y: Array, radius: Array) -> Any:
+    return ax.contourf(x, y, _finite(radius), levels=SHADES, cmap=COLOURS)
+
+
+def _edge(ax: Any, x: Array, y: Array, radius: Array, colour: str) -> Any:
+    return ax.contour(x, y, _finite(radius), levels=[1.0], colors=colour, linewidths=1.2)
+
+
+def _finite(radius: Array) -> Array:
+    """The poles of an implicit scheme as large numbers."""
+    return np.minimum(radius, 1e6)
