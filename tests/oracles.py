@@ -1,6 +1,7 @@
 """torch, Keras and optax themselves, fed with recorded gradients: our settings in their words.
 
-`path(like, name, settings, gradients, theta0, schedule)` is the iterates (n+1, d) of the library's own optimizer.
+`path(like, name, settings, gradients, theta0, schedule, wrappers)` is the iterates (n+1, d) of the library's own
+optimizer; `wrappers` are ours, spelled here as the library spells them.
 """
 
 from __future__ import annotations
@@ -37,10 +38,21 @@ TORCH = {
 }
 
 
-def torch_path(name, settings, gradients, theta0, schedule=None):
+def _torch_clip(parameter, wrappers):
+    import torch
+
+    if "clip_norm" in wrappers:
+        torch.nn.utils.clip_grad_norm_([parameter], wrappers["clip_norm"]["limit"])
+    if "clip_value" in wrappers:
+        torch.nn.utils.clip_grad_value_([parameter], wrappers["clip_value"]["limit"])
+
+
+def torch_path(name, settings, gradients, theta0, schedule, wrappers):
     import torch
 
     kind, arguments = TORCH[name](settings)
+    if "l2" in wrappers:
+        arguments["weight_decay"] = wrappers["l2"]["weight_decay"]
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # NAdam keeps its product of momenta in the default dtype
     try:
@@ -51,6 +63,7 @@ def torch_path(name, settings, gradients, theta0, schedule=None):
             if schedule is not None:
                 library.param_groups[0]["lr"] = settings["lr"] * float(schedule(k))
             parameter.grad = torch.tensor(g)
+            _torch_clip(parameter, wrappers)
             library.step()
             path.append(parameter.detach().numpy().copy())
     finally:
@@ -84,12 +97,21 @@ KERAS = {
 }
 
 
-def keras_path(name, settings, gradients, theta0, schedule=None):
+KERAS_WORDS = {
+    "decoupled": lambda w: {"weight_decay": w["weight_decay"]},
+    "clip_norm": lambda w: {"global_clipnorm": w["limit"]},
+    "clip_value": lambda w: {"clipvalue": w["limit"]},
+}
+
+
+def keras_path(name, settings, gradients, theta0, schedule, wrappers):
     import jax
     import keras
 
     keras.backend.set_floatx("float64")
     kind, arguments = KERAS[name](settings)
+    for word, given in wrappers.items():
+        arguments |= KERAS_WORDS[word](given)
     library = getattr(keras.optimizers, kind)(learning_rate=settings["lr"], **arguments)
     variable = keras.Variable(theta0, dtype="float64")
     library.build([variable])
@@ -140,7 +162,7 @@ OPTAX = {
 }
 
 
-def optax_path(name, settings, gradients, theta0, schedule=None):
+def optax_path(name, settings, gradients, theta0, schedule, wrappers):
     import jax
     import optax
 
@@ -152,6 +174,14 @@ def optax_path(name, settings, gradients, theta0, schedule=None):
         transform = optax.chain(optax.normalize_by_update_norm(**arguments), optax.scale_by_learning_rate(rate))
     else:
         transform = getattr(optax, kind)(rate, **arguments)
+    if "clip_norm" in wrappers:
+        transform = optax.chain(optax.clip_by_global_norm(wrappers["clip_norm"]["limit"]), transform)
+    if "decoupled" in wrappers:  # after the direction, before the rate
+        w = wrappers["decoupled"]["weight_decay"]
+        direction = optax.scale_by_rms(decay=arguments["decay"], eps=arguments["eps"])
+        transform = optax.chain(direction, optax.add_decayed_weights(w), optax.scale_by_learning_rate(rate))
+    if "lookahead" in wrappers:
+        return _optax_lookahead(transform, gradients, theta0, **wrappers["lookahead"])
 
     @jax.jit
     def run(theta, gradients):
@@ -167,8 +197,28 @@ def optax_path(name, settings, gradients, theta0, schedule=None):
     return np.concatenate([theta0[None], np.asarray(path)])
 
 
-PATHS = {"torch": (TORCH, torch_path), "keras": (KERAS, keras_path), "optax": (OPTAX, optax_path)}
+def _optax_lookahead(transform, gradients, theta0, alpha, every):
+    import jax
+    import optax
+
+    around = optax.lookahead(transform, sync_period=every, slow_step_size=alpha)
+
+    @jax.jit
+    def run(params, gradients):
+        def step(carry, g):
+            params, state = carry
+            update, state = around.update(g, state, params)
+            params = optax.apply_updates(params, update)
+            return (params, state), params.fast
+
+        return jax.lax.scan(step, (params, around.init(params)), gradients)[1]
+
+    params = optax.LookaheadParams.init_synced(jax.numpy.asarray(theta0))
+    return np.concatenate([theta0[None], np.asarray(run(params, jax.numpy.asarray(gradients)))])
 
 
-def path(like, name, settings, gradients, theta0, schedule=None):
-    return PATHS[like][1](name, settings, gradients, theta0, schedule)
+PATHS = {"torch": torch_path, "keras": keras_path, "optax": optax_path}
+
+
+def path(like, name, settings, gradients, theta0, schedule=None, wrappers=None):
+    return PATHS[like](name, settings, gradients, theta0, schedule, wrappers or {})

@@ -31,6 +31,7 @@ class Optimizer:
     flow_start:  state from which the flow begins that the iterates follow
     lr_time:     gradient-flow time per step, for the comparison with plain gradient flow
     pace:        where a learning-rate schedule enters the flow
+    speed:       the factor s(t) of its schedule, where it has one
     recipe:      how it was made: what `describe`, `with_step`, `rescale` and `get_config` need; None for your own
     h and the parameters of the flow are numbers, or arrays of one shape: one value per member of an ensemble.
 
@@ -49,6 +50,7 @@ class Optimizer:
     name: str = "optimizer"
     settings: Mapping[str, Any] = field(default_factory=dict)
     pace: Callable[[Flow, Speed], Flow] = drift_paced
+    speed: Speed | None = None
     recipe: Recipe | None = None
 
     def __post_init__(self) -> None:

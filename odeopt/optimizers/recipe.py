@@ -49,16 +49,19 @@ class Recipe:
         """The optimizer with step h along the same flow."""
         return self.make(**{**self.settings, **self.at(h)})
 
+    def rate_at(self, h: Any) -> Any:
+        """The learning rate that belongs to a step; for a wrapper that of what is inside."""
+        settings = {**self.settings, **self.at(h)}
+        return settings["opt"].recipe.rate_at(settings["opt"].h) if "opt" in settings else settings["lr"]
+
     def rescaled(self, lr: float, h: float) -> Any:
         """The optimizer with this learning rate along the same flow; h is the present step, where the search begins."""
         from scipy.optimize import brentq
 
         def excess(log_ratio: float) -> float:
-            return float(np.log(self.at(h * np.exp(log_ratio))["lr"] / lr))
+            return float(np.log(self.rate_at(h * np.exp(log_ratio)) / lr))
 
         reach = np.log(RANGE)
-        if "lr" not in self.at(h):
-            raise ValueError(f"rescale needs an optimizer with a learning rate, got {self.make.__name__}")
         if excess(-reach) * excess(reach) > 0:
             raise ValueError(f"lr must be one that this flow's steps can have, got {lr!r}")
         return self.made(h * float(np.exp(brentq(excess, -reach, reach, xtol=1e-15, rtol=1e-15))))

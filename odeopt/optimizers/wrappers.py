@@ -13,7 +13,7 @@ from typing import Any
 
 from odeopt import check, ops, schedules
 from odeopt.check import Number
-from odeopt.flow import Flow, Push
+from odeopt.flow import Flow, Push, Speed
 from odeopt.formula import Formula, reading, reads
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.recipe import Facts, Recipe
@@ -33,16 +33,18 @@ def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
     >>> print(str(scheduled(optimizers.gd(lr=0.1), schedules.cosine(100))).splitlines()[1])
     theta' = -s(t)*grad L(theta)
     """
-    s = schedules.schedule(schedule)
-    _checked(opt)
+    s, made = schedules.schedule(schedule), _checked(opt).recipe
+    if made and made.make is scheduled:
+        raise ValueError(f"opt must not be under a schedule yet, got {opt.settings['schedule']!r}")
+    if made and "opt" in made.settings:  # a schedule belongs to the optimizer inside the wrappers
+        return made.make(**{**made.settings, "opt": scheduled(made.settings["opt"], s)})
 
     def at(h: Any) -> dict[str, Any]:
         ratio = check.scalar("h", h) / check.scalar("h", opt.h)
         return {"opt": opt.with_step(h), "schedule": s.stretched(ratio)}
 
-    middle = 0.5 if isinstance(opt.scheme, Splitting) else 0.0
-    flow = opt.pace(opt.flow, s.at_time(column(opt.h), middle))
-    return _wrapped(scheduled, {"opt": opt, "schedule": s}, opt, at=at, flow=flow)
+    speed = s.at_time(column(opt.h), middle=0.5 if isinstance(opt.scheme, Splitting) else 0.0)
+    return _wrapped(scheduled, {"opt": opt, "schedule": s}, opt, at=at, flow=opt.pace(opt.flow, speed), speed=speed)
 
 
 def l2(opt: Optimizer, weight_decay: Number) -> Optimizer:
@@ -92,9 +94,9 @@ def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
 
 
 def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
-    """theta' = F - weight_decay theta: decay past all memory, theta <- (1 - lr w) theta + ....  [Keras' weight_decay]
+    """theta <- (1 - lr w) theta + ...: decay past all memory, under the schedule like the rest.    [Keras' weight_decay]
 
-    Explicit Euler of order 1; `adamw` solves the decay exactly and keeps Adam's order 2.
+    theta' = F - w lr/h theta by explicit Euler, of order 1; `adamw` solves the decay exactly and keeps Adam's order 2.
 
     >>> from odeopt import optimizers
     >>> decoupled(optimizers.gd(lr=0.1), 0.01).flow
@@ -102,23 +104,41 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     with weight_decay = 0.01
     """
     weight_decay = check.nonnegative("weight_decay", weight_decay)
-    flow = _checked(opt).flow
+    flow, lr = _checked(opt).flow, _learning_rate(opt)
     check.distinct("params", ("weight_decay", *flow.params))
     (drift,) = flow.parts[check.choice("part", "drift", flow.parts)]
     if not isinstance(drift, Push) or drift.rate:
         raise ValueError(f"opt must drift by a push without decay of its own, got {opt.name}")
-    parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force)),)})
-    params = MappingProxyType({**flow.params, "weight_decay": weight_decay})
-    return _wrapped(
-        decoupled, {"opt": opt, "weight_decay": weight_decay}, opt, flow=replace(flow, parts=parts, params=params)
-    )
+    rate = weight_decay * lr / opt.h
+    parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force, opt.speed)),)})
+    params = MappingProxyType({**flow.params, "weight_decay": rate})
+
+    def at(h: Any) -> dict[str, Any]:
+        inner = opt.with_step(h)
+        return {"opt": inner, "weight_decay": rate * h / _learning_rate(inner)}
+
+    settings = {"opt": opt, "weight_decay": weight_decay}
+    return _wrapped(decoupled, settings, opt, order=1, at=at, flow=replace(flow, parts=parts, params=params))
 
 
-def _decaying(force: Formula) -> Formula:
+def _learning_rate(opt: Optimizer) -> Any:
+    """lr of a named optimizer, that inside the wrappers; h of one built by hand."""
+    while "opt" in opt.settings:
+        opt = opt.settings["opt"]
+    return opt.settings.get("lr", opt.h)
+
+
+def _decaying(force: Formula, speed: Speed | None) -> Formula:
+    """force - s(t) weight_decay theta."""
     inner = reads(force)
-    names = tuple(dict.fromkeys(("theta", "weight_decay", *inner)))
+    names = tuple(dict.fromkeys(("t", "theta", "weight_decay", *inner)))
     where = [names.index(name) for name in inner]
-    return reading(names, lambda *v: force(*[v[i] for i in where]) - v[1] * v[0])
+
+    def decaying(*values: Any) -> Any:
+        t, theta, decay = values[:3]
+        return force(*[values[i] for i in where]) - (speed(t) * decay if speed else decay) * theta
+
+    return reading(names, decaying)
 
 
 def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
@@ -157,8 +177,8 @@ def _wrapped(
 ) -> Optimizer:
     """The optimizer with these changes, made by make(**settings)."""
     facts = opt.recipe.facts if opt.recipe else Facts(None, "h", "given by hand", "not known", "your own")
-    if order is not None or make is decoupled:
-        facts = replace(facts, order=min(facts.order or 1, 1))
+    if order is not None:
+        facts = replace(facts, order=min(facts.order or order, order))
     recipe = Recipe(make, settings, at or (lambda h: {"opt": opt.with_step(h)}), facts)
     flow: Flow = changes.pop("flow")
     return replace(opt, flow=flow, settings=settings, recipe=recipe, **changes)

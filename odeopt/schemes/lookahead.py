@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from odeopt import check
 from odeopt.flow import Flow
 from odeopt.schemes.base import Memory, Scheme, Step
@@ -37,11 +39,11 @@ class Lookahead:
         fast = self.fast.bind(flow.paced("drift", lambda t: 1 / self.alpha), grad)
 
         def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
-            slow, count, inner = memory or (y[0], 0, ())
-            new, increment, inner = fast(t, y, inner, h)
-            if count + 1 < self.every:
-                return new, increment, (slow, count + 1, inner)
+            (slow,), (count,), *inner = memory or ((y[0],), (np.zeros(1),))
+            new, increment, past = fast(t, y, tuple(inner), h)
+            if count[0] + 1 < self.every:
+                return new, increment, ((slow,), (count + 1,), *past)
             theta = slow + self.alpha * (new[0] - slow)
-            return (theta, *new[1:]), (theta - y[0], *increment[1:]), (theta, 0, inner)
+            return (theta, *new[1:]), (theta - y[0], *increment[1:]), ((theta,), (np.zeros(1),), *past)
 
         return step
