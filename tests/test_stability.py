@@ -25,10 +25,22 @@ BETAS = (0.0, 0.5, 0.9, 0.99)
         (lambda b: opts.heavy_ball(0.1, b, map="exponential"), lambda b: 2 * (1 + b)),
         (lambda b: opts.nesterov(0.1, b), lambda b: (2 + 2 * b) / (1 + 2 * b)),
         (lambda b: opts.adam(0.01, beta1=b), lambda b: 2 * (1 + b) / (1 - b)),
+        (lambda b: opts.adam(0.01, beta1=b, like="keras"), lambda b: 2 * (1 + b) / (1 - b)),
+        (lambda b: opts.adam(0.01, beta1=b, corrected=False), lambda b: 2 * (1 + b) / (1 - b)),
+        (lambda b: opts.adamw(0.01, beta1=b, weight_decay=3.0), lambda b: (2 - 0.03) * (1 + b) / (1 - b)),
+        (lambda b: opts.amsgrad(0.01, beta1=b), lambda b: 2 * (1 + b) / (1 - b)),
+        (lambda b: opts.amsgrad(0.01, beta1=b, like="optax"), lambda b: 2 * (1 + b) / (1 - b)),
+        (lambda b: opts.adamax(0.01, beta1=b), lambda b: 2 * (1 + b) / (1 - b)),
+        (lambda b: opts.nadam(0.01, beta1=b), lambda b: (2 + 2 * b) / ((1 - b) * (1 + 2 * b))),
+        (lambda b: opts.nadam(0.01, beta1=b, like="optax"), lambda b: (2 + 2 * b) / ((1 - b) * (1 + 2 * b))),
+        (lambda b: opts.rmsprop(0.01, rho=0.9, momentum=b), lambda b: 2 * (1 + b)),
+        (lambda b: opts.adadelta(0.01, rho=b), lambda b: 2),
+        (lambda b: opts.l2(opts.gd(0.1), 3.0), lambda b: 2 - 0.3),
+        (lambda b: opts.decoupled(opts.momentum(0.1, b), 3.0), lambda b: (2 - 0.3) * (1 + b)),
         (lambda b: opts.rmsprop(0.01, rho=b), lambda b: 2),
         (lambda b: opts.adagrad(0.1), lambda b: 2),
     ],
-    ids=["gd", "momentum", "naive momentum", "heavy_ball", "exponential", "nesterov", "adam", "rmsprop", "adagrad"],
+    ids=range(21),
 )
 def test_optimizers(make, closed_form, beta):
     assert oo.stability_limit(make(beta)) == pytest.approx(closed_form(beta), abs=1e-10, rel=1e-10)

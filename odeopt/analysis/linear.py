@@ -53,8 +53,8 @@ def step_matrix(opt: Optimizer | Scheme, z: Any) -> Matrices:
     opt, z = as_optimizer(opt), _values(z)
     _refuse_time(opt)
     shape = np.broadcast_shapes(opt.members, z.shape)
-    lr = np.asarray(opt.settings.get("lr", opt.h))
-    advance, size = _settled_step(opt, np.broadcast_to(z / lr, shape)[..., None], np.broadcast_to(opt.h / lr, shape))
+    unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of the preconditioner: Adagrad's G is lr^2 times its library's
+    advance, size = _settled_step(opt, np.broadcast_to(z / opt.lr, shape)[..., None], np.broadcast_to(unit, shape))
     M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
     generic = 2 + np.arange(size) / 3
     if np.any(np.abs(advance(generic) - M @ generic) > LINEAR * (1 + np.abs(M) @ generic)):  # NaN: a pole

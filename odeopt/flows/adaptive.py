@@ -108,7 +108,7 @@ def adadelta(tau: Number, eps: Number = 1e-6) -> Flow:
         "theta G X",
         {"tau": check.positive("tau", tau), "eps": check.positive("eps", eps)},
         name="Adadelta",
-        preconditioner="G",
+        preconditioner="G X",
         memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
         drift=push("theta", lambda grad, theta, G, X, eps: -_move(grad, theta, G, X, eps)),
         delta=relax(

@@ -82,7 +82,7 @@ def _amsgrad(name: str, tau1: Number, tau2: Number, eps: Number, ceiling: Formul
         _params(tau1, tau2, eps),
         clocks="c1 c2",
         name=name,
-        preconditioner="M",
+        preconditioner="G M",
         memory=(mean, square, clock1, clock2),
         ceiling=project("M", ceiling),
         drift=push("theta", velocity),

@@ -72,6 +72,12 @@ class Optimizer:
         """The shape of the ensemble that array-valued hyperparameters span."""
         return np.broadcast_shapes(np.shape(self.h), self.flow.members)
 
+    @property
+    def lr(self) -> Number:
+        """The learning rate of a named optimizer, in wrappers that of the one inside; h of one built by hand."""
+        inner = self.settings.get("opt")
+        return inner.lr if inner is not None else self.settings.get("lr", self.h)
+
     def initial_state(self, grad: Grad, theta0: Array) -> State:
         """Where the iterates start; theta0 has the members of the optimizer as its leading axes."""
         return self.start(self.flow, grad, theta0, self.h)

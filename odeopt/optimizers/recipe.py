@@ -51,8 +51,8 @@ class Recipe:
 
     def rate_at(self, h: Any) -> Any:
         """The learning rate that belongs to a step; for a wrapper that of what is inside."""
-        settings = {**self.settings, **self.at(h)}
-        return settings["opt"].recipe.rate_at(settings["opt"].h) if "opt" in settings else settings["lr"]
+        changed = self.at(h)
+        return changed["opt"].lr if "opt" in changed else changed["lr"]
 
     def rescaled(self, lr: float, h: float) -> Any:
         """The optimizer with this learning rate along the same flow; h is the present step, where the search begins."""

@@ -104,28 +104,21 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     with weight_decay = 0.01
     """
     weight_decay = check.nonnegative("weight_decay", weight_decay)
-    flow, lr = _checked(opt).flow, _learning_rate(opt)
+    flow = _checked(opt).flow
     check.distinct("params", ("weight_decay", *flow.params))
     (drift,) = flow.parts[check.choice("part", "drift", flow.parts)]
     if not isinstance(drift, Push) or drift.rate:
         raise ValueError(f"opt must drift by a push without decay of its own, got {opt.name}")
-    rate = weight_decay * lr / opt.h
+    rate = weight_decay * opt.lr / opt.h
     parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force, opt.speed)),)})
     params = MappingProxyType({**flow.params, "weight_decay": rate})
 
     def at(h: Any) -> dict[str, Any]:
         inner = opt.with_step(h)
-        return {"opt": inner, "weight_decay": rate * h / _learning_rate(inner)}
+        return {"opt": inner, "weight_decay": rate * h / inner.lr}
 
     settings = {"opt": opt, "weight_decay": weight_decay}
     return _wrapped(decoupled, settings, opt, order=1, at=at, flow=replace(flow, parts=parts, params=params))
-
-
-def _learning_rate(opt: Optimizer) -> Any:
-    """lr of a named optimizer, that inside the wrappers; h of one built by hand."""
-    while "opt" in opt.settings:
-        opt = opt.settings["opt"]
-    return opt.settings.get("lr", opt.h)
 
 
 def _decaying(force: Formula, speed: Speed | None) -> Formula:
