@@ -6,6 +6,7 @@ from typing import Any
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
+from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
 from odeopt.analysis.stability import stability_limit
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
@@ -30,6 +31,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "Flow",
+    "ImplicitRegularizer",
     "Onset",
     "Optimizer",
     "Problem",
@@ -44,6 +46,7 @@ __all__ = [
     "flow",
     "flows",
     "from_step",
+    "implicit_regularizer",
     "modified_flow",
     "ops",
     "optimizers",

@@ -15,11 +15,14 @@ from odeopt.schemes.base import Memory, Step, StepFailure, refuse_projections
 from odeopt.state import Grad, State, pack, plus, unpack, weighted
 
 DENSE = 60  # up to this many unknowns MINPACK's dense hybrid method is faster than Newton-Krylov
+POWERS = 8  # of h, in symbolic work
 ACCEPTED = 1e-10  # relative residual of an accepted solution; the solver itself aims at 1e-14
 
 
 def solve_increment(residual: Callable[[State], State], guess: State) -> State:
     """The root of `residual` near `guess`, or StepFailure."""
+    if not isinstance(guess[0], np.ndarray):
+        return substituted(residual, guess)
     from scipy.optimize import root
 
     def flat(d: Array) -> Array:
@@ -42,6 +45,13 @@ def solve_increment(residual: Callable[[State], State], guess: State) -> State:
     if not np.abs(found.fun).max() <= ACCEPTED * max(scale, np.abs(found.x).max()):
         raise StepFailure("the implicit equation was not solved; a smaller step may help")
     return unpack(found.x, guess)
+
+
+def substituted(residual: Callable[[State], State], guess: State) -> State:
+    """The root as a power series in h: each substitution of d - residual(d) for d makes one more power right."""
+    for _ in range(POWERS):
+        guess = tuple(d - r for d, r in zip(guess, residual(guess), strict=True))
+    return guess
 
 
 @dataclass(frozen=True)
