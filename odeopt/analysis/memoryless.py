@@ -18,7 +18,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.state import Grad, column, plus
 
 SETTLED = 1e-15  # relative change of the increment in a step
-LONGEST = 200_000  # steps of a start-up
+LONGEST = 50_000  # steps of a start-up
 ROUNDING = 1e-12
 REACH, NODES = 0.1, 12  # of the interpolation in z, relative to the gap of the spectrum
 

@@ -94,7 +94,7 @@ class EquationField:
         symbols = [t, *terms, g, h, *map(scalar, params)]
         total = [sum(c * h**k for k, c in enumerate(found)) for found in terms.values()]
         modules = [{"derivative": derivative_of(self.problem)}, "numpy"]
-        function = sympy.lambdify(symbols, total, modules=modules, cse=True)
+        function = sympy.lambdify(symbols, total, modules=modules)
         constants = [column(value) for value in (self.equation.h, *params.values())]
 
         def f(t: Any, y: State) -> State:

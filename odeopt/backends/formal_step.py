@@ -19,8 +19,6 @@ from odeopt.state import Grad, State
 
 def formal_step(opt: Optimizer, params: Mapping[str, Any], cut: int) -> OneStep:
     """The step along the flow with these parameters, to the power `cut` of h."""
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     flow = replace(opt.flow, params=MappingProxyType(dict(params)))
     step = of_scheme(flow, opt.scheme, Series({1: sympy.Integer(1)}, cut), opt.name)
     return replace(step, increment=_explained(step.increment, f"{opt.flow.name} by {opt.scheme.name}"))

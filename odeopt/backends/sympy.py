@@ -32,6 +32,8 @@ def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
     m'     = (g - m)/tau + h*H[m]/(2*tau)
     with h = 0.1, tau = 0.949122
     """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     if check.count("order", order, 1) > LARGEST:
         raise ValueError(f"order must be 1 to {LARGEST}, got {order}")
     step = formal_step(opt, {name: Series({0: scalar(name)}, order) for name in opt.flow.params}, order)
