@@ -17,13 +17,14 @@ from odeopt import check
 from odeopt.analysis.memoryless import slow_rate
 from odeopt.analysis.one_step import of_optimizer
 from odeopt.check import Array
+from odeopt.decay import SMALLEST
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.splitting import Splitting
 from odeopt.state import State
 
 LINEAR = 1e-8  # relative error of superposition
-ROUNDING = 1e-11  # of the coefficient, in units of the step
+ROUNDING = 1e-11  # of the coefficient and the shift, in units of the step
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ def implicit_regularizer(opt: Optimizer) -> ImplicitRegularizer:
         return _of_adaptive(opt)
     _refuse_nonlinear(opt)
     slope, coefficient, shift = slow_rate(opt)
-    none = abs(coefficient) < ROUNDING * float(np.asarray(opt.lr_time))  # schemes of second order have none
-    return ImplicitRegularizer(opt.name, 0.0 if none else coefficient, SQUARE, slope, shift)
+    least = ROUNDING * float(np.asarray(opt.lr_time))  # schemes of second order have no coefficient
+    coefficient, shift = (0.0 if abs(x) < least else x for x in (coefficient, shift))
+    return ImplicitRegularizer(opt.name, coefficient, SQUARE, slope, shift)
 
 
 def _signed(number: float, of: str) -> str:
@@ -126,7 +128,8 @@ def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
     def lag(name: str) -> float:
         """beta/(1 - beta), the mean age in steps of what a memory holds."""
         z = opt.h / params[name]
-        return float(scheme.decay.kept(z) / scheme.decay.lost(z))
+        kept = float(scheme.decay.kept(z))
+        return kept / float(scheme.decay.lost(z)) if kept > 2 * SMALLEST else 0.0
 
     first, second = (lag("tau1"), lag("tau2")) if opt.flow.name == "Adam" else (0.0, lag("tau"))
     known = "beta2 > beta1" if opt.flow.name == "Adam" else "rho > 0"

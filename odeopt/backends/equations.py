@@ -48,8 +48,7 @@ class ModifiedEquation:
 
     def latex(self) -> str:
         """The equations, aligned."""
-        space = r"\,"
-        rows = [rf"\dot{{{_latex(u)}}} &= {_joined(terms, _latex, space)}" for u, terms in self.terms.items()]
+        rows = [rf"\dot{{{_latex(u)}}} &= {_joined(terms, _latex)}" for u, terms in self.terms.items()]
         return r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
 
     def _repr_latex_(self) -> str:
@@ -57,9 +56,9 @@ class ModifiedEquation:
 
     def __str__(self) -> str:
         width = max(len(name) for name in self.variables) + 1
-        rows = [f"{u.name + chr(39):<{width}} = {_joined(terms, str, '*')}" for u, terms in self.terms.items()]
+        rows = [f"{u.name + chr(39):<{width}} = {_joined(terms, str)}" for u, terms in self.terms.items()]
         values = ", ".join(f"{name} = {short(value)}" for name, value in {"h": self.h, **self.params}.items())
-        return "\n".join([*rows, f"with {values}"])
+        return "\n".join([*rows, f"with g = grad L(theta), H its Hessian, {values}"])
 
     __repr__ = __str__
 
@@ -119,17 +118,12 @@ def derivative_of(problem: Problem) -> Callable[..., Array]:
     return derivative
 
 
-def _joined(terms: tuple[Any, ...], spell: Callable[[Any], str], times: str) -> str:
-    """F_1 + h*(F_2) + ..., without what vanishes."""
+def _joined(terms: tuple[Any, ...], spell: Callable[[Any], str]) -> str:
+    """F_1 + h F_2 + ..., without what vanishes."""
     text = ""
-    for k, c in enumerate(terms):
-        if c == 0 and (k or any(terms)):
-            continue
-        power = [spell(h**k) + times] if k else [""]
-        minus = c.could_extract_minus_sign() and bool(k)
-        inside = spell(-c if minus else c)
-        bracketed = f"({inside})" if k and sympy.sympify(-c if minus else c).is_Add else inside
-        text += (" - " if minus else " + " if text else "") + power[0] + bracketed
+    for term in [c * h**k for k, c in enumerate(terms) if c != 0] or [sympy.Integer(0)]:
+        minus = bool(text) and term.could_extract_minus_sign()
+        text += (" - " if minus else " + " if text else "") + spell(-term if minus else term)
     return text
 
 

@@ -37,8 +37,8 @@ def memoryless_limit(opt: Optimizer) -> ModifiedEquation:
 
     >>> from odeopt import optimizers
     >>> memoryless_limit(optimizers.momentum(lr=0.01, beta=0.9))
-    theta' = -g + h*(beta + 1)*H[g]/(2*(beta - 1))
-    with h = 0.1, beta = 0.9
+    theta' = -g - h*(beta + 1)*H[g]/(2*(1 - beta))
+    with g = grad L(theta), H its Hessian, h = 0.1, beta = 0.9
     """
     params, values = _fixed_betas(opt)
     d = formal_step(opt, params, CUT).increment(gradient)
@@ -104,7 +104,12 @@ def _by_beta(expression: Any, betas: list[Any]) -> Any:
         split = [sympy.apart(u, beta) if u.is_rational_function(beta) else u for u in pieces]
         pieces = [sympy.factor(term) for u in split for term in sympy.Add.make_args(u)]
     back = {size: sympy.Abs(g)} | {short: u for u, short in held.items()}
-    return sympy.Add(*pieces).xreplace({sign: g / size}).xreplace(back)
+    total = sympy.Add(*pieces).xreplace({sign: g / size}).xreplace(back)
+    for beta in betas:  # 1/(beta - 1) reads -1/(1 - beta)
+        total = total.replace(
+            lambda u, b=beta: u.is_Pow and u.base == b - 1, lambda u, b=beta: (-1) ** u.exp * (1 - b) ** u.exp
+        )
+    return total
 
 
 def _behind_startup(opt: Optimizer) -> Any:

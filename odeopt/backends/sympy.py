@@ -30,7 +30,7 @@ def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
     >>> modified_equation(optimizers.momentum(lr=0.01, beta=0.9))
     theta' = -m + h*(-g + m)/(2*tau)
     m'     = (g - m)/tau + h*H[m]/(2*tau)
-    with h = 0.1, tau = 0.949122
+    with g = grad L(theta), H its Hessian, h = 0.1, tau = 0.949122
     """
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
@@ -51,6 +51,6 @@ def eliminate_velocity(opt: Optimizer) -> HighResolution:
     >>> from odeopt import optimizers
     >>> eliminate_velocity(optimizers.heavy_ball(lr=0.01, beta=0.9, map="exponential"))
     X'' + damping*X' + g*(damping*h/2 + 1) = 0
-    with h = 0.1, damping = 1.05361
+    with g = grad L(theta), H its Hessian, h = 0.1, damping = 1.05361
     """
     return eliminated(modified_equation(opt, 2))
