@@ -16,7 +16,7 @@ from odeopt.state import named
 sympy = pytest.importorskip("sympy")
 
 from odeopt.backends.derivatives import Derivative as H  # noqa: E402
-from odeopt.backends.derivatives import g, h, scalar, t, theta  # noqa: E402
+from odeopt.backends.derivatives import g, h, rate, scalar, t, theta  # noqa: E402
 from odeopt.backends.high_resolution import velocity  # noqa: E402
 from odeopt.backends.series import Series, Vector  # noqa: E402
 from odeopt.backends.sympy import eliminate_velocity, memoryless_limit, modified_equation  # noqa: E402
@@ -99,7 +99,9 @@ def test_schemes_of_second_order_have_no_second_term():
 
 def test_implicit_euler_has_the_opposite_sign():
     opt = oo.Optimizer(flows.gradient_flow(), schemes.implicit_euler, 0.1)
-    assert modified_equation(opt).terms[theta] == (-g, H(g) / 2)
+    first, second, third = modified_equation(opt, 3).terms[theta]
+    assert (first, second) == (-g, H(g) / 2)
+    assert same(third, -H(H(g)) / 3 - H(g, g) / 12)  # of the adjoint of a method, F_k has the sign (-1)^(k+1)
 
 
 def test_explicit_momentum():
@@ -277,6 +279,19 @@ def test_derivatives_are_linear_and_symmetric():
     assert H(g, v) == H(v, g)
     assert H(h * 0 * g) == 0
     assert H(g * v) not in (g * H(v), v * H(g))  # vectors stay inside
+
+
+def test_rate_of_change():
+    """d/dt along theta' = v, v' = -g: (H v)' = third(L)[v, v] - H g, g' = H v, (g v)' = v H v - g^2."""
+    along = {theta: v, v: -g}
+    assert rate(g, along) == H(v)
+    assert same(rate(H(v), along), H(v, v) - H(g))
+    assert same(rate(g * v / t, along), (v * H(v) - g**2) / t - g * v / t**2)
+    w = v / (eps + sympy.Abs(g))  # inside the brackets too
+    assert same(
+        rate(H(w), along),
+        H(w, v) - H(g / (eps + sympy.Abs(g))) - H(v * sympy.sign(g) * H(v) / (eps + sympy.Abs(g)) ** 2),
+    )
 
 
 def test_series_are_those_of_sympy():

@@ -55,7 +55,8 @@ class SlowRate(NamedTuple):
 def slow_rate(opt: Optimizer) -> SlowRate:
     """The slow multiplier mu of the step on L = lambda theta^2/2, and the start-up, of an optimizer linear in g.
 
-    M(z) x = mu x is differentiated twice at z = lr lambda = 0, where mu = 1.
+    M(z) x = mu x is differentiated twice at z = lr lambda = 0, where mu = 1, with x(z) - x(0) orthogonal to the left
+    eigenvector.
 
     >>> from odeopt import optimizers
     >>> [round(number, 10) for number in slow_rate(optimizers.momentum(lr=0.01, beta=0.9))]
@@ -66,7 +67,7 @@ def slow_rate(opt: Optimizer) -> SlowRate:
     right, left = (_fixed(A) for A in (M0, M0.T))
     bordered = np.block([[M0 - np.eye(len(M0)), -right[:, None]], [left[None], np.zeros((1, 1))]])
     *x1, mu1 = np.linalg.solve(bordered, [*(-M1 @ right), 0])
-    *_, mu2 = np.linalg.solve(bordered, [*(mu1 * np.array(x1) - M1 @ x1 - M2 @ right), 0])
+    *_, mu2 = np.linalg.solve(bordered, [*(-M1 @ x1 - M2 @ right), 0])
     lr, time = float(opt.settings.get("lr", opt.h)), float(np.asarray(opt.lr_time))
     # a constant gradient 1 adds lr M1 e_theta to a step; the memory at which it settles, against that at the start
     push, settled = lr * M1[:, 0], np.zeros(len(M0))

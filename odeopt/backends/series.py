@@ -92,8 +92,8 @@ def _times(a: Series, b: Series) -> Series:
 
 def _power(a: Series, exponent: Series) -> Series:
     """(c h^k (1 + d))^p = c^p h^(kp) (1 + d)^p."""
-    p, k = exponent[0], min(a.coefficients)
-    if set(exponent.coefficients) - {0} or not (k * p).is_integer:
+    p, k = exponent[0], min(a.coefficients, default=0)
+    if set(exponent.coefficients) - {0} or a[k] == 0 or not (k * p).is_integer:
         raise TypeError(f"({a})^({exponent}) has no series")
     relative = Series({j - k: c / a[k] for j, c in a.coefficients.items()}, a.cut)
     one_plus = _composed(lambda x: x**p, relative)
