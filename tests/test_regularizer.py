@@ -218,6 +218,11 @@ def test_start_shift_needs_a_memory_that_settles():
         start_shift(opts.adagrad(), MILD.grad, MILD.theta0)
 
 
+def test_slow_rate_needs_a_linear_step():
+    with pytest.raises(ValueError, match="opt must be linear in the gradient, got adam with its preconditioner"):
+        slow_rate(opts.adam())
+
+
 def test_start_shift_asks_once_for_the_gradient():
     grad = Gradient(MILD.grad)
     start_shift(opts.momentum(), grad, MILD.theta0.copy())

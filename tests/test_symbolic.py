@@ -320,6 +320,12 @@ def test_prints_as_text_and_latex():
     assert r"\frac{" in memoryless_limit(opts.adam()).latex()
 
 
+def _squared_rate():
+    memory = oo.relax("m", target=lambda grad, theta: grad(theta), rate=lambda k: k**2)
+    flow = oo.flow("theta m", {"k": 2.0}, drift=oo.push("theta", lambda m: -m), memory=memory)
+    return oo.Optimizer(flow, schemes.Splitting("memory drift"), 0.1)
+
+
 def _sign_descent():
     descent = oo.push("theta", lambda grad, theta: -oo.ops.sign(grad(theta)))
     return oo.Optimizer(oo.flow("theta", descent=descent, name="sign flow"), schemes.euler, 0.1)
@@ -344,7 +350,8 @@ def _sign_descent():
         ),
         (lambda: memoryless_limit("gd"), TypeError, "opt must be an Optimizer"),
         (lambda: memoryless_limit(opts.adagrad()), ValueError, "its memory does not relax to a value"),
-        (lambda: memoryless_limit(opts.nesterov_k()), ValueError, "the rate of v is not one parameter"),
+        (lambda: memoryless_limit(opts.nesterov_k()), ValueError, "the rate of v must be a parameter or 1/parameter"),
+        (lambda: memoryless_limit(_squared_rate()), ValueError, "the rate of m must be a parameter or 1/parameter"),
         (lambda: memoryless_limit(opts.heavy_ball()), ValueError, "heavy_ball stands still on its clock as lr -> 0"),
         (lambda: eliminate_velocity(opts.gd()), ValueError, "the flow must have theta and a velocity, got theta"),
         (lambda: eliminate_velocity(opts.rmsprop()), ValueError, "theta' must be a multiple of G to leading order"),

@@ -62,7 +62,10 @@ def slow_rate(opt: Optimizer) -> SlowRate:
     >>> [round(number, 10) for number in slow_rate(optimizers.momentum(lr=0.01, beta=0.9))]
     [1.0, 0.475, 0.9]
     """
-    gap = _gap(opt.name, step_matrix(opt, 0.0))
+    matrix = step_matrix(opt, 0.0)
+    if opt.flow.preconditioner:
+        raise ValueError(f"opt must be linear in the gradient, got {opt.name} with its preconditioner")
+    gap = _gap(opt.name, matrix)
     M0, M1, M2 = _derivatives(lambda z: step_matrix(opt, z), REACH * gap)
     right, left = (_fixed(A) for A in (M0, M0.T))
     bordered = np.block([[M0 - np.eye(len(M0)), -right[:, None]], [left[None], np.zeros((1, 1))]])

@@ -71,13 +71,13 @@ def _fixed_betas(opt: Optimizer) -> tuple[dict[str, Series], dict[str, Number]]:
     z, p = scalar("z"), scalar("p")
     for part in opt.flow.terms():
         if isinstance(part, Relax):
-            if len(reads(part.rate)) != 1 or reads(part.rate)[0] not in params:
-                raise ValueError(f"{opt.name} has no memoryless limit: the rate of {part.slot} is not one parameter")
-            (name,) = reads(part.rate)
+            (name, *others), power = reads(part.rate) or ("",), 0
+            if name in params and not others:
+                power = {1 / p: 1, p: -1}.get(part.rate(Series({0: p}, CUT))[0], 0)
+            if not power:
+                raise ValueError(f"{opt.name}: the rate of {part.slot} must be a parameter or 1/parameter here")
             beta = scalar(name.replace("tau", "beta") if name.startswith("tau") else "beta")
             (of_beta,) = sympy.solve(rule.kept(Series({0: z}, CUT))[0] - beta, z)
-            speed = part.rate(Series({0: p}, CUT))[0]  # 1/p or p
-            power = 1 if speed == 1 / p else -1
             params[name] = Series({power: of_beta**-power}, CUT)
             values.pop(name, None)
             values[beta.name] = rule.kept(opt.h * part.rate(opt.flow.params[name]))
