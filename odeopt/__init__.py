@@ -7,6 +7,7 @@ from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, s
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
+from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
@@ -33,6 +34,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "Flow",
+    "ImplicitRegularizer",
     "Onset",
     "Optimizer",
     "Problem",
@@ -52,6 +54,7 @@ __all__ = [
     "flow",
     "flows",
     "from_step",
+    "implicit_regularizer",
     "modified_flow",
     "ops",
     "optimizers",

@@ -50,16 +50,17 @@ def reading(names: Sequence[str], function: Callable[..., Any]) -> Formula:
     return formula
 
 
-def mapped(function: Callable[[Any, Any], Any], formula: Formula) -> Formula:
-    """The formula function(t, formula(...)).
+def mapped(function: Callable[..., Any], formula: Formula, *more: str) -> Formula:
+    """The formula function(*more, formula(...)), which also reads the names `more`.
 
-    >>> reads(mapped(lambda t, F: t * F, lambda grad, theta: -grad(theta)))
-    ('t', 'grad', 'theta')
+    >>> doubled = mapped(lambda t, F: t * F, lambda grad, theta: -grad(theta), "t")
+    >>> reads(doubled), doubled(2.0, lambda theta: theta, 3.0)
+    (('t', 'grad', 'theta'), -6.0)
     """
     inner = reads(formula)
-    names = tuple(dict.fromkeys(("t", *inner)))
+    names = tuple(dict.fromkeys((*more, *inner)))
     where = [names.index(name) for name in inner]
-    return reading(names, lambda *values: function(values[0], formula(*[values[i] for i in where])))
+    return reading(names, lambda *values: function(*values[: len(more)], formula(*[values[i] for i in where])))
 
 
 def place(formula: Formula, variables: Sequence[str], names: Sequence[str], values: Sequence[Any]) -> Placed:

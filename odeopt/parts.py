@@ -72,7 +72,7 @@ Part = Push | Relax | Project
 
 
 def _times(speed: Callable[[Any], Any], formula: Formula) -> Formula:
-    return mapped(lambda t, value: speed(t) * value, formula)
+    return mapped(lambda t, value: speed(t) * value, formula, "t")
 
 
 def push(slot: str, force: Formula | float, rate: Formula | float | None = None) -> Push:

@@ -1,4 +1,4 @@
-"""Equality with torch, Keras and optax to 1e-12, on recorded gradients: golden traces by default, the libraries slow."""
+"""Equality with torch, Keras and optax to 1e-12, on recorded gradients: golden traces, and the libraries (slow)."""
 
 from __future__ import annotations
 

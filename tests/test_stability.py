@@ -40,7 +40,7 @@ BETAS = (0.0, 0.5, 0.9, 0.99)
         (lambda b: opts.rmsprop(0.01, rho=b), lambda b: 2),
         (lambda b: opts.adagrad(0.1), lambda b: 2),
     ],
-    ids=range(21),
+    ids=map(str, range(21)),
 )
 def test_optimizers(make, closed_form, beta):
     assert oo.stability_limit(make(beta)) == pytest.approx(closed_form(beta), abs=1e-10, rel=1e-10)

@@ -2,14 +2,17 @@
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.linear import amplification, multipliers, spectral_radius, step_matrix
+from odeopt.analysis.memoryless import slow_rate, start_shift
 from odeopt.analysis.modified import ModifiedFlow, modified_flow
 from odeopt.analysis.one_step import OneStep, from_step
 from odeopt.analysis.preconditioner import preconditioner
+from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 
 __all__ = [
+    "ImplicitRegularizer",
     "ModifiedFlow",
     "OneStep",
     "Sharpness",
@@ -19,14 +22,17 @@ __all__ = [
     "convergence_rate",
     "critical_beta",
     "from_step",
+    "implicit_regularizer",
     "modified_flow",
     "multipliers",
     "preconditioner",
     "sharpness",
+    "slow_rate",
     "spectral_radius",
     "stability_chart",
     "stability_limit",
     "stability_region",
+    "start_shift",
     "step_matrix",
     "tuned_gd",
     "tuned_momentum",

@@ -10,7 +10,9 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
+from odeopt.flow import Flow
 from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.base import Scheme
 from odeopt.state import Grad, State, column, plus
 
 Increment = Callable[[Any, State], State]
@@ -39,19 +41,24 @@ class OneStep:
 
 def of_optimizer(opt: Optimizer) -> OneStep:
     """The step of an optimizer.  Its memory starts at rest unless given; a multistep scheme has no such map."""
+    return of_scheme(opt.flow, opt.scheme, opt.h, opt.name)
+
+
+def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
+    """The step of a scheme along a flow."""
 
     def increment(grad: Grad) -> Increment:
-        step, h = opt.scheme.bind(opt.flow, grad), column(opt.h)
+        step, width = scheme.bind(flow, grad), column(h)
 
         def d(t: Any, y: State) -> State:
-            _, increment, memory = step(t, y, (), h)
+            _, increment, memory = step(t, y, (), width)
             if memory:
-                raise ValueError(f"{opt.scheme.name} is a multistep scheme: its steps are no map of the state alone")
+                raise ValueError(f"{scheme.name} is a multistep scheme: its steps are no map of the state alone")
             return increment
 
         return d
 
-    return OneStep(opt.name, opt.h, opt.flow.variables, opt.members, increment, opt.flow.start)
+    return OneStep(name, h, flow.variables, np.broadcast_shapes(np.shape(h), flow.members), increment, flow.start)
 
 
 def from_step(

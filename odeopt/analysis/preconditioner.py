@@ -28,7 +28,7 @@ def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
     array([ 1., 20.])
     """
     flow, d = opt.flow, run.theta.shape[-1]
-    scales = dict.fromkeys(flow.preconditioner.split(), np.full(1, (opt.h / opt.lr_time) ** 2))
+    scales = dict.fromkeys(flow.preconditioner.split(), np.full(1, (np.asarray(opt.h) / np.asarray(opt.lr_time)) ** 2))
     reference = dict.fromkeys(flow.clocks, np.ones(1)) | scales
     recorded = {name: run.state[name][record] for name in reference}
     with np.errstate(divide="ignore"):

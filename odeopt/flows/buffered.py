@@ -27,7 +27,7 @@ def buffered(flow: Flow, tau_m: Number) -> Flow:
         raise ValueError(f"flow must drift by a push without decay, got {flow.name}")
     parts = {
         **{name: group for name, group in flow.parts.items() if name != "drift"},
-        "buffer": (relax("m", target=mapped(lambda t, F: -F, drift.force), rate=lambda tau_m: 1 / tau_m),),
+        "buffer": (relax("m", target=mapped(lambda F: -F, drift.force), rate=lambda tau_m: 1 / tau_m),),
         "drift": (push("theta", lambda m: -m),),
     }
     return replace(

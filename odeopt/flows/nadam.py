@@ -6,6 +6,7 @@ from typing import Any
 
 from odeopt import check, ops
 from odeopt.check import Number
+from odeopt.decay import SMALLEST
 from odeopt.flow import Flow, flow, push, relax
 from odeopt.flows.moments import clock1, clock2, corrected_square, mean, square
 
@@ -65,7 +66,11 @@ def nadam_scheduled(
             square,
             clock2,
             relax("c3", target=1.0, rate=lambda tau3: 1 / tau3),
-            relax("p", target=1.0, rate=lambda c3, beta1, step: -ops.log(_momentum(c3, beta1)) / step),
+            relax(
+                "p",
+                target=1.0,
+                rate=lambda c3, beta1, step: -ops.log(_momentum(c3, beta1)) / step,
+            ),
         ),
         drift=push("theta", _scheduled_velocity),
     )
@@ -77,7 +82,7 @@ def _velocity(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any,
 
 
 def _momentum(c3: Any, beta1: Any) -> Any:
-    return beta1 * (1 + c3) / 2
+    return ops.maximum(beta1 * (1 + c3) / 2, SMALLEST)
 
 
 def _scheduled_velocity(

@@ -14,7 +14,7 @@ from typing import Any
 from odeopt import check, ops, schedules
 from odeopt.check import Number
 from odeopt.flow import Flow, Push, Speed
-from odeopt.formula import Formula, reading, reads
+from odeopt.formula import Formula, mapped
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.recipe import Facts, Recipe
 from odeopt.schemes.lookahead import Lookahead
@@ -94,7 +94,7 @@ def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
 
 
 def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
-    """theta <- (1 - lr w) theta + ...: decay past all memory, under the schedule like the rest.    [Keras' weight_decay]
+    """theta <- (1 - lr w) theta + ...: decay past all memory, under the schedule like the rest.    [as in Keras, optax]
 
     theta' = F - w lr/h theta by explicit Euler, of order 1; `adamw` solves the decay exactly and keeps Adam's order 2.
 
@@ -123,15 +123,9 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
 
 def _decaying(force: Formula, speed: Speed | None) -> Formula:
     """force - s(t) weight_decay theta."""
-    inner = reads(force)
-    names = tuple(dict.fromkeys(("t", "theta", "weight_decay", *inner)))
-    where = [names.index(name) for name in inner]
-
-    def decaying(*values: Any) -> Any:
-        t, theta, decay = values[:3]
-        return force(*[values[i] for i in where]) - (speed(t) * decay if speed else decay) * theta
-
-    return reading(names, decaying)
+    if speed is None:
+        return mapped(lambda theta, weight_decay, F: F - weight_decay * theta, force, "theta", "weight_decay")
+    return mapped(lambda t, theta, w, F: F - speed(t) * w * theta, force, "t", "theta", "weight_decay")
 
 
 def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:

@@ -20,11 +20,14 @@ from odeopt.state import Grad, State, pack, plus, unpack, weighted
 Solver = Callable[[Callable[[State], State], State], State]
 
 DENSE = 60  # up to this many unknowns MINPACK's dense hybrid method is faster than Newton-Krylov
+POWERS = 8  # of h, in symbolic work
 ACCEPTED = 1e-10  # relative residual of an accepted solution; the solver itself aims at 1e-14
 
 
 def solve_increment(residual: Callable[[State], State], guess: State) -> State:
     """The root of `residual` near `guess`, or StepFailure."""
+    if not isinstance(guess[0], np.ndarray):
+        return substituted(residual, guess)
     from scipy.optimize import root
 
     def flat(d: Array) -> Array:
@@ -60,6 +63,13 @@ def linear_increment(residual: Callable[[State], State], guess: State) -> State:
     A = np.stack(columns, axis=-1)
     A[np.linalg.det(A) == 0] = np.nan
     return tuple(np.moveaxis(np.linalg.solve(A, -at_zero[..., None])[..., 0], -1, 0))
+
+
+def substituted(residual: Callable[[State], State], guess: State) -> State:
+    """The root as a power series in h: each substitution of d - residual(d) for d makes one more power right."""
+    for _ in range(POWERS):
+        guess = tuple(d - r for d, r in zip(guess, residual(guess), strict=True))
+    return guess
 
 
 @dataclass(frozen=True)

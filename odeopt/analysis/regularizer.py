@@ -1,0 +1,153 @@
+"""L + c |grad L|^2: the loss that an optimizer really descends, to second order in its learning rate.
+
+Optimizers that are linear in the gradient have one, whatever the loss: in second order there is but one term, H g,
+and H g = grad |g|^2/2.  Its coefficient is read off the step on a quadratic.  This ends here: the third order of
+gradient descent, -h^2 (H H g/3 + third(L)[g, g]/12), is not the gradient of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.analysis.memoryless import slow_rate
+from odeopt.analysis.one_step import of_optimizer
+from odeopt.check import Array
+from odeopt.decay import SMALLEST
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.schemes.splitting import Splitting
+from odeopt.state import State
+
+LINEAR = 1e-8  # relative error of superposition
+ROUNDING = 1e-11  # of the coefficient and the shift, in units of the step
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """P(g), its derivative by g, and the vector field whose direction the modified loss gives."""
+
+    text: str
+    of: Callable[[Array], Any]
+    slope: Callable[[Array], Array]
+    motion: str
+
+
+SQUARE = Penalty("|grad L|^2", lambda g: (g * g).sum(axis=-1), lambda g: 2 * g, "theta' = -grad({})")
+ONE_NORM = Penalty(
+    "|grad L|_1", lambda g: np.abs(g).sum(axis=-1), np.sign, "|grad L| theta' = -grad({}), by coordinate"
+)
+
+
+@dataclass(frozen=True)
+class ImplicitRegularizer:
+    """slope L + coefficient P(grad L), descended from theta0 + shift g0 in a time of `lr_time` per step."""
+
+    name: str
+    coefficient: float
+    penalty: Penalty
+    slope: float = 1.0
+    shift: float = 0.0
+    remark: str = ""
+
+    def modified(self, problem: Problem) -> Problem:
+        """The modified loss as a problem, to draw, to run on, or for `solve` with gradient flow.
+
+        >>> from odeopt import optimizers, problems
+        >>> bowl = problems.quadratic((1.0, 2.0), angle=0.0)
+        >>> seen = implicit_regularizer(optimizers.gd(lr=0.1)).modified(bowl)
+        >>> (seen.grad(bowl.theta0) / bowl.theta0).round(12)  # lambda + h lambda^2/2
+        array([1.05, 2.2 ])
+        """
+        slope, c, penalty = self.slope, self.coefficient, self.penalty
+
+        def loss(theta: Array) -> Any:
+            return slope * problem.loss(theta) + c * penalty.of(problem.grad(theta))
+
+        def grad(theta: Array) -> Array:
+            g = problem.grad(theta)
+            return slope * g + c * problem.hvp(theta, penalty.slope(g))
+
+        start = problem.theta0 + self.shift * problem.grad(problem.theta0)
+        least = problem.minimizer if c >= 0 else None
+        name = f"{problem.name or 'problem'} as seen by {self.name}"
+        return Problem(loss, grad, theta0=start, minimizer=least, name=name, batched=True)
+
+    def __str__(self) -> str:
+        whole = "L" if np.isclose(self.slope, 1) else f"{self.slope:g} L"
+        whole += _signed(self.coefficient, self.penalty.text)
+        start = f", from theta0{_signed(self.shift, 'grad L(theta0)')}" if self.shift else ""
+        return f"{self.name}: {self.penalty.motion.format(whole)}{start}{self.remark}"
+
+    __repr__ = __str__
+
+
+def implicit_regularizer(opt: Optimizer) -> ImplicitRegularizer:
+    """L + c |grad L|^2, c measured from the step, or L + c |grad L|_1 for RMSprop and Adam; a ValueError if none is.
+
+    lr -> 0 at fixed beta.  Gradient descent: c = h/4 [Barrett and Dherin 2021, thm 3.1]; heavy ball, h = lr/(1 - beta):
+    c = (h/4)(1 + beta)/(1 - beta) from theta0 + h beta/(1 - beta) g0 [Ghosh et al. 2023]; any other step that is
+    linear in the gradient alike.  Adam for eps -> 0, in its own metric: c = h (beta1/(1 - beta1) - beta2/(1 - beta2))
+    [Cattaneo, Klusowski and Shigida 2024]: with beta2 > beta1, as by default, it seeks steep places.
+
+    >>> from odeopt import optimizers
+    >>> implicit_regularizer(optimizers.gd(lr=0.1))
+    gd: theta' = -grad(L + 0.025 |grad L|^2)
+    >>> implicit_regularizer(optimizers.adam(lr=0.001))
+    adam: |grad L| theta' = -grad(L - 0.99 |grad L|_1), by coordinate: anti-regularising, for beta2 > beta1
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    check.scalar("h", opt.h)
+    if opt.flow.preconditioner:
+        return _of_adaptive(opt)
+    _refuse_nonlinear(opt)
+    slope, coefficient, shift = slow_rate(opt)
+    least = ROUNDING * float(np.asarray(opt.lr_time))  # schemes of second order have no coefficient
+    coefficient, shift = (0.0 if abs(x) < least else x for x in (coefficient, shift))
+    return ImplicitRegularizer(opt.name, coefficient, SQUARE, slope, shift)
+
+
+def _signed(number: float, of: str) -> str:
+    """As a further term of a sum."""
+    return f" {'-' if number < 0 else '+'} {abs(number):g} {of}" if number else ""
+
+
+def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
+    """theta' = -u - h (beta1/(1 - beta1) - beta2/(1 - beta2)) H u/|g| with u = sign g, and H sign g = grad |g|_1."""
+    params, scheme = opt.flow.params, opt.scheme
+    if opt.flow.name not in ("Adam", "RMSprop"):
+        raise ValueError(f"{opt.name} has no known implicit regularizer: only Adam, RMSprop and linear steps have")
+    if not isinstance(scheme, Splitting) or scheme.word != "memory drift":
+        raise ValueError(f"the scheme must be the splitting 'memory drift' for {opt.flow.name}, got {scheme.name}")
+
+    def lag(name: str) -> float:
+        """beta/(1 - beta), the mean age in steps of what a memory holds."""
+        z = opt.h / params[name]
+        kept = float(scheme.decay.kept(z))
+        return kept / float(scheme.decay.lost(z)) if kept > 2 * SMALLEST else 0.0
+
+    first, second = (lag("tau1"), lag("tau2")) if opt.flow.name == "Adam" else (0.0, lag("tau"))
+    known = "beta2 > beta1" if opt.flow.name == "Adam" else "rho > 0"
+    remark = f": anti-regularising, for {known}" if second > first else ""
+    return ImplicitRegularizer(opt.name, float(np.asarray(opt.h)) * (first - second), ONE_NORM, remark=remark)
+
+
+def _refuse_nonlinear(opt: Optimizer) -> None:
+    """Superposition, and no change with time, on a linear gradient."""
+    d = of_optimizer(opt).increment(lambda theta: theta @ np.array([[1.0, 0.5], [0.5, 2.0]]))
+    rng, h = np.random.default_rng(0), float(np.asarray(opt.h))
+    y, z = (tuple(rng.standard_normal(2) for _ in opt.flow.variables) for _ in range(2))
+
+    def differ(a: State, b: State) -> bool:
+        return not np.allclose(np.concatenate(a), np.concatenate(b), rtol=LINEAR, atol=LINEAR * h)
+
+    both = d(h, tuple(u + v for u, v in zip(y, z, strict=True)))
+    if differ(both, tuple(u + v for u, v in zip(d(h, y), d(h, z), strict=True))):
+        raise ValueError(f"{opt.name} has no known implicit regularizer: its step is not linear in the gradient")
+    if differ(d(h, y), d(2 * h, y)):
+        raise ValueError(f"{opt.name} has no implicit regularizer: its step changes with time")

@@ -1,0 +1,133 @@
+"""a(h) = sum_k a_k h^k, cut after h^N: what a step takes for an array, so that it writes down its own expansion.
+
+The coefficients are SymPy expressions.  A scheme's step runs on these as it runs on arrays, by NumPy's protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from itertools import product
+from math import factorial
+from typing import Any
+
+import numpy as np
+
+try:
+    import sympy
+except ImportError as error:  # the extra is named, as everywhere
+    raise ImportError("sympy is needed here: install odeopt-toolkit[symbolic]") from error
+
+ROUNDING = 4e-16
+
+
+class Vector(sympy.Symbol):
+    """A symbol with a value per coordinate; all other symbols are scalars."""
+
+
+def expanded(u: Any) -> Any:
+    """A sum of products, whose denominators stay as they are."""
+    sums = [power for power in u.atoms(sympy.Pow) if power.base.is_Add and power.exp.is_negative]
+    held = {p: (Vector if p.has(Vector) else sympy.Symbol)(f"_{i}", positive=True) for i, p in enumerate(sums)}
+    return sympy.expand(u.xreplace(held)).xreplace({short: power for power, short in held.items()})
+
+
+class Series:
+    """Coefficients by power of h, from any negative power to `cut`."""
+
+    ndim, shape = 0, ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, coefficients: Mapping[int, Any], cut: int) -> None:
+        kept = {k: expanded(sympy.sympify(c)) for k, c in coefficients.items() if k <= cut}
+        self.coefficients, self.cut = {k: c for k, c in kept.items() if c != 0}, cut
+
+    def __getitem__(self, power: int) -> Any:
+        return self.coefficients.get(power, sympy.Integer(0))
+
+    def __repr__(self) -> str:
+        return " + ".join(f"({c})*h^{k}" for k, c in sorted(self.coefficients.items())) or "0"
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """NumPy's protocol (NEP 13)."""
+        if method == "reduce" or ufunc.__name__ in ("equal", "not_equal"):  # no symbol is zero
+            return ufunc.__name__ != "equal"
+        arguments = [x if isinstance(x, Series) else Series({0: number(x)}, self.cut) for x in inputs]
+        if method == "__call__" and not kwargs and ufunc.__name__ in OPERATORS:
+            return OPERATORS[ufunc.__name__](*arguments)
+        if method == "__call__" and not kwargs and ufunc.__name__ in FUNCTIONS:
+            return _composed(FUNCTIONS[ufunc.__name__], arguments[0])
+        raise TypeError(f"{ufunc.__name__} of a symbol has no series")
+
+    __add__ = __radd__ = lambda self, other: np.add(self, other)
+    __mul__ = __rmul__ = lambda self, other: np.multiply(self, other)
+    __sub__ = lambda self, other: np.subtract(self, other)
+    __rsub__ = lambda self, other: np.subtract(other, self)
+    __truediv__ = lambda self, other: np.divide(self, other)
+    __rtruediv__ = lambda self, other: np.divide(other, self)
+    __pow__ = lambda self, other: np.power(self, other)
+    __neg__ = lambda self: np.negative(self)
+    __abs__ = lambda self: np.abs(self)
+    __eq__ = lambda self, other: False
+
+
+def number(value: Any) -> Any:
+    """The number as SymPy has it; what a short fraction rounds to, as 1/6 in a tableau, is that fraction."""
+    exact = Fraction(float(value)).limit_denominator(1000)
+    near = abs(float(exact) - float(value)) <= ROUNDING * abs(float(value))
+    return sympy.Rational(exact.numerator, exact.denominator) if near else sympy.Float(float(value))
+
+
+def _plus(a: Series, b: Series) -> Series:
+    return Series({k: a[k] + b[k] for k in a.coefficients | b.coefficients}, a.cut)
+
+
+def _times(a: Series, b: Series) -> Series:
+    total: dict[int, Any] = {}
+    for (j, c), (k, d) in product(a.coefficients.items(), b.coefficients.items()):
+        if j + k <= a.cut:
+            total[j + k] = total.get(j + k, 0) + c * d
+    return Series(total, a.cut)
+
+
+def _power(a: Series, exponent: Series) -> Series:
+    """(c h^k (1 + d))^p = c^p h^(kp) (1 + d)^p."""
+    p, k = exponent[0], min(a.coefficients, default=0)
+    if set(exponent.coefficients) - {0} or a[k] == 0 or not (k * p).is_integer:
+        raise TypeError(f"({a})^({exponent}) has no series")
+    relative = Series({j - k: c / a[k] for j, c in a.coefficients.items()}, a.cut)
+    one_plus = _composed(lambda x: x**p, relative)
+    return Series({j + int(k * p): c * a[k] ** p for j, c in one_plus.coefficients.items()}, a.cut)
+
+
+def _composed(f: Callable[[Any], Any], a: Series) -> Series:
+    """f(a_0 + d) = sum_m f^(m)(a_0) d^m/m!."""
+    if min(a.coefficients, default=0) < 0:
+        raise TypeError(f"a function of {a} has no series")
+    x = sympy.Dummy("x", real=True)
+    slope, power = f(x), Series({0: sympy.Integer(1)}, a.cut)
+    change, total = Series({k: c for k, c in a.coefficients.items() if k > 0}, a.cut), Series({}, a.cut)
+    for m in range(a.cut + 1):
+        total = _plus(total, _times(Series({0: slope.subs(x, a[0]) / factorial(m)}, a.cut), power))
+        slope, power = sympy.diff(slope, x), _times(power, change)
+        if not power.coefficients:
+            break
+    return total
+
+
+OPERATORS: dict[str, Callable[..., Series]] = {
+    "add": _plus,
+    "subtract": lambda a, b: _plus(a, _times(b, Series({0: -1}, b.cut))),
+    "multiply": _times,
+    "divide": lambda a, b: _times(a, _power(b, Series({0: sympy.Integer(-1)}, b.cut))),
+    "power": _power,
+    "negative": lambda a: _times(a, Series({0: -1}, a.cut)),
+}
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "absolute": sympy.Abs,
+    "sqrt": sympy.sqrt,
+    "exp": sympy.exp,
+    "expm1": lambda x: sympy.exp(x) - 1,
+    "log": sympy.log,
+    "tanh": sympy.tanh,
+}
