@@ -20,10 +20,12 @@ CHARTS = {  # optimizer: (beta (m,) -> an ensemble of m of them, the name of bet
     "nesterov": (lambda beta: opts.nesterov(0.1, beta), r"$\beta$"),
     "adam": (lambda beta: opts.adam(0.1, beta1=beta), r"$\beta_1$"),
     "nadam": (lambda beta: opts.nadam(0.1, beta), r"$\beta_1$"),
+    "half_start_adam": (lambda beta: opts.half_start_adam(0.1, beta), r"$\beta_1$"),
     "adamw": (lambda beta: opts.adamw(0.1, beta), r"$\beta_1$"),
     "amsgrad": (lambda beta: opts.amsgrad(0.1, beta), r"$\beta_1$"),
     "adamax": (lambda beta: opts.adamax(0.1, beta), r"$\beta_1$"),
     "rmsprop": (lambda beta: opts.rmsprop(0.1, rho=beta), r"$\rho$"),
+    "strang_rmsprop": (lambda beta: opts.strang_rmsprop(0.1, beta), r"$\rho$"),
     "adagrad": (lambda beta: opts.adagrad(np.full_like(beta, 0.1)), ""),
     "adadelta": (lambda beta: opts.adadelta(0.1, beta), r"$\rho$"),
 }

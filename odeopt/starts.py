@@ -37,7 +37,7 @@ def aged(age: Any, word: str = "memory", decay: Decay = decays.exact) -> Start:
 
 
 def aged_steps(steps: float, word: str = "memory", decay: Decay = decays.exact) -> Start:
-    """The memory of an age given in steps h."""
+    """The memory of an age given in steps h; a negative one is what the first relaxation takes to the rest of it."""
     return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, steps * h, decay)
 
 

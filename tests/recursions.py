@@ -38,6 +38,18 @@ def adam(lr, b1, b2, eps):
     return update
 
 
+def half_start_adam(lr, b1, b2, eps):
+    """Adam with sqrt(beta_i) in its first step and n - 1/2 in its bias correction."""
+
+    def update(theta, g, s, k):
+        d1, d2 = (b1, b2) if k else (b1**0.5, b2**0.5)
+        s["m"] = d1 * s.get("m", 0.0) + (1 - d1) * g
+        s["v"] = d2 * s.get("v", 0.0) + (1 - d2) * g**2
+        return theta - lr * (s["m"] / (1 - b1 ** (k + 0.5))) / (np.sqrt(s["v"] / (1 - b2 ** (k + 0.5))) + eps)
+
+    return update
+
+
 def nesterov_k(lr):
     """Su, Boyd and Candes 2016, eq. 1."""
 

@@ -280,6 +280,16 @@ OPTIMIZERS = {
         [],
         {"lr": BAD_LR, "rho": BAD_BETA, "eps": [*BAD_EPS, 0], "map": ["x"], "like": LIKE},
     ),
+    "half_start_adam": OptimizerRow(
+        [(lambda h: optimizers.half_start_adam(h, _beta(0.2, h), _beta(1.0, h), 0.01), 2)],
+        [(optimizers.half_start_adam(*x), recursions.half_start_adam(*x)) for x in [(1e-3, 0.9, 0.999, 1e-8)]],
+        {key: BAD_ADAM[key] for key in ("lr", "beta1", "beta2", "eps")},
+    ),
+    "strang_rmsprop": OptimizerRow(
+        [(lambda h: optimizers.strang_rmsprop(h, _beta(0.5, h), 0.01), 2)],
+        [],
+        {"lr": BAD_LR, "rho": BAD_BETA, "eps": BAD_EPS},
+    ),
     "adamw": OptimizerRow(
         [
             (lambda h: optimizers.adamw(_short(h), _beta(0.2, h), _beta(1.0, h), 0.01, 0.3), 2),

@@ -1,11 +1,12 @@
 """Named optimizers: each returns an `Optimizer`, a flow with a scheme and a step."""
 
-from odeopt.optimizers.adam import adam, adamax, adamw, amsgrad, nadam, radam
-from odeopt.optimizers.adaptive import adadelta, adagrad, rmsprop
+from odeopt.optimizers.adam import adam, adamw, half_start_adam
+from odeopt.optimizers.adaptive import adadelta, adagrad, rmsprop, strang_rmsprop
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.config import from_config
 from odeopt.optimizers.gradient import gd
 from odeopt.optimizers.momentum import heavy_ball, momentum, nesterov, nesterov_k
+from odeopt.optimizers.relatives import adamax, amsgrad, nadam, radam
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
 from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, l2, lookahead, scheduled
 
@@ -22,6 +23,7 @@ __all__ = [
     "decoupled",
     "from_config",
     "gd",
+    "half_start_adam",
     "heavy_ball",
     "l2",
     "lion",
@@ -35,4 +37,5 @@ __all__ = [
     "rmsprop",
     "scheduled",
     "signsgd",
+    "strang_rmsprop",
 ]

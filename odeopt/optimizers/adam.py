@@ -1,26 +1,19 @@
-"""Adam and its relatives: exact relaxation of the memory, then a drift of theta.
-
-With the memory's age h/2 (start="half") Adam's iterates are those of Strang's splitting, and follow the flow with
-order 2 (figure 03); start="zero" gives order 1.
-"""
+"""Adam, as splittings of its flow: exact relaxation of the memory, then a drift of theta."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from odeopt import check, decay, flows, ops, schemes
+from odeopt import check, flows, ops
 from odeopt.check import Number
 from odeopt.flow import Flow, Speed
-from odeopt.optimizers.base import Optimizer, drift_paced, named
-from odeopt.optimizers.conventions import filled
-from odeopt.optimizers.recipe import Facts
-from odeopt.starts import Start, half_step, rest, settled
+from odeopt.optimizers.base import Optimizer, drift_paced
+from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.starts import aged_steps
 
-WORD = "memory drift"
-VALID = "lr lambda/sqrt(G) < 2 (1 + beta1)/(1 - beta1); gradients that keep their signs for some steps"
 KINGMA = "Kingma and Ba 2015, alg. 1"
 
 
@@ -45,7 +38,7 @@ def adam(
     >>> print(adam(lr=0.01).scheme)
     Splitting('memory drift', exact decay, euler push)
     """
-    settings = _checked("adam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, root=root)
+    settings = checked("adam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, root=root)
     if not isinstance(corrected, bool):
         raise TypeError(f"corrected must be True or False, got {corrected!r}")
     roots = {"outside": flows.adam, "hat": flows.adam_hat}
@@ -53,7 +46,27 @@ def adam(
     if not corrected:
         flow = flows.adam_uncorrected
     order = {"half": 2 if corrected else 1, "zero": 1, "settled": 2}[start]
-    return _relaxing(adam, {**settings, "corrected": corrected}, flow, order, KINGMA)
+    return relaxing(adam, {**settings, "corrected": corrected}, flow, order, KINGMA)
+
+
+def half_start_adam(
+    lr: Number | None = None,
+    beta1: Number | None = None,
+    beta2: Number | None = None,
+    eps: Number | None = None,
+) -> Optimizer:
+    """Adam with sqrt(beta_i) in the first step and c_i = 1 - beta_i^(n - 1/2): its memory begins at the age -h/2.
+
+    In theta it is A(h/2) B(h) A(h/2), Strang's splitting of Adam's flow from t = 0: order 2 at one gradient per step,
+    where Adam has 1.  In no library; its defaults are torch's.
+
+    >>> half_start_adam(lr=0.01).scheme
+    Splitting('memory drift', exact decay, euler push)
+    """
+    found = checked("adam", "torch", "exact", "zero", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+    settings = {key: found[key] for key in ("lr", "beta1", "beta2", "eps")}
+    source = f"{KINGMA}; Strang 1968"
+    return replace(relaxing(half_start_adam, settings, flows.adam, 2, source), start=aged_steps(-1 / 2))
 
 
 def adamw(
@@ -76,7 +89,7 @@ def adamw(
     0.010005003336
     """
     given = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay, "root": root}
-    settings = _checked("adamw", like, map, start, **given)
+    settings = checked("adamw", like, map, start, **given)
     roots = {"outside": flows.adamw, "hat": flows.adamw_hat}
     flow = roots[check.choice("root", settings["root"], roots)]
     rate, w = settings["lr"], settings["weight_decay"]
@@ -86,7 +99,7 @@ def adamw(
     def pace(flow: Flow, speed: Speed) -> Flow:
         return flow.paced("drift", lambda t: _time_of(rate * speed(t), w) / _time_of(rate, w))
 
-    return _relaxing(
+    return relaxing(
         adamw,
         settings,
         lambda **taus: flow(**taus, weight_decay=w),
@@ -101,163 +114,3 @@ def adamw(
 def _time_of(lr: Any, w: Any) -> Any:
     """h with e^(-w h) = 1 - lr w."""
     return ops.ratio(-ops.log1p(-lr * w), w, limit=lambda: lr)
-
-
-def amsgrad(
-    lr: Number | None = None,
-    beta1: Number | None = None,
-    beta2: Number | None = None,
-    eps: Number | None = None,
-    map: str = "exact",
-    start: str = "half",
-    *,
-    like: str = "torch",
-) -> Optimizer:
-    """M <- max(M, G),   theta <- theta - lr (m/c1)/(sqrt(M/c2) + eps).           [torch.optim.Adam(amsgrad=True)]
-
-    Keras has eps hat; optax takes the maximum of G/c2.
-
-    >>> amsgrad(like="optax").flow.name
-    Traceback (most recent call last):
-        ...
-    ValueError: lr must be given: optax has no default for it
-    """
-    settings = _checked("amsgrad", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
-    forms = {"torch": flows.amsgrad, "keras": flows.amsgrad_hat, "optax": flows.amsgrad_corrected}
-    return _relaxing(amsgrad, settings, forms[like], 1, "Reddi, Kale and Kumar 2018, alg. 2", "memory ceiling drift")
-
-
-def adamax(
-    lr: Number | None = None,
-    beta1: Number | None = None,
-    beta2: Number | None = None,
-    eps: Number | None = None,
-    map: str = "exact",
-    start: str = "half",
-    *,
-    like: str = "torch",
-) -> Optimizer:
-    """u <- max(beta2 u, |g| + eps),   theta <- theta - lr (m/c1)/u.                            [torch.optim.Adamax]
-
-    Keras has max(beta2 u, |g|) and u + eps below.
-
-    >>> adamax().scheme.word
-    'memory ceiling drift'
-    """
-    settings = _checked("adamax", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
-    flow = flows.adamax_outside if like == "keras" else flows.adamax
-    return _relaxing(adamax, settings, flow, 1, "Kingma and Ba 2015, alg. 2", "memory ceiling drift")
-
-
-def radam(
-    lr: Number | None = None,
-    beta1: Number | None = None,
-    beta2: Number | None = None,
-    eps: Number | None = None,
-    map: str = "exact",
-    start: str = "half",
-    *,
-    like: str = "torch",
-) -> Optimizer:
-    """theta <- theta - lr r (m/c1)/(sqrt(G/c2) + eps) once rho > 5, and theta - lr m/c1 before.     [torch.optim.RAdam]
-
-    torch has eps hat here (not in its Adam), optax has not.
-
-    >>> radam().flow.name, radam(lr=0.1, like="optax").flow.name
-    ('RAdam (eps hat)', 'RAdam')
-    """
-    settings = _checked("radam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
-    extra = {"step": settings["lr"], "beta2": settings["beta2"]}
-    form = flows.radam_hat if like == "torch" else flows.radam
-    return _relaxing(radam, settings, lambda **taus: form(**taus, **extra), 1, "Liu et al. 2020, alg. 2")
-
-
-def nadam(
-    lr: Number | None = None,
-    beta1: Number | None = None,
-    beta2: Number | None = None,
-    eps: Number | None = None,
-    map: str = "exact",
-    start: str = "half",
-    *,
-    psi: float | None = None,
-    like: str = "torch",
-) -> Optimizer:
-    """theta <- theta - lr (mu+ m/(1 - P mu+) + (1 - mu) g/(1 - P))/(sqrt(G/c2) + eps).            [torch.optim.NAdam]
-
-    [Dozat 2016, alg. 1]  mu = beta1 (1 - .96^(n psi)/2) in step n = 1, 2, ..., mu+ is the next, and P the product of
-    all so far.  psi is torch's momentum_decay, .004; Keras
-    has 1; optax has no schedule of momenta: psi = 0 stands for mu = beta1, with g over 1 - beta1^n.
-
-    >>> nadam().flow.name, nadam(lr=0.1, like="optax").flow.name
-    ('NAdam (scheduled)', 'NAdam')
-    """
-    settings = _checked("nadam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, psi=psi)
-    rate, beta1, psi = settings["lr"], settings["beta1"], settings["psi"]
-    if (psi == 0) != (like == "optax"):
-        raise ValueError(f"psi must be {'0' if like == 'optax' else 'positive'} for like={like!r}, got {psi!r}")
-
-    def flow(**taus: Any) -> Flow:
-        if not psi:
-            return flows.nadam(**taus, beta1=beta1)
-        later = 0.96**psi
-        return flows.nadam_scheduled(**taus, tau3=-rate / np.log(later), beta1=beta1, later=later, step=rate)
-
-    def more(h: Any) -> dict[str, Any]:
-        return {"psi": psi * h / rate}
-
-    return _relaxing(nadam, settings, flow, 1, "Dozat 2016, alg. 1", more=more if psi else lambda h: {})
-
-
-def _relaxing(
-    make: Callable[..., Optimizer],
-    settings: dict[str, Any],
-    flow: Callable[..., Flow],
-    order: float,
-    source: str,
-    word: str = WORD,
-    *,
-    h: Any = None,
-    lr_of: Callable[[Any], Any] = lambda h: h,
-    more: Callable[[Any], dict[str, Any]] = lambda h: {},
-    **fields: Any,
-) -> Optimizer:
-    """h = lr (unless given), beta_i = R(-h/tau_i), and the start that the settings name."""
-    h, rule = settings["lr"] if h is None else h, decay.of_map(settings["map"])
-    tau1, tau2 = h / rule.z_of(settings["beta1"]), h / rule.z_of(settings["beta2"])
-    starts: dict[str, tuple[Start, Start]] = {
-        "half": (rest, half_step("memory", rule)),
-        "zero": (rest, rest),
-        "settled": (settled, settled),
-    }
-    begin, matched = starts[settings["start"]]
-    exact_lr = "h = lr" if h is settings["lr"] else "h = -log(1 - lr w)/w"
-    naive = settings["map"] == "naive"
-    facts = Facts(min(order, 1) if naive else order, "lr", f"{exact_lr}, beta_i = R(-h/tau_i), {rule} R", VALID, source)
-
-    def at(h: Any) -> dict[str, Any]:
-        return {"lr": lr_of(h), "beta1": rule.kept(h / tau1), "beta2": rule.kept(h / tau2), **more(h)}
-
-    return named(
-        make,
-        settings,
-        at,
-        facts,
-        flow(tau1=tau1, tau2=tau2, eps=settings["eps"]),
-        schemes.Splitting(word, rule),
-        h,
-        start=begin,
-        flow_start=matched,
-        **fields,
-    )
-
-
-def _checked(name: str, like: str, map: str, start: str, **given: Any) -> dict[str, Any]:
-    """The settings, the library's own where none are given, each in its range."""
-    ranges = {"lr": check.rate, "beta1": check.fraction, "beta2": check.fraction, "eps": check.nonnegative}
-    ranges |= {"weight_decay": check.nonnegative, "psi": check.nonnegative}
-    found = filled(name, like, given)
-    found = {key: ranges[key](key, value) if key in ranges else value for key, value in found.items()}
-    check.together(**{key: found[key] for key in given if key in ranges})
-    check.choice("map", map, decay.MAPS)
-    return {**found, "map": map, "start": check.choice("start", start, ("half", "zero", "settled"))}

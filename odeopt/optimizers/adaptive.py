@@ -74,6 +74,30 @@ def rmsprop(
     )
 
 
+def strang_rmsprop(lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8) -> Optimizer:
+    """A(h/2) B(h) A(h/2) with the midpoint rule for B: RMSprop of order 2, at two gradients per step, from G = g0^2.
+
+    theta~ = theta - (lr/2) g/(sqrt(G) + eps),   theta <- theta - lr g(theta~)/(sqrt(G) + eps), G relaxed by h/2 before
+    and after.  h = lr, rho = e^(-h/tau).  In no library.
+
+    >>> strang_rmsprop().scheme
+    Splitting('memory drift memory', exact decay, midpoint push)
+    """
+    settings = _checked({"lr": lr, "rho": rho, "eps": eps})
+    lr, tau = settings["lr"], settings["lr"] / decay.exact.z_of(settings["rho"])
+    return named(
+        strang_rmsprop,
+        settings,
+        lambda h: {"lr": h, "rho": decay.exact.kept(h / tau)},
+        Facts(2, "lr", "h = lr, rho = e^(-h/tau)", "lr lambda/sqrt(G) < 2", "Strang 1968; Tieleman and Hinton 2012"),
+        flows.rmsprop(tau=tau, eps=settings["eps"]),
+        schemes.Splitting("memory drift memory", push="midpoint", order=2),
+        lr,
+        start=settled,
+        flow_start=settled,
+    )
+
+
 def _buffer_paced(flow: Flow, speed: Speed) -> Flow:
     """tau_m m' = s(t) u - m: the learning rate stands inside the buffer, as in Keras and optax."""
     return flow.driven("buffer", "m", speed)

@@ -28,8 +28,10 @@ OPTIMIZERS = {
     "nesterov": GREEN,
     "nesterov_k": "#117733",
     "rmsprop": SKY,
+    "strang_rmsprop": "#99DDFF",
     "adagrad": PURPLE,
     "adam": "#882255",
+    "half_start_adam": "#EE8866",
     "adamw": "#AA4499",
     "adadelta": "#44AA99",
     "amsgrad": "#999933",
@@ -43,7 +45,7 @@ OPTIMIZERS = {
 LABELS = {
     "gd": "Gradient descent", "heavy_ball": "Heavy ball", "nesterov_k": "Nesterov k/(k+3)", "rmsprop": "RMSprop",
     "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "radam": "RAdam", "signsgd": "SignSGD",
-    "normalized_gd": "Normalised GD",
+    "normalized_gd": "Normalised GD", "half_start_adam": "Half-start Adam", "strang_rmsprop": "Strang RMSprop",
 }  # fmt: skip
 SCHEMES = {
     "Euler": (BLUE, "o"),
