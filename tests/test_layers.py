@@ -23,6 +23,7 @@ LAYERS = [
     {"simulate"},
     {"solve"},
     {"compare", "convergence", "analysis"},
+    {"testing"},
     {"plots", "backends"},
     {"__init__"},
     {"__main__", "cli"},

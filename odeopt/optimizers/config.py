@@ -28,7 +28,9 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
 def _setting(value: Any) -> Any:
     if isinstance(value, list):
         return np.array(value)
-    if isinstance(value, Mapping) and "schedule" in value:
+    if isinstance(value, Mapping) and "make" in value:
+        return from_config(value)
+    if isinstance(value, Mapping):
         settings = {key: _setting(inner) for key, inner in value.items() if key not in ("schedule", "stretch")}
         return schedules.of_name(value["schedule"], settings).stretched(value["stretch"])
-    return from_config(value) if isinstance(value, Mapping) else value
+    return value

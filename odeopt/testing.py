@@ -1,0 +1,166 @@
+"""Is it an optimizer?  What the project asks of its own optimizers, for yours: `check_optimizer(opt)`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.compare import compare
+from odeopt.flow import Project
+from odeopt.optimizers import from_config
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem, rosenbrock
+from odeopt.simulate import simulate
+
+STEPS = 30  # of the length h: the time over which the order is measured
+FINER = (4, 8, 16)  # steps h/4, h/8, h/16
+TOLERANCE = 0.15  # of an order: h/4 is not yet in the asymptotic range of every memory
+ROUNDING = 1e-12
+BAD = (float("nan"), -1.0, float("inf"), "0.1")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line per check: its name, and what was found."""
+
+    name: str
+    lines: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.name} conforms", *[f"  {check:<22} {found}" for check, found in self.lines]])
+
+    __repr__ = __str__
+
+
+class Nonconformance(AssertionError):
+    """What an optimizer does that it must not, or the other way round."""
+
+
+def check_optimizer(opt: Optimizer, order: float | None = None) -> Report:
+    """Runs all checks on an optimizer and returns what they found; raises Nonconformance at the first that fails.
+
+    Determinism; theta of every shape, and members as if alone; an untouched theta0; at least the order with which it
+    follows its flow (`order`, or the one it states); for a named optimizer also bad arguments, the same flow at
+    another step, and its configuration through JSON.
+
+    >>> from odeopt import optimizers
+    >>> check_optimizer(optimizers.momentum(lr=0.01))
+    momentum conforms
+      determinism            30 steps, bit for bit
+      shapes                 (1,), (2,), (3, 2), (2, 3, 2) in float64
+      members                each as if alone
+      order                  2.00, at least 2
+      arguments              lr, beta, dampening refused when bad
+      step                   h/2 keeps the flow
+      configuration          survives JSON
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    problem = rosenbrock(b=1).at([-0.5, 1.0])
+    return Report(opt.name, tuple(_checks(opt, problem, order)))
+
+
+def _checks(opt: Optimizer, problem: Problem, order: float | None) -> Iterator[tuple[str, str]]:
+    yield "determinism", _determinism(opt, problem)
+    yield "shapes", _shapes(opt)
+    yield "members", _members(opt, problem)
+    stated = opt.recipe.facts.order if opt.recipe else None
+    yield "order", _order(opt, problem, stated if order is None else order)
+    if opt.recipe is not None:
+        yield "arguments", _arguments(opt.recipe.make, opt.settings)
+        yield "step", _step(opt)
+        yield "configuration", _configuration(opt, problem)
+
+
+def _path(opt: Optimizer, problem: Problem, theta0: Any = None) -> Array:
+    return simulate(opt, problem, STEPS, theta0, progress=False).check().theta
+
+
+def _require(holds: Any, text: str) -> None:
+    if not holds:
+        raise Nonconformance(text)
+
+
+def _determinism(opt: Optimizer, problem: Problem) -> str:
+    theta0 = problem.theta0.copy()
+    first, second = (_path(opt, problem, theta0) for _ in range(2))
+    _require(np.array_equal(first, second), "two runs differ")
+    _require(np.array_equal(theta0, problem.theta0), "theta0 was changed in place")
+    _require(np.isfinite(first).all(), f"{STEPS} steps did not stay finite")
+    return f"{STEPS} steps, bit for bit"
+
+
+def _shapes(opt: Optimizer) -> str:
+    shapes = ((1,), (2,), (3, 2), (2, 3, 2))
+    bowl = [Problem(lambda x: (x**2).sum(-1), lambda x: 2 * x, theta0=np.ones(d), batched=True) for d in (1, 2)]
+    for shape in shapes:
+        path = _path(opt, bowl[shape[-1] - 1], np.broadcast_to(np.linspace(0.5, 1, shape[-1], dtype=np.float32), shape))
+        expected = (STEPS + 1, *np.broadcast_shapes((*opt.members, 1), shape))
+        _require(path.shape == expected, f"theta of shape {shape} became {path.shape[1:]}")
+        _require(path.dtype == np.float64, f"theta became {path.dtype}")
+    return f"{', '.join(map(str, shapes))} in float64"
+
+
+def _members(opt: Optimizer, problem: Problem) -> str:
+    if opt.members:
+        return "an ensemble by itself"
+    starts = np.array([[-0.5, 1.0], [0.3, 0.4], [1.2, -0.7]])
+    together = _path(opt, problem, starts)
+    for i, theta0 in enumerate(starts):
+        gap = np.abs(together[:, i] - _path(opt, problem, theta0)).max()
+        _require(gap <= ROUNDING, f"member {i} is not what it is alone: {gap:.1e} apart")
+    return "each as if alone"
+
+
+def _order(opt: Optimizer, problem: Problem, order: float | None) -> str:
+    if order is None:
+        return "none stated, none measured"
+    if any(isinstance(part, Project) for part in opt.flow.terms()):
+        return "not measured: its flow has a projection"
+    errors = []
+    for finer in FINER:
+        found = compare(opt.with_step(np.asarray(opt.h) / finer), problem, STEPS * finer, rtol=1e-12, atol=1e-13)
+        _require(found.success, f"the comparison with its flow failed: {found.flow.message}")
+        errors.append(float(np.max(found.max_error)))
+    if max(errors) < ROUNDING:
+        return f"exact to {max(errors):.0e} over {STEPS} steps"
+    measured = float(np.polyfit(np.log(FINER), -np.log(errors), 1)[0])
+    _require(measured >= order - TOLERANCE, f"follows its flow with order {measured:.2f}, not {order:g}")
+    return f"{measured:.2f}, at least {order:g}"
+
+
+def _arguments(make: Callable[..., Optimizer], settings: Any) -> str:
+    numbers = [name for name, value in settings.items() if isinstance(value, float | np.ndarray)]
+    taken = [name for name in numbers if name in inspect.signature(make).parameters]
+    for name in taken:
+        for value in BAD:
+            try:
+                make(**{**settings, name: value})
+            except (ValueError, TypeError) as error:
+                _require(name in str(error), f"{name} = {value!r} is refused without its name: {error}")
+            else:
+                raise Nonconformance(f"{name} = {value!r} is accepted")
+    return f"{', '.join(taken)} refused when bad"
+
+
+def _step(opt: Optimizer) -> str:
+    finer = opt.with_step(np.asarray(opt.h) / 2)
+    _require(np.allclose(finer.h, np.asarray(opt.h) / 2, rtol=1e-12), f"with_step(h/2) has the step {finer.h!r}")
+    taus = [name for name in opt.flow.params if name.startswith("tau") or name in ("damping", "eps")]
+    for name in taus:
+        kept = np.allclose(finer.flow.params[name], opt.flow.params[name], rtol=1e-9)
+        _require(kept, f"with_step(h/2) changes {name} of the flow")
+    return "h/2 keeps the flow"
+
+
+def _configuration(opt: Optimizer, problem: Problem) -> str:
+    again = from_config(json.loads(json.dumps(opt.get_config())))
+    _require(str(again) == str(opt), f"its configuration makes {str(again).partition(':')[0]}")
+    _require(np.array_equal(_path(again, problem), _path(opt, problem)), "its configuration makes other steps")
+    return "survives JSON"
