@@ -34,7 +34,8 @@ def amsgrad(
     """
     settings = checked("amsgrad", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     forms = {"torch": flows.amsgrad, "keras": flows.amsgrad_hat, "optax": flows.amsgrad_corrected}
-    return relaxing(amsgrad, settings, forms[like], 1, "Reddi, Kale and Kumar 2018, alg. 2", "memory ceiling drift")
+    order = 2 if start == "half" else 1
+    return relaxing(amsgrad, settings, forms[like], order, "Reddi, Kale and Kumar 2018, alg. 2", "memory ceiling drift")
 
 
 def adamax(
