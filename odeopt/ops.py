@@ -26,6 +26,7 @@ __all__ = [
     "sign",
     "sqrt",
     "tanh",
+    "total",
     "where_positive",
 ]
 
@@ -49,6 +50,16 @@ def where_positive(x: Any, a: Any, b: Any) -> Any:
     array([1., 0.])
     """
     return x.where_positive(a, b) if isinstance(x, Symbol) else np.where(x > 0, a, b)
+
+
+def total(x: Any) -> Any:
+    """The sum over the last axis, which is kept: one number per member, shape (..., 1).
+
+    >>> total(np.array([[3.0, 4.0], [0.0, 1.0]]))
+    array([[7.],
+           [1.]])
+    """
+    return x.total() if isinstance(x, Symbol) else np.sum(x, axis=-1, keepdims=True)
 
 
 def norm(x: Any) -> Any:

@@ -110,7 +110,7 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force)),)})
     params = MappingProxyType({**flow.params, "weight_decay": weight_decay})
     return _wrapped(
-        decoupled, {"opt": opt, "weight_decay": weight_decay}, opt, flow=replace(flow, parts=parts, params=params)
+        decoupled, {"opt": opt, "weight_decay": weight_decay}, opt, flow=flow.altered(parts=parts, params=params)
     )
 
 
