@@ -76,28 +76,47 @@ def test_laws_that_need_convexity_fail_without_it():
         assert "convex" in found.quantities["lyapunov"].where
 
 
-RATES = {  # flow: name, -dQ/dt by hand at (t, g, y)
-    "gradient_flow": ("loss", lambda t, g, x: g @ g),
-    "heavy_ball": ("energy", lambda t, g, x, v: 1.5 * v @ v),
-    "averaged_gradient": ("energy", lambda t, g, x, m: m @ m),
-    "quasi_hyperbolic": ("energy", lambda t, g, x, m: 0.1 * g @ g + 0.9 * m @ m),
-    "hessian_damped": ("energy", lambda t, g, x, v: 1.5 * (v - 0.1 * g) @ (v - 0.1 * g) + 0.1 * g @ g),
-    "su_boyd_candes": ("energy", lambda t, g, x, v: 3 / t * v @ v),
-    "rmsprop": ("energy", lambda t, g, x, G: np.sum(G / (np.sqrt(G) + 1e-8))),
-    "adagrad, eps": ("balance", lambda t, g, x, G: 0.0),
-    "adam_uncorrected": (
+LOWEST = VALLEY.minimizer  # where L = 0
+RATES = [  # case, quantity, -dQ/dt by hand at t with g the gradient at x
+    ("gradient_flow", "loss", lambda t, g, x: g @ g),
+    ("gradient_flow", "lyapunov", lambda t, g, x: t * g @ g + g @ (x - LOWEST) - VALLEY.loss(x)),
+    ("heavy_ball", "energy", lambda t, g, x, v: 1.5 * v @ v),
+    (
+        "heavy_ball, damping = 2 sqrt(mu)",
+        "lyapunov",
+        lambda t, g, x, v: (
+            np.exp(t) * (v @ v / 2 + g @ (x - LOWEST) - VALLEY.loss(x) - (x - LOWEST) @ (x - LOWEST) / 2)
+        ),
+    ),
+    ("averaged_gradient", "energy", lambda t, g, x, m: m @ m),
+    ("quasi_hyperbolic", "energy", lambda t, g, x, m: 0.1 * g @ g + 0.9 * m @ m),
+    ("hessian_damped", "energy", lambda t, g, x, v: 1.5 * (v - 0.1 * g) @ (v - 0.1 * g) + 0.1 * g @ g),
+    ("su_boyd_candes", "energy", lambda t, g, x, v: 3 / t * v @ v),
+    ("su_boyd_candes, r = 5", "lyapunov", lambda t, g, x, v: 2 * t * g @ (x - LOWEST) - t * VALLEY.loss(x)),
+    (
+        "high_resolution_nesterov",
+        "lyapunov",
+        lambda t, g, x, v: (
+            0.2 * (t + 0.3) * (t + 0.4) * g @ g
+            + 2 * (t + 0.4) * g @ (x - LOWEST)
+            - (2 * (t + 0.3) + 0.1) * VALLEY.loss(x)
+        ),
+    ),
+    ("rmsprop", "energy", lambda t, g, x, G: np.sum(G / (np.sqrt(G) + 1e-8))),
+    ("adagrad, eps", "balance", lambda t, g, x, G: 0.0),
+    (
+        "adam_uncorrected",
         "energy",
         lambda t, g, x, m, G: np.sum(
             m**2 / (np.sqrt(G) + 0.1) * (1 + 0.2 * (g**2 - G) / 0.1 / (2 * np.sqrt(G)) / (np.sqrt(G) + 0.1))
         ),
     ),
-}
+]
 
 
-@pytest.mark.parametrize("case", RATES)
-def test_rates_by_hand(case):
+@pytest.mark.parametrize(("case", "name", "rate"), RATES, ids=lambda x: x if isinstance(x, str) else "")
+def test_rates_by_hand(case, name, rate):
     """dQ/dt by central differences along the solution, at its middle record, against the formula."""
-    name, rate = RATES[case]
     h = 1e-3
     run = oo.solve(LAWS[case][0], VALLEY, np.array([0.0, 0.7 - h, 0.7, 0.7 + h]), **TIGHT)
     value = oo.energy(run).values[name]

@@ -92,17 +92,14 @@ def _along(quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) ->
     """The formula on all records at once: numbers per member are (n+1, ..., 1) beside theta (n+1, ..., d)."""
     loss = run.loss[..., None]
     t = run.t.reshape(*run.t.shape, *(1,) * (run.theta.ndim - run.t.ndim))
-    best = run.theta[0, ..., :] if problem.minimizer is None else problem.minimizer
-    of_problem = (loss, loss - problem.loss(best)[..., None], run.theta - best)
-    state = [run.theta if name == "theta" else run.state[name] for name in flow.variables]
-    placed = place(quantity.formula, (*OF_PROBLEM, *flow.variables), tuple(flow.params), _columns(flow))
-    with np.errstate(all="ignore"):
-        value = placed(t, problem.grad, (*of_problem, *state))
+    best = problem.minimizer
+    of_minimizer = (None, None) if best is None else (loss - problem.loss(best), run.theta - best)
+    state = [run.theta, *[run.state[name] for name in flow.memory]]
+    params = [column(value) for value in flow.params.values()]
+    placed = place(quantity.formula, (*OF_PROBLEM, *flow.variables), tuple(flow.params), params)
+    with np.errstate(all="ignore"):  # Adam's clocks are 0 at first, where its formula has a limit
+        value = placed(t, problem.grad, (loss, *of_minimizer, *state))
     return np.broadcast_to(value, loss.shape)[..., 0].copy()
-
-
-def _columns(flow: Flow) -> list[Any]:
-    return [column(value) for value in flow.params.values()]
 
 
 def _violation(law: str, value: Array) -> Any:
