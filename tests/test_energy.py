@@ -283,6 +283,16 @@ def test_momentum_is_conformally_symplectic(opt):
         assert np.linalg.det(D) == pytest.approx(0.8**3, abs=1e-8 * scale)
 
 
+def test_adam_shrinks_volumes_by_its_betas():
+    """(beta1 beta2)^(d + 1) with its clocks, at any state: theta moves by the memory alone, which is a shear."""
+    problem, opt = oo.problems.valley(d=3), opts.adam(0.01, beta1=0.8, beta2=0.95)
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        memory = {"m": rng.normal(size=3), "G": rng.uniform(0.1, 1, size=3), "c1": [0.5], "c2": [0.3]}
+        D = step_jacobian(opt, problem, theta=rng.normal(size=3), **memory)
+        assert np.linalg.det(D) == pytest.approx((0.8 * 0.95) ** 4, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "opt",
     [
@@ -293,7 +303,7 @@ def test_momentum_is_conformally_symplectic(opt):
     ids=["RK4", "Euler", "Nesterov"],
 )
 def test_others_are_not(opt):
-    """Their factor depends on the state (RK4's by h^5 only), and is not that of the flow."""
+    """Their factor depends on the state: it is not that of the flow (RK4's misses it by h^5)."""
     problem, memory = oo.problems.valley(d=3), opt.flow.memory[0]
     volumes = [
         np.linalg.det(step_jacobian(opt, problem, theta=x, **{memory: [0.1, 0.2, 0.3]}))

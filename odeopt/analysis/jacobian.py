@@ -2,7 +2,8 @@
 
 Its determinant is the factor by which a step changes volumes of states.  The flow of the heavy ball shrinks them at the
 constant rate damping d, whatever the loss, and momentum, whose kicks and drifts are shears, does so exactly: beta^d.
-[Conformal symplectic: McLachlan and Perlmutter 2001; Franca, Sulam, Robinson and Vidal 2020]
+[Conformal symplectic: McLachlan and Perlmutter 2001; Franca, Sulam, Robinson and Vidal 2020.]  Adam's step, too, is a
+contraction of the memory after which theta moves by the memory alone: (beta1 beta2)^(d + 1), its two clocks counted.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def energy(velocity: Formula) -> dict[str, Quantity]:
 
     Its derivative is -sum_i m_i^2/P_i (1 + tau1 P_i'/(2 P_i)).  A mean of squares shrinks no faster than at the rate
     1/tau2, its root at 1/(2 tau2), while the clocks, grown from rest together, only help: the bracket is positive if
-    tau1 <= 4 tau2, on any L.                                          [Barakat and Bianchi 2021, there without clocks]
+    tau1 <= 4 tau2, on any L.                              [Barakat and Bianchi 2021, their clocks functions of t]
     """
     inner = reads(velocity)
     m = inner.index("m")
