@@ -5,6 +5,7 @@ from typing import Any
 
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
+from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
@@ -13,7 +14,7 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
-from odeopt.flow import Flow, Onset, flow, project, push, relax
+from odeopt.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulate import Snapshot, simulate
@@ -33,6 +34,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Comparison",
     "Convergence",
+    "Energy",
     "Flow",
     "ImplicitRegularizer",
     "Onset",
@@ -47,10 +49,13 @@ __all__ = [
     "WorkPrecision",
     "analysis",
     "compare",
+    "conserved",
     "convergence",
     "convergence_rate",
     "critical_beta",
     "decay",
+    "decreasing",
+    "energy",
     "flow",
     "flows",
     "from_step",

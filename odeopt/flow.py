@@ -8,7 +8,7 @@ stand between the loss and the formulas: they see the gradient decayed, clipped,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -19,6 +19,7 @@ from odeopt import check, printing
 from odeopt.check import Array, Number
 from odeopt.formula import Formula, Placed, place, reads
 from odeopt.parts import Onset, Part, Project, Push, Relax, check_parts, project, push, relax, slope
+from odeopt.quantities import Quantity, check_quantities, conserved, decreasing
 from odeopt.state import Grad, Rhs, State, column
 
 Speed = Callable[[Any], Any]  # t -> a factor
@@ -30,8 +31,11 @@ __all__ = [
     "Part",
     "Project",
     "Push",
+    "Quantity",
     "Relax",
     "Speed",
+    "conserved",
+    "decreasing",
     "derivative",
     "flow",
     "project",
@@ -75,6 +79,7 @@ class Flow:
     name: str = "flow"
     preconditioner: str = ""
     filters: tuple[Formula, ...] = ()
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -93,6 +98,10 @@ class Flow:
         values = {name: check.finite(name, value) for name, value in changes.items()}
         return replace(self, params=MappingProxyType({**self.params, **values}))
 
+    def altered(self, **changes: Any) -> Flow:
+        """Another flow, of which no decreasing or conserved quantity is known."""
+        return replace(self, quantities=MappingProxyType({}), **changes)
+
     def placed(self, formula: Formula) -> Placed:
         """A formula of this flow as a function of (t, grad, y), which sees the gradient through the filters."""
         values = [column(v) for v in self.params.values()]
@@ -105,20 +114,20 @@ class Flow:
         """The same flow whose part `name` runs at the speed s(t): u' = s(t) F."""
         group = self.parts[check.choice("part", name, self.parts)]
         parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
-        return replace(self, parts=parts)
+        return self.altered(parts=parts)
 
     def driven(self, name: str, slot: str, speed: Speed) -> Flow:
         """The same flow with u' = rate (s(t) target - u) for the relaxation of `slot` in the part `name`."""
         group = self.parts[check.choice("part", name, self.parts)]
         inside = tuple(p.driven(speed) if isinstance(p, Relax) and p.slot == slot else p for p in group)
-        return replace(self, parts=MappingProxyType({**self.parts, name: inside}))
+        return self.altered(parts=MappingProxyType({**self.parts, name: inside}))
 
     def filtered(self, filter: Formula, **params: Number) -> Flow:
         """The same flow under another gradient: `flow.filtered(lambda grad, theta, decay: grad(theta) + decay*theta,
         decay=0.1)`.  The new filter comes before those there are."""
         check.distinct("params", (*params, *self.params, *self.variables))
         values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
-        made = replace(self, params=MappingProxyType(values), filters=(filter, *self.filters))
+        made = self.altered(params=MappingProxyType(values), filters=(filter, *self.filters))
         for read in reads(filter):
             check.choice("argument of the filter", read, ("t", "grad", *self.variables, *values))
         made.equations()
@@ -175,13 +184,15 @@ def flow(
     onset: Onset | None = None,
     name: str = "flow",
     preconditioner: str = "",
+    quantities: Mapping[str, Quantity] | None = None,
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
 
     Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
     Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.  `preconditioner`
-    names the variables that only scale the gradient, which a linear stability analysis holds still.
+    names the variables that only scale the gradient, which a linear stability analysis holds still.  `quantities`
+    are what the flow makes decrease or conserves, for `odeopt.energy`.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -205,8 +216,11 @@ def flow(
         check.choice("clock", clock, slots)
     for scale in preconditioner.split():
         check.choice("preconditioner", scale, slots[1:])
-    held = tuple(clocks.split())
-    made = Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
+    held, known = tuple(clocks.split()), MappingProxyType(dict(quantities or {}))
+    check_quantities(known, names)
+    made = Flow(
+        slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner, quantities=known
+    )
     made.equations()  # a misspelt name inside a formula shows here
     return made
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy import abs, exp, expm1, log, log1p, maximum, minimum, sign, sqrt, tanh
 
-from odeopt.symbols import Symbol
+from odeopt.symbols import Symbol, symbol
 
 __all__ = [
     "abs",
+    "called",
     "exp",
     "expm1",
     "log",
@@ -26,6 +27,7 @@ __all__ = [
     "sign",
     "sqrt",
     "tanh",
+    "total",
     "where_positive",
 ]
 
@@ -42,6 +44,15 @@ def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
     return np.where(zero, limit(), a / np.where(zero, 1.0, b))
 
 
+def called(name: str, value: Any) -> Any:
+    """value; on symbols its name, for what is too long to print where it stands.
+
+    >>> called("rho", 2.0)
+    2.0
+    """
+    return symbol(name) if isinstance(value, Symbol) else value
+
+
 def where_positive(x: Any, a: Any, b: Any) -> Any:
     """a where x > 0, else b.
 
@@ -49,6 +60,16 @@ def where_positive(x: Any, a: Any, b: Any) -> Any:
     array([1., 0.])
     """
     return x.where_positive(a, b) if isinstance(x, Symbol) else np.where(x > 0, a, b)
+
+
+def total(x: Any) -> Any:
+    """The sum over the last axis, which is kept: one number per member, shape (..., 1).
+
+    >>> total(np.array([[3.0, 4.0], [0.0, 1.0]]))
+    array([[7.],
+           [1.]])
+    """
+    return x.total() if isinstance(x, Symbol) else np.sum(x, axis=-1, keepdims=True)
 
 
 def norm(x: Any) -> Any:

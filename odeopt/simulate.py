@@ -74,7 +74,7 @@ def simulate(
         status, message = _run(step, y, h, steps, watch, bar(steps, opt.name, progress))
         if status is Status.NOT_FINITE and not grad.finite:
             message += "; the gradient was NaN or infinite"
-    return path.trajectory(opt.flow.variables, problem.loss, grad, status, message, opt.name)
+    return path.trajectory(opt.flow, problem, grad, status, message, opt.name)
 
 
 def _refuse_singular_start(opt: Optimizer, y: State) -> None:

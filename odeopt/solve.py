@@ -114,7 +114,7 @@ def _attempt(
         with bar(1.0, flow.name, progress, "T") as shown:
             status, message = integrate(slope, begin, method, _error_scales(method, y, *tolerances), records, shown)
     sol = interpolant(records.pieces, clock, y) if records.pieces and times.ndim == 1 else None
-    return path.trajectory(flow.variables, problem.loss, grad, status, message, flow.name, sol)
+    return path.trajectory(flow, problem, grad, status, message, flow.name, sol)
 
 
 def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:

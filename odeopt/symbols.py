@@ -99,6 +99,10 @@ class Symbol:
         """The Euclidean norm over the coordinates."""
         return Symbol(f"||{self.text}||", rf"\lVert {self.latex} \rVert")
 
+    def total(self) -> Symbol:
+        """The sum over the coordinates."""
+        return Symbol(f"sum({self.text})", rf"\sum {_inside(self, PRODUCT)[1]}", PRODUCT)
+
     def dot(self) -> Symbol:
         """The time derivative of a variable."""
         return Symbol(f"{self.text}'", rf"\dot{{{self.latex}}}")

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from odeopt.check import Array
+from odeopt.flow import Field
+from odeopt.problems import Problem
 from odeopt.state import State
 
 
@@ -35,7 +37,7 @@ class Trajectory:
     nfev and ngev count loss and gradient evaluations; `sol(t)`, if asked for, interpolates theta.
     If the run ended early, all arrays end at the last finite state.  In an ensemble whose members fail one by one the
     run goes on until the last does; `finite` (...) says which members reached the end.  With one step h per member t
-    has shape (n+1, ...).
+    has shape (n+1, ...).  `flow` and `problem` are what was solved or simulated.
     """
 
     t: Array
@@ -48,6 +50,8 @@ class Trajectory:
     ngev: int
     name: str = ""
     sol: Callable[[Any], Array] | None = field(default=None, repr=False)
+    flow: Field | None = field(default=None, repr=False)
+    problem: Problem | None = field(default=None, repr=False)
 
     @property
     def success(self) -> bool:
@@ -117,14 +121,14 @@ class Recorder:
         self.filled += 1
 
     def trajectory(
-        self, names: tuple[str, ...], loss: Callable[[Array], Any], grad: Any, status: Status, message: str, name: str,
+        self, flow: Field, problem: Problem, grad: Any, status: Status, message: str, name: str,
         sol: Callable[[Any], Array] | None = None,
     ) -> Trajectory:  # fmt: skip
         """The records as a Trajectory; the loss is evaluated here, on all of them at once."""
         t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
-        values, status, message = _losses(loss, y[0], status, message)
-        memory = dict(zip(names[1:], y[1:], strict=True))
-        return Trajectory(t, y[0], values, memory, status, message, len(t), grad.count, name, sol)
+        values, status, message = _losses(problem.loss, y[0], status, message)
+        memory = dict(zip(flow.variables[1:], y[1:], strict=True))
+        return Trajectory(t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem)
 
 
 def _losses(loss: Callable[[Array], Any], theta: Array, status: Status, message: str) -> tuple[Array, Status, str]:

@@ -83,6 +83,8 @@ WORDS = [
     ("hessian_damped", Split("friction kick descent drift"), 1),
     ("hessian_damped", Split("friction kick drift descent drift kick friction", push="midpoint"), 2),
     ("hessian_damped", Split("friction kick drift descent drift kick friction"), 1),
+    ("high_resolution_nesterov", Split("friction kick descent drift"), 1),
+    ("high_resolution_nesterov", Split("drift kick friction descent friction kick drift", push="midpoint"), 2),
     ("su_boyd_candes", Split("friction kick drift", decay.trapezoid), 1),
     ("su_boyd_candes", Split("drift kick friction kick drift", decay.trapezoid), 2),
     ("rmsprop", Split("memory drift"), 1),

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 LAYERS = [
     {"check", "symbols", "files"},
     {"ops", "decay", "state", "formula", "gradient", "progress", "problems", "schedules"},
-    {"parts", "printing"},
+    {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
     {"flows", "schemes", "integrate"},
     {"starts"},

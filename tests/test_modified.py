@@ -66,11 +66,26 @@ def test_adam_is_followed_to_1e_8():
     assert deviation(opts.adam(0.01), problem, 300, 2) > 1e-6
 
 
-def test_singular_starts_cap_the_order():
-    """RMSprop from G = 0 at 1/2, Nesterov k/(k+3) from t = 0 at 2, whatever K (MATHS C)."""
+def test_a_singular_start_caps_the_order():
+    """RMSprop from G = 0 at 1/2, whatever K (MATHS C)."""
     problem = PROBLEMS["R"]()
     zero = slope(lambda h: opts.rmsprop(h, _beta(0.5, h), 0.0), problem, 3, (200, 400, 800))
     assert zero == pytest.approx(0.5, abs=0.25)
+
+
+@pytest.mark.parametrize("order", [3, 4, 5])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_nesterov_from_time_zero_is_followed_with_order_2_at_most(problem, order):
+    """Its friction 3/t caps the order at 2, whatever K > 2 (MATHS C); with K = 3 on R the cap shows only at small h."""
+    steps = (400, 800, 1600) if (problem, order) == ("R", 3) else (50, 100, 200)
+    measured = slope(lambda h: opts.nesterov_k((2 * h) ** 2), PROBLEMS[problem](), order, steps)
+    assert measured == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_nesterov_from_time_zero_is_followed_with_low_orders(order):
+    measured = slope(lambda h: opts.nesterov_k((2 * h) ** 2), PROBLEMS["R"](), order, (50, 100, 200))
+    assert measured == pytest.approx(order, abs=0.1)
 
 
 def test_gradient_descent_on_a_quadratic_in_closed_form():

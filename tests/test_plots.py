@@ -52,6 +52,8 @@ CASES = {  # name: (the call, how many artists of which kind)
     "comparison of an ensemble": (lambda ax: plots.comparison(compared(theta0=np.eye(2)), ax), 6),
     "convergence": (lambda ax: plots.convergence(fitted(), ax), 2),
     "work_precision": (lambda ax: plots.work_precision(worked(), ax), 2),
+    "energy": (lambda ax: plots.energy(oo.energy(compared().iterates), ax), 1),
+    "energy of an ensemble": (lambda ax: plots.energy(oo.energy(compared(theta0=np.eye(2)).flow), ax), 2),
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),

@@ -24,6 +24,7 @@ TABLE = {  # public name: the arguments to test it with
     "beale": [{}],
     "double_well": [{}, {"d": 4}],
     "himmelblau": [{}],
+    "huber": [{}, {"slope": 0.3, "smoothness": 4.0, "theta0": -2.0}],
     "least_squares": [{}, {"features": 4, "ridge": 0.1}, {"data": OVERLAP, "ridge": 0.5}],
     "logistic_regression": [
         {},

@@ -78,6 +78,10 @@ def _adamax(t: Any, g: Any, x: Any, m: Any, u: Any, c1: Any, eps: float) -> tupl
 YOUNG = starts.aged(0.1)
 
 FLOWS = {
+    "high_resolution_nesterov": FlowRow(
+        flows.high_resolution_nesterov(0.1),
+        lambda t, g, x, v: (v - 0.1 * g(x), -3 / (t + 0.15) * v - (1 - 0.15 / (t + 0.15)) * g(x)),
+    ),
     "quasi_hyperbolic": FlowRow(
         flows.quasi_hyperbolic(0.5, 0.9), lambda t, g, x, m: (-0.9 * m - 0.1 * g(x), (g(x) - m) / 0.5)
     ),

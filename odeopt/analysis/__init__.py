@@ -1,6 +1,8 @@
 """What an optimizer really solves, and where it stops doing so."""
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
+from odeopt.analysis.energy import Energy, energy
+from odeopt.analysis.jacobian import step_jacobian
 from odeopt.analysis.linear import amplification, multipliers, spectral_radius, step_matrix
 from odeopt.analysis.memoryless import slow_rate, start_shift
 from odeopt.analysis.modified import ModifiedFlow, modified_flow
@@ -10,8 +12,10 @@ from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularize
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
+from odeopt.analysis.worst_case import gradient_bound, nesterov_bound, nesterov_flow_bound, worst_slope
 
 __all__ = [
+    "Energy",
     "ImplicitRegularizer",
     "ModifiedFlow",
     "OneStep",
@@ -21,10 +25,14 @@ __all__ = [
     "amplification",
     "convergence_rate",
     "critical_beta",
+    "energy",
     "from_step",
+    "gradient_bound",
     "implicit_regularizer",
     "modified_flow",
     "multipliers",
+    "nesterov_bound",
+    "nesterov_flow_bound",
     "preconditioner",
     "sharpness",
     "slow_rate",
@@ -33,8 +41,10 @@ __all__ = [
     "stability_limit",
     "stability_region",
     "start_shift",
+    "step_jacobian",
     "step_matrix",
     "tuned_gd",
     "tuned_momentum",
     "tuned_nesterov",
+    "worst_slope",
 ]

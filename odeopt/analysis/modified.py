@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from odeopt import check
+from odeopt.analysis.jacobian import increment_jacobian
 from odeopt.analysis.one_step import Increment, OneStep, of_optimizer
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.implicit import solve_increment
-from odeopt.state import Grad, Rhs, State, column, pack, plus, unpack
+from odeopt.state import Grad, Rhs, State, column, plus
 from odeopt.symbols import short
 
 LARGEST = 8
@@ -86,9 +87,8 @@ class ModifiedFlow:
 
     def indicator(self, problem: Problem, theta: Any = None, **memory: Any) -> float:
         """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1."""
-        theta = check.point("theta", problem.theta0 if theta is None else theta)
-        y = self.start(theta, **memory)
-        multipliers = np.linalg.eigvals(_jacobian(self.map.increment(Gradient(problem.grad)), y))
+        y = self.start(check.point("theta", problem.theta0 if theta is None else theta), **memory)
+        multipliers = np.linalg.eigvals(increment_jacobian(self.map.increment(Gradient(problem.grad)), y))
         return float(np.abs(multipliers).max())
 
     def _forward(self, grad: Grad) -> Rhs:
@@ -145,16 +145,3 @@ def _backward(d: Increment, t: Any, y: State) -> State:
     """e with Phi(y + e) = y."""
     guess = tuple(-u for u in d(t, y))
     return solve_increment(lambda e: plus(e, d(t, plus(y, e))), guess)
-
-
-def _jacobian(d: Increment, y: State) -> Array:
-    """D(Phi - I) at y by central differences."""
-    flat = pack(y)
-    step = 6e-6 * np.maximum(np.abs(flat), 1e-3)
-    columns = []
-    for i, h in enumerate(step):
-        e = np.zeros_like(flat)
-        e[i] = h
-        ahead, behind = (pack(d(0.0, unpack(flat + sign * e, y))) for sign in (1, -1))
-        columns.append((ahead - behind) / (2 * h))
-    return np.array(columns).T

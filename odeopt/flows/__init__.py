@@ -5,7 +5,14 @@ from odeopt.flows.adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
 from odeopt.flows.buffered import buffered
 from odeopt.flows.ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
 from odeopt.flows.gradient import gradient_flow
-from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped, quasi_hyperbolic, su_boyd_candes
+from odeopt.flows.momentum import (
+    averaged_gradient,
+    heavy_ball,
+    hessian_damped,
+    high_resolution_nesterov,
+    quasi_hyperbolic,
+    su_boyd_candes,
+)
 from odeopt.flows.nadam import nadam, nadam_scheduled
 from odeopt.flows.sign import lion, normalized_flow, sign_flow
 
@@ -28,6 +35,7 @@ __all__ = [
     "gradient_flow",
     "heavy_ball",
     "hessian_damped",
+    "high_resolution_nesterov",
     "lion",
     "nadam",
     "nadam_scheduled",

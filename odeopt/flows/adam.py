@@ -1,4 +1,7 @@
-"""theta' = -mean/(root + eps) by corrected moments: the flows of Adam and its relatives."""
+"""theta' = -mean/(root + eps) by corrected moments: the flows of Adam and its relatives.
+
+L itself need not decrease, but `moments.energy` does; with weight decay or rectification no such quantity is known.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import Any
 
 from odeopt import check, ops
 from odeopt.check import Number
-from odeopt.flow import Flow, flow, push
-from odeopt.flows.moments import clock1, clock2, corrected_mean, corrected_square, mean, square
+from odeopt.flow import Flow, Quantity, flow, push
+from odeopt.flows.moments import clock1, clock2, corrected_mean, corrected_square, energy, mean, square
 from odeopt.formula import Formula
 
 MOMENTS = (mean, square, clock1, clock2)
@@ -36,7 +39,7 @@ def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
     c2'    = (1 - c2)/tau2
     with tau1 = 0.1, tau2 = 10, eps = 1e-08
     """
-    return _corrected("Adam", _params(tau1, tau2, eps), _velocity)
+    return _corrected("Adam", _params(tau1, tau2, eps), _velocity, energy(_velocity))
 
 
 def adam_hat(tau1: Number, tau2: Number, eps: Number = 1e-7) -> Flow:
@@ -47,7 +50,7 @@ def adam_hat(tau1: Number, tau2: Number, eps: Number = 1e-7) -> Flow:
     >>> print(str(adam_hat(tau1=0.1, tau2=10.0)).splitlines()[0])
     theta' = -m/c1/(sqrt(G/c2) + eps/sqrt(c2))
     """
-    return _corrected("Adam (eps hat)", _params(tau1, tau2, eps), _velocity_hat)
+    return _corrected("Adam (eps hat)", _params(tau1, tau2, eps), _velocity_hat, energy(_velocity_hat))
 
 
 def adamw(tau1: Number, tau2: Number, eps: Number = 1e-8, weight_decay: Number = 0.01) -> Flow:
@@ -87,7 +90,8 @@ def adam_uncorrected(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
         name="Adam (uncorrected)",
         preconditioner="G",
         memory=(mean, square),
-        drift=push("theta", lambda m, G, eps: -m / (ops.sqrt(G) + eps)),
+        drift=push("theta", _velocity_uncorrected),
+        quantities=energy(_velocity_uncorrected),
     )
 
 
@@ -115,9 +119,19 @@ def radam_hat(tau1: Number, tau2: Number, eps: Number, step: Number, beta2: Numb
     return _corrected("RAdam (eps hat)", {**_params(tau1, tau2, eps), **steps}, _rectified_by(_velocity_hat))
 
 
-def _corrected(name: str, params: dict[str, Number], velocity: Formula) -> Flow:
-    drift = push("theta", velocity)
-    return flow("theta m G c1 c2", params, clocks="c1 c2", name=name, preconditioner="G", memory=MOMENTS, drift=drift)
+def _corrected(
+    name: str, params: dict[str, Number], velocity: Formula, quantities: dict[str, Quantity] | None = None
+) -> Flow:
+    return flow(
+        "theta m G c1 c2",
+        params,
+        clocks="c1 c2",
+        name=name,
+        preconditioner="G",
+        quantities=quantities,
+        memory=MOMENTS,
+        drift=push("theta", velocity),
+    )
 
 
 def _decayed(name: str, params: dict[str, Number], velocity: Formula, weight_decay: Number) -> Flow:
@@ -130,6 +144,10 @@ def _velocity(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any)
     return -corrected_mean(grad, theta, m, c1) / (ops.sqrt(corrected_square(grad, theta, G, c2)) + eps)
 
 
+def _velocity_uncorrected(m: Any, G: Any, eps: Any) -> Any:
+    return -m / (ops.sqrt(G) + eps)
+
+
 def _velocity_hat(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any) -> Any:
     root = ops.sqrt(corrected_square(grad, theta, G, c2))
     return -corrected_mean(grad, theta, m, c1) / (root + eps / ops.sqrt(c2))
@@ -140,8 +158,8 @@ def _rectified_by(velocity: Callable[..., Any]) -> Formula:
         t: Any, grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any, step: Any, beta2: Any
     ) -> Any:
         longest = 2 / (1 - beta2) - 1
-        rho = longest - 2 * (t / step + 0.5) * (1 - c2) / c2
-        r = ops.sqrt((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho))
+        rho = ops.called("rho", longest - 2 * (t / step + 0.5) * (1 - c2) / c2)
+        r = ops.called("r", ops.sqrt((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)))
         adaptive = r * velocity(grad, theta, m, G, c1, c2, eps)
         return ops.where_positive(rho - 5, adaptive, -corrected_mean(grad, theta, m, c1))
 

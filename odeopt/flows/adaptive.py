@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from odeopt import check, ops
 from odeopt.check import Number
-from odeopt.flow import Flow, Onset, flow, push, relax
+from odeopt.flow import Flow, Onset, conserved, decreasing, flow, push, relax
 from odeopt.flows.roots import root_of
+
+DESCENT = {"loss": decreasing(lambda loss: loss)}  # theta' = -P g with P > 0: dL/dt = -g P g
 
 
 def rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
     """G' = (grad L^2 - G)/tau,   theta' = -grad L/(sqrt(G) + eps).                   [Tieleman and Hinton 2012]
 
     root="inside" has sqrt(G + eps).  From G = 0 the start is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t),
-    smooth in sqrt(t) only.
+    smooth in sqrt(t) only.  Not only L decreases, but L + tau sum_i of the integral of 1/(sqrt(G) + eps) to G_i, which
+    is 2 sqrt(G_i) for eps = 0: at the rate sum_i G_i/(sqrt(G_i) + eps).
 
     >>> rmsprop(tau=0.1)
     theta' = -grad L(theta)/(sqrt(G) + eps)
@@ -34,6 +37,10 @@ def rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
         ),
         memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
         drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / below.of(G, eps)),
+        quantities={
+            **DESCENT,
+            "energy": decreasing(lambda loss, G, tau, eps: loss + tau * ops.total(below.primitive(G, eps))),
+        },
     )
 
 
@@ -65,6 +72,7 @@ def centred_rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> F
             relax("a", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau),
         ),
         drift=push("theta", lambda grad, theta, G, a, eps: -grad(theta) / below.of(G - a**2, eps)),
+        quantities=DESCENT,
     )
 
 
@@ -72,7 +80,8 @@ def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
     """G' = grad L^2,   theta' = -grad L/(sqrt(G) + eps).                         [Duchi, Hazan and Singer 2011]
 
     Time is lr^2 per step, and G is lr^2 times the library's sum of squares; eps is lr times the library's (lr^2 times
-    with root="inside").
+    with root="inside").  What L loses the memory gains: L + sum_i of the integral of 1/(sqrt(G) + eps) to G_i, which is
+    2 sqrt(G_i) for eps = 0, is conserved.
 
     >>> adagrad()
     theta' = -grad L(theta)/(sqrt(G) + eps)
@@ -90,6 +99,10 @@ def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
         ),
         memory=push("G", lambda grad, theta: grad(theta) ** 2),
         drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / below.of(G, eps)),
+        quantities={
+            **DESCENT,
+            "balance": conserved(lambda loss, G, eps: loss + ops.total(below.primitive(G, eps))),
+        },
     )
 
 
@@ -116,6 +129,7 @@ def adadelta(tau: Number, eps: Number = 1e-6) -> Flow:
             target=lambda grad, theta, G, X, eps: _move(grad, theta, G, X, eps) ** 2,
             rate=lambda tau: 1 / tau,
         ),
+        quantities=DESCENT,
     )
 
 

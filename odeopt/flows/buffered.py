@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -30,8 +29,7 @@ def buffered(flow: Flow, tau_m: Number) -> Flow:
         "buffer": (relax("m", target=mapped(lambda F: -F, drift.force), rate=lambda tau_m: 1 / tau_m),),
         "drift": (push("theta", lambda m: -m),),
     }
-    return replace(
-        flow,
+    return flow.altered(
         variables=(*flow.variables, "m"),
         params=MappingProxyType({**flow.params, "tau_m": check.positive("tau_m", tau_m)}),
         parts=MappingProxyType(parts),

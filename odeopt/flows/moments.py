@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from odeopt import ops
-from odeopt.flow import relax
+from odeopt.flow import Quantity, decreasing, relax
+from odeopt.formula import Formula, reading, reads
 
 mean = relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau1: 1 / tau1)
 square = relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau2: 1 / tau2)
@@ -25,3 +26,19 @@ def corrected_mean(grad: Any, theta: Any, m: Any, c1: Any) -> Any:
 def corrected_square(grad: Any, theta: Any, G: Any, c2: Any) -> Any:
     """G/c2."""
     return ops.ratio(G, c2, limit=lambda: grad(theta) ** 2)
+
+
+def energy(velocity: Formula) -> dict[str, Quantity]:
+    """L + (tau1/2) sum_i m_i^2/P_i for theta' = velocity = -m/P: kinetic energy in the metric that the memory sets.
+
+    Its derivative is -sum_i m_i^2/P_i (1 + tau1 P_i'/(2 P_i)).  A mean of squares shrinks no faster than at the rate
+    1/tau2, its root at 1/(2 tau2), while the clocks, grown from rest together, only help: the bracket is positive if
+    tau1 <= 4 tau2, on any L.                              [Barakat and Bianchi 2021, their clocks functions of t]
+    """
+    inner = reads(velocity)
+    m = inner.index("m")
+    value = reading(
+        ("loss", "tau1", *inner),
+        lambda loss, tau1, *read: loss + tau1 / 2 * ops.total(read[m] * -velocity(*read)),
+    )
+    return {"energy": decreasing(value, "tau1 <= 4 tau2")}

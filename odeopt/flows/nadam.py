@@ -69,7 +69,7 @@ def nadam_scheduled(
             relax(
                 "p",
                 target=1.0,
-                rate=lambda c3, beta1, step: -ops.log(_momentum(c3, beta1)) / step,
+                rate=lambda c3, beta1, step: -ops.log(ops.called("mu", _momentum(c3, beta1))) / step,
             ),
         ),
         drift=push("theta", _scheduled_velocity),
@@ -88,6 +88,7 @@ def _momentum(c3: Any, beta1: Any) -> Any:
 def _scheduled_velocity(
     grad: Any, theta: Any, m: Any, G: Any, c2: Any, c3: Any, p: Any, eps: Any, beta1: Any, later: Any
 ) -> Any:
-    mu, following = _momentum(c3, beta1), _momentum(1 - (1 - c3) * later, beta1)
+    mu = ops.called("mu", _momentum(c3, beta1))
+    following = ops.called("mu_next", _momentum(1 - (1 - c3) * later, beta1))
     lookahead = following * m / (1 - (1 - p) * following) + (1 - mu) * grad(theta) / p
     return -lookahead / (ops.sqrt(corrected_square(grad, theta, G, c2)) + eps)

@@ -1,4 +1,4 @@
-"""1/(sqrt(G) + eps) or 1/sqrt(G + eps): where a library puts eps, and how far theta has moved just after G = 0."""
+"""1/(sqrt(G) + eps) or 1/sqrt(G + eps): where a library puts eps, its integral, and how far theta moves from G = 0."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from odeopt import check, ops
 
 @dataclass(frozen=True)
 class Root:
-    """of(G, eps) is the denominator; move(g, rate, t, eps) the integral of g/of(g^2 rate s, eps) over s in [0, t]."""
+    """of(G, eps) is the denominator, primitive(G, eps) the integral of 1/of over [0, G], and move(g, rate, t, eps) that
+    of g/of(g^2 rate s, eps) over s in [0, t]."""
 
     name: str
     of: Callable[[Any, Any], Any]
+    primitive: Callable[[Any, Any], Any]
     move: Callable[[Any, Any, Any, Any], Any]
 
     def __repr__(self) -> str:
@@ -53,9 +55,27 @@ def move_inside(g: Any, rate: Any, t: Any, eps: Any) -> Any:
     return np.divide(2 * g * t, below, out=np.zeros_like(below * g), where=below * np.ones_like(g) > 0)
 
 
+def primitive_outside(G: Any, eps: Any) -> Any:
+    """The integral of 1/(sqrt(s) + eps) over s in [0, G]: 2 sqrt(G) - 2 eps log(1 + sqrt(G)/eps).
+
+    >>> primitive_outside(np.array([4.0, 0.0]), eps=0.0)
+    array([4., 0.])
+    """
+    return 2 * (ops.sqrt(G) - eps * ops.log1p(ops.ratio(ops.sqrt(G), eps, limit=lambda: 0.0)))
+
+
+def primitive_inside(G: Any, eps: Any) -> Any:
+    """The integral of 1/sqrt(s + eps) over s in [0, G]: 2 sqrt(G + eps) - 2 sqrt(eps).
+
+    >>> primitive_inside(np.array([3.0]), eps=1.0)
+    array([2.])
+    """
+    return 2 * (ops.sqrt(G + eps) - ops.sqrt(eps))
+
+
 ROOTS = {
-    "outside": Root("outside", lambda G, eps: ops.sqrt(G) + eps, move_outside),
-    "inside": Root("inside", lambda G, eps: ops.sqrt(G + eps), move_inside),
+    "outside": Root("outside", lambda G, eps: ops.sqrt(G) + eps, primitive_outside, move_outside),
+    "inside": Root("inside", lambda G, eps: ops.sqrt(G + eps), primitive_inside, move_inside),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from odeopt import check, ops
 from odeopt.check import Number
-from odeopt.flow import Flow, flow, push
+from odeopt.flow import Flow, decreasing, flow, push
 from odeopt.flows.moments import mean
 
 
@@ -33,6 +33,7 @@ def sign_flow(delta: Number = 0.0) -> Flow:
         {"delta": check.nonnegative("delta", delta)},
         name="sign flow",
         drift=push("theta", lambda grad, theta, delta: -soft_sign(grad(theta), delta)),
+        quantities={"loss": decreasing(lambda loss: loss)},
     )
 
 
@@ -48,6 +49,7 @@ def normalized_flow(eps: Number = 1e-6) -> Flow:
         {"eps": check.nonnegative("eps", eps)},
         name="normalised flow",
         drift=push("theta", lambda grad, theta, eps: -grad(theta) / (ops.norm(grad(theta)) + eps)),
+        quantities={"loss": decreasing(lambda loss: loss)},
     )
 
 

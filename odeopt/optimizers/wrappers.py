@@ -118,7 +118,7 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
         return {"opt": inner, "weight_decay": rate * h / inner.lr}
 
     settings = {"opt": opt, "weight_decay": weight_decay}
-    return _wrapped(decoupled, settings, opt, order=1, at=at, flow=replace(flow, parts=parts, params=params))
+    return _wrapped(decoupled, settings, opt, order=1, at=at, flow=flow.altered(parts=parts, params=params))
 
 
 def _decaying(force: Formula, speed: Speed | None) -> Formula:

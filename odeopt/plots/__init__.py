@@ -3,6 +3,7 @@
 Every function takes results, and `ax=None`; it returns its artists, shows nothing and leaves rcParams alone.
 """
 
+from odeopt.plots.energy import energy
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.orders import convergence, work_precision
 from odeopt.plots.runs import comparison, trajectory
@@ -11,6 +12,7 @@ from odeopt.plots.stability import sharpness, stability_chart, stability_region
 __all__ = [
     "comparison",
     "convergence",
+    "energy",
     "landscape",
     "path",
     "sharpness",

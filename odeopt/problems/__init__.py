@@ -1,6 +1,7 @@
 """What is minimised: `Problem` for your own functions, and ready-made problems with derivatives by hand."""
 
 from odeopt.problems.base import Problem
+from odeopt.problems.extremal import huber
 from odeopt.problems.networks import tanh_network
 from odeopt.problems.quadratic import quadratic
 from odeopt.problems.regression import least_squares, logistic_regression
@@ -11,6 +12,7 @@ __all__ = [
     "beale",
     "double_well",
     "himmelblau",
+    "huber",
     "least_squares",
     "logistic_regression",
     "quadratic",

@@ -1,0 +1,109 @@
+"""What a flow makes decrease, or conserves, along a run: by theory along its solutions, nearly along the iterates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.flow import Flow, Quantity
+from odeopt.formula import place
+from odeopt.problems import Problem
+from odeopt.quantities import OF_PROBLEM
+from odeopt.state import column
+from odeopt.trajectory import Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """values[name] (n+1, ...) of every quantity of a run's flow at the run's times t.
+
+    `quantities[name]` has the formula, its law and where that law holds; `formulas[name]` is the formula in print.
+    `omitted` names those that need L* and theta*, of a problem whose minimizer is not known.
+    """
+
+    name: str
+    t: Array
+    values: Mapping[str, Array]
+    quantities: Mapping[str, Quantity]
+    formulas: Mapping[str, str]
+    omitted: tuple[str, ...] = ()
+
+    @property
+    def violation(self) -> Mapping[str, Any]:
+        """How far each law is broken, relative to the quantity's largest size: floats, or (...) for an ensemble.
+
+        The largest increase from one record to the next of what decreases, the largest departure from the first
+        value (the drift) of what is conserved.
+        """
+        return {name: _violation(self.quantities[name].law, value) for name, value in self.values.items()}
+
+    def plot(self, ax: Any = None) -> Any:
+        """Every quantity against time over its first value; returns the artists."""
+        from odeopt.plots import energy
+
+        return energy(self, ax=ax)
+
+    def __repr__(self) -> str:
+        rows = [f"Energy of {self.name}, {len(self.t)} records"]
+        for name, broken in self.violation.items():
+            quantity = self.quantities[name]
+            where = f" where {quantity.where}" if quantity.where else ""
+            kept = "largest increase" if quantity.law == "decreasing" else "drift"
+            rows.append(f"  {name} = {self.formulas[name]}: {quantity.law}{where}; {kept} {np.max(broken):.2g}")
+        if self.omitted:
+            rows.append(f"  without {', '.join(self.omitted)}: the problem has no known minimizer")
+        return "\n".join(rows)
+
+
+def energy(run: Trajectory) -> Energy:
+    """The decreasing and conserved quantities of a run's flow along the run, be it of `simulate` or of `solve`.
+
+    Along iterates the memory is the optimizer's own, which is staggered against theta: where the flow starts at the
+    age h/2, m_n is the flow's at t_n - h/2.  So the quantities of iterates differ from the flow's by O(h), although
+    theta may follow it to O(h^2), and their laws hold up to a power of h.
+
+    >>> import odeopt as oo
+    >>> problem = oo.problems.quadratic((1, 20), theta0=(1, 1))
+    >>> result = energy(oo.solve(oo.flows.averaged_gradient(tau=0.5), problem, t=5.0))
+    >>> print(str(result).splitlines()[1].split("; ")[0])
+      energy = L + tau*||m||^2/2: decreasing
+    >>> result.values["energy"].shape, result.violation["energy"]
+    ((201,), 0.0)
+    """
+    if not isinstance(run, Trajectory) or run.flow is None or run.problem is None:
+        raise TypeError(f"run must be a Trajectory of odeopt.simulate or odeopt.solve, got {run!r}")
+    flow, problem = run.flow, run.problem
+    if not isinstance(flow, Flow) or not flow.quantities:
+        raise ValueError(f"run must follow a flow with a known decreasing or conserved quantity, not {flow.name}")
+    omitted = tuple(name for name, q in flow.quantities.items() if q.needs_minimizer and problem.minimizer is None)
+    known = {name: q for name, q in flow.quantities.items() if name not in omitted}
+    values = {name: _along(q, run, flow, problem) for name, q in known.items()}
+    formulas = {name: q.text(flow.variables, tuple(flow.params)) for name, q in known.items()}
+    frozen = MappingProxyType(values), MappingProxyType(known), MappingProxyType(formulas)
+    return Energy(run.name, run.t, *frozen, omitted)
+
+
+def _along(quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) -> Array:
+    """The formula on all records at once: numbers per member are (n+1, ..., 1) beside theta (n+1, ..., d)."""
+    loss = run.loss[..., None]
+    t = run.t.reshape(*run.t.shape, *(1,) * (run.theta.ndim - run.t.ndim))
+    best = problem.minimizer
+    of_minimizer = (None, None) if best is None else (loss - problem.loss(best), run.theta - best)
+    state = [run.theta, *[run.state[name] for name in flow.memory]]
+    params = [column(value) for value in flow.params.values()]
+    placed = place(quantity.formula, (*OF_PROBLEM, *flow.variables), tuple(flow.params), params)
+    with np.errstate(all="ignore"):  # Adam's clocks are 0 at first, where its formula has a limit
+        value = placed(t, problem.grad, (loss, *of_minimizer, *state))
+    return np.broadcast_to(value, loss.shape)[..., 0].copy()
+
+
+def _violation(law: str, value: Array) -> Any:
+    size = np.abs(value).max(axis=0)
+    change = np.diff(value, axis=0).clip(min=0) if law == "decreasing" else np.abs(value - value[0])
+    broken = np.max(change, axis=0, initial=0.0) / np.where(size > 0, size, 1.0)
+    return float(broken) if np.ndim(broken) == 0 else broken

@@ -1,0 +1,36 @@
+"""Energies and Lyapunov functions along a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt.analysis.energy import Energy
+from odeopt.plots import style
+
+LOOKS = ("-", "--", ":", "-.")
+
+
+def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
+    """Every quantity against time over its first value, a line per member; returns the Line2D artists.
+
+    Logarithmic if all values are positive.
+    """
+    ax = style.axes(ax)
+    n = len(result.t)
+    t, lines = result.t.reshape(n, -1), []
+    for look, (name, value) in zip(LOOKS, result.values.items(), strict=False):
+        shown = (value / value[0]).reshape(n, -1)
+        label = f"{name} ({result.quantities[name].law})"
+        drawn = ax.plot(t, shown, **{"color": style.colour(result.name), "linestyle": look, "label": label, **line})
+        for extra in drawn[1:]:
+            extra.set_label("_member")
+        lines += drawn
+    drawn_values = np.concatenate([np.asarray(drawn.get_ydata(), dtype=float) for drawn in lines] or [np.zeros(1)])
+    if np.all(drawn_values[np.isfinite(drawn_values)] > 0):
+        ax.set_yscale("log")
+    ax.set(xlabel="time t", ylabel="quantity over its first value")
+    if lines:
+        ax.legend()
+    return lines
