@@ -115,7 +115,17 @@ def _convergence(given: argparse.Namespace, rest: list[str]) -> int:
 def _names(room: ModuleType) -> list[str]:
     """The functions of a room, and its ready-made schemes."""
     things = {name: getattr(room, name) for name in room.__all__}
-    return sorted(name for name, thing in things.items() if inspect.isfunction(thing) or isinstance(thing, Scheme))
+    return sorted(name for name, thing in things.items() if _is_ready(thing) or _is_maker(thing))
+
+
+def _is_ready(thing: Any) -> bool:
+    """A scheme as it is, not a class of them."""
+    return isinstance(thing, Scheme) and not isinstance(thing, type)
+
+
+def _is_maker(thing: Any) -> bool:
+    """A function of numbers and names, not of other optimizers or flows."""
+    return inspect.isfunction(thing) and not set(_parameters(thing)) & {"opt", "flow", "config"}
 
 
 def _named(kind: str, name: str, room: ModuleType) -> Callable[..., Any]:
@@ -138,7 +148,7 @@ def _settings(rest: list[str], parameters: Mapping[str, inspect.Parameter]) -> d
     """--name value pairs for the arguments of a constructor; numbers as numbers."""
     parser = argparse.ArgumentParser(prog="odeopt", add_help=False, allow_abbrev=False)
     for name in parameters:
-        parser.add_argument(f"--{name}", type=_number)
+        parser.add_argument(f"--{name}", type=_value)
     found, unknown = parser.parse_known_args(rest)
     if unknown:
         known = ", ".join(f"--{name}" for name in parameters)
@@ -151,7 +161,9 @@ def _steps(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def _number(text: str) -> float | str:
+def _value(text: str) -> float | bool | str:
+    if text in ("True", "False"):
+        return text == "True"
     try:
         return float(text)
     except ValueError:

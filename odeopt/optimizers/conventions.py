@@ -88,4 +88,4 @@ def filled(name: str, like: str, given: Mapping[str, Any]) -> dict[str, Any]:
     known = {**rows[like], **{key: value for key, value in given.items() if value is not None}}
     if missing := [key for key in given if key not in known]:
         raise ValueError(f"{missing[0]} must be given: {like} has no default for it")
-    return {**known, "like": like}
+    return {**{key: known[key] for key in given}, "like": like}
