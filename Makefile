@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 ENV    := .venv/ready
 
-.PHONY: help venv test test-all lint types figures notebooks clean
+.PHONY: help venv test test-all lint types figures notebooks zoo clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,10 @@ figures: $(ENV)  ## the gallery: figures/gallery/README.md
 
 notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
 	$(BIN)/python notebooks/build.py
+
+zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch,jax,keras]'
+	$(BIN)/python tests/write_zoo.py
 
 clean:  ## remove all that make has made, but the gallery
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/*.ipynb

@@ -108,3 +108,13 @@ def test_order_one_half_from_zero_memory_and_the_matched_start(name):
         matched.append(np.abs(oo.compare(opt, problem, n).error[n // 2 :]).max())
     assert np.polyfit(np.log(h), np.log(plain), 1)[0] == pytest.approx(0.5, abs=0.1)
     assert np.all(np.array(plain) > 10 * np.array(matched))
+
+
+@pytest.mark.parametrize(("eps", "expected"), [(1e-7, 2.0), (1.0, 1.5)])
+def test_eps_hat_is_singular_at_the_start(eps, expected):
+    """Keras' eps/sqrt(c2) makes the speed begin like sqrt(t): where it is not negligible the order falls to 3/2."""
+    problem, error, steps = tables.smooth_problem(), [], (800, 1600, 3200)
+    for n in steps:
+        opt = oo.optimizers.adam(1 / n, float(np.exp(-5 / n)), float(np.exp(-1 / n)), eps, like="keras")
+        error.append(oo.compare(opt, problem, n // 8, **SOLVER).max_error)
+    assert -np.polyfit(np.log(steps), np.log(error), 1)[0] == pytest.approx(expected, abs=TOLERANCE)
