@@ -119,3 +119,15 @@ def test_work_precision_marks_runs_that_diverge():
     assert wp.error["Euler"][0] > 1e10
     assert wp.error["Euler"][1] < 1e-3
     assert wp.gradients["Euler"].tolist() == [10, 30_000]
+
+
+def test_flows_with_projections_are_followed_by_small_steps():
+    """AMSGrad's maximum has no right-hand side: 64 times as many steps, to which the iterates converge."""
+    problem, error = oo.problems.rosenbrock(b=1).at([-0.5, 1.0]), []
+    for n in (4, 8):
+        cmp = oo.compare(oo.optimizers.amsgrad(lr=0.02).with_step(0.02 / n), problem, 40 * n)
+        assert cmp.success
+        assert len(cmp.error) == 40 * n + 1
+        assert "of h/64: AMSGrad has projections" in cmp.flow.message
+        error.append(cmp.max_error)
+    assert np.log2(error[0] / error[1]) > 0.9
