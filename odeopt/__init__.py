@@ -5,6 +5,7 @@ from typing import Any
 
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
+from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
@@ -34,6 +35,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "Flow",
+    "Following",
     "ImplicitRegularizer",
     "Onset",
     "Optimizer",
@@ -53,6 +55,7 @@ __all__ = [
     "decay",
     "flow",
     "flows",
+    "follow",
     "from_step",
     "implicit_regularizer",
     "modified_flow",

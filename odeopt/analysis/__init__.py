@@ -1,6 +1,7 @@
 """What an optimizer really solves, and where it stops doing so."""
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
+from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.linear import amplification, multipliers, spectral_radius, step_matrix
 from odeopt.analysis.memoryless import slow_rate, start_shift
 from odeopt.analysis.modified import ModifiedFlow, modified_flow
@@ -12,6 +13,7 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 
 __all__ = [
+    "Following",
     "ImplicitRegularizer",
     "ModifiedFlow",
     "OneStep",
@@ -21,6 +23,7 @@ __all__ = [
     "amplification",
     "convergence_rate",
     "critical_beta",
+    "follow",
     "from_step",
     "implicit_regularizer",
     "modified_flow",

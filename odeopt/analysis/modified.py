@@ -85,11 +85,12 @@ class ModifiedFlow:
         return self._central(grad) if self.central else self._forward(grad)
 
     def indicator(self, problem: Problem, theta: Any = None, **memory: Any) -> float:
-        """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1."""
+        """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1.
+
+        `odeopt.follow` asks for it along a path, and warns.
+        """
         theta = check.point("theta", problem.theta0 if theta is None else theta)
-        y = self.start(theta, **memory)
-        multipliers = np.linalg.eigvals(_jacobian(self.map.increment(Gradient(problem.grad)), y))
-        return float(np.abs(multipliers).max())
+        return series_radius(self.map, problem, 0.0, self.start(theta, **memory))
 
     def _forward(self, grad: Grad) -> Rhs:
         d, h, weights = self.map.increment(grad), column(self.map.h), forward_weights(self.order)
@@ -141,20 +142,27 @@ def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = Fals
     return ModifiedFlow(of_optimizer(opt) if isinstance(opt, Optimizer) else opt, order, central)
 
 
+def series_radius(step: OneStep, problem: Problem, t: Any, y: State) -> float:
+    """max |mu - 1| over the multipliers mu of DPhi(t, y); nan where the step has no finite derivative."""
+    with np.errstate(all="ignore"):
+        jacobian = _jacobian(step.increment(Gradient(problem.grad)), t, y)
+    return float(np.abs(np.linalg.eigvals(jacobian)).max()) if np.isfinite(jacobian).all() else np.nan
+
+
 def _backward(d: Increment, t: Any, y: State) -> State:
     """e with Phi(y + e) = y."""
     guess = tuple(-u for u in d(t, y))
     return solve_increment(lambda e: plus(e, d(t, plus(y, e))), guess)
 
 
-def _jacobian(d: Increment, y: State) -> Array:
-    """D(Phi - I) at y by central differences."""
+def _jacobian(d: Increment, t: Any, y: State) -> Array:
+    """D(Phi - I) at y by central differences, whose width is that of each variable: squares must stay positive."""
     flat = pack(y)
-    step = 6e-6 * np.maximum(np.abs(flat), 1e-3)
+    size = [np.maximum(np.abs(u), 1e-3 * (np.abs(u).max() or 1.0)) for u in y]
     columns = []
-    for i, h in enumerate(step):
+    for i, h in enumerate(6e-6 * pack(tuple(size))):
         e = np.zeros_like(flat)
         e[i] = h
-        ahead, behind = (pack(d(0.0, unpack(flat + sign * e, y))) for sign in (1, -1))
+        ahead, behind = (pack(d(t, unpack(flat + sign * e, y))) for sign in (1, -1))
         columns.append((ahead - behind) / (2 * h))
     return np.array(columns).T

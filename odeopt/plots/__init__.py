@@ -5,12 +5,13 @@ Every function takes results, and `ax=None`; it returns its artists, shows nothi
 
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.orders import convergence, work_precision
-from odeopt.plots.runs import comparison, trajectory
+from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
     "comparison",
     "convergence",
+    "following",
     "landscape",
     "path",
     "sharpness",
