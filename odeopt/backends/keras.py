@@ -90,7 +90,8 @@ def _copied(optimizer: Any, theta: list[Array]) -> Any:
         return next(v for v in self.variables if v.name == CLOCK)
 
     kind = type(optimizer)
-    copy = type(kind.__name__, (kind,), {"iterations": property(iterations)}).from_config(optimizer.get_config())
+    between: Any = type(kind.__name__, (kind,), {"iterations": property(iterations)})
+    copy = between.from_config(optimizer.get_config())
     copy.build([keras.Variable(p, dtype="float64", name=f"theta{i or ''}") for i, p in enumerate(theta)])
     before = optimizer.variables if optimizer.built else []
     if before and [tuple(v.shape) for v in before] != [tuple(v.shape) for v in copy.variables]:

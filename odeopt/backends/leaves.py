@@ -42,8 +42,8 @@ def pure_step(
 
     def step(y: State) -> State:
         held = [v.reshape(shape) for v, shape in zip(y[1:], held_shapes, strict=True)]
-        theta, held = update(split(y[0], shapes), held)  # type: ignore[assignment]
-        return joined(theta), *[joined([v]) for v in held]
+        theta, after = update(split(y[0], shapes), held)
+        return joined(theta), *[joined([v]) for v in after]
 
     start = {key: joined([value]) for key, value in memory.items()}
     _check_counts(step, (joined(theta0), *start.values()), [list(start).index(key) + 1 for key in counts], counts, name)

@@ -40,10 +40,12 @@ def from_optax(
     if not callable(grad):
         raise TypeError(f"grad must be a function of theta, e.g. jax.grad(loss), got {grad!r}")
     h = check.scalar("h", check.positive("h", h))
-    if not jax.config.jax_enable_x64:
+    if jax.numpy.asarray(np.zeros(1)).dtype != np.float64:
         raise ValueError("JAX must compute in float64: set JAX_ENABLE_X64=1 before it is imported")
+    tree: Any
     theta, tree = jax.tree.flatten(theta0)
     theta = [check.numbers_of("theta0", leaf) for leaf in theta]
+    state_tree: Any
     named, state_tree = jax.tree_util.tree_flatten_with_path(transform.init(tree.unflatten(theta)))
     names = _names([path for path, _ in named])
     counts = [key for key, (_, leaf) in zip(names, named, strict=True) if _is_count(key, leaf)]
