@@ -60,8 +60,8 @@ def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
     if least > 1:
         title, colour = f"{style.label(name)}: |μ − 1| = {least:.2f} is beyond 1: no ODE to follow", style.VERMILLION
     else:
-        error = style.sci(result.max_error) if result.success else "nan"
-        title = f"{style.label(name)} to {error}, order {order}, |μ − 1| ≤ {least:.2f}"
+        close = f"to {style.sci(result.max_error)}" if result.success else "ended early"
+        title = f"{style.label(name)}: ODE of order {order} {close}, |μ − 1| ≤ {least:.2f}"
         colour = style.INK
     ax.set_title(title, fontsize="medium", color=colour)
     return artists
