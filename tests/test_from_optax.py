@@ -116,6 +116,11 @@ def test_the_count_is_a_real_number():
 REFUSED = {
     "not an optimizer": (lambda: from_optax("adam", BOWL.grad, [1.0], 0.1), TypeError, "GradientTransformation"),
     "no gradient": (lambda: from_optax(optax.adam(0.1), None, [1.0], 0.1), TypeError, "grad must be a function"),
+    "a gradient that fails": (
+        lambda: from_optax(optax.adam(0.1), lambda theta: theta + "x", np.ones(2), 0.1),
+        TypeError,
+        "ufunc|unsupported|concatenate",
+    ),
     "no step": (lambda: from_optax(optax.adam(0.1), BOWL.grad, [1.0], 0), ValueError, "h must be positive"),
     "several": (
         lambda: from_optax(optax.MultiSteps(optax.sgd(0.1), 3).gradient_transformation(), BOWL.grad, np.ones(2), 0.1),

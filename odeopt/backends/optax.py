@@ -46,6 +46,7 @@ def from_optax(
     theta, tree = jax.tree.flatten(theta0)
     theta = [check.numbers_of("theta0", leaf) for leaf in theta]
     state_tree: Any
+    grad(tree.unflatten(theta))  # an error of its own is raised here
     named, state_tree = jax.tree_util.tree_flatten_with_path(transform.init(tree.unflatten(theta)))
     names = _names([path for path, _ in named])
     counts = [key for key, (_, leaf) in zip(names, named, strict=True) if _is_count(key, leaf)]
