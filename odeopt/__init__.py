@@ -6,6 +6,7 @@ from typing import Any
 from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
+from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
@@ -36,6 +37,7 @@ __all__ = [
     "Convergence",
     "Energy",
     "Flow",
+    "Following",
     "ImplicitRegularizer",
     "Onset",
     "Optimizer",
@@ -58,6 +60,7 @@ __all__ = [
     "energy",
     "flow",
     "flows",
+    "follow",
     "from_step",
     "implicit_regularizer",
     "modified_flow",

@@ -22,6 +22,19 @@ from odeopt.trajectory import Status, Trajectory
 FINE = 64  # a power of 2, so that the times of records stay the same to the last bit
 
 
+def distance(iterates: Trajectory, flow: Trajectory) -> Array:
+    """|theta_n - theta(t_n)| by its largest coordinate, shape (n+1, ...), as far as both runs reached."""
+    n = min(len(iterates), len(flow))
+    same = (iterates.t[:n] == flow.t[:n]).reshape(n, -1).all(axis=1)  # an early end has a time of its own
+    return np.abs(iterates.theta[:n] - flow.theta[:n]).max(axis=-1)[same]
+
+
+def largest(error: Array, flow: Trajectory) -> Any:
+    """Its maximum over n, a float or (...); NaN if the flow ended before the iterates did."""
+    found = error.max(axis=0) + (0.0 if flow.success else np.nan)
+    return float(found) if np.ndim(found) == 0 else found
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, step for step.
@@ -38,15 +51,12 @@ class Comparison:
 
     @property
     def error(self) -> Array:
-        n = min(len(self.iterates), len(self.flow))
-        same = (self.iterates.t[:n] == self.flow.t[:n]).reshape(n, -1).all(axis=1)  # an early end has a time of its own
-        return np.abs(self.iterates.theta[:n] - self.flow.theta[:n]).max(axis=-1)[same]
+        return distance(self.iterates, self.flow)
 
     @property
     def max_error(self) -> Any:
         """A float, or (...) for an ensemble."""
-        largest = self.error.max(axis=0) + (0.0 if self.flow.success else np.nan)
-        return float(largest) if np.ndim(largest) == 0 else largest
+        return largest(self.error, self.flow)
 
     @property
     def success(self) -> bool:

@@ -79,6 +79,45 @@ def test_torchs_adam_is_followed_to_1e_8():
     assert np.abs(truth.theta - path).max() < 1e-8
 
 
+@pytest.fixture
+def _double():
+    """NAdam keeps its product of momenta in the default dtype."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(default)
+
+
+@pytest.mark.usefixtures("_double")
+@pytest.mark.parametrize("steps_before", [0, 3])
+@pytest.mark.parametrize("name", ["SGD", "NAdam", "RAdam", "RMSprop", "Adadelta", "Adamax", "ASGD", "Rprop"])
+def test_memory_begins_as_torch_makes_it(name, steps_before):
+    """NAdam's product of momenta begins at 1, Rprop's steps at lr; SGD's buffer is made only after its first step."""
+    parameters = [torch.nn.Parameter(torch.tensor([1.0, -1.0])), torch.nn.Parameter(torch.tensor([[0.5]]))]
+    settings = {"SGD": {"momentum": 0.9}, "RMSprop": {"momentum": 0.5, "centered": True}}.get(name, {})
+    optimizer = getattr(torch.optim, name)(parameters, lr=0.01, **settings)
+    loss = lambda: (parameters[0] ** 2).sum() + (parameters[1] * parameters[0]).sum() ** 2
+    flat = lambda: np.concatenate([p.detach().numpy().ravel() for p in parameters])
+
+    def train():
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        return flat()
+
+    for _ in range(steps_before):
+        train()
+    ours = from_torch(optimizer, loss).iterates(flat(), 20)
+    np.testing.assert_allclose(ours, [flat(), *[train() for _ in range(20)]], rtol=0, atol=1e-15)
+
+
+def test_parameters_with_different_states_are_refused():
+    parameters = [torch.nn.Parameter(torch.ones(s, dtype=torch.float64)) for s in ((2, 2), (2,))]
+    optimizer = torch.optim.Adafactor(parameters)
+    with pytest.raises(ValueError, match="all parameters must have the same kind of state, got .*col_var.*variance"):
+        from_torch(optimizer, lambda: sum((p**2).sum() for p in parameters))
+
+
 def test_what_is_refused():
     with pytest.raises(TypeError, match="optimizer must be a torch.optim.Optimizer, got 'Adam'"):
         from_torch("Adam", lambda: None)

@@ -2,6 +2,7 @@
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
+from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.jacobian import step_jacobian
 from odeopt.analysis.linear import amplification, multipliers, spectral_radius, step_matrix
 from odeopt.analysis.memoryless import slow_rate, start_shift
@@ -16,6 +17,7 @@ from odeopt.analysis.worst_case import gradient_bound, nesterov_bound, nesterov_
 
 __all__ = [
     "Energy",
+    "Following",
     "ImplicitRegularizer",
     "ModifiedFlow",
     "OneStep",
@@ -26,6 +28,7 @@ __all__ = [
     "convergence_rate",
     "critical_beta",
     "energy",
+    "follow",
     "from_step",
     "gradient_bound",
     "implicit_regularizer",

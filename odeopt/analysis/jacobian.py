@@ -21,7 +21,7 @@ from odeopt.simulate import initial_point
 from odeopt.state import State, pack, unpack
 
 STEP = 6e-6  # balances h^2 of truncation against eps/h of rounding
-SMALL = 1e-3  # entries below this are moved as if they were of this size
+SMALL = 1e-3  # of the largest entry of a variable: smaller ones are moved as if they were of this size
 
 
 def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any) -> Array:
@@ -49,10 +49,14 @@ def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float 
 
 
 def increment_jacobian(d: Increment, y: State, t: Any = 0.0) -> Array:
-    """D(Phi - I) at y by central differences, from the increments Phi(y) - y, which keep their digits."""
+    """D(Phi - I) at y by central differences, from the increments Phi(y) - y, which keep their digits.
+
+    Their width is that of each variable: squares must stay positive.
+    """
     flat = pack(y)
+    size = pack(tuple(np.maximum(np.abs(u), SMALL * (np.abs(u).max() or 1.0)) for u in y))
     columns = []
-    for i, h in enumerate(STEP * np.maximum(np.abs(flat), SMALL)):
+    for i, h in enumerate(STEP * size):
         e = np.zeros_like(flat)
         e[i] = h
         ahead, behind = (pack(d(t, unpack(flat + sign * e, y))) for sign in (1, -1))

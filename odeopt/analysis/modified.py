@@ -86,10 +86,12 @@ class ModifiedFlow:
         return self._central(grad) if self.central else self._forward(grad)
 
     def indicator(self, problem: Problem, theta: Any = None, **memory: Any) -> float:
-        """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1."""
-        y = self.start(check.point("theta", problem.theta0 if theta is None else theta), **memory)
-        multipliers = np.linalg.eigvals(increment_jacobian(self.map.increment(Gradient(problem.grad)), y))
-        return float(np.abs(multipliers).max())
+        """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1.
+
+        `odeopt.follow` asks for it along a path, and warns.
+        """
+        theta = check.point("theta", problem.theta0 if theta is None else theta)
+        return series_radius(self.map, problem, 0.0, self.start(theta, **memory))
 
     def _forward(self, grad: Grad) -> Rhs:
         d, h, weights = self.map.increment(grad), column(self.map.h), forward_weights(self.order)
@@ -139,6 +141,13 @@ def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = Fals
     if central and order % 2:
         raise ValueError(f"order must be even for central=True, got {order}")
     return ModifiedFlow(of_optimizer(opt) if isinstance(opt, Optimizer) else opt, order, central)
+
+
+def series_radius(step: OneStep, problem: Problem, t: Any, y: State) -> float:
+    """max |mu - 1| over the multipliers mu of DPhi(t, y); nan where the step has no finite derivative."""
+    with np.errstate(all="ignore"):
+        jacobian = increment_jacobian(step.increment(Gradient(problem.grad)), y, t)
+    return float(np.abs(np.linalg.eigvals(jacobian)).max()) if np.isfinite(jacobian).all() else np.nan
 
 
 def _backward(d: Increment, t: Any, y: State) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +31,15 @@ class OneStep:
 
     def iterates(self, theta0: Any, steps: int, grad: Grad = lambda theta: theta) -> Array:
         """theta_0, ..., theta_n, shape (n+1, ..., d)."""
-        y, d = self.start(check.point("theta0", theta0)), self.increment(grad)
-        path = [y[0]]
+        return np.array([y[0] for y in self.states(self.start(check.point("theta0", theta0)), steps, grad)])
+
+    def states(self, y: State, steps: int, grad: Grad = lambda theta: theta) -> Iterator[State]:
+        """The state y and the next ones, n+1 in all."""
+        d = self.increment(grad)
+        yield y
         for k in range(check.count("steps", steps)):
             y = plus(y, d(k * column(self.h), y))
-            path.append(y[0])
-        return np.array(path)
+            yield y
 
 
 def of_optimizer(opt: Optimizer) -> OneStep:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 try:
     import torch
 except ImportError as error:  # the extra is named, as everywhere
     raise ImportError("torch is needed here: install odeopt-toolkit[torch]") from error
 
 from odeopt.analysis.one_step import OneStep, from_step
+from odeopt.backends.leaves import joined, split
 from odeopt.check import Array
 from odeopt.state import State
 
@@ -21,7 +20,7 @@ def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: 
     """The step of a torch optimizer on `loss()`, for `modified_flow`; h is its learning rate.
 
     theta is all its parameters in one vector (float64), the memory its state by torch's names, which starts as it is,
-    or at 0 where torch has not made it yet.  Parameters and state are put back after each question.
+    or as torch will make it.  Parameters and state are put back after each question.
 
     >>> theta = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
     >>> sgd = torch.optim.SGD([theta], lr=0.25)
@@ -38,20 +37,36 @@ def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: 
         raise ValueError(f"lr must be one for all parameter groups, got {sorted(rates)}")
     if any(group.get("dampening") for group in optimizer.param_groups):
         raise ValueError("dampening must be 0: torch's first step differs from the others with it")
-    names, memory = _memory(optimizer, parameters, loss)
+    first = _first_memory(optimizer, parameters, loss)
 
     def step(y: State) -> State:
-        before = _read(optimizer, parameters, names)
-        present = [dict(optimizer.state[p]) for p in parameters]
-        _write(optimizer, parameters, names, y)
+        theta, present = [p.detach().clone() for p in parameters], [optimizer.state[p] for p in parameters]
+        _write(optimizer, parameters, first, y)
         _step(optimizer, loss)
-        after = _read(optimizer, parameters, names)
-        _write(optimizer, parameters, (), before)
-        for p, state in zip(parameters, present, strict=True):
-            optimizer.state[p] = state
+        after = tuple(joined(pieces) for pieces in (_plain(parameters), *_memory(optimizer, parameters, first)))
+        _put_back(optimizer, parameters, theta, present)
         return after
 
-    return from_step(step, dict(zip(names, memory, strict=True)), h=rates.pop(), name=name or type(optimizer).__name__)
+    start = {key: joined(values) for key, values in first.items()}
+    return from_step(step, start, h=rates.pop(), name=name or type(optimizer).__name__)
+
+
+class _FirstValues(dict[str, Any]):
+    """The state of a parameter as torch first makes it, in `first`, before its step changes it in place.
+
+    What is assigned only after the parameter has moved, as SGD's buffer is, was none before: 0.
+    """
+
+    def __init__(self, present: dict[str, Any], parameter: Any) -> None:
+        self.first = {key: value.clone() for key, value in present.items() if torch.is_tensor(value)}
+        self.parameter, self.theta = parameter, parameter.detach().clone()
+        super().__init__({key: _copy(value) for key, value in present.items()})
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if torch.is_tensor(value) and key not in self.first:
+            moved = not torch.equal(self.parameter, self.theta)
+            self.first[key] = torch.zeros_like(value) if moved else value.detach().clone()
+        super().__setitem__(key, value)
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: Callable[[], Any]) -> None:
@@ -60,44 +75,45 @@ def _step(optimizer: torch.optim.Optimizer, loss: Callable[[], Any]) -> None:
     optimizer.step()
 
 
-def _memory(optimizer: torch.optim.Optimizer, parameters: list[Any], loss: Any) -> tuple[tuple[str, ...], list[Array]]:
-    """The names of the state's tensors, found by a trial step that is taken back, and their values now (or 0)."""
-    theta = [p.detach().clone() for p in parameters]
-    before = [{key: _copy(value) for key, value in optimizer.state[p].items()} for p in parameters]
-    _step(optimizer, loss)
-    tensors = [{key: v for key, v in optimizer.state[p].items() if torch.is_tensor(v)} for p in parameters]
-    names = tuple(tensors[0])
-    values = []
-    for key in names:
-        pieces = zip(tensors, before, strict=True)
-        values.append(np.concatenate([_flat(old.get(key, torch.zeros_like(new[key]))) for new, old in pieces]))
-    for p, value, state in zip(parameters, theta, before, strict=True):
-        p.data.copy_(value)
+def _first_memory(optimizer: torch.optim.Optimizer, parameters: list[Any], loss: Any) -> dict[str, list[Array]]:
+    """The state's tensors by name, one per parameter, before the next step: found by a step that is taken back."""
+    theta, present = [p.detach().clone() for p in parameters], [optimizer.state[p] for p in parameters]
+    watched = [_FirstValues(state, p) for state, p in zip(present, parameters, strict=True)]
+    for p, state in zip(parameters, watched, strict=True):
         optimizer.state[p] = state
-    return names, values
+    _step(optimizer, loss)
+    _put_back(optimizer, parameters, theta, present)
+    names = [set(state.first) for state in watched]
+    if names.count(names[0]) < len(names):
+        raise ValueError(
+            f"all parameters must have the same kind of state, got {', '.join(map(str, map(sorted, names)))}"
+        )
+    return {key: _plain([state.first[key] for state in watched]) for key in watched[0].first}
 
 
-def _read(optimizer: torch.optim.Optimizer, parameters: list[Any], names: tuple[str, ...]) -> State:
-    """theta and the named memory, each as one vector."""
-    states = [optimizer.state[p] for p in parameters]
-    memory = [[_flat(state[name]) for state in states] for name in names if all(name in state for state in states)]
-    return tuple(np.concatenate(pieces) for pieces in [[_flat(p.detach()) for p in parameters], *memory])
+def _memory(optimizer: torch.optim.Optimizer, parameters: list[Any], like: Any) -> list[list[Array]]:
+    """The state's tensors, sorted by name."""
+    return [_plain([optimizer.state[p][name] for p in parameters]) for name in like]
 
 
-def _write(optimizer: torch.optim.Optimizer, parameters: list[Any], names: tuple[str, ...], y: State) -> None:
-    """The inverse of `_read`; the step count becomes float64, for it may lie between two integers."""
-    sizes = np.cumsum([p.numel() for p in parameters])[:-1]
-    for p, piece in zip(parameters, np.split(y[0], sizes), strict=True):
-        p.data.copy_(torch.tensor(piece).reshape(p.shape))
-    for name, vector in zip(names, y[1:], strict=False):
-        scalar = vector.size == len(parameters) and name == "step"
-        pieces = np.split(vector, len(parameters)) if scalar else np.split(vector, sizes)
-        for p, piece in zip(parameters, pieces, strict=True):
-            optimizer.state[p][name] = torch.tensor(piece).reshape(() if scalar else p.shape)
+def _write(optimizer: torch.optim.Optimizer, parameters: list[Any], like: dict[str, list[Array]], y: State) -> None:
+    """The state y; the step count becomes float64, for it may lie between two integers."""
+    for p, piece in zip(parameters, split(y[0], [tuple(p.shape) for p in parameters]), strict=True):
+        p.data.copy_(torch.tensor(piece))
+    memory = [split(vector, [v.shape for v in values]) for vector, values in zip(y[1:], like.values(), strict=True)]
+    for i, p in enumerate(parameters):
+        optimizer.state[p] = {name: torch.tensor(pieces[i]) for name, pieces in zip(like, memory, strict=True)}
 
 
-def _flat(tensor: Any) -> Array:
-    return np.asarray(tensor.detach().double().numpy()).reshape(-1).copy()
+def _put_back(optimizer: torch.optim.Optimizer, parameters: list[Any], theta: list[Any], state: list[Any]) -> None:
+    for p, value, present in zip(parameters, theta, state, strict=True):
+        p.data.copy_(value)
+        optimizer.state[p] = present
+
+
+def _plain(tensors: list[Any]) -> list[Array]:
+    """As arrays of float64."""
+    return [t.detach().double().numpy().copy() for t in tensors]
 
 
 def _copy(value: Any) -> Any:

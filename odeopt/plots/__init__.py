@@ -6,13 +6,14 @@ Every function takes results, and `ax=None`; it returns its artists, shows nothi
 from odeopt.plots.energy import energy
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.orders import convergence, work_precision
-from odeopt.plots.runs import comparison, trajectory
+from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
     "comparison",
     "convergence",
     "energy",
+    "following",
     "landscape",
     "path",
     "sharpness",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.follow import Following
 from odeopt.check import Array
 from odeopt.compare import Comparison
 from odeopt.plots import style
@@ -38,22 +39,46 @@ def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
     how close they are.
     """
     ax = style.axes(ax)
-    name, every = cmp.optimizer.name, max(1, len(cmp.iterates) // DOTS)
-    dots = {"linestyle": "none", "marker": "o", "markersize": 2.6, "markevery": every, "zorder": 3}
-    which = f"{style.label(name)}, every {every} steps" if every > 1 else style.label(name)
-    if cmp.problem.dim == 2:
-        landscape(cmp.problem, ax, around=_seen(cmp), **window)
-        draw, plain_run = path, cmp.gradient_flow
-    else:
-        draw, plain_run = trajectory, _on_the_clock_of(cmp)
-    plain = draw(plain_run, ax, label="gradient flow", **style.GRADIENT_FLOW)
-    flow = draw(cmp.flow, ax, label="its flow", **style.FLOW)
-    iterates = draw(cmp.iterates, ax, label=which, color=style.colour(name), **dots)
-    if draw is trajectory:
+    plain = cmp.gradient_flow if cmp.problem.dim == 2 else _on_the_clock_of(cmp)
+    lines = [(plain, "gradient flow", style.GRADIENT_FLOW), (cmp.flow, "its flow", style.FLOW)]
+    artists = _dots_over(lines, cmp, cmp.optimizer.name, ax, window)
+    if cmp.problem.dim != 2:
         ax.set_xlabel(f"time t ({_clock(cmp)})")
     ax.set_title(finding(cmp), fontsize="medium")
+    return artists
+
+
+def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
+    """Iterates as dots, their modified flow as a line, as `comparison` does; returns these Line2D artists, in order.
+
+    The title says how close they are, and up to where |mu - 1| goes: beyond 1 it says so in red.
+    """
+    ax = style.axes(ax)
+    name, order, least = result.modified.map.name, result.modified.order, result.max_indicator
+    lines = [(result.flow, f"modified flow, K = {order}", style.FLOW)]
+    artists = _dots_over(lines, result, name, ax, window)
+    if least > 1:
+        title, colour = f"{style.label(name)}: |μ − 1| = {least:.2f} is beyond 1: no ODE to follow", style.VERMILLION
+    else:
+        close = f"to {style.sci(result.max_error)}" if result.success else "ended early"
+        title = f"{style.label(name)}: ODE of order {order} {close}, |μ − 1| ≤ {least:.2f}"
+        colour = style.INK
+    ax.set_title(title, fontsize="medium", color=colour)
+    return artists
+
+
+def _dots_over(lines: list[Any], pair: Any, name: str, ax: Any, window: dict[str, Any]) -> list[Any]:
+    """The iterates of a pair as dots over these (run, label, look); the artists of the iterates, then of the last."""
+    every = max(1, len(pair.iterates) // DOTS)
+    dots = {"linestyle": "none", "marker": "o", "markersize": 2.6, "markevery": every, "zorder": 3}
+    which = f"{style.label(name)}, every {every} steps" if every > 1 else style.label(name)
+    if pair.problem.dim == 2:
+        landscape(pair.problem, ax, around=_seen(pair), **window)
+    draw = path if pair.problem.dim == 2 else trajectory
+    drawn = [draw(run, ax, label=label, **look) for run, label, look in lines]
+    iterates = draw(pair.iterates, ax, label=which, color=style.colour(name), **dots)
     ax.legend(loc="best")
-    return [*iterates, *flow, *plain]
+    return [artist for artists in (iterates, *reversed(drawn)) for artist in artists]
 
 
 def finding(cmp: Comparison) -> str:
@@ -68,7 +93,7 @@ def finding(cmp: Comparison) -> str:
     return f"{name} follows its flow to {style.sci(float(np.max(cmp.max_error)))} over {steps} steps"
 
 
-def _seen(cmp: Comparison) -> Array:
+def _seen(cmp: Any) -> Array:
     """What the window holds: the flow, and the iterates but for those that have left it by far."""
     flow, iterates = cmp.flow.theta.reshape(-1, 2), cmp.iterates.theta.reshape(-1, 2)
     near = np.abs(iterates - flow.mean(axis=0)).max(axis=-1) < 5 * np.ptp(flow, axis=0).max()

@@ -96,8 +96,8 @@ def context() -> AbstractContextManager[None]:
 
 
 def colour(name: str) -> str:
-    """The colour of an optimizer, the same in every picture; INK for one without a name of its own."""
-    return OPTIMIZERS.get(name, INK)
+    """The colour of an optimizer, the same in every picture, torch's NAdam too; INK for one without a name known."""
+    return OPTIMIZERS.get(name.lower(), INK)
 
 
 def label(name: str) -> str:

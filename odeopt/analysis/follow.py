@@ -1,0 +1,139 @@
+"""An optimizer beside the ODE of order K that it follows, and a warning where it follows none."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
+from odeopt.analysis.one_step import OneStep
+from odeopt.check import Array
+from odeopt.compare import distance, largest
+from odeopt.gradient import Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.simulate import initial_point, simulate
+from odeopt.solve import checked_solver, solve
+from odeopt.state import finite
+from odeopt.trajectory import Recorder, Status, Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class Following:
+    """The iterates and their modified flow from the same first state, step for step.
+
+    error (n+1,):   the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
+    max_error:      its maximum over n; NaN if the flow ended before the iterates did
+    indicator (k,): |mu - 1|, the spectral radius of DPhi - I, after the steps `checked` (k,); NaN where unknown
+    max_indicator:  the largest of those known; beyond 1 the modified flow means nothing
+    """
+
+    iterates: Trajectory
+    flow: Trajectory
+    modified: ModifiedFlow
+    problem: Problem
+    checked: Array = field(repr=False)
+    indicator: Array = field(repr=False)
+
+    @property
+    def error(self) -> Array:
+        return distance(self.iterates, self.flow)
+
+    @property
+    def max_error(self) -> float:
+        return float(largest(self.error, self.flow))
+
+    @property
+    def max_indicator(self) -> float:
+        return float(np.max(self.indicator, where=np.isfinite(self.indicator), initial=0.0))
+
+    @property
+    def success(self) -> bool:
+        """True if both runs reached their end, and the series of the flow converges where it was asked."""
+        return self.iterates.success and self.flow.success and self.max_indicator <= 1
+
+    def plot(self, ax: Any = None) -> Any:
+        """Path in the plane (d = 2) or loss against time, error and indicator in the title; returns the artists."""
+        from odeopt.plots import following
+
+        return following(self, ax=ax)
+
+    def __repr__(self) -> str:
+        beyond = _beyond(self.modified.map.name, self.checked, self.indicator)
+        return (
+            f"{self.modified.map.name} beside its modified flow of order {self.modified.order} "
+            f"on {self.problem.name or 'a problem'}: {len(self.error) - 1} steps, max error {self.max_error:.3g}, "
+            f"|mu - 1| up to {self.max_indicator:.3g}\n"
+            + (f"  {beyond}\n" if beyond else "")
+            + f"  iterates  {self.iterates!r}\n  flow      {self.flow!r}"
+        )
+
+
+def follow(
+    opt: Optimizer | OneStep,
+    problem: Problem,
+    steps: int = 300,
+    order: int = 3,
+    theta0: Any = None,
+    *,
+    checks: int = 9,
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+) -> Following:
+    """Run an optimizer, or any one-step map, and its modified flow from the same state, over the same steps.
+
+    At `checks` steps along the path it asks for |mu - 1|, the spectral radius of DPhi - I, which costs two steps for
+    each number in the state.  A UserWarning says if it is beyond 1: there the series of the modified flow diverges,
+    and no order makes it follow.  order is that of `modified_flow`, rtol and atol those of `solve`.
+
+    >>> import odeopt as oo
+    >>> adam = follow(oo.optimizers.adam(lr=0.01), oo.problems.quadratic((1, 20)).at([1, -1]), order=6)
+    >>> adam.max_error < 1e-8, round(adam.max_indicator, 2)
+    (True, 0.11)
+    """
+    flow = modified_flow(opt, order)
+    solver = checked_solver("auto", rtol, atol)
+    check.count("steps", steps, 1), check.count("checks", checks, 1)
+    if initial_point(flow.members, problem, theta0).ndim > 1:
+        raise ValueError("opt and theta0 must be of one member here, got an ensemble")
+    run = simulate(opt, problem, steps, theta0) if isinstance(opt, Optimizer) else _run(flow, problem, steps, theta0)
+    checked = np.unique(np.linspace(0, len(run) - 1, checks).round().astype(int))
+    states = [(run.theta[k], *(v[k] for v in run.state.values())) for k in checked]
+    found = np.array([series_radius(flow.map, problem, run.t[k], y) for k, y in zip(checked, states, strict=True)])
+    first = {name: v[0] for name, v in run.state.items()}
+    if beyond := _beyond(flow.map.name, checked, found):
+        warnings.warn(beyond, stacklevel=2)  # before the flow is solved, which may take long there
+    return Following(
+        run, solve(flow, problem, run.t, run.theta[0], memory=first, **solver), flow, problem, checked, found
+    )
+
+
+def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Trajectory:
+    """The iterates of a foreign step; they end with the last finite state."""
+    step, grad = flow.map, Gradient(problem.grad)
+    h = float(step.h)
+    first = step.start(initial_point((), problem, theta0))
+    path, status, message = Recorder(steps + 1, 0.0, first), Status.DONE, f"{steps} steps"
+    with np.errstate(all="ignore"):
+        for k, y in enumerate(step.states(first, steps, grad)):
+            if not finite(y):
+                status, message = Status.NOT_FINITE, f"not finite at step {k}; ends with the last finite state"
+                break
+            if k:
+                path.append(k * h, y)
+    return path.trajectory(flow, problem, grad, status, message, step.name)
+
+
+def _beyond(name: str, checked: Array, indicator: Array) -> str:
+    """What an indicator beyond 1 means, or nothing."""
+    over = np.flatnonzero(indicator > 1)  # NaN is not
+    if not len(over):
+        return ""
+    return (
+        f"|mu - 1| of {name} reaches {np.nanmax(indicator):.3g}, and is beyond 1 first after {checked[over[0]]} steps: "
+        "there the series of the modified flow diverges, and no order makes it follow; a smaller learning rate does"
+    )
