@@ -13,6 +13,7 @@ from odeopt.flows import gradient_flow
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
+from odeopt.schemes.base import refuse_projections_that_are_read
 from odeopt.simulate import initial_point, simulate
 from odeopt.solve import checked_solver, solve
 from odeopt.state import named
@@ -85,6 +86,8 @@ def compare(
     True
     """
     check.count("steps", steps, 1)
+    if isinstance(opt, Optimizer):
+        refuse_projections_that_are_read("compare", opt.flow)
     solver = {**checked_solver(method, rtol, atol), "dense_output": True}
     run = simulate(opt, problem, steps, theta0)
     if len(run) < 2:

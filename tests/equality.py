@@ -47,6 +47,15 @@ class Case:
 def _second(name: str, like: str) -> dict[str, Any]:
     """Settings far from the defaults."""
     other = {"lr": 0.2, "beta": 0.5, "rho": 0.7, "beta1": 0.6, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1}
+    other |= {
+        "eta_minus": 0.3,
+        "eta_plus": 1.5,
+        "min_step": 1e-3,
+        "max_step": 1.0,
+        "lambd": 0.1,
+        "alpha": 0.5,
+        "t0": 10.0,
+    }
     return {key: value for key, value in other.items() if key == "lr" or key in CONVENTIONS[name][like]}
 
 
@@ -72,12 +81,13 @@ AROUND = [
     ("momentum", "optax", {"clip_norm": {"limit": 1.0}}),
     ("momentum", "optax", {"lookahead": {"alpha": 0.5, "every": 5}}),
 ]
+UNSCHEDULED = ("rprop",)  # its lr is the first step size only
 CASES = [
     Case(name, like, settings, schedule)
     for name, rows in CONVENTIONS.items()
     for like in rows
     for settings in ({"lr": 0.01}, _second(name, like))
-    for schedule in ("constant", "cosine")
+    for schedule in (("constant",) if name in UNSCHEDULED else ("constant", "cosine"))
 ]
 CASES += [Case(*variant, schedule) for variant in VARIANTS for schedule in ("constant", "step")]
 CASES += [Case(name, like, {"lr": 0.01}, schedule, around) for name, like, around in AROUND

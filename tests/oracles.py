@@ -35,6 +35,11 @@ TORCH = {
     "nadam": lambda s: ("NAdam", {"betas": _betas(s), "eps": s["eps"], "momentum_decay": s["psi"]}),
     "radam": lambda s: ("RAdam", {"betas": _betas(s), "eps": s["eps"]}),
     "adamax": lambda s: ("Adamax", {"betas": _betas(s), "eps": s["eps"]}),
+    "asgd": lambda s: ("ASGD", {"lambd": s["lambd"], "alpha": s["alpha"], "t0": s["t0"]}),
+    "rprop": lambda s: (
+        "Rprop",
+        {"etas": (s["eta_minus"], s["eta_plus"]), "step_sizes": (s["min_step"], s["max_step"])},
+    ),
 }
 
 
@@ -157,6 +162,15 @@ OPTAX = {
     "radam": lambda s: ("radam", _optax_moments(s)),
     "adamax": lambda s: ("adamax", _optax_moments(s)),
     "lion": lambda s: ("lion", {"b1": s["beta1"], "b2": s["beta2"], "weight_decay": s["weight_decay"]}),
+    "rprop": lambda s: (
+        "rprop",
+        {
+            "eta_minus": s["eta_minus"],
+            "eta_plus": s["eta_plus"],
+            "min_step_size": s["min_step"],
+            "max_step_size": s["max_step"],
+        },
+    ),
     "signsgd": lambda s: ("sign_sgd", {}),
     "normalized_gd": lambda s: ("normalized", {"eps": s["eps"]}),
 }

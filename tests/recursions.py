@@ -38,6 +38,34 @@ def adam(lr, b1, b2, eps):
     return update
 
 
+def asgd(lr, lambd, alpha, t0):
+    """Bottou 2012, sec. 5.1 and 5.2."""
+
+    def update(theta, g, s, k):
+        eta = lr / (1 + lambd * lr * k) ** alpha
+        return (1 - lambd * eta) * theta - eta * g
+
+    return update
+
+
+def rprop(lr, shrink, grow, least, most):
+    """Riedmiller and Braun 1993, coordinate by coordinate."""
+
+    def update(theta, g, s, k):
+        size, old = s.get("size", np.full_like(theta, lr)), s.get("old", np.zeros_like(theta))
+        new, used = theta.copy(), g.copy()
+        for i in range(theta.size):
+            if old[i] * g[i] > 0:
+                size[i] = min(grow * size[i], most)
+            elif old[i] * g[i] < 0:
+                size[i], used[i] = max(shrink * size[i], least), 0.0
+            new[i] -= size[i] * np.sign(used[i])
+        s["size"], s["old"] = size, used
+        return new
+
+    return update
+
+
 def nesterov_k(lr):
     """Su, Boyd and Candes 2016, eq. 1."""
 

@@ -111,6 +111,8 @@ WORDS = [
     ("radam_hat", Split("memory drift"), 1),
     ("nadam", Split("memory drift"), 1),
     ("nadam_scheduled", Split("memory drift"), 1),
+    ("asgd", Split("drift averaging"), 1),
+    ("asgd", Split("drift averaging", push="midpoint"), 2),
     ("lion", Split("[drift memory]"), 1),
     ("sign_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift"), 1),
@@ -315,6 +317,32 @@ OPTIMIZERS = {
             "delta": [-1, "x"],
             "start": ["half"],
             "like": ["torch", "jax"],
+        },
+    ),
+    "asgd": OptimizerRow(
+        [(lambda h: optimizers.asgd(h, 0.3), 1)],
+        [(optimizers.asgd(*x), recursions.asgd(*x)) for x in [(0.01, 1e-4, 0.75, 1e6), (0.1, 0.5, 0.5, 10.0)]],
+        {
+            "lr": BAD_LR,
+            "lambd": [-1, 20.0, "x"],
+            "alpha": [-1, float("nan"), True],
+            "t0": [-1, "0"],
+            "like": ["keras", "optax", 1],
+        },
+    ),
+    "rprop": OptimizerRow(  # it follows no flow: test_no_flow.py
+        [],
+        [
+            (optimizers.rprop(*x), recursions.rprop(*x))
+            for x in [(0.01, 0.5, 1.2, 1e-6, 50.0), (0.1, 0.3, 2.0, 0.01, 1.0)]
+        ],
+        {
+            "lr": [*BAD_LR, 1e-7, 51.0],
+            "eta_minus": [0, 1, -1, "x", True],
+            "eta_plus": [1, 0.5, float("nan"), "x"],
+            "min_step": [0, -1, "x"],
+            "max_step": [0, 1e-7, "x"],
+            "like": ["keras", "jax", 1],
         },
     ),
     "signsgd": OptimizerRow(

@@ -130,6 +130,12 @@ FLOWS = {
         lambda t, g, x, m: (-_signed(0.9 * m + 0.1 * g(x), 0.5) - 0.3 * x, (g(x) - m) / 0.2),
         starts.settled,
     ),
+    "asgd": FlowRow(
+        flows.asgd(0.3, 0.5, 10, 0.01),
+        lambda t, g, x, average: (-(g(x) + 0.3 * x) / np.sqrt(1 + 0.3 * (t - 0.005)), 0 * average),
+    ),
+    "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
+    "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
     "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),
     "normalized_flow": FlowRow(flows.normalized_flow(0.5), lambda t, g, x: (-g(x) / (np.linalg.norm(g(x)) + 0.5),)),
 }

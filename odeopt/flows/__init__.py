@@ -2,11 +2,13 @@
 
 from odeopt.flows.adam import adam, adam_hat, adam_uncorrected, adamw, adamw_hat, radam, radam_hat
 from odeopt.flows.adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
+from odeopt.flows.averaging import asgd
 from odeopt.flows.buffered import buffered
 from odeopt.flows.ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
 from odeopt.flows.gradient import gradient_flow
 from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped, quasi_hyperbolic, su_boyd_candes
 from odeopt.flows.nadam import nadam, nadam_scheduled
+from odeopt.flows.rprop import rprop, rprop_late
 from odeopt.flows.sign import lion, normalized_flow, sign_flow
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "amsgrad",
     "amsgrad_corrected",
     "amsgrad_hat",
+    "asgd",
     "averaged_gradient",
     "buffered",
     "centred_rmsprop",
@@ -36,6 +39,8 @@ __all__ = [
     "radam",
     "radam_hat",
     "rmsprop",
+    "rprop",
+    "rprop_late",
     "sign_flow",
     "su_boyd_candes",
 ]

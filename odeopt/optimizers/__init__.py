@@ -2,10 +2,12 @@
 
 from odeopt.optimizers.adam import adam, adamax, adamw, amsgrad, nadam, radam
 from odeopt.optimizers.adaptive import adadelta, adagrad, rmsprop
+from odeopt.optimizers.averaging import asgd
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.config import from_config
 from odeopt.optimizers.gradient import gd
 from odeopt.optimizers.momentum import heavy_ball, momentum, nesterov, nesterov_k
+from odeopt.optimizers.rprop import rprop
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
 from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, l2, lookahead, scheduled
 
@@ -17,6 +19,7 @@ __all__ = [
     "adamax",
     "adamw",
     "amsgrad",
+    "asgd",
     "clip_norm",
     "clip_value",
     "decoupled",
@@ -33,6 +36,7 @@ __all__ = [
     "normalized_gd",
     "radam",
     "rmsprop",
+    "rprop",
     "scheduled",
     "signsgd",
 ]

@@ -16,6 +16,7 @@ _MOMENTS = {"beta1": 0.9, "beta2": 0.999}
 _ADAM = {"lr": 1e-3, **_MOMENTS, "eps": 1e-8, "root": "outside"}
 _KERAS_ADAM = {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "root": "hat"}
 _OPTAX_ADAM = {**_MOMENTS, "eps": 1e-8, "root": "outside"}
+_RPROP = {"eta_minus": 0.5, "eta_plus": 1.2, "min_step": 1e-6, "max_step": 50.0}
 
 CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "gd": {"torch": {"lr": 1e-3}, "keras": {"lr": 0.01}, "optax": {}},
@@ -66,6 +67,11 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "keras": {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0},
         "optax": {"beta1": 0.9, "beta2": 0.99, "weight_decay": 1e-3},
     },
+    "rprop": {
+        "torch": {"lr": 0.01, **_RPROP},
+        "optax": _RPROP,
+    },
+    "asgd": {"torch": {"lr": 0.01, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6}},
     "signsgd": {"optax": {}},
     "normalized_gd": {"optax": {"eps": 1e-6}},
 }

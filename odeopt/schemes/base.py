@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from odeopt.flow import Flow, Project
+from odeopt.formula import reads
 from odeopt.state import Grad, State
 
 Memory = tuple[State, ...]
@@ -40,8 +41,28 @@ class StepFailure(ArithmeticError):
 
 def refuse_projections(scheme: str, flow: Flow) -> None:
     """A scheme that sees only the right-hand side cannot follow a flow with projections."""
-    for name, parts in flow.parts.items():
-        if any(isinstance(part, Project) for part in parts):
+    for name, part in _projections(flow):
+        _refuse_without_flow(scheme, flow, part)
+        raise ValueError(f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting")
+
+
+def refuse_projections_that_are_read(caller: str, flow: Flow) -> None:
+    """As `refuse_projections`, but an average of the path, which moves nothing else, leaves the flow of theta alone."""
+    for name, part in _projections(flow):
+        _refuse_without_flow(caller, flow, part)
+        others = [f for other in flow.terms() if other is not part for f in other.formulas()]
+        if any(part.slot in reads(formula) for formula in (*others, *flow.filters)):
             raise ValueError(
-                f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting"
+                f"{caller} needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
             )
+
+
+def _projections(flow: Flow) -> list[tuple[str, Project]]:
+    """Name and part of each, those of theta first."""
+    found = [(name, part) for name, group in flow.parts.items() for part in group if isinstance(part, Project)]
+    return sorted(found, key=lambda named: named[1].slot != flow.variables[0])
+
+
+def _refuse_without_flow(caller: str, flow: Flow, part: Project) -> None:
+    if part.slot == flow.variables[0]:
+        raise ValueError(f"{caller} needs a flow theta' = ..., but {flow.name} follows no flow: it projects theta")
