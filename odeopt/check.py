@@ -102,6 +102,16 @@ def counts(name: str, values: Any, minimum: int = 1) -> list[int]:
     return found
 
 
+def layers(name: str, value: Any) -> tuple[int, ...] | None:
+    """Sizes of the layers that make up theta, in their order, or None."""
+    if value is None:
+        return None
+    try:
+        return tuple(counts(name, value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be None or sizes of 1 and more, got {value!r}") from error
+
+
 def point(name: str, value: Any) -> Array:
     """A new, writable, contiguous float64 array of shape (..., d) with d >= 1 and finite entries."""
     array = numbers_of(name, value)

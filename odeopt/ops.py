@@ -22,6 +22,7 @@ __all__ = [
     "maximum",
     "minimum",
     "norm",
+    "norms",
     "ratio",
     "sign",
     "sqrt",
@@ -59,3 +60,19 @@ def norm(x: Any) -> Any:
            [0.]])
     """
     return x.norm() if isinstance(x, Symbol) else np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
+
+
+def norms(x: Any, layers: tuple[int, ...] | None = None) -> Any:
+    """|x| of the layer at each of its coordinates, for layers of these sizes one after the other; None: |x| of all.
+
+    >>> norms(np.array([3.0, 4.0, 0.0, 2.0]), (2, 2))
+    array([5., 5., 2., 2.])
+    """
+    if isinstance(x, Symbol):
+        return x.norm("" if layers is None else "layer")
+    if layers is None:
+        return norm(x)
+    if sum(layers) != x.shape[-1]:
+        raise ValueError(f"layers must have sizes that sum to {x.shape[-1]} like theta, got {layers}")
+    squares = np.add.reduceat(x * x, np.cumsum((0, *layers[:-1])), axis=-1)
+    return np.repeat(np.sqrt(squares), layers, axis=-1)

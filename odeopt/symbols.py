@@ -95,9 +95,10 @@ class Symbol:
         text, latex = _inside(self, PRODUCT)
         return Symbol(f"-{text}", f"-{latex}", PRODUCT)
 
-    def norm(self) -> Symbol:
-        """The Euclidean norm over the coordinates."""
-        return Symbol(f"||{self.text}||", rf"\lVert {self.latex} \rVert")
+    def norm(self, of: str = "") -> Symbol:
+        """The Euclidean norm over the coordinates, or over those of each layer."""
+        text, latex = (f"_{of}", rf"_{{\mathrm{{{of}}}}}") if of else ("", "")
+        return Symbol(f"||{self.text}||{text}", rf"\lVert {self.latex} \rVert{latex}")
 
     def dot(self) -> Symbol:
         """The time derivative of a variable."""

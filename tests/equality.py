@@ -55,8 +55,10 @@ def _second(name: str, like: str) -> dict[str, Any]:
         "lambd": 0.1,
         "alpha": 0.5,
         "t0": 10.0,
+        "trust": 0.05,
     }
-    return {key: value for key, value in other.items() if key == "lr" or key in CONVENTIONS[name][like]}
+    unused = {("lamb", "keras"): ("weight_decay",)}.get((name, like), ())
+    return {k: v for k, v in other.items() if k == "lr" or (k in CONVENTIONS[name][like] and k not in unused)}
 
 
 VARIANTS = [

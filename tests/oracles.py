@@ -95,6 +95,7 @@ KERAS = {
     "amsgrad": lambda s: ("Adam", {**_keras_moments(s), "amsgrad": True}),
     "nadam": lambda s: ("Nadam", _keras_moments(s)),
     "adamax": lambda s: ("Adamax", _keras_moments(s)),
+    "lamb": lambda s: ("Lamb", _keras_moments(s)),
     "lion": lambda s: (
         "Lion",
         {"beta_1": s["beta1"], "beta_2": s["beta2"], "weight_decay": s["weight_decay"] or None},
@@ -162,6 +163,16 @@ OPTAX = {
     "radam": lambda s: ("radam", _optax_moments(s)),
     "adamax": lambda s: ("adamax", _optax_moments(s)),
     "lion": lambda s: ("lion", {"b1": s["beta1"], "b2": s["beta2"], "weight_decay": s["weight_decay"]}),
+    "lamb": lambda s: ("lamb", {**_optax_moments(s), "weight_decay": s["weight_decay"]}),
+    "lars": lambda s: (
+        "lars",
+        {
+            "momentum": s["beta"],
+            "weight_decay": s["weight_decay"],
+            "trust_coefficient": s["trust"],
+            "eps": s["eps"],
+        },
+    ),
     "rprop": lambda s: (
         "rprop",
         {

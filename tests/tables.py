@@ -113,6 +113,10 @@ WORDS = [
     ("nadam_scheduled", Split("memory drift"), 1),
     ("asgd", Split("drift averaging"), 1),
     ("asgd", Split("drift averaging", push="midpoint"), 2),
+    ("lamb", Split("memory drift"), 1),
+    ("lamb", Split("memory drift memory", push="midpoint"), 2),
+    ("lars", Split("drift"), 1),
+    ("lars", Split("drift", push="midpoint"), 2),
     ("lion", Split("[drift memory]"), 1),
     ("sign_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift"), 1),
@@ -172,6 +176,18 @@ def _buffered_rmsprop(h: float) -> oo.Optimizer:
     return optimizers.rmsprop(h * (1 - mu), _beta(0.5, h), 0.01, start="settled", momentum=mu)
 
 
+def _lars(**settings: Any) -> Callable[[float], oo.Optimizer]:
+    """h -> LARS with tau = 0.5."""
+    rule = decay.of_map(settings.get("map", "exact"))
+
+    def of_step(h: float) -> oo.Optimizer:
+        beta = float(rule.kept(h / 0.5))
+        return optimizers.lars(h * (1 - beta), beta, 0.3, 0.5, 0.01, **settings)
+
+    return of_step
+
+
+BAD_LAYERS = [0, 2.5, (1, 0), (1.5,), "ab", ()]
 LIKE = ["jax", "Torch", 1]
 BAD_ADAM = {
     "lr": BAD_LR,
@@ -328,6 +344,29 @@ OPTIMIZERS = {
             "alpha": [-1, float("nan"), True],
             "t0": [-1, "0"],
             "like": ["keras", "optax", 1],
+        },
+    ),
+    "lamb": OptimizerRow(
+        [
+            (lambda h: optimizers.lamb(h, _beta(0.2, h), _beta(1.0, h), 0.01, 0.3, like="optax"), 1),
+            (lambda h: optimizers.lamb(h, _beta(0.2, h), _beta(1.0, h), 0.01, layers=(1, 1)), 1),
+        ],
+        [],
+        {**BAD_ADAM, "weight_decay": [-1, 0.1, "0"], "layers": BAD_LAYERS, "like": ["torch", "jax", 1]},
+    ),
+    "lars": OptimizerRow(
+        [(_lars(), 2), (_lars(start="zero"), 1), (_lars(layers=(1, 1)), 2), (_lars(map="naive"), 1)],
+        [],
+        {
+            "lr": BAD_LR,
+            "beta": BAD_BETA,
+            "weight_decay": [-1, "0"],
+            "trust": [0, -1, "x"],
+            "eps": BAD_EPS,
+            "map": ["x"],
+            "start": ["settled"],
+            "layers": BAD_LAYERS,
+            "like": ["torch", "keras", 1],
         },
     ),
     "rprop": OptimizerRow(  # it follows no flow: test_no_flow.py

@@ -45,6 +45,16 @@ def _adam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool = 
     return (-(m / c1) / below - decay * x, *_moments(g, x, m, G, c1, c2))
 
 
+def _lamb(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
+    u = (m / c1) / (np.sqrt(G / c2) + 0.01) + 0.3 * x
+    return (-np.array([np.abs(x[i] / u[i]) * u[i] for i in range(2)]), *_moments(g, x, m, G, c1, c2))
+
+
+def _lars(t: Any, g: Any, x: Any) -> tuple[Any, ...]:
+    u = g(x) + 0.3 * x
+    return (-0.5 * np.linalg.norm(x) / (np.linalg.norm(u) + 0.01) * u,)
+
+
 def _radam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool) -> tuple[Any, ...]:
     steps, longest = t / 0.01 + 0.5, 2 / (1 - 0.99) - 1
     rho = longest - 2 * steps * (1 - c2) / c2
@@ -134,6 +144,8 @@ FLOWS = {
         flows.asgd(0.3, 0.5, 10, 0.01),
         lambda t, g, x, average: (-(g(x) + 0.3 * x) / np.sqrt(1 + 0.3 * (t - 0.005)), 0 * average),
     ),
+    "lamb": FlowRow(flows.lamb(0.2, 1.0, 0.01, 0.3, (1, 1)), _lamb, YOUNG),
+    "lars": FlowRow(flows.lars(0.5, 0.3, 0.01), _lars),
     "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
     "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
     "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),

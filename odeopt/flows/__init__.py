@@ -6,6 +6,7 @@ from odeopt.flows.averaging import asgd
 from odeopt.flows.buffered import buffered
 from odeopt.flows.ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
 from odeopt.flows.gradient import gradient_flow
+from odeopt.flows.layerwise import lamb, lars
 from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped, quasi_hyperbolic, su_boyd_candes
 from odeopt.flows.nadam import nadam, nadam_scheduled
 from odeopt.flows.rprop import rprop, rprop_late
@@ -31,6 +32,8 @@ __all__ = [
     "gradient_flow",
     "heavy_ball",
     "hessian_damped",
+    "lamb",
+    "lars",
     "lion",
     "nadam",
     "nadam_scheduled",

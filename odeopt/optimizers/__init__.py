@@ -6,6 +6,7 @@ from odeopt.optimizers.averaging import asgd
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.config import from_config
 from odeopt.optimizers.gradient import gd
+from odeopt.optimizers.layerwise import lamb, lars
 from odeopt.optimizers.momentum import heavy_ball, momentum, nesterov, nesterov_k
 from odeopt.optimizers.rprop import rprop
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
@@ -27,6 +28,8 @@ __all__ = [
     "gd",
     "heavy_ball",
     "l2",
+    "lamb",
+    "lars",
     "lion",
     "lookahead",
     "momentum",

@@ -45,7 +45,7 @@ def adam(
     >>> print(adam(lr=0.01).scheme)
     Splitting('memory drift', exact decay, euler push)
     """
-    settings = _checked("adam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, root=root)
+    settings = checked("adam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, root=root)
     if not isinstance(corrected, bool):
         raise TypeError(f"corrected must be True or False, got {corrected!r}")
     roots = {"outside": flows.adam, "hat": flows.adam_hat}
@@ -53,7 +53,7 @@ def adam(
     if not corrected:
         flow = flows.adam_uncorrected
     order = {"half": 2 if corrected else 1, "zero": 1, "settled": 2}[start]
-    return _relaxing(adam, {**settings, "corrected": corrected}, flow, order, KINGMA)
+    return relaxing(adam, {**settings, "corrected": corrected}, flow, order, KINGMA)
 
 
 def adamw(
@@ -76,7 +76,7 @@ def adamw(
     0.010005003336
     """
     given = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay, "root": root}
-    settings = _checked("adamw", like, map, start, **given)
+    settings = checked("adamw", like, map, start, **given)
     roots = {"outside": flows.adamw, "hat": flows.adamw_hat}
     flow = roots[check.choice("root", settings["root"], roots)]
     rate, w = settings["lr"], settings["weight_decay"]
@@ -86,7 +86,7 @@ def adamw(
     def pace(flow: Flow, speed: Speed) -> Flow:
         return flow.paced("drift", lambda t: _time_of(rate * speed(t), w) / _time_of(rate, w))
 
-    return _relaxing(
+    return relaxing(
         adamw,
         settings,
         lambda **taus: flow(**taus, weight_decay=w),
@@ -122,9 +122,9 @@ def amsgrad(
         ...
     ValueError: lr must be given: optax has no default for it
     """
-    settings = _checked("amsgrad", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+    settings = checked("amsgrad", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     forms = {"torch": flows.amsgrad, "keras": flows.amsgrad_hat, "optax": flows.amsgrad_corrected}
-    return _relaxing(amsgrad, settings, forms[like], 1, "Reddi, Kale and Kumar 2018, alg. 2", "memory ceiling drift")
+    return relaxing(amsgrad, settings, forms[like], 1, "Reddi, Kale and Kumar 2018, alg. 2", "memory ceiling drift")
 
 
 def adamax(
@@ -144,9 +144,9 @@ def adamax(
     >>> adamax().scheme.word
     'memory ceiling drift'
     """
-    settings = _checked("adamax", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+    settings = checked("adamax", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     flow = flows.adamax_outside if like == "keras" else flows.adamax
-    return _relaxing(adamax, settings, flow, 1, "Kingma and Ba 2015, alg. 2", "memory ceiling drift")
+    return relaxing(adamax, settings, flow, 1, "Kingma and Ba 2015, alg. 2", "memory ceiling drift")
 
 
 def radam(
@@ -166,10 +166,10 @@ def radam(
     >>> radam().flow.name, radam(lr=0.1, like="optax").flow.name
     ('RAdam (eps hat)', 'RAdam')
     """
-    settings = _checked("radam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+    settings = checked("radam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     extra = {"step": settings["lr"], "beta2": settings["beta2"]}
     form = flows.radam_hat if like == "torch" else flows.radam
-    return _relaxing(radam, settings, lambda **taus: form(**taus, **extra), 1, "Liu et al. 2020, alg. 2")
+    return relaxing(radam, settings, lambda **taus: form(**taus, **extra), 1, "Liu et al. 2020, alg. 2")
 
 
 def nadam(
@@ -192,7 +192,7 @@ def nadam(
     >>> nadam().flow.name, nadam(lr=0.1, like="optax").flow.name
     ('NAdam (scheduled)', 'NAdam')
     """
-    settings = _checked("nadam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, psi=psi)
+    settings = checked("nadam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, psi=psi)
     rate, beta1, psi = settings["lr"], settings["beta1"], settings["psi"]
     if (psi == 0) != (like == "optax"):
         raise ValueError(f"psi must be {'0' if like == 'optax' else 'positive'} for like={like!r}, got {psi!r}")
@@ -206,10 +206,10 @@ def nadam(
     def more(h: Any) -> dict[str, Any]:
         return {"psi": psi * h / rate}
 
-    return _relaxing(nadam, settings, flow, 1, "Dozat 2016, alg. 1", more=more if psi else lambda h: {})
+    return relaxing(nadam, settings, flow, 1, "Dozat 2016, alg. 1", more=more if psi else lambda h: {})
 
 
-def _relaxing(
+def relaxing(
     make: Callable[..., Optimizer],
     settings: dict[str, Any],
     flow: Callable[..., Flow],
@@ -252,7 +252,7 @@ def _relaxing(
     )
 
 
-def _checked(name: str, like: str, map: str, start: str, **given: Any) -> dict[str, Any]:
+def checked(name: str, like: str, map: str, start: str, **given: Any) -> dict[str, Any]:
     """The settings, the library's own where none are given, each in its range."""
     ranges = {"lr": check.rate, "beta1": check.fraction, "beta2": check.fraction, "eps": check.nonnegative}
     ranges |= {"weight_decay": check.nonnegative, "psi": check.nonnegative}

@@ -70,11 +70,11 @@ def rmsprop(
         h,
         start=begin,
         flow_start=matched,
-        pace=_buffer_paced if mu and like != "torch" else drift_paced,
+        pace=buffer_paced if mu and like != "torch" else drift_paced,
     )
 
 
-def _buffer_paced(flow: Flow, speed: Speed) -> Flow:
+def buffer_paced(flow: Flow, speed: Speed) -> Flow:
     """tau_m m' = s(t) u - m: the learning rate stands inside the buffer, as in Keras and optax."""
     return flow.driven("buffer", "m", speed)
 

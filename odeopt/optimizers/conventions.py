@@ -72,6 +72,11 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "optax": _RPROP,
     },
     "asgd": {"torch": {"lr": 0.01, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6}},
+    "lamb": {
+        "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "weight_decay": 0.0},
+        "optax": {**_MOMENTS, "eps": 1e-6, "weight_decay": 0.0},
+    },
+    "lars": {"optax": {"beta": 0.9, "weight_decay": 0.0, "trust": 1e-3, "eps": 0.0}},
     "signsgd": {"optax": {}},
     "normalized_gd": {"optax": {"eps": 1e-6}},
 }

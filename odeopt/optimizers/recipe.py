@@ -120,13 +120,15 @@ def _plain(key: str, value: Any, default: Any) -> bool:
     """Whether a setting goes without saying."""
     if key in ("root", "centred"):
         return True
-    if isinstance(value, str | bool):
+    if isinstance(value, str | bool | None):
         return bool(value == default)
     return key in ("dampening", "momentum", "accumulator", "psi", "delta", "eps_norm") and not np.any(value)
 
 
 def _short(value: Any) -> str:
     """A setting in one line; an optimizer by its title."""
+    if isinstance(value, tuple):
+        return str(value)
     return short(value) if isinstance(value, Schedule | np.ndarray | float | int | str) else value.recipe.title()
 
 
