@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy import abs, exp, expm1, log, log1p, maximum, minimum, sign, sqrt, tanh
 
-from odeopt.symbols import Symbol
+from odeopt.symbols import Symbol, applied
 
 __all__ = [
     "abs",
+    "column_mean",
     "exp",
     "expm1",
     "log",
@@ -24,6 +25,8 @@ __all__ = [
     "norm",
     "norms",
     "ratio",
+    "rms",
+    "row_mean",
     "sign",
     "sqrt",
     "tanh",
@@ -76,3 +79,42 @@ def norms(x: Any, layers: tuple[int, ...] | None = None) -> Any:
         raise ValueError(f"layers must have sizes that sum to {x.shape[-1]} like theta, got {layers}")
     squares = np.add.reduceat(x * x, np.cumsum((0, *layers[:-1])), axis=-1)
     return np.repeat(np.sqrt(squares), layers, axis=-1)
+
+
+def rms(x: Any) -> Any:
+    """|x|/sqrt(d), shape (..., 1).
+
+    >>> rms(np.array([3.0, 4.0, 0.0, 0.0]))
+    array([2.5])
+    """
+    return applied("rms", x) if isinstance(x, Symbol) else np.sqrt(np.mean(x * x, axis=-1, keepdims=True))
+
+
+def matrix(x: Any, shape: tuple[int, int]) -> Any:
+    """theta as a matrix, row by row: (..., d) as (..., rows, columns)."""
+    if shape[0] * shape[1] != x.shape[-1]:
+        raise ValueError(f"shape must have {x.shape[-1]} entries like theta, got {shape}")
+    return x.reshape(*x.shape[:-1], *shape)
+
+
+def row_mean(x: Any, shape: tuple[int, int]) -> Any:
+    """The mean of its row, at each entry of a matrix.
+
+    >>> row_mean(np.array([1.0, 3.0, 5.0, 5.0]), (2, 2))
+    array([2., 2., 5., 5.])
+    """
+    return applied("row_mean", x) if isinstance(x, Symbol) else _mean(x, shape, -1)
+
+
+def column_mean(x: Any, shape: tuple[int, int]) -> Any:
+    """The mean of its column, at each entry of a matrix.
+
+    >>> column_mean(np.array([1.0, 3.0, 5.0, 5.0]), (2, 2))
+    array([3., 4., 3., 4.])
+    """
+    return applied("column_mean", x) if isinstance(x, Symbol) else _mean(x, shape, -2)
+
+
+def _mean(x: Any, shape: tuple[int, int], axis: int) -> Any:
+    X = matrix(x, shape)
+    return np.broadcast_to(np.mean(X, axis=axis, keepdims=True), X.shape).reshape(x.shape)

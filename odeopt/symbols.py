@@ -151,6 +151,11 @@ def _function(name: str, inputs: list[Symbol]) -> Symbol:
     return Symbol(f"{name}({text})", rf"\operatorname{{{name}}}({latex})")
 
 
+def applied(name: str, *arguments: Any) -> Symbol:
+    """name(arguments), for what is not a ufunc."""
+    return _function(name, [_symbol(a) for a in arguments])
+
+
 def symbol(name: str) -> Symbol:
     """The symbol of a variable or parameter: Greek names and trailing digits are set as in print."""
     match = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)

@@ -39,6 +39,11 @@ class Case:
             opt = getattr(optimizers, wrapper)(opt, **arguments)
         return opt
 
+    def inputs(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Recorded gradients and the first point, as long as a matrix of this shape."""
+        d = int(np.prod(self.settings.get("shape", (D,))))
+        return recorded(seed, d), first_point(seed, d)
+
     def filled(self) -> dict[str, Any]:
         """The settings with the library's defaults."""
         return dict(getattr(optimizers, self.name)(**self.settings, like=self.like).settings)
@@ -56,6 +61,9 @@ def _second(name: str, like: str) -> dict[str, Any]:
         "alpha": 0.5,
         "t0": 10.0,
         "trust": 0.05,
+        "decay": 0.6,
+        "floor": 0.1,
+        "clip": 2.0,
     }
     unused = {("lamb", "keras"): ("weight_decay",)}.get((name, like), ())
     return {k: v for k, v in other.items() if k == "lr" or (k in CONVENTIONS[name][like] and k not in unused)}
@@ -68,6 +76,11 @@ VARIANTS = [
     ("momentum", "torch", {"lr": 0.01, "dampening": 0.5}),
     ("momentum", "torch", {"lr": 0.1, "beta": 0.5, "dampening": 0.9}),
     ("nadam", "torch", {"lr": 0.01, "psi": 0.5}),
+    *[("adafactor", like, {"lr": 0.01, "shape": (2, 3)}) for like in ("torch", "keras", "optax")],
+    *[
+        ("adafactor", like, {"lr": 0.2, "decay": 0.6, "eps": 1e-3, "shape": (3, 2)})
+        for like in ("torch", "keras", "optax")
+    ],
 ]
 AROUND = [
     ("momentum", "torch", {"l2": {"weight_decay": 0.1}}),
@@ -96,15 +109,15 @@ CASES += [Case(name, like, {"lr": 0.01}, schedule, around) for name, like, aroun
           for schedule in ("constant", "cosine")]  # fmt: skip
 
 
-def recorded(seed: int) -> np.ndarray:
+def recorded(seed: int, d: int = D) -> np.ndarray:
     """Gradients as they come in practice: scales that differ by coordinate and change in time."""
     rng = np.random.default_rng(seed)
-    scale = 10.0 ** rng.uniform(-2, 2, D) * np.exp(np.cumsum(0.05 * rng.standard_normal((N, 1)), axis=0))
-    return scale * (rng.standard_normal((N, D)) + 0.3)
+    scale = 10.0 ** rng.uniform(-2, 2, d) * np.exp(np.cumsum(0.05 * rng.standard_normal((N, 1)), axis=0))
+    return scale * (rng.standard_normal((N, d)) + 0.3)
 
 
-def first_point(seed: int) -> np.ndarray:
-    return np.random.default_rng(100 + seed).standard_normal(D)
+def first_point(seed: int, d: int = D) -> np.ndarray:
+    return np.random.default_rng(100 + seed).standard_normal(d)
 
 
 def replay(opt: oo.Optimizer, gradients: np.ndarray, theta0: np.ndarray) -> np.ndarray:

@@ -111,6 +111,8 @@ WORDS = [
     ("radam_hat", Split("memory drift"), 1),
     ("nadam", Split("memory drift"), 1),
     ("nadam_scheduled", Split("memory drift"), 1),
+    ("adafactor", Split("memory drift"), 1),
+    ("adafactor", Split("memory drift memory", push="midpoint"), 2),
     ("asgd", Split("drift averaging"), 1),
     ("asgd", Split("drift averaging", push="midpoint"), 2),
     ("lamb", Split("memory drift"), 1),
@@ -187,6 +189,7 @@ def _lars(**settings: Any) -> Callable[[float], oo.Optimizer]:
     return of_step
 
 
+BAD_SHAPES = [3, (2,), (2, 3, 1), (0, 2), (1.5, 2), "ab"]
 BAD_LAYERS = [0, 2.5, (1, 0), (1.5,), "ab", ()]
 LIKE = ["jax", "Torch", 1]
 BAD_ADAM = {
@@ -333,6 +336,23 @@ OPTIMIZERS = {
             "delta": [-1, "x"],
             "start": ["half"],
             "like": ["torch", "jax"],
+        },
+    ),
+    "adafactor": OptimizerRow(
+        [
+            (lambda h: optimizers.adafactor(h, clip=5.0), 1),
+            (lambda h: optimizers.adafactor(h, shape=(1, 2), like="keras"), 1),
+            (lambda h: optimizers.adafactor(h, shape=(2, 1), like="optax"), 1),
+        ],
+        [],
+        {
+            "lr": BAD_LR,
+            "decay": [0, -1, "x", True],
+            "eps": BAD_EPS,
+            "floor": [-1, "x"],
+            "clip": [0, -1, "x"],
+            "shape": BAD_SHAPES,
+            "like": LIKE,
         },
     ),
     "asgd": OptimizerRow(

@@ -18,7 +18,7 @@ TRACES = json.loads(golden.FILE.read_text(encoding="utf-8"))
 
 @pytest.mark.parametrize("case", equality.CASES, ids=str)
 def test_golden_trace(case):
-    gradients, theta0 = equality.recorded(golden.SEED), equality.first_point(golden.SEED)
+    gradients, theta0 = case.inputs(golden.SEED)
     ours = equality.replay(case.optimizer(), gradients, theta0)
     travelled = np.abs(np.diff(ours, axis=0)).cumsum(axis=0)
     for k, expected in zip(golden.STEPS, TRACES[str(case)], strict=True):
@@ -44,7 +44,7 @@ def test_the_library_itself(case, seed):
         pytest.importorskip(module)
     import oracles
 
-    gradients, theta0 = equality.recorded(seed), equality.first_point(seed)
+    gradients, theta0 = case.inputs(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # theirs
         schedule = equality.SCHEDULES[case.schedule]

@@ -55,6 +55,19 @@ def _lars(t: Any, g: Any, x: Any) -> tuple[Any, ...]:
     return (-0.5 * np.linalg.norm(x) / (np.linalg.norm(u) + 0.01) * u,)
 
 
+def _first_moments(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    square = grad(theta0) ** 2 + 0.01
+    return flow.start(theta0, R=square, C=square.mean())
+
+
+def _adafactor(n: float, g: Any, x: Any, R: Any, C: Any) -> tuple[Any, ...]:
+    u = g / np.sqrt(R * C / R.mean())
+    rho = min(1, 10 / np.sqrt(n)) * max(0.1, np.sqrt(np.mean(x**2)))
+    rate = 10 * n**-0.6
+    squares = g**2 + 0.01
+    return -rho * u / max(1, np.sqrt(np.mean(u**2)) / 2), rate * (squares - R), rate * (np.mean(squares) - C)
+
+
 def _radam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool) -> tuple[Any, ...]:
     steps, longest = t / 0.01 + 0.5, 2 / (1 - 0.99) - 1
     rho = longest - 2 * steps * (1 - c2) / c2
@@ -139,6 +152,11 @@ FLOWS = {
         flows.lion(0.2, 0.9, 0.3, 0.5),
         lambda t, g, x, m: (-_signed(0.9 * m + 0.1 * g(x), 0.5) - 0.3 * x, (g(x) - m) / 0.2),
         starts.settled,
+    ),
+    "adafactor": FlowRow(
+        flows.adafactor(0.1, 0.6, 0.01, 0.1, 2.0, shape=(2, 1)),
+        lambda t, g, x, R, C: _adafactor(t / 0.1 + 0.5, g(x), x, R, C),
+        _first_moments,
     ),
     "asgd": FlowRow(
         flows.asgd(0.3, 0.5, 10, 0.01),

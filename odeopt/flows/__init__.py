@@ -1,5 +1,6 @@
 """The continuous equations that optimizers discretise."""
 
+from odeopt.flows.adafactor import adafactor
 from odeopt.flows.adam import adam, adam_hat, adam_uncorrected, adamw, adamw_hat, radam, radam_hat
 from odeopt.flows.adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
 from odeopt.flows.averaging import asgd
@@ -14,6 +15,7 @@ from odeopt.flows.sign import lion, normalized_flow, sign_flow
 
 __all__ = [
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adam_hat",

@@ -1,5 +1,6 @@
 """Named optimizers: each returns an `Optimizer`, a flow with a scheme and a step."""
 
+from odeopt.optimizers.adafactor import adafactor
 from odeopt.optimizers.adam import adam, adamax, adamw, amsgrad, nadam, radam
 from odeopt.optimizers.adaptive import adadelta, adagrad, rmsprop
 from odeopt.optimizers.averaging import asgd
@@ -15,6 +16,7 @@ from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, l2, loo
 __all__ = [
     "Optimizer",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",

@@ -71,6 +71,11 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "torch": {"lr": 0.01, **_RPROP},
         "optax": _RPROP,
     },
+    "adafactor": {  # eps: torch has V >= eps^2, the others g^2 + eps
+        "torch": {"lr": 0.01, "decay": 0.8, "eps": 2.0**-52, "floor": 1e-3, "clip": 1.0},
+        "keras": {"lr": 1e-3, "decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
+        "optax": {"decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
+    },
     "asgd": {"torch": {"lr": 0.01, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6}},
     "lamb": {
         "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "weight_decay": 0.0},
