@@ -40,6 +40,7 @@ TORCH = {
         "Adafactor",
         {"beta2_decay": -s["decay"], "eps": (s["eps"], s["floor"]), "d": s["clip"]},
     ),
+    "muon": lambda s: ("Muon", {"momentum": s["beta"], "weight_decay": s["weight_decay"], "eps": s["eps"]}),
     "asgd": lambda s: ("ASGD", {"lambd": s["lambd"], "alpha": s["alpha"], "t0": s["t0"]}),
     "rprop": lambda s: (
         "Rprop",
@@ -104,6 +105,14 @@ KERAS = {
         "Adafactor",
         {"beta_2_decay": -s["decay"], "epsilon_1": s["eps"], "epsilon_2": s["floor"], "clip_threshold": s["clip"]},
     ),
+    "muon": lambda s: (
+        "Muon",
+        {
+            "momentum": s["beta"],
+            "weight_decay": s["weight_decay"] or None,
+            "epsilon": s["eps"],
+        },
+    ),
     "lamb": lambda s: ("Lamb", _keras_moments(s)),
     "lion": lambda s: (
         "Lion",
@@ -134,8 +143,11 @@ def keras_path(name, settings, gradients, theta0, schedule, wrappers):
     def mean(x, axis=None, keepdims=False):
         return jax.numpy.mean(keras.ops.convert_to_tensor(x), axis, keepdims=keepdims)
 
+    def norm(x, ord=None, axis=None, keepdims=False):
+        return jax.numpy.linalg.norm(keras.ops.convert_to_tensor(x), ord, axis, keepdims)
+
     def update(state, slots, g):
-        with mock.patch.object(keras.src.ops, "mean", mean):  # theirs is in float32 on jax
+        with mock.patch.multiple(keras.src.ops, mean=mean, norm=norm):  # theirs are in float32 on jax
             return library.stateless_apply(slots, [g], state)
 
     update = jax.jit(update)
@@ -176,6 +188,7 @@ OPTAX = {
     "adamax": lambda s: ("adamax", _optax_moments(s)),
     "lion": lambda s: ("lion", {"b1": s["beta1"], "b2": s["beta2"], "weight_decay": s["weight_decay"]}),
     "adafactor": lambda s: ("adafactor", s),
+    "muon": lambda s: ("muon", {"beta": s["beta"], "weight_decay": s["weight_decay"], "eps": s["eps"]}),
     "lamb": lambda s: ("lamb", {**_optax_moments(s), "weight_decay": s["weight_decay"]}),
     "lars": lambda s: (
         "lars",
@@ -203,6 +216,7 @@ OPTAX = {
 def optax_path(name, settings, gradients, theta0, schedule, wrappers):
     import jax
     import optax
+    import optax.contrib
 
     kind, arguments = OPTAX[name](settings)
     factors = np.ones(len(gradients)) if schedule is None else np.asarray(schedule(np.arange(len(gradients))))
@@ -213,7 +227,7 @@ def optax_path(name, settings, gradients, theta0, schedule, wrappers):
     elif kind == "normalized":
         transform = optax.chain(optax.normalize_by_update_norm(**arguments), optax.scale_by_learning_rate(rate))
     else:
-        transform = getattr(optax, kind)(rate, **arguments)
+        transform = getattr(optax.contrib if kind == "muon" else optax, kind)(rate, **arguments)
     if "clip_norm" in wrappers:
         transform = optax.chain(optax.clip_by_global_norm(wrappers["clip_norm"]["limit"]), transform)
     if "decoupled" in wrappers:  # after the direction, before the rate

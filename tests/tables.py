@@ -119,6 +119,9 @@ WORDS = [
     ("lamb", Split("memory drift memory", push="midpoint"), 2),
     ("lars", Split("drift"), 1),
     ("lars", Split("drift", push="midpoint"), 2),
+    ("muon", Split("memory drift"), 1),
+    ("muon", Split("memory drift memory", push="midpoint"), 2),
+    ("muon_corrected", Split("memory drift"), 1),
     ("lion", Split("[drift memory]"), 1),
     ("sign_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift"), 1),
@@ -387,6 +390,22 @@ OPTIMIZERS = {
             "start": ["settled"],
             "layers": BAD_LAYERS,
             "like": ["torch", "keras", 1],
+        },
+    ),
+    "muon": OptimizerRow(
+        [
+            (lambda h: optimizers.muon(h, _beta(0.2, h), 0.3, iterations=None), 1),
+            (lambda h: optimizers.muon(h, _beta(0.2, h), 0.3, iterations=None, like="optax"), 1),
+        ],
+        [],
+        {
+            "lr": BAD_LR,
+            "beta": BAD_BETA,
+            "weight_decay": [-1, "0"],
+            "eps": BAD_EPS,
+            "shape": BAD_SHAPES,
+            "iterations": [0, -1, 2.5, "x"],
+            "like": LIKE,
         },
     ),
     "rprop": OptimizerRow(  # it follows no flow: test_no_flow.py

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import odeopt as oo
-from odeopt import optimizers
+from odeopt import ops, optimizers
 
 TARGET = np.array([[2.0, -1.0, 0.5], [0.3, 1.5, -2.0]])
 THETA0 = np.array([[-1.0, 0.8, -1.0], [1.2, -0.4, 1.0]])
@@ -61,3 +61,64 @@ def test_adafactor_follows_its_memoryless_limit_with_order_one_minus_decay():
 def test_a_shape_that_is_not_theta():
     with pytest.raises(ValueError, match=r"shape must have 6 entries like theta, got \(2, 2\)"):
         oo.simulate(optimizers.adafactor(0.1, shape=(2, 2)), regression(), 1)
+
+
+def polar(X):
+    U, _, V = np.linalg.svd(X, full_matrices=False)
+    return U @ V
+
+
+def test_newton_and_schulz_is_gradient_descent_on_orthogonality():
+    """X <- X + X (I - X^T X)/2 is Euler's step 1/2 on the gradient flow of |X^T X - I|^2/4, and finds the polar factor.
+
+    X^T X - I is squared in every step, up to a factor 3/4: the error e has e+ = 3/4 e^2 + ... in each singular value.
+    """
+
+    def excess(x):
+        X = x.reshape(*x.shape[:-1], 3, 2)
+        return X, X.swapaxes(-1, -2) @ X - np.eye(2)
+
+    problem = oo.Problem(
+        lambda x: (excess(x)[1] ** 2).sum((-2, -1)) / 4,
+        lambda x: (excess(x)[0] @ excess(x)[1]).reshape(x.shape),
+        theta0=(THETA0 / np.linalg.norm(THETA0)).ravel(),
+        batched=True,
+    )
+    path = oo.simulate(optimizers.gd(lr=0.5), problem, 12).theta.reshape(-1, 3, 2)
+    X = path[0]
+    for k in range(12):
+        np.testing.assert_allclose(path[k], X, rtol=0, atol=1e-14)
+        X = 1.5 * X - 0.5 * X @ X.T @ X
+    error = np.array([np.linalg.norm(X - polar(path[0]), 2) for X in path])
+    assert error[-1] < 1e-14
+    late = error[(error < 0.1) & (error > 1e-7)]
+    np.testing.assert_allclose(late[1:] / late[:-1] ** 2, 1.5, rtol=0.1)  # (1 - e) -> 1 - 3/2 e^2 + e^3/2
+
+
+def test_muons_quintic_does_not_converge():
+    """After 5 steps singular values of 0.01 to 1 lie in [0.68, 1.13]; more steps do not bring them nearer to 1."""
+    s = np.linspace(0.01, 1, 2001)
+    diagonal = np.zeros((len(s), 4))
+    diagonal[:, 0], diagonal[:, 3] = s, np.sqrt(1 - s**2)  # of Frobenius norm 1
+    for iterations in (5, 10, 20):
+        found = ops.msign(diagonal, (2, 2), iterations)[:, 0]
+        assert 0.66 < found.min() < 0.75
+        assert 1.12 < found.max() < 1.22
+    np.testing.assert_allclose(ops.msign(diagonal, (2, 2))[:-1, [0, 3]], 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), None])
+def test_exact_msign_is_the_polar_factor(shape):
+    X = np.random.default_rng(0).standard_normal((4, 6))
+    found = ops.msign(X, shape).reshape(4, *(shape or (1, 6)))
+    for x, sign in zip(X.reshape(4, *(shape or (1, 6))), found, strict=True):
+        np.testing.assert_allclose(sign, polar(x), atol=1e-14)
+
+
+@pytest.mark.parametrize("iterations", [None, 5])
+@pytest.mark.parametrize("like", ["torch", "keras", "optax"])
+def test_muon_follows_its_flow_with_order_one(like, iterations):
+    def of_step(h):
+        return optimizers.muon(h, float(np.exp(-h / 0.2)), 0.3, shape=(2, 3), iterations=iterations, like=like)
+
+    assert order(of_step) == pytest.approx(1, abs=0.1)

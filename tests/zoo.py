@@ -68,6 +68,11 @@ def _adafactor(n: float, g: Any, x: Any, R: Any, C: Any) -> tuple[Any, ...]:
     return -rho * u / max(1, np.sqrt(np.mean(u**2)) / 2), rate * (squares - R), rate * (np.mean(squares) - C)
 
 
+def _unit(u: Any) -> Any:
+    """msign of a single row."""
+    return u / np.linalg.norm(u)
+
+
 def _radam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool) -> tuple[Any, ...]:
     steps, longest = t / 0.01 + 0.5, 2 / (1 - 0.99) - 1
     rho = longest - 2 * steps * (1 - c2) / c2
@@ -164,6 +169,20 @@ FLOWS = {
     ),
     "lamb": FlowRow(flows.lamb(0.2, 1.0, 0.01, 0.3, (1, 1)), _lamb, YOUNG),
     "lars": FlowRow(flows.lars(0.5, 0.3, 0.01), _lars),
+    "muon": FlowRow(
+        flows.muon(0.2, 0.9, 0.5, 0.3),
+        lambda t, g, x, m: (-0.5 * _unit(0.9 * m + 0.1 * g(x)) - 0.3 * x, (g(x) - m) / 0.2),
+        starts.settled,
+    ),
+    "muon_corrected": FlowRow(
+        flows.muon_corrected(0.2, 0.9, 0.5, 0.3),
+        lambda t, g, x, m, c: (
+            -0.5 * _unit(0.9 * m / (1 - 0.9 * (1 - c)) + 0.1 * g(x) / c) - 0.3 * x,
+            (g(x) - m) / 0.2,
+            (1 - c) / 0.2,
+        ),
+        YOUNG,
+    ),
     "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
     "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
     "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),

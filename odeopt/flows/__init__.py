@@ -9,6 +9,7 @@ from odeopt.flows.ceilings import adamax, adamax_outside, amsgrad, amsgrad_corre
 from odeopt.flows.gradient import gradient_flow
 from odeopt.flows.layerwise import lamb, lars
 from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped, quasi_hyperbolic, su_boyd_candes
+from odeopt.flows.muon import muon, muon_corrected
 from odeopt.flows.nadam import nadam, nadam_scheduled
 from odeopt.flows.rprop import rprop, rprop_late
 from odeopt.flows.sign import lion, normalized_flow, sign_flow
@@ -37,6 +38,8 @@ __all__ = [
     "lamb",
     "lars",
     "lion",
+    "muon",
+    "muon_corrected",
     "nadam",
     "nadam_scheduled",
     "normalized_flow",

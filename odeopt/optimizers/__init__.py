@@ -9,6 +9,7 @@ from odeopt.optimizers.config import from_config
 from odeopt.optimizers.gradient import gd
 from odeopt.optimizers.layerwise import lamb, lars
 from odeopt.optimizers.momentum import heavy_ball, momentum, nesterov, nesterov_k
+from odeopt.optimizers.muon import muon
 from odeopt.optimizers.rprop import rprop
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
 from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, l2, lookahead, scheduled
@@ -35,6 +36,7 @@ __all__ = [
     "lion",
     "lookahead",
     "momentum",
+    "muon",
     "nadam",
     "nesterov",
     "nesterov_k",

@@ -76,6 +76,11 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "keras": {"lr": 1e-3, "decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
         "optax": {"decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
     },
+    "muon": {  # lr is scaled by the shape, each library in its own way
+        "torch": {"lr": 1e-3, "beta": 0.95, "weight_decay": 0.1, "eps": 1e-7},
+        "keras": {"lr": 1e-3, "beta": 0.95, "weight_decay": 0.004, "eps": 1e-7},
+        "optax": {"beta": 0.95, "weight_decay": 0.0, "eps": 1e-8},
+    },
     "asgd": {"torch": {"lr": 0.01, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6}},
     "lamb": {
         "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "weight_decay": 0.0},
