@@ -127,7 +127,7 @@ QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan 2024: steep at 0, and around 1 not
 def msign(x: Any, shape: tuple[int, int] | None = None, iterations: int | None = None, eps: Any = 0.0) -> Any:
     """U V^T of the matrix U S V^T, row by row; or so many steps of Newton and Schulz towards it.
 
-    X <- a X + b X X^T X + c (X X^T)^2 X from X/(|X| + eps).  Their own step, (a, b, c) = (3/2, -1/2, 0), is Euler's with
+    X <- a X + b X X^T X + c (X X^T)^2 X from X/(|X| + eps).  Their own, (a, b, c) = (3/2, -1/2, 0), is Euler's with
     h = 1/2 on X' = X (I - X^T X), the gradient flow of |X^T X - I|^2/4.  Muon's `QUINTIC` trades convergence for speed.
 
     >>> msign(np.array([3.0, 0.0, 0.0, -2.0]), (2, 2))
