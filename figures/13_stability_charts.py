@@ -26,6 +26,7 @@ CHARTS = {  # optimizer: (beta (m,) -> an ensemble of m of them, the name of bet
     "rmsprop": (lambda beta: opts.rmsprop(0.1, rho=beta), r"$\rho$"),
     "adagrad": (lambda beta: opts.adagrad(np.full_like(beta, 0.1)), ""),
     "adadelta": (lambda beta: opts.adadelta(0.1, beta), r"$\rho$"),
+    "shampoo": (lambda beta: opts.shampoo(np.full_like(beta, 0.1)), ""),
     "lars": (lambda beta: opts.lars(1.0, beta, trust=0.5), r"$\beta$"),
 }
 SPECTRUM = (1.0, 100.0)

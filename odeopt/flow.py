@@ -8,7 +8,7 @@ stand between the loss and the formulas: they see the gradient decayed, clipped,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -75,6 +75,7 @@ class Flow:
     name: str = "flow"
     preconditioner: str = ""
     filters: tuple[Formula, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -147,8 +148,9 @@ class Flow:
         """The state at rest: theta0, and zero memory unless given by name."""
         for name in memory:
             check.choice("state variable", name, self.memory)
-        shapes = {name: (*theta0.shape[:-1], 1) if name in self.clocks else theta0.shape for name in self.memory}
-        return theta0, *(check.spread(name, memory.get(name, 0.0), shape) for name, shape in shapes.items())
+        *members, d = theta0.shape
+        last = {name: 1 if name in self.clocks else self.lengths.get(name, d) for name in self.memory}
+        return theta0, *(check.spread(name, memory.get(name, 0.0), (*members, n)) for name, n in last.items())
 
     def equations(self) -> list[printing.Equation]:
         """The equations as symbols."""
@@ -175,13 +177,15 @@ def flow(
     onset: Onset | None = None,
     name: str = "flow",
     preconditioner: str = "",
+    lengths: Mapping[str, int] | None = None,
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
 
     Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
-    Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.  `preconditioner`
-    names the variables that only scale the gradient, which a linear stability analysis holds still.
+    Clocks hold one number per member, shape (..., 1); others have the shape of theta, or a last axis of their own in
+    `lengths` (the matrices of Shampoo).  `preconditioner` names the variables that only scale the gradient, which a
+    linear stability analysis holds still.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -205,8 +209,20 @@ def flow(
         check.choice("clock", clock, slots)
     for scale in preconditioner.split():
         check.choice("preconditioner", scale, slots[1:])
+    for name, length in (lengths or {}).items():
+        check.count(f"length of {check.choice('variable', name, slots[1:])}", length, 1)
     held = tuple(clocks.split())
-    made = Flow(slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner)
+    made = Flow(
+        slots,
+        MappingProxyType(values),
+        MappingProxyType(groups),
+        held,
+        onset,
+        name,
+        preconditioner,
+        (),
+        dict(lengths or {}),
+    )
     made.equations()  # a misspelt name inside a formula shows here
     return made
 

@@ -15,6 +15,8 @@ from odeopt.symbols import Symbol, applied
 
 __all__ = [
     "abs",
+    "between",
+    "column_gram",
     "column_mean",
     "exp",
     "expm1",
@@ -27,6 +29,7 @@ __all__ = [
     "norms",
     "ratio",
     "rms",
+    "row_gram",
     "row_mean",
     "sign",
     "sqrt",
@@ -146,3 +149,43 @@ def msign(x: Any, shape: tuple[int, int] | None = None, iterations: int | None =
         square = X @ X.swapaxes(-1, -2)
         X = a * X + (b * square + c * square @ square) @ X
     return (X.swapaxes(-1, -2) if tall else X).reshape(x.shape)
+
+
+def row_gram(x: Any, shape: tuple[int, int]) -> Any:
+    """X X^T, row by row, shape (..., rows^2).
+
+    >>> row_gram(np.array([1.0, 2.0]), (2, 1))
+    array([1., 2., 2., 4.])
+    """
+    if isinstance(x, Symbol):
+        return applied("row_gram", x)
+    X = matrix(x, shape)
+    return (X @ X.swapaxes(-1, -2)).reshape(*x.shape[:-1], -1)
+
+
+def column_gram(x: Any, shape: tuple[int, int]) -> Any:
+    """X^T X, row by row, shape (..., columns^2).
+
+    >>> column_gram(np.array([1.0, 2.0]), (2, 1))
+    array([5.])
+    """
+    if isinstance(x, Symbol):
+        return applied("column_gram", x)
+    X = matrix(x, shape)
+    return (X.swapaxes(-1, -2) @ X).reshape(*x.shape[:-1], -1)
+
+
+def between(L: Any, x: Any, R: Any, shape: tuple[int, int], power: float) -> Any:
+    """L^power X R^power for symmetric positive L and R, row by row.
+
+    >>> between(np.array([16.0]), np.array([4.0]), np.array([1.0]), (1, 1), -0.25)
+    array([2.])
+    """
+    if isinstance(x, Symbol):
+        return L**power * x * R**power
+    return (_power(L, shape[0], power) @ matrix(x, shape) @ _power(R, shape[1], power)).reshape(x.shape)
+
+
+def _power(A: Any, size: int, power: float) -> Any:
+    values, vectors = np.linalg.eigh(A.reshape(*A.shape[:-1], size, size))
+    return (vectors * values[..., None, :] ** power) @ vectors.swapaxes(-1, -2)

@@ -48,6 +48,19 @@ def asgd(lr, lambd, alpha, t0):
     return update
 
 
+def shampoo(lr, eps, shape):
+    """Gupta, Koren and Singer 2018, alg. 1."""
+    from scipy.linalg import inv, sqrtm
+
+    def update(theta, g, s, k):
+        G = g.reshape(shape)
+        s["L"] = s.get("L", eps * np.eye(shape[0])) + G @ G.T
+        s["R"] = s.get("R", eps * np.eye(shape[1])) + G.T @ G
+        return theta - lr * (inv(sqrtm(sqrtm(s["L"]))) @ G @ inv(sqrtm(sqrtm(s["R"])))).ravel()
+
+    return update
+
+
 def rprop(lr, shrink, grow, least, most):
     """Riedmiller and Braun 1993, coordinate by coordinate."""
 

@@ -122,6 +122,8 @@ WORDS = [
     ("muon", Split("memory drift"), 1),
     ("muon", Split("memory drift memory", push="midpoint"), 2),
     ("muon_corrected", Split("memory drift"), 1),
+    ("shampoo", Split("memory drift"), 1),
+    ("shampoo", Split("memory drift memory", push="midpoint"), 2),
     ("lion", Split("[drift memory]"), 1),
     ("sign_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift"), 1),
@@ -422,6 +424,14 @@ OPTIMIZERS = {
             "max_step": [0, 1e-7, "x"],
             "like": ["keras", "jax", 1],
         },
+    ),
+    "shampoo": OptimizerRow(  # on matrices: test_matrices.py
+        [
+            (lambda h: optimizers.shampoo(h**0.5, 1 / h, shape=(2, 1)), 1),
+            (lambda h: optimizers.shampoo(h**0.5, 1 / h, shape=(1, 2)), 1),
+        ],
+        [],
+        {"lr": BAD_LR, "eps": [*BAD_EPS, 0], "shape": [*BAD_SHAPES, None]},
     ),
     "signsgd": OptimizerRow(
         [(lambda h: optimizers.signsgd(h, 0.5), 1)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import recursions
 
 import odeopt as oo
 from odeopt import ops, optimizers
@@ -122,3 +123,40 @@ def test_muon_follows_its_flow_with_order_one(like, iterations):
         return optimizers.muon(h, float(np.exp(-h / 0.2)), 0.3, shape=(2, 3), iterations=iterations, like=like)
 
     assert order(of_step) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (1, 6), (6, 1)])
+@pytest.mark.parametrize(("lr", "eps"), [(0.01, 1e-4), (0.2, 0.1)])
+def test_shampoo_is_the_recursion_of_its_authors(shape, lr, eps):
+    problem, update = regression(), recursions.shampoo(lr, eps, shape)
+    run, theta, state = oo.simulate(optimizers.shampoo(lr, eps, shape=shape), problem, 100), THETA0.ravel(), {}
+    for k in range(100):
+        np.testing.assert_allclose(run.theta[k], theta, rtol=0, atol=1e-11)
+        theta = update(theta, problem.grad(theta), state, k)
+
+
+def test_shampoo_of_one_number_is_adagrad():
+    problem = oo.Problem(lambda x: (x**4).sum(-1), lambda x: 4 * x**3, theta0=[1.0])
+    one, other = optimizers.shampoo(0.1, 0.01), optimizers.adagrad(0.1, 0.0, 0.01)
+    assert one.h == other.h
+    found, expected = (oo.simulate(opt, problem, 100).theta for opt in (one, other))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_shampoo_follows_its_flow_with_order_one():
+    assert order(lambda h: optimizers.shampoo(h**0.5, 1 / h, shape=(2, 3))) == pytest.approx(1, abs=0.1)
+
+
+def test_members_of_shampoo_are_alone():
+    lr = np.array([0.01, 0.1])
+    runs = oo.simulate(optimizers.shampoo(lr, shape=(2, 3)), regression(), 20).theta
+    for i in range(2):
+        alone = oo.simulate(optimizers.shampoo(lr[i], shape=(2, 3)), regression(), 20).theta
+        np.testing.assert_allclose(runs[:, i], alone, rtol=1e-12)
+
+
+def test_lengths_are_of_variables():
+    with pytest.raises(ValueError, match="variable must be one of L, got 'M'"):
+        oo.flow("theta L", lengths={"M": 4})
+    with pytest.raises(ValueError, match="length of L must be at least 1, got 0"):
+        oo.flow("theta L", lengths={"L": 0})

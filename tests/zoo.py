@@ -73,6 +73,21 @@ def _unit(u: Any) -> Any:
     return u / np.linalg.norm(u)
 
 
+def _eye(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    return flow.start(theta0, L=np.eye(2).ravel(), R=1.0)
+
+
+def _shampoo(t: Any, g: Any, x: Any, L: Any, R: Any) -> tuple[Any, ...]:
+    """For two rows: the root of a 2 x 2 matrix A is (A + sqrt(det A) I)/sqrt(tr A + 2 sqrt(det A))."""
+
+    def root(A: Any) -> Any:
+        det = np.sqrt(np.linalg.det(A))
+        return (A + det * np.eye(2)) / np.sqrt(np.trace(A) + 2 * det)
+
+    left = np.linalg.inv(root(root(L.reshape(2, 2))))
+    return -left @ g(x) * R**-0.25, np.outer(g(x), g(x)).ravel(), (g(x) @ g(x))[None]
+
+
 def _radam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool) -> tuple[Any, ...]:
     steps, longest = t / 0.01 + 0.5, 2 / (1 - 0.99) - 1
     rho = longest - 2 * steps * (1 - c2) / c2
@@ -183,6 +198,7 @@ FLOWS = {
         ),
         YOUNG,
     ),
+    "shampoo": FlowRow(flows.shampoo((2, 1)), _shampoo, _eye),
     "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
     "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
     "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),

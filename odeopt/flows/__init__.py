@@ -12,6 +12,7 @@ from odeopt.flows.momentum import averaged_gradient, heavy_ball, hessian_damped,
 from odeopt.flows.muon import muon, muon_corrected
 from odeopt.flows.nadam import nadam, nadam_scheduled
 from odeopt.flows.rprop import rprop, rprop_late
+from odeopt.flows.shampoo import shampoo
 from odeopt.flows.sign import lion, normalized_flow, sign_flow
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "rmsprop",
     "rprop",
     "rprop_late",
+    "shampoo",
     "sign_flow",
     "su_boyd_candes",
 ]

@@ -11,6 +11,7 @@ from odeopt.optimizers.layerwise import lamb, lars
 from odeopt.optimizers.momentum import heavy_ball, momentum, nesterov, nesterov_k
 from odeopt.optimizers.muon import muon
 from odeopt.optimizers.rprop import rprop
+from odeopt.optimizers.shampoo import shampoo
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
 from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, l2, lookahead, scheduled
 
@@ -45,5 +46,6 @@ __all__ = [
     "rmsprop",
     "rprop",
     "scheduled",
+    "shampoo",
     "signsgd",
 ]
