@@ -160,3 +160,20 @@ def test_lengths_are_of_variables():
         oo.flow("theta L", lengths={"M": 4})
     with pytest.raises(ValueError, match="length of L must be at least 1, got 0"):
         oo.flow("theta L", lengths={"L": 0})
+
+
+def test_another_step_begins_at_the_same_matrices():
+    opt = optimizers.shampoo(0.1, 0.01, shape=(2, 3))
+    half = opt.with_step(opt.h / 4)
+    assert half.settings["lr"] == pytest.approx(0.05)
+    for u, v in zip(*[o.initial_state(regression().grad, THETA0.ravel()) for o in (opt, half)], strict=True):
+        np.testing.assert_allclose(u, v, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("opt", "clock"),
+    [(optimizers.muon(0.1, 0.9), "tau1"), (optimizers.lamb(0.1), "tau2"), (optimizers.lars(0.1), "tau_m")],
+)
+def test_another_step_keeps_the_time_constants(opt, clock):
+    assert opt.with_step(opt.h / 3).flow.params[clock] == pytest.approx(opt.flow.params[clock], rel=1e-12)
+    assert opt.rescale(opt.lr / 3).flow.params[clock] == pytest.approx(opt.flow.params[clock], rel=1e-9)
