@@ -28,6 +28,8 @@ CHARTS = {  # optimizer: (beta (m,) -> an ensemble of m of them, the name of bet
     "strang_rmsprop": (lambda beta: opts.strang_rmsprop(0.1, beta), r"$\rho$"),
     "adagrad": (lambda beta: opts.adagrad(np.full_like(beta, 0.1)), ""),
     "adadelta": (lambda beta: opts.adadelta(0.1, beta), r"$\rho$"),
+    "shampoo": (lambda beta: opts.shampoo(np.full_like(beta, 0.1)), ""),
+    "lars": (lambda beta: opts.lars(1.0, beta, trust=0.5), r"$\beta$"),
 }
 SPECTRUM = (1.0, 100.0)
 BEST = {
@@ -56,7 +58,7 @@ def chart(ax, name, make, axis):
         beta = settings.get("beta", 0.5)
         ax.plot(settings["lr"] * np.array(SPECTRUM), [beta, beta], "o-", color=style.INK)
     limit = float(np.interp(0.9, BETA, result.limit))
-    ax.set_title(f"{style.label(name)}: {limit:.3g}")
+    ax.set_title(f"{style.label(name)}: {f'{limit:.3g}' if np.isfinite(limit) else 'no limit'}")
     return shades, limit
 
 

@@ -102,6 +102,27 @@ def counts(name: str, values: Any, minimum: int = 1) -> list[int]:
     return found
 
 
+def layers(name: str, value: Any) -> tuple[int, ...] | None:
+    """Sizes of the layers that make up theta, in their order, or None."""
+    if value is None:
+        return None
+    try:
+        return tuple(counts(name, value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be None or sizes of 1 and more, got {value!r}") from error
+
+
+def shape(name: str, value: Any) -> tuple[int, int] | None:
+    """(rows, columns) of the matrix that theta is, row by row, or None for a vector."""
+    if value is None:
+        return None
+    try:
+        rows, columns = counts(name, value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be None or (rows, columns), got {value!r}") from error
+    return rows, columns
+
+
 def point(name: str, value: Any) -> Array:
     """A new, writable, contiguous float64 array of shape (..., d) with d >= 1 and finite entries."""
     array = numbers_of(name, value)

@@ -80,6 +80,7 @@ class Flow:
     preconditioner: str = ""
     filters: tuple[Formula, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -156,8 +157,9 @@ class Flow:
         """The state at rest: theta0, and zero memory unless given by name."""
         for name in memory:
             check.choice("state variable", name, self.memory)
-        shapes = {name: (*theta0.shape[:-1], 1) if name in self.clocks else theta0.shape for name in self.memory}
-        return theta0, *(check.spread(name, memory.get(name, 0.0), shape) for name, shape in shapes.items())
+        *members, d = theta0.shape
+        last = {name: 1 if name in self.clocks else self.lengths.get(name, d) for name in self.memory}
+        return theta0, *(check.spread(name, memory.get(name, 0.0), (*members, n)) for name, n in last.items())
 
     def equations(self) -> list[printing.Equation]:
         """The equations as symbols."""
@@ -185,14 +187,16 @@ def flow(
     name: str = "flow",
     preconditioner: str = "",
     quantities: Mapping[str, Quantity] | None = None,
+    lengths: Mapping[str, int] | None = None,
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
 
     Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
-    Clocks hold one number per member, shape (..., 1); all other variables have the shape of theta.  `preconditioner`
-    names the variables that only scale the gradient, which a linear stability analysis holds still.  `quantities`
-    are what the flow makes decrease or conserves, for `odeopt.energy`.
+    Clocks hold one number per member, shape (..., 1); others have the shape of theta, or a last axis of their own in
+    `lengths` (the matrices of Shampoo).  `preconditioner` names the variables that only scale the gradient, which a
+    linear stability analysis holds still.  `quantities` are what the flow makes decrease or conserves, for
+    `odeopt.energy`.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -216,10 +220,20 @@ def flow(
         check.choice("clock", clock, slots)
     for scale in preconditioner.split():
         check.choice("preconditioner", scale, slots[1:])
-    held, known = tuple(clocks.split()), MappingProxyType(dict(quantities or {}))
+    for name, length in (lengths or {}).items():
+        check.count(f"length of {check.choice('variable', name, slots[1:])}", length, 1)
+    known = MappingProxyType(dict(quantities or {}))
     check_quantities(known, names)
     made = Flow(
-        slots, MappingProxyType(values), MappingProxyType(groups), held, onset, name, preconditioner, quantities=known
+        slots,
+        MappingProxyType(values),
+        MappingProxyType(groups),
+        tuple(clocks.split()),
+        onset,
+        name,
+        preconditioner,
+        quantities=known,
+        lengths=MappingProxyType(dict(lengths or {})),
     )
     made.equations()  # a misspelt name inside a formula shows here
     return made

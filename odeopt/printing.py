@@ -73,7 +73,7 @@ def latex(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
 
 def text(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
     """A line per equation, and the values of the parameters."""
-    width = max((len(line.left.text) for line in lines), default=0)
+    width = max((len(line.left.text) + (line.sign[0] != " ") for line in lines), default=0)  # a space before <-
     rows = [f"{line.left.text:<{width}}{line.sign} {line.right.text}" for line in lines]
     values = ", ".join(f"{name} = {short(value)}" for name, value in params.items())
     return "\n".join([*rows, f"with {values}"] if values else rows)

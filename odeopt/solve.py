@@ -16,7 +16,7 @@ from odeopt.gradient import Gradient
 from odeopt.integrate import Records, Slope, integrate, interpolant
 from odeopt.problems import Problem
 from odeopt.progress import bar
-from odeopt.schemes.base import refuse_projections
+from odeopt.schemes.base import projections_that_are_read, refuse_without_flow
 from odeopt.simulate import initial_point
 from odeopt.state import State, pack
 from odeopt.trajectory import Recorder, Status, Trajectory
@@ -45,6 +45,7 @@ def solve(
 ) -> Trajectory:
     """The flow of a problem, as a Trajectory at the times t.
 
+    A variable that is projected and that no part reads (ASGD's average) rests here.
     Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
     start; expect many evaluations there, or an early end with a status.
 
@@ -68,7 +69,11 @@ def solve(
         shown = repr(flow).splitlines()[0]
         raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
     if isinstance(flow, Flow):
-        refuse_projections("solve", flow)
+        refuse_without_flow("solve", flow)
+        for name in projections_that_are_read(flow):
+            raise ValueError(
+                f"solve needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
+            )
     checked_solver(method, rtol, atol)
     check.count("max_evaluations", max_evaluations, 1)
     check.switch("progress", progress)

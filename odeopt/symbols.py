@@ -95,9 +95,10 @@ class Symbol:
         text, latex = _inside(self, PRODUCT)
         return Symbol(f"-{text}", f"-{latex}", PRODUCT)
 
-    def norm(self) -> Symbol:
-        """The Euclidean norm over the coordinates."""
-        return Symbol(f"||{self.text}||", rf"\lVert {self.latex} \rVert")
+    def norm(self, of: str = "") -> Symbol:
+        """The Euclidean norm over the coordinates, or over those of each layer."""
+        text, latex = (f"_{of}", rf"_{{\mathrm{{{of}}}}}") if of else ("", "")
+        return Symbol(f"||{self.text}||{text}", rf"\lVert {self.latex} \rVert{latex}")
 
     def total(self) -> Symbol:
         """The sum over the coordinates."""
@@ -152,6 +153,11 @@ def _function(name: str, inputs: list[Symbol]) -> Symbol:
     if name == "abs":
         return Symbol(f"|{text}|", rf"\lvert {latex} \rvert")
     return Symbol(f"{name}({text})", rf"\operatorname{{{name}}}({latex})")
+
+
+def applied(name: str, *arguments: Any) -> Symbol:
+    """name(arguments), for what is not a ufunc."""
+    return _function(name, [_symbol(a) for a in arguments])
 
 
 def symbol(name: str) -> Symbol:

@@ -17,9 +17,9 @@ SEED, STEPS = 0, (1, 30, 1000)
 
 
 def main() -> None:
-    gradients, theta0 = equality.recorded(SEED), equality.first_point(SEED)
     traces = {}
     for case in equality.CASES:
+        gradients, theta0 = case.inputs(SEED)
         schedule = equality.SCHEDULES[case.schedule]
         path = oracles.path(case.like, case.name, case.filled(), gradients, theta0, schedule, case.wrappers)
         traces[str(case)] = [path[k].tolist() for k in STEPS]

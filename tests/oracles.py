@@ -7,6 +7,7 @@ optimizer; `wrappers` are ours, spelled here as the library spells them.
 from __future__ import annotations
 
 import os
+from unittest import mock
 
 import numpy as np
 
@@ -35,6 +36,16 @@ TORCH = {
     "nadam": lambda s: ("NAdam", {"betas": _betas(s), "eps": s["eps"], "momentum_decay": s["psi"]}),
     "radam": lambda s: ("RAdam", {"betas": _betas(s), "eps": s["eps"]}),
     "adamax": lambda s: ("Adamax", {"betas": _betas(s), "eps": s["eps"]}),
+    "adafactor": lambda s: (
+        "Adafactor",
+        {"beta2_decay": -s["decay"], "eps": (s["eps"], s["floor"]), "d": s["clip"]},
+    ),
+    "muon": lambda s: ("Muon", {"momentum": s["beta"], "weight_decay": s["weight_decay"], "eps": s["eps"]}),
+    "asgd": lambda s: ("ASGD", {"lambd": s["lambd"], "alpha": s["alpha"], "t0": s["t0"]}),
+    "rprop": lambda s: (
+        "Rprop",
+        {"etas": (s["eta_minus"], s["eta_plus"]), "step_sizes": (s["min_step"], s["max_step"])},
+    ),
 }
 
 
@@ -90,6 +101,19 @@ KERAS = {
     "amsgrad": lambda s: ("Adam", {**_keras_moments(s), "amsgrad": True}),
     "nadam": lambda s: ("Nadam", _keras_moments(s)),
     "adamax": lambda s: ("Adamax", _keras_moments(s)),
+    "adafactor": lambda s: (
+        "Adafactor",
+        {"beta_2_decay": -s["decay"], "epsilon_1": s["eps"], "epsilon_2": s["floor"], "clip_threshold": s["clip"]},
+    ),
+    "muon": lambda s: (
+        "Muon",
+        {
+            "momentum": s["beta"],
+            "weight_decay": s["weight_decay"] or None,
+            "epsilon": s["eps"],
+        },
+    ),
+    "lamb": lambda s: ("Lamb", _keras_moments(s)),
     "lion": lambda s: (
         "Lion",
         {"beta_1": s["beta1"], "beta_2": s["beta2"], "weight_decay": s["weight_decay"] or None},
@@ -116,9 +140,15 @@ def keras_path(name, settings, gradients, theta0, schedule, wrappers):
     variable = keras.Variable(theta0, dtype="float64")
     library.build([variable])
 
+    def mean(x, axis=None, keepdims=False):
+        return jax.numpy.mean(keras.ops.convert_to_tensor(x), axis, keepdims=keepdims)
+
+    def norm(x, ord=None, axis=None, keepdims=False):
+        return jax.numpy.linalg.norm(keras.ops.convert_to_tensor(x), ord, axis, keepdims)
+
     def update(state, slots, g):
-        new, slots = library.stateless_apply(slots, [g], state)
-        return new, slots
+        with mock.patch.multiple(keras.src.ops, mean=mean, norm=norm):  # theirs are in float32 on jax
+            return library.stateless_apply(slots, [g], state)
 
     update = jax.jit(update)
     state, slots, path = [variable.value], [v.value for v in library.variables], [theta0]
@@ -157,6 +187,27 @@ OPTAX = {
     "radam": lambda s: ("radam", _optax_moments(s)),
     "adamax": lambda s: ("adamax", _optax_moments(s)),
     "lion": lambda s: ("lion", {"b1": s["beta1"], "b2": s["beta2"], "weight_decay": s["weight_decay"]}),
+    "adafactor": lambda s: ("adafactor", s),
+    "muon": lambda s: ("muon", {"beta": s["beta"], "weight_decay": s["weight_decay"], "eps": s["eps"]}),
+    "lamb": lambda s: ("lamb", {**_optax_moments(s), "weight_decay": s["weight_decay"]}),
+    "lars": lambda s: (
+        "lars",
+        {
+            "momentum": s["beta"],
+            "weight_decay": s["weight_decay"],
+            "trust_coefficient": s["trust"],
+            "eps": s["eps"],
+        },
+    ),
+    "rprop": lambda s: (
+        "rprop",
+        {
+            "eta_minus": s["eta_minus"],
+            "eta_plus": s["eta_plus"],
+            "min_step_size": s["min_step"],
+            "max_step_size": s["max_step"],
+        },
+    ),
     "signsgd": lambda s: ("sign_sgd", {}),
     "normalized_gd": lambda s: ("normalized", {"eps": s["eps"]}),
 }
@@ -165,15 +216,18 @@ OPTAX = {
 def optax_path(name, settings, gradients, theta0, schedule, wrappers):
     import jax
     import optax
+    import optax.contrib
 
     kind, arguments = OPTAX[name](settings)
     factors = np.ones(len(gradients)) if schedule is None else np.asarray(schedule(np.arange(len(gradients))))
     rates = jax.numpy.asarray(settings["lr"] * factors)
     rate = (lambda count: rates[count]) if schedule is not None else settings["lr"]
-    if kind == "normalized":
+    if kind == "adafactor":
+        transform = _optax_adafactor(rate, **arguments)
+    elif kind == "normalized":
         transform = optax.chain(optax.normalize_by_update_norm(**arguments), optax.scale_by_learning_rate(rate))
     else:
-        transform = getattr(optax, kind)(rate, **arguments)
+        transform = getattr(optax.contrib if kind == "muon" else optax, kind)(rate, **arguments)
     if "clip_norm" in wrappers:
         transform = optax.chain(optax.clip_by_global_norm(wrappers["clip_norm"]["limit"]), transform)
     if "decoupled" in wrappers:  # after the direction, before the rate
@@ -195,6 +249,22 @@ def optax_path(name, settings, gradients, theta0, schedule, wrappers):
 
     path = run(jax.numpy.asarray(theta0), jax.numpy.asarray(gradients))
     return np.concatenate([theta0[None], np.asarray(path)])
+
+
+def _optax_adafactor(rate, decay, eps, floor, clip, **other):
+    """The chain of optax.adafactor from its own links: there the decay is rounded to float32."""
+    import optax
+
+    def weight(count, exponent):
+        return 1 - (count + 1.0) ** -exponent
+
+    return optax.chain(
+        optax.scale_by_factored_rms(decay_rate=decay, min_dim_size_to_factor=2, epsilon=eps, decay_rate_fn=weight),
+        optax.clip_by_block_rms(clip),
+        optax.scale_by_learning_rate(rate, flip_sign=False),
+        optax.scale_by_param_block_rms(floor),
+        optax.scale(-1),
+    )
 
 
 def _optax_lookahead(transform, gradients, theta0, alpha, every):
@@ -221,4 +291,8 @@ PATHS = {"torch": torch_path, "keras": keras_path, "optax": optax_path}
 
 
 def path(like, name, settings, gradients, theta0, schedule=None, wrappers=None):
-    return PATHS[like](name, settings, gradients, theta0, schedule, wrappers or {})
+    """The iterates as vectors; a matrix, of settings["shape"], is one for the library."""
+    shape = settings.get("shape") or theta0.shape
+    gradients, theta0 = gradients.reshape(-1, *shape), theta0.reshape(shape)
+    found = PATHS[like](name, settings, gradients, theta0, schedule, wrappers or {})
+    return found.reshape(len(found), -1)

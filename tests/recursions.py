@@ -50,6 +50,47 @@ def half_start_adam(lr, b1, b2, eps):
     return update
 
 
+def asgd(lr, lambd, alpha, t0):
+    """Bottou 2012, sec. 5.1 and 5.2."""
+
+    def update(theta, g, s, k):
+        eta = lr / (1 + lambd * lr * k) ** alpha
+        return (1 - lambd * eta) * theta - eta * g
+
+    return update
+
+
+def shampoo(lr, eps, shape):
+    """Gupta, Koren and Singer 2018, alg. 1."""
+    from scipy.linalg import inv, sqrtm
+
+    def update(theta, g, s, k):
+        G = g.reshape(shape)
+        s["L"] = s.get("L", eps * np.eye(shape[0])) + G @ G.T
+        s["R"] = s.get("R", eps * np.eye(shape[1])) + G.T @ G
+        return theta - lr * (inv(sqrtm(sqrtm(s["L"]))) @ G @ inv(sqrtm(sqrtm(s["R"])))).ravel()
+
+    return update
+
+
+def rprop(lr, shrink, grow, least, most):
+    """Riedmiller and Braun 1993, coordinate by coordinate."""
+
+    def update(theta, g, s, k):
+        size, old = s.get("size", np.full_like(theta, lr)), s.get("old", np.zeros_like(theta))
+        new, used = theta.copy(), g.copy()
+        for i in range(theta.size):
+            if old[i] * g[i] > 0:
+                size[i] = min(grow * size[i], most)
+            elif old[i] * g[i] < 0:
+                size[i], used[i] = max(shrink * size[i], least), 0.0
+            new[i] -= size[i] * np.sign(used[i])
+        s["size"], s["old"] = size, used
+        return new
+
+    return update
+
+
 def nesterov_k(lr):
     """Su, Boyd and Candes 2016, eq. 1."""
 

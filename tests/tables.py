@@ -113,6 +113,19 @@ WORDS = [
     ("radam_hat", Split("memory drift"), 1),
     ("nadam", Split("memory drift"), 1),
     ("nadam_scheduled", Split("memory drift"), 1),
+    ("adafactor", Split("memory drift"), 1),
+    ("adafactor", Split("memory drift memory", push="midpoint"), 2),
+    ("asgd", Split("drift averaging"), 1),
+    ("asgd", Split("drift averaging", push="midpoint"), 2),
+    ("lamb", Split("memory drift"), 1),
+    ("lamb", Split("memory drift memory", push="midpoint"), 2),
+    ("lars", Split("drift"), 1),
+    ("lars", Split("drift", push="midpoint"), 2),
+    ("muon", Split("memory drift"), 1),
+    ("muon", Split("memory drift memory", push="midpoint"), 2),
+    ("muon_corrected", Split("memory drift"), 1),
+    ("shampoo", Split("memory drift"), 1),
+    ("shampoo", Split("memory drift memory", push="midpoint"), 2),
     ("lion", Split("[drift memory]"), 1),
     ("sign_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift"), 1),
@@ -172,6 +185,19 @@ def _buffered_rmsprop(h: float) -> oo.Optimizer:
     return optimizers.rmsprop(h * (1 - mu), _beta(0.5, h), 0.01, start="settled", momentum=mu)
 
 
+def _lars(**settings: Any) -> Callable[[float], oo.Optimizer]:
+    """h -> LARS with tau = 0.5."""
+    rule = decay.of_map(settings.get("map", "exact"))
+
+    def of_step(h: float) -> oo.Optimizer:
+        beta = float(rule.kept(h / 0.5))
+        return optimizers.lars(h * (1 - beta), beta, 0.3, 0.5, 0.01, **settings)
+
+    return of_step
+
+
+BAD_SHAPES = [3, (2,), (2, 3, 1), (0, 2), (1.5, 2), "ab"]
+BAD_LAYERS = [0, 2.5, (1, 0), (1.5,), "ab", ()]
 LIKE = ["jax", "Torch", 1]
 BAD_ADAM = {
     "lr": BAD_LR,
@@ -328,6 +354,96 @@ OPTIMIZERS = {
             "start": ["half"],
             "like": ["torch", "jax"],
         },
+    ),
+    "adafactor": OptimizerRow(
+        [
+            (lambda h: optimizers.adafactor(h, clip=5.0), 1),
+            (lambda h: optimizers.adafactor(h, shape=(1, 2), like="keras"), 1),
+            (lambda h: optimizers.adafactor(h, shape=(2, 1), like="optax"), 1),
+        ],
+        [],
+        {
+            "lr": BAD_LR,
+            "decay": [0, -1, "x", True],
+            "eps": BAD_EPS,
+            "floor": [-1, "x"],
+            "clip": [0, -1, "x"],
+            "shape": BAD_SHAPES,
+            "like": LIKE,
+        },
+    ),
+    "asgd": OptimizerRow(
+        [(lambda h: optimizers.asgd(h, 0.3), 1)],
+        [(optimizers.asgd(*x), recursions.asgd(*x)) for x in [(0.01, 1e-4, 0.75, 1e6), (0.1, 0.5, 0.5, 10.0)]],
+        {
+            "lr": BAD_LR,
+            "lambd": [-1, 20.0, "x"],
+            "alpha": [-1, float("nan"), True],
+            "t0": [-1, "0"],
+            "like": ["keras", "optax", 1],
+        },
+    ),
+    "lamb": OptimizerRow(
+        [
+            (lambda h: optimizers.lamb(h, _beta(0.2, h), _beta(1.0, h), 0.01, 0.3, like="optax"), 1),
+            (lambda h: optimizers.lamb(h, _beta(0.2, h), _beta(1.0, h), 0.01, layers=(1, 1)), 1),
+        ],
+        [],
+        {**BAD_ADAM, "weight_decay": [-1, 0.1, "0"], "layers": BAD_LAYERS, "like": ["torch", "jax", 1]},
+    ),
+    "lars": OptimizerRow(
+        [(_lars(), 2), (_lars(start="zero"), 1), (_lars(layers=(1, 1)), 2), (_lars(map="naive"), 1)],
+        [],
+        {
+            "lr": BAD_LR,
+            "beta": BAD_BETA,
+            "weight_decay": [-1, "0"],
+            "trust": [0, -1, "x"],
+            "eps": BAD_EPS,
+            "map": ["x"],
+            "start": ["settled"],
+            "layers": BAD_LAYERS,
+            "like": ["torch", "keras", 1],
+        },
+    ),
+    "muon": OptimizerRow(
+        [
+            (lambda h: optimizers.muon(h, _beta(0.2, h), 0.3, iterations=None), 1),
+            (lambda h: optimizers.muon(h, _beta(0.2, h), 0.3, iterations=None, like="optax"), 1),
+        ],
+        [],
+        {
+            "lr": BAD_LR,
+            "beta": BAD_BETA,
+            "weight_decay": [-1, "0"],
+            "eps": BAD_EPS,
+            "shape": BAD_SHAPES,
+            "iterations": [0, -1, 2.5, "x"],
+            "like": LIKE,
+        },
+    ),
+    "rprop": OptimizerRow(  # it follows no flow: test_no_flow.py
+        [],
+        [
+            (optimizers.rprop(*x), recursions.rprop(*x))
+            for x in [(0.01, 0.5, 1.2, 1e-6, 50.0), (0.1, 0.3, 2.0, 0.01, 1.0)]
+        ],
+        {
+            "lr": [*BAD_LR, 1e-7, 51.0],
+            "eta_minus": [0, 1, -1, "x", True],
+            "eta_plus": [1, 0.5, float("nan"), "x"],
+            "min_step": [0, -1, "x"],
+            "max_step": [0, 1e-7, "x"],
+            "like": ["keras", "jax", 1],
+        },
+    ),
+    "shampoo": OptimizerRow(  # on matrices: test_matrices.py
+        [
+            (lambda h: optimizers.shampoo(h**0.5, 1 / h, shape=(2, 1)), 1),
+            (lambda h: optimizers.shampoo(h**0.5, 1 / h, shape=(1, 2)), 1),
+        ],
+        [],
+        {"lr": BAD_LR, "eps": [*BAD_EPS, 0], "shape": [*BAD_SHAPES, None]},
     ),
     "signsgd": OptimizerRow(
         [(lambda h: optimizers.signsgd(h, 0.5), 1)],

@@ -12,17 +12,16 @@ import pytest
 
 from odeopt.optimizers.conventions import CONVENTIONS
 
-TOLERANCE = 1e-12
 TRACES = json.loads(golden.FILE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", equality.CASES, ids=str)
 def test_golden_trace(case):
-    gradients, theta0 = equality.recorded(golden.SEED), equality.first_point(golden.SEED)
+    gradients, theta0 = case.inputs(golden.SEED)
     ours = equality.replay(case.optimizer(), gradients, theta0)
     travelled = np.abs(np.diff(ours, axis=0)).cumsum(axis=0)
     for k, expected in zip(golden.STEPS, TRACES[str(case)], strict=True):
-        assert np.max(np.abs(ours[k] - expected) / (np.abs(theta0) + travelled[k - 1])) < TOLERANCE
+        assert np.max(np.abs(ours[k] - expected) / (np.abs(theta0) + travelled[k - 1])) < case.tolerance
 
 
 def test_every_case_has_its_trace():
@@ -44,9 +43,9 @@ def test_the_library_itself(case, seed):
         pytest.importorskip(module)
     import oracles
 
-    gradients, theta0 = equality.recorded(seed), equality.first_point(seed)
+    gradients, theta0 = case.inputs(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # theirs
         schedule = equality.SCHEDULES[case.schedule]
         path = oracles.path(case.like, case.name, case.filled(), gradients, theta0, schedule, case.wrappers)
-    assert equality.distance(equality.replay(case.optimizer(), gradients, theta0), path) < TOLERANCE
+    assert equality.distance(equality.replay(case.optimizer(), gradients, theta0), path) < case.tolerance

@@ -16,9 +16,12 @@ def test_sum_of_parts_is_the_equation_by_hand(name):
     row, problem = tables.ALL_FLOWS[name], oo.problems.rosenbrock(b=5)
     rng = np.random.default_rng(1)
     for t in (0.1, 0.7, 3.0):
-        y = tuple(rng.uniform(0.1, 2.0, 1 if v in row.flow.clocks else 2) for v in row.flow.variables)
         y = tuple(
-            u + 4 if v == "G" else u for u, v in zip(y, row.flow.variables, strict=True)
+            rng.uniform(0.1, 2.0, 1 if v in row.flow.clocks else row.flow.lengths.get(v, 2)) for v in row.flow.variables
+        )
+        y = tuple(
+            u + 4 if v == "G" else u.mean() + 4 * np.eye(2).ravel() if v == "L" else u
+            for u, v in zip(y, row.flow.variables, strict=True)
         )  # a variance is positive
         found, expected = row.flow.rhs(Gradient(problem.grad))(t, y), row.rhs(t, problem.grad, *y)
         for a, b in zip(found, expected, strict=True):
@@ -32,7 +35,8 @@ def test_a_flow_prints_every_variable_and_parameter(name):
         assert f"{variable}'" in str(flow) or f"{variable} " in str(flow)
     for parameter in flow.params:
         assert f"{parameter} = " in str(flow)
-    assert flow.latex().startswith(r"\begin{aligned}\dot{\theta} &=")
+    projects_theta = name in ("rprop", "rprop_late")
+    assert flow.latex().startswith(r"\begin{aligned}\dot{\theta} &=") != projects_theta
     assert flow.latex().count("{") == flow.latex().count("}")
     assert flow._repr_latex_() == f"${flow.latex()}$"
 

@@ -14,7 +14,7 @@ from odeopt import optimizers as opts
 from odeopt import schedules
 
 MADE = {name: getattr(opts, name)(lr=0.01) for name in tables.OPTIMIZERS}
-STEP_SIZED = {"step", "beta1", "beta2", "later", "weight"}  # parameters that are made of the step, by definition
+STEP_SIZED = {"step", "beta1", "beta2", "later", "weight", "t0"}  # parameters that are made of the step, by definition
 WITH_FLOW = {name: opt for name, opt in MADE.items() if opt.recipe.facts.order is not None}
 
 

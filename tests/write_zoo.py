@@ -23,6 +23,7 @@ RESOLVED = {  # settings of the order table: Adadelta's first steps resolved (at
     "adadelta": {"eps": 1.0},
     "lion": {"delta": 0.5, "start": "settled"},
     "signsgd": {"delta": 0.5},
+    "shampoo": {"shape": (1, 2), "eps": 1e3},
 }
 
 HEAD = """# The zoo

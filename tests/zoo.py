@@ -45,6 +45,49 @@ def _adam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool = 
     return (-(m / c1) / below - decay * x, *_moments(g, x, m, G, c1, c2))
 
 
+def _lamb(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
+    u = (m / c1) / (np.sqrt(G / c2) + 0.01) + 0.3 * x
+    return (-np.array([np.abs(x[i] / u[i]) * u[i] for i in range(2)]), *_moments(g, x, m, G, c1, c2))
+
+
+def _lars(t: Any, g: Any, x: Any) -> tuple[Any, ...]:
+    u = g(x) + 0.3 * x
+    return (-0.5 * np.linalg.norm(x) / (np.linalg.norm(u) + 0.01) * u,)
+
+
+def _first_moments(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    square = grad(theta0) ** 2 + 0.01
+    return flow.start(theta0, R=square, C=square.mean())
+
+
+def _adafactor(n: float, g: Any, x: Any, R: Any, C: Any) -> tuple[Any, ...]:
+    u = g / np.sqrt(R * C / R.mean())
+    rho = min(1, 10 / np.sqrt(n)) * max(0.1, np.sqrt(np.mean(x**2)))
+    rate = 10 * n**-0.6
+    squares = g**2 + 0.01
+    return -rho * u / max(1, np.sqrt(np.mean(u**2)) / 2), rate * (squares - R), rate * (np.mean(squares) - C)
+
+
+def _unit(u: Any) -> Any:
+    """msign of a single row."""
+    return u / np.linalg.norm(u)
+
+
+def _eye(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    return flow.start(theta0, L=np.eye(2).ravel(), R=1.0)
+
+
+def _shampoo(t: Any, g: Any, x: Any, L: Any, R: Any) -> tuple[Any, ...]:
+    """For two rows: the root of a 2 x 2 matrix A is (A + sqrt(det A) I)/sqrt(tr A + 2 sqrt(det A))."""
+
+    def root(A: Any) -> Any:
+        det = np.sqrt(np.linalg.det(A))
+        return (A + det * np.eye(2)) / np.sqrt(np.trace(A) + 2 * det)
+
+    left = np.linalg.inv(root(root(L.reshape(2, 2))))
+    return -left @ g(x) * R**-0.25, np.outer(g(x), g(x)).ravel(), (g(x) @ g(x))[None]
+
+
 def _radam(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, hat: bool) -> tuple[Any, ...]:
     steps, longest = t / 0.01 + 0.5, 2 / (1 - 0.99) - 1
     rho = longest - 2 * steps * (1 - c2) / c2
@@ -134,6 +177,34 @@ FLOWS = {
         lambda t, g, x, m: (-_signed(0.9 * m + 0.1 * g(x), 0.5) - 0.3 * x, (g(x) - m) / 0.2),
         starts.settled,
     ),
+    "adafactor": FlowRow(
+        flows.adafactor(0.1, 0.6, 0.01, 0.1, 2.0, shape=(2, 1)),
+        lambda t, g, x, R, C: _adafactor(t / 0.1 + 0.5, g(x), x, R, C),
+        _first_moments,
+    ),
+    "asgd": FlowRow(
+        flows.asgd(0.3, 0.5, 10, 0.01),
+        lambda t, g, x, average: (-(g(x) + 0.3 * x) / np.sqrt(1 + 0.3 * (t - 0.005)), 0 * average),
+    ),
+    "lamb": FlowRow(flows.lamb(0.2, 1.0, 0.01, 0.3, (1, 1)), _lamb, YOUNG),
+    "lars": FlowRow(flows.lars(0.5, 0.3, 0.01), _lars),
+    "muon": FlowRow(
+        flows.muon(0.2, 0.9, 0.5, 0.3),
+        lambda t, g, x, m: (-0.5 * _unit(0.9 * m + 0.1 * g(x)) - 0.3 * x, (g(x) - m) / 0.2),
+        starts.settled,
+    ),
+    "muon_corrected": FlowRow(
+        flows.muon_corrected(0.2, 0.9, 0.5, 0.3),
+        lambda t, g, x, m, c: (
+            -0.5 * _unit(0.9 * m / (1 - 0.9 * (1 - c)) + 0.1 * g(x) / c) - 0.3 * x,
+            (g(x) - m) / 0.2,
+            (1 - c) / 0.2,
+        ),
+        YOUNG,
+    ),
+    "shampoo": FlowRow(flows.shampoo((2, 1)), _shampoo, _eye),
+    "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
+    "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
     "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),
     "normalized_flow": FlowRow(flows.normalized_flow(0.5), lambda t, g, x: (-g(x) / (np.linalg.norm(g(x)) + 0.5),)),
 }

@@ -1,10 +1,13 @@
 """The continuous equations that optimizers discretise."""
 
+from odeopt.flows.adafactor import adafactor
 from odeopt.flows.adam import adam, adam_hat, adam_uncorrected, adamw, adamw_hat, radam, radam_hat
 from odeopt.flows.adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
+from odeopt.flows.averaging import asgd
 from odeopt.flows.buffered import buffered
 from odeopt.flows.ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
 from odeopt.flows.gradient import gradient_flow
+from odeopt.flows.layerwise import lamb, lars
 from odeopt.flows.momentum import (
     averaged_gradient,
     heavy_ball,
@@ -13,11 +16,15 @@ from odeopt.flows.momentum import (
     quasi_hyperbolic,
     su_boyd_candes,
 )
+from odeopt.flows.muon import muon, muon_corrected
 from odeopt.flows.nadam import nadam, nadam_scheduled
+from odeopt.flows.rprop import rprop, rprop_late
+from odeopt.flows.shampoo import shampoo
 from odeopt.flows.sign import lion, normalized_flow, sign_flow
 
 __all__ = [
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adam_hat",
@@ -29,6 +36,7 @@ __all__ = [
     "amsgrad",
     "amsgrad_corrected",
     "amsgrad_hat",
+    "asgd",
     "averaged_gradient",
     "buffered",
     "centred_rmsprop",
@@ -36,7 +44,11 @@ __all__ = [
     "heavy_ball",
     "hessian_damped",
     "high_resolution_nesterov",
+    "lamb",
+    "lars",
     "lion",
+    "muon",
+    "muon_corrected",
     "nadam",
     "nadam_scheduled",
     "normalized_flow",
@@ -44,6 +56,9 @@ __all__ = [
     "radam",
     "radam_hat",
     "rmsprop",
+    "rprop",
+    "rprop_late",
+    "shampoo",
     "sign_flow",
     "su_boyd_candes",
 ]

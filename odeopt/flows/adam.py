@@ -11,10 +11,8 @@ from typing import Any
 from odeopt import check, ops
 from odeopt.check import Number
 from odeopt.flow import Flow, Quantity, flow, push
-from odeopt.flows.moments import clock1, clock2, corrected_mean, corrected_square, energy, mean, square
+from odeopt.flows.moments import MOMENTS, corrected_mean, corrected_square, energy, mean, square
 from odeopt.formula import Formula
-
-MOMENTS = (mean, square, clock1, clock2)
 
 
 def _params(tau1: Number, tau2: Number, eps: Number) -> dict[str, Number]:

@@ -16,6 +16,7 @@ mean = relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau1: 1 / 
 square = relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau2: 1 / tau2)
 clock1 = relax("c1", target=1.0, rate=lambda tau1: 1 / tau1)
 clock2 = relax("c2", target=1.0, rate=lambda tau2: 1 / tau2)
+MOMENTS = (mean, square, clock1, clock2)
 
 
 def corrected_mean(grad: Any, theta: Any, m: Any, c1: Any) -> Any:

@@ -70,7 +70,7 @@ def rmsprop(
         h,
         start=begin,
         flow_start=matched,
-        pace=_buffer_paced if mu and like != "torch" else drift_paced,
+        pace=buffer_paced if mu and like != "torch" else drift_paced,
     )
 
 
@@ -98,7 +98,7 @@ def strang_rmsprop(lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8) ->
     )
 
 
-def _buffer_paced(flow: Flow, speed: Speed) -> Flow:
+def buffer_paced(flow: Flow, speed: Speed) -> Flow:
     """tau_m m' = s(t) u - m: the learning rate stands inside the buffer, as in Keras and optax."""
     return flow.driven("buffer", "m", speed)
 

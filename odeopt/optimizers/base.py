@@ -132,13 +132,13 @@ class Optimizer:
 def named(
     make: Callable[..., Optimizer],
     settings: Mapping[str, Any],
-    at: Callable[[Any], Mapping[str, Any]],
+    at: Callable[[Any], Mapping[str, Any]] | None,
     facts: Facts,
     flow: Flow,
     scheme: Scheme,
     h: Number,
     **more: Any,
 ) -> Optimizer:
-    """The optimizer that make(**settings) returns; at(h) are the settings of another step along the same flow."""
+    """The optimizer that make(**settings) returns; at(h) are those of another step along the same flow, if any."""
     recipe = Recipe(make, settings, at, facts)
     return Optimizer(flow, scheme, h, name=make.__name__, settings=settings, recipe=recipe, **more)

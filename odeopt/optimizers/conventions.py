@@ -16,6 +16,7 @@ _MOMENTS = {"beta1": 0.9, "beta2": 0.999}
 _ADAM = {"lr": 1e-3, **_MOMENTS, "eps": 1e-8, "root": "outside"}
 _KERAS_ADAM = {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "root": "hat"}
 _OPTAX_ADAM = {**_MOMENTS, "eps": 1e-8, "root": "outside"}
+_RPROP = {"eta_minus": 0.5, "eta_plus": 1.2, "min_step": 1e-6, "max_step": 50.0}
 
 CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "gd": {"torch": {"lr": 1e-3}, "keras": {"lr": 0.01}, "optax": {}},
@@ -66,6 +67,26 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "keras": {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0},
         "optax": {"beta1": 0.9, "beta2": 0.99, "weight_decay": 1e-3},
     },
+    "rprop": {
+        "torch": {"lr": 0.01, **_RPROP},
+        "optax": _RPROP,
+    },
+    "adafactor": {  # eps: torch has V >= eps^2, the others g^2 + eps
+        "torch": {"lr": 0.01, "decay": 0.8, "eps": 2.0**-52, "floor": 1e-3, "clip": 1.0},
+        "keras": {"lr": 1e-3, "decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
+        "optax": {"decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
+    },
+    "muon": {  # lr is scaled by the shape, each library in its own way
+        "torch": {"lr": 1e-3, "beta": 0.95, "weight_decay": 0.1, "eps": 1e-7},
+        "keras": {"lr": 1e-3, "beta": 0.95, "weight_decay": 0.004, "eps": 1e-7},
+        "optax": {"beta": 0.95, "weight_decay": 0.0, "eps": 1e-8},
+    },
+    "asgd": {"torch": {"lr": 0.01, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6}},
+    "lamb": {
+        "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "weight_decay": 0.0},
+        "optax": {**_MOMENTS, "eps": 1e-6, "weight_decay": 0.0},
+    },
+    "lars": {"optax": {"beta": 0.9, "weight_decay": 0.0, "trust": 1e-3, "eps": 0.0}},
     "signsgd": {"optax": {}},
     "normalized_gd": {"optax": {"eps": 1e-6}},
 }

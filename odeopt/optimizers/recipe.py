@@ -32,11 +32,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Recipe:
-    """make(**settings) is the optimizer; at(h) are the settings that change with its step along the same flow."""
+    """make(**settings) is the optimizer; at(h) are the settings that change with its step along the same flow.
+
+    at is None for an optimizer that follows no flow.
+    """
 
     make: Callable[..., Any]
     settings: Mapping[str, Any]
-    at: Callable[[Any], Mapping[str, Any]]
+    at: Callable[[Any], Mapping[str, Any]] | None
     facts: Facts
 
     def title(self) -> str:
@@ -45,13 +48,20 @@ class Recipe:
         shown = {k: v for k, v in self.settings.items() if not _plain(k, v, defaults[k])}
         return f"{self.make.__name__}({', '.join(f'{key}={_short(value)}' for key, value in shown.items())})"
 
+    def changed(self, h: Any) -> Mapping[str, Any]:
+        """The settings that a step h changes."""
+        if self.at is None:
+            name = self.make.__name__
+            raise ValueError(f"{name} follows no flow along which its step could change: make {name}(lr=...) anew")
+        return self.at(h)
+
     def made(self, h: Any) -> Any:
         """The optimizer with step h along the same flow."""
-        return self.make(**{**self.settings, **self.at(h)})
+        return self.make(**{**self.settings, **self.changed(h)})
 
     def rate_at(self, h: Any) -> Any:
         """The learning rate that belongs to a step; for a wrapper that of what is inside."""
-        changed = self.at(h)
+        changed = self.changed(h)
         return changed["opt"].lr if "opt" in changed else changed["lr"]
 
     def rescaled(self, lr: float, h: float) -> Any:
@@ -110,13 +120,15 @@ def _plain(key: str, value: Any, default: Any) -> bool:
     """Whether a setting goes without saying."""
     if key in ("root", "centred"):
         return True
-    if isinstance(value, str | bool):
+    if isinstance(value, str | bool | None):
         return bool(value == default)
     return key in ("dampening", "momentum", "accumulator", "psi", "delta", "eps_norm") and not np.any(value)
 
 
 def _short(value: Any) -> str:
     """A setting in one line; an optimizer by its title."""
+    if isinstance(value, tuple):
+        return str(value)
     return short(value) if isinstance(value, Schedule | np.ndarray | float | int | str) else value.recipe.title()
 
 

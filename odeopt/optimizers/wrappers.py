@@ -164,7 +164,7 @@ def _wrapped(
 ) -> Optimizer:
     """The optimizer with these changes, made by make(**settings)."""
     facts = opt.recipe.facts if opt.recipe else Facts(None, "h", "given by hand", "not known", "your own")
-    if order is not None:
+    if order is not None and not (opt.recipe and opt.recipe.at is None):
         facts = replace(facts, order=min(facts.order or order, order))
     recipe = Recipe(make, settings, at or (lambda h: {"opt": opt.with_step(h)}), facts)
     flow: Flow = changes.pop("flow")

@@ -41,11 +41,19 @@ OPTIMIZERS = {
     "lion": "#661100",
     "signsgd": "#6699CC",
     "normalized_gd": "#AA4466",
+    "rprop": "#4477AA",
+    "asgd": "#BBBB33",
+    "lamb": "#EE3377",
+    "lars": "#77AADD",
+    "adafactor": "#225555",
+    "muon": "#994F00",
+    "shampoo": "#555577",
 }
 LABELS = {
     "gd": "Gradient descent", "heavy_ball": "Heavy ball", "nesterov_k": "Nesterov k/(k+3)", "rmsprop": "RMSprop",
     "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "radam": "RAdam", "signsgd": "SignSGD",
     "normalized_gd": "Normalised GD", "half_start_adam": "Half-start Adam", "strang_rmsprop": "Strang RMSprop",
+    "asgd": "ASGD", "lamb": "LAMB", "lars": "LARS",
 }  # fmt: skip
 SCHEMES = {
     "Euler": (BLUE, "o"),

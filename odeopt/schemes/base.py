@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from odeopt.flow import Flow, Project
+from odeopt.formula import reads
 from odeopt.state import Grad, State
 
 Memory = tuple[State, ...]
@@ -40,8 +41,26 @@ class StepFailure(ArithmeticError):
 
 def refuse_projections(scheme: str, flow: Flow) -> None:
     """A scheme that sees only the right-hand side cannot follow a flow with projections."""
-    for name, parts in flow.parts.items():
-        if any(isinstance(part, Project) for part in parts):
-            raise ValueError(
-                f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting"
-            )
+    refuse_without_flow(scheme, flow)
+    for name, _ in _projections(flow):
+        raise ValueError(f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting")
+
+
+def refuse_without_flow(caller: str, flow: Flow) -> None:
+    """Where theta itself is projected, step by step, no differential equation is behind it."""
+    if any(part.slot == flow.variables[0] for _, part in _projections(flow)):
+        raise ValueError(f"{caller} needs a flow theta' = ..., but {flow.name} follows no flow: it projects theta")
+
+
+def projections_that_are_read(flow: Flow) -> list[str]:
+    """The projections that move something else; an average of the path, which does not, is none of them."""
+    found = []
+    for name, part in _projections(flow):
+        others = [formula for other in flow.terms() if other is not part for formula in other.formulas()]
+        if any(part.slot in reads(formula) for formula in (*others, *flow.filters)):
+            found.append(name)
+    return found
+
+
+def _projections(flow: Flow) -> list[tuple[str, Project]]:
+    return [(name, part) for name, group in flow.parts.items() for part in group if isinstance(part, Project)]

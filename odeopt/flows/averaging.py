@@ -1,0 +1,53 @@
+"""Averages of the path: theta moves as if they were not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odeopt import check, ops
+from odeopt.check import Number
+from odeopt.flow import Flow, Push, Speed, flow, project, push
+
+
+def asgd(lambd: Number = 1e-4, alpha: Number = 0.75, t0: Number = 1e6, step: Number = 0.01) -> Flow:
+    """theta' = -(1 + lambd t)^(-alpha) (g + lambd theta),   average <- average + (theta - average)/max(1, n - 1 - t0).
+
+    [Polyak and Juditsky 1992; Bottou 2012, sec. 5]  t is the beginning of the step, n = t/step counts them at its
+    end.  Averaging alone has no flow: once a step it looks at theta, which never looks back.
+
+    >>> asgd()
+    theta'   = -(1 + lambd*(t - step/2))^(-alpha)*(grad L(theta) + lambd*theta)
+    average <- average + (theta - average)/maximum(t/step - 1 - t0, 1)
+    with lambd = 0.0001, alpha = 0.75, t0 = 1e+06, step = 0.01
+    """
+    return flow(
+        "theta average",
+        {
+            "lambd": check.nonnegative("lambd", lambd),
+            "alpha": check.nonnegative("alpha", alpha),
+            "t0": check.nonnegative("t0", t0),
+            "step": check.positive("step", step),
+        },
+        name="ASGD",
+        drift=push(
+            "theta", lambda t, grad, theta, lambd, alpha, step: _falling(t - step / 2, grad, theta, lambd, alpha)
+        ),
+        averaging=project("average", _average),
+    )
+
+
+def asgd_drift(speed: Speed) -> Push:
+    """theta' = -s (1 + lambd s t)^(-alpha) (g + lambd theta): torch's schedule s(t) sets the decay too."""
+
+    def velocity(t: Any, grad: Any, theta: Any, lambd: Any, alpha: Any, step: Any) -> Any:
+        return speed(t) * _falling(speed(t) * (t - step / 2), grad, theta, lambd, alpha)
+
+    return push("theta", velocity)
+
+
+def _falling(t: Any, grad: Any, theta: Any, lambd: Any, alpha: Any) -> Any:
+    return -((1 + lambd * t) ** -alpha) * (grad(theta) + lambd * theta)
+
+
+def _average(t: Any, theta: Any, average: Any, t0: Any, step: Any) -> Any:
+    return average + (theta - average) / ops.maximum(t / step - 1 - t0, 1.0)

@@ -1,0 +1,38 @@
+"""Shampoo: Adagrad for matrices, by the sums over rows and over columns."""
+
+from __future__ import annotations
+
+from odeopt import check, ops
+from odeopt.flow import Flow, flow, push
+
+
+def shampoo(shape: tuple[int, int] = (1, 1)) -> Flow:
+    """theta' = -L^(-1/4) G R^(-1/4),   L' = G G^T,   R' = G^T G.                 [Gupta, Koren and Singer 2018, alg. 1]
+
+    G is the gradient as a matrix of this shape, row by row.  Start it at L = R = eps I: at 0 it is singular.  Time is
+    lr^2 per step and L and R are lr^2 times the optimizer's, like Adagrad, which it is for a single number.
+
+    >>> shampoo((2, 3))
+    theta' = -L^(-0.25)*grad L(theta)*R^(-0.25)
+    L'     = row_gram(grad L(theta))
+    R'     = column_gram(grad L(theta))
+    """
+    rows, columns = shape = _shape(shape)
+    return flow(
+        "theta L R",
+        lengths={"L": rows**2, "R": columns**2},
+        name="Shampoo",
+        preconditioner="L R",
+        memory=(
+            push("L", lambda grad, theta: ops.row_gram(grad(theta), shape)),
+            push("R", lambda grad, theta: ops.column_gram(grad(theta), shape)),
+        ),
+        drift=push("theta", lambda grad, theta, L, R: -ops.between(L, grad(theta), R, shape, -0.25)),
+    )
+
+
+def _shape(value: tuple[int, int]) -> tuple[int, int]:
+    found = check.shape("shape", value)
+    if found is None:
+        raise ValueError(f"shape must be (rows, columns), got {value!r}")
+    return found

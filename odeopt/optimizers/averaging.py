@@ -1,0 +1,60 @@
+"""Averaged gradient descent: the flow is that of gradient descent with a slowly falling rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from odeopt import check, flows, schemes
+from odeopt.check import Number
+from odeopt.flow import Flow, Speed
+from odeopt.flows.averaging import asgd_drift
+from odeopt.ops import maximum
+from odeopt.optimizers.base import Optimizer, named
+from odeopt.optimizers.conventions import filled
+from odeopt.optimizers.recipe import Facts
+
+
+def asgd(
+    lr: Number | None = None,
+    lambd: Number | None = None,
+    alpha: Number | None = None,
+    t0: Number | None = None,
+    *,
+    like: str = "torch",
+) -> Optimizer:
+    """theta <- theta - eta (g + lambd theta),   eta = lr (1 + lambd lr n)^(-alpha).          [torch.optim.ASGD]
+
+    Explicit Euler with h = lr; n = 0, 1, ....  From step t0 + 1 on `average` is the mean of theta: it is
+    taken once a step, nothing reads it, and averaging alone has no flow.
+
+    >>> asgd().scheme.word
+    'drift averaging'
+    """
+    settings = filled("asgd", like, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0})
+    settings["lr"] = check.rate("lr", settings["lr"])
+    settings |= {key: check.nonnegative(key, settings[key]) for key in ("lambd", "alpha", "t0")}
+    check.together(**{key: settings[key] for key in ("lr", "lambd", "alpha", "t0")})
+    h, begin = settings["lr"], settings["t0"] * settings["lr"]
+    if not np.all(np.asarray(settings["lambd"]) * h < 2):
+        raise ValueError(f"lambd must be below 2/lr, got {settings['lambd']!r} with lr = {h!r}")
+    valid = "lr (lambda + lambd) < 2 at first; of `average` no order is defined"
+    return named(
+        asgd,
+        settings,
+        lambda h: {"lr": h, "t0": begin / h},
+        Facts(1, "lr", "h = lr, t0 counts steps", valid, "Polyak and Juditsky 1992; Bottou 2012, sec. 5"),
+        flows.asgd(settings["lambd"], settings["alpha"], settings["t0"], step=h),
+        schemes.Splitting("drift averaging"),
+        h,
+        pace=_lagging,
+    )
+
+
+def _lagging(flow: Flow, speed: Speed) -> Flow:
+    """torch sets eta at the end of a step for the next: a schedule comes one step late, and the first twice."""
+    step = flow.params["step"]
+    drift = asgd_drift(lambda t: speed(maximum(t - step, step / 2)))
+    return replace(flow, parts=MappingProxyType({**flow.parts, "drift": (drift,)}))
