@@ -26,9 +26,9 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`odeopt.plots` and Matplotlib are imported when they are first used."""
-    if name == "plots":
-        return import_module("odeopt.plots")
+    """`odeopt.plots` (with Matplotlib) and `odeopt.testing` are imported when they are first used."""
+    if name in ("plots", "testing"):
+        return import_module(f"odeopt.{name}")
     raise AttributeError(f"module 'odeopt' has no attribute {name!r}")
 
 

@@ -18,11 +18,9 @@ import numpy as np
 from odeopt import check, printing
 from odeopt.check import Array, Number
 from odeopt.formula import Formula, Placed, place, reads
-from odeopt.parts import Onset, Part, Project, Push, Relax, check_parts, project, push, relax, slope
+from odeopt.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax, slope
 from odeopt.quantities import Quantity, check_quantities, conserved, decreasing
 from odeopt.state import Grad, Rhs, State, column
-
-Speed = Callable[[Any], Any]  # t -> a factor
 
 __all__ = [
     "Field",
@@ -111,7 +109,7 @@ class Flow:
             return raw
         return lambda t, grad, y: raw(t, seen(filters, t, grad, y), y)
 
-    def paced(self, name: str, speed: Speed) -> Flow:
+    def paced(self, name: str, speed: Speed | float) -> Flow:
         """The same flow whose part `name` runs at the speed s(t): u' = s(t) F."""
         group = self.parts[check.choice("part", name, self.parts)]
         parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})

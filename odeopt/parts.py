@@ -24,7 +24,7 @@ class Push:
     def formulas(self) -> tuple[Formula, ...]:
         return (self.force, self.rate) if self.rate else (self.force,)
 
-    def paced(self, speed: Callable[[Any], Any]) -> Push:
+    def paced(self, speed: Speed | float) -> Push:
         """s(t) (force - rate u)."""
         return replace(self, force=_times(speed, self.force), rate=self.rate and _times(speed, self.rate))
 
@@ -44,11 +44,11 @@ class Relax:
     def formulas(self) -> tuple[Formula, ...]:
         return (self.target, self.rate)
 
-    def paced(self, speed: Callable[[Any], Any]) -> Relax:
+    def paced(self, speed: Speed | float) -> Relax:
         """s(t) rate (target - u)."""
         return replace(self, rate=_times(speed, self.rate))
 
-    def driven(self, speed: Callable[[Any], Any]) -> Relax:
+    def driven(self, speed: Speed) -> Relax:
         """rate (s(t) target - u): the input is paced, not the forgetting."""
         return replace(self, target=_times(speed, self.target))
 
@@ -63,7 +63,7 @@ class Project:
     def formulas(self) -> tuple[Formula, ...]:
         return (self.map,)
 
-    def paced(self, speed: Callable[[Any], Any]) -> Project:
+    def paced(self, speed: Speed | float) -> Project:
         """A projection takes no time."""
         return self
 
@@ -71,8 +71,13 @@ class Project:
 Part = Push | Relax | Project
 
 
-def _times(speed: Callable[[Any], Any], formula: Formula) -> Formula:
-    return mapped(lambda t, value: speed(t) * value, formula, "t")
+Speed = Callable[[Any], Any]  # t -> a factor
+
+
+def _times(speed: Speed | float, formula: Formula) -> Formula:
+    if callable(speed):
+        return mapped(lambda t, value: speed(t) * value, formula, "t")
+    return mapped(lambda value: speed * value, formula)
 
 
 def push(slot: str, force: Formula | float, rate: Formula | float | None = None) -> Push:

@@ -55,7 +55,7 @@ class Schedule:
 
 
 def schedule(value: Any) -> Schedule:
-    """A schedule as it is; any function of the step count as one.
+    """A schedule as it is; any function of one step count as one, for the flow also between whole numbers.
 
     >>> schedule(lambda k: 1 / (1 + k))
     custom()
@@ -64,7 +64,7 @@ def schedule(value: Any) -> Schedule:
         return value
     if not callable(value):
         raise TypeError(f"schedule must be one of odeopt.schedules or a function of the step count, got {value!r}")
-    return Schedule("custom", value)
+    return Schedule("custom", np.vectorize(lambda k: value(int(k) if k == int(k) else k), otypes=[float]))
 
 
 def constant(value: float = 1.0) -> Schedule:

@@ -57,11 +57,13 @@ def check_optimizer(opt: Optimizer, order: float | None = None, problem: Problem
       members                each as if alone
       order                  2.00, at least 2
       arguments              lr, beta, dampening refused when bad
-      step                   h/2 keeps the flow
+      step                   h/2 keeps tau
       configuration          survives JSON
     """
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    if opt.members:
+        raise ValueError(f"opt must be a single optimizer, got members of shape {opt.members}")
     problem = rosenbrock(b=1).at([-0.5, 1.0]) if problem is None else problem
     return Report(opt.name, tuple(_checks(opt, problem, order)))
 
@@ -72,10 +74,15 @@ def _checks(opt: Optimizer, problem: Problem, order: float | None) -> Iterator[t
     yield "members", _members(opt, problem)
     stated = opt.recipe.facts.order if opt.recipe else None
     yield "order", _order(opt, problem, stated if order is None else order)
-    if opt.recipe is not None:
+    if opt.recipe is not None and _named(opt):
         yield "arguments", _arguments(opt.recipe.make, opt.settings)
         yield "step", "none: it follows no flow" if opt.recipe.facts.order is None else _step(opt)
         yield "configuration", _configuration(opt, problem)
+
+
+def _named(opt: Optimizer) -> bool:
+    """Whether it, and what it wraps, was made by a function that can make it again."""
+    return _named(opt.settings["opt"]) if "opt" in opt.settings else opt.recipe is not None
 
 
 def _path(opt: Optimizer, problem: Problem, theta0: Any = None) -> Array:
@@ -101,15 +108,12 @@ def _shapes(opt: Optimizer, d: int) -> str:
     bowl = Problem(lambda x: (x**2).sum(-1), lambda x: 2 * x, theta0=np.ones(d), batched=True)
     for shape in shapes:
         path = _path(opt, bowl, np.broadcast_to(np.linspace(0.5, 1, d, dtype=np.float32), shape))
-        expected = (STEPS + 1, *np.broadcast_shapes((*opt.members, 1), shape))
-        _require(path.shape == expected, f"theta of shape {shape} became {path.shape[1:]}")
+        _require(path.shape == (STEPS + 1, *shape), f"theta of shape {shape} became {path.shape[1:]}")
         _require(path.dtype == np.float64, f"theta became {path.dtype}")
     return f"{', '.join(map(str, shapes))} in float64"
 
 
 def _members(opt: Optimizer, problem: Problem) -> str:
-    if opt.members:
-        return "an ensemble by itself"
     starts = problem.theta0 * np.array([[1.0], [0.8], [1.1]])
     together = _path(opt, problem, starts)
     for i, theta0 in enumerate(starts):
@@ -119,7 +123,7 @@ def _members(opt: Optimizer, problem: Problem) -> str:
 
 
 def _order(opt: Optimizer, problem: Problem, order: float | None) -> str:
-    if order is None:
+    if order is None or np.isnan(order):
         return "none stated, none measured"
     if projections_that_are_read(opt.flow):
         order = min(order, 1)  # `compare` knows such a flow to first order only
@@ -152,11 +156,12 @@ def _arguments(make: Callable[..., Optimizer], settings: Any) -> str:
 def _step(opt: Optimizer) -> str:
     finer = opt.with_step(np.asarray(opt.h) / 2)
     _require(np.allclose(finer.h, np.asarray(opt.h) / 2, rtol=1e-12), f"with_step(h/2) has the step {finer.h!r}")
-    taus = [name for name in opt.flow.params if name.startswith("tau") or name in ("damping", "eps")]
-    for name in taus:
-        kept = np.allclose(finer.flow.params[name], opt.flow.params[name], rtol=1e-9)
-        _require(kept, f"with_step(h/2) changes {name} of the flow")
-    return "h/2 keeps the flow"
+    kept = [name for name, old in opt.flow.params.items() if np.allclose(finer.flow.params[name], old, rtol=1e-9)]
+    made = [name for name in opt.flow.params if name not in kept]  # weights and counts that are made of the step
+    for name in made:
+        constant = name.startswith("tau") or name in ("damping", "eps")
+        _require(not constant, f"with_step(h/2) changes {name} of the flow")
+    return f"h/2 keeps {', '.join(kept) or 'the flow'}" + (f"; makes {', '.join(made)} anew" if made else "")
 
 
 def _configuration(opt: Optimizer, problem: Problem) -> str:

@@ -31,7 +31,7 @@ def test_gradient_descent_warns_beyond_one(make):
         beyond = oo.follow(make(1.1 / 20), BOWL, 30)
     assert beyond.max_indicator == pytest.approx(1.1, rel=1e-7)
     assert not beyond.success
-    assert "diverges, and no order makes it follow" in repr(beyond)
+    assert "diverges, and a higher order need not bring it closer" in repr(beyond)
 
 
 def test_what_the_warning_is_about():

@@ -194,3 +194,81 @@ def test_lookahead_by_hand():
         path.append(fast)
     ours = oo.simulate(opts.lookahead(opts.gd(lr), alpha=0.3, every=4), problem, 17).theta
     np.testing.assert_allclose(ours, path, rtol=1e-13)
+
+
+OWN = oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.euler, h=0.1)
+
+
+def test_a_wrapper_around_one_built_by_hand():
+    wrapped = opts.l2(OWN, 0.1)
+    assert str(wrapped).startswith("l2(opt=optimizer, weight_decay=0.1): gradient flow by Euler")
+    assert wrapped.describe().order == "not known"
+    assert opts.l2(opts.rprop(lr=0.1), 0.1).describe().order == "none: it follows no flow"
+
+
+@pytest.mark.parametrize(
+    "opt",
+    [
+        opts.clip_norm(opts.adamw(lr=0.01), 1.0),
+        opts.l2(opts.nadam(lr=0.01), 0.1),
+        opts.l2(opts.momentum(lr=0.01, map="naive"), 0.1),
+        opts.decoupled(opts.momentum(lr=0.01), 0.1),
+        opts.scheduled(opts.heavy_ball(lr=0.01), schedules.cosine(100)),
+        opts.lookahead(opts.adagrad(lr=0.01)),
+    ],
+    ids=lambda opt: str(opt).partition(":")[0],
+)
+def test_wrappers_are_rescaled_from_inside(opt):
+    other = opt.rescale(0.003)
+    assert other.lr == pytest.approx(0.003, rel=1e-12)
+    assert other.recipe.make is opt.recipe.make
+    if "weight_decay" in opt.flow.params:
+        assert other.flow.params["weight_decay"] == pytest.approx(opt.flow.params["weight_decay"], rel=1e-9)
+
+
+def test_linear_analysis_sees_the_learning_rate_inside_wrappers():
+    for opt in (opts.momentum(lr=0.01), opts.heavy_ball(lr=0.01), opts.adagrad(lr=0.01, accumulator=0.1)):
+        wrapped = opts.l2(opt, 0.0)
+        assert oo.convergence_rate(wrapped, (1, 20)) == pytest.approx(oo.convergence_rate(opt, (1, 20)), rel=1e-12)
+        problem = oo.problems.quadratic()
+        run = oo.simulate(wrapped, problem, 3)
+        assert oo.sharpness(run, problem, wrapped).threshold == pytest.approx(
+            oo.sharpness(run, problem, opt).threshold, rel=1e-9
+        )
+
+
+def test_what_has_no_step_matrix_or_regularizer_says_so():
+    for opt in (opts.rmsprop(lr=0.01, centred=True), opts.lookahead(opts.gd(0.1)), opts.clip_norm(opts.gd(0.1), 1.0)):
+        with pytest.raises(ValueError, match="is not linear"):
+            oo.stability_limit(opt)
+    with pytest.raises(ValueError, match="no known implicit regularizer under"):
+        oo.implicit_regularizer(opts.clip_norm(opts.adam(lr=0.01), 0.1))
+
+
+@pytest.mark.parametrize(
+    ("opt", "limit"), [(opts.nadam(lr=0.01), 3.8 / (0.1 * 2.8)), (opts.adamw(lr=0.01, weight_decay=3.0), 1.97 * 19)]
+)
+def test_the_limit_that_is_described_is_the_limit(opt, limit):
+    """(2 + 2 beta1)/((1 - beta1)(1 + 2 beta1)) and (2 - lr w)(1 + beta1)/(1 - beta1), as `valid` says."""
+    assert ("1 + 2 beta1" in opt.describe().valid) == (opt.name == "nadam")
+    assert oo.stability_limit(opt) == pytest.approx(limit, rel=1e-10)
+
+
+def test_lookahead_over_a_singular_start():
+    """The library's RMSprop and Adagrad begin from G = 0, also inside."""
+    problem = tables.smooth_problem()
+    for opt in (opts.rmsprop(lr=0.01), opts.adagrad(lr=0.01)):
+        run, alone = oo.simulate(opts.lookahead(opt, 0.5, 3), problem, 3), oo.simulate(opt, problem, 3)
+        np.testing.assert_allclose(run.theta[:3], alone.theta[:3], rtol=1e-12)
+        np.testing.assert_allclose(run.final, (problem.theta0 + alone.final) / 2, rtol=1e-12)
+
+
+def test_array_hyperparameters_under_schedules_and_decay():
+    problem, decay = tables.smooth_problem(), np.array([0.0, 0.1])
+    both = oo.simulate(opts.scheduled(opts.adamw(lr=0.01, weight_decay=decay), schedules.cosine(10)), problem, 8)
+    for i, w in enumerate(decay):
+        one = opts.scheduled(opts.adamw(lr=0.01, weight_decay=float(w)), schedules.cosine(10))
+        np.testing.assert_allclose(both.theta[:, i], oo.simulate(one, problem, 8).theta, rtol=1e-12)
+    rates = [1.0, 0.5, 0.25]
+    run = oo.simulate(opts.scheduled(opts.gd(lr=np.array([0.1, 0.2])), rates.__getitem__), problem, 3)
+    np.testing.assert_allclose(run.theta[1] - run.theta[0], -np.array([[0.1], [0.2]]) * problem.grad(problem.theta0))

@@ -64,11 +64,14 @@ def maps() -> str:
 def orders() -> str:
     rows = []
     for name in tables.OPTIMIZERS:
-        report = dict(check_optimizer(made(name, **RESOLVED.get(name, {}))).lines)
-        rows.append((code(name), made(name).describe().order, report["order"]))
+        settings = RESOLVED.get(name, {})
+        report = dict(check_optimizer(made(name, **settings)).lines)
+        given = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        rows.append((code(f"{name}({given})" if given else name), made(name).describe().order, report["order"]))
     return table(
         "Order against the own flow",
-        "From the matched start, with steps h/4, h/8, h/16 over 30 h at lr = 0.01 on a mild Rosenbrock valley "
+        "From the matched start, for steps small against every time constant of the flow. Measured with steps h/4, h/8, "
+        "h/16 over 30 h at lr = 0.01 on a mild Rosenbrock valley, with settings for which they are small "
         "(`odeopt.testing.check_optimizer`). Flows with a running maximum: `pytest tests/test_ceilings.py`.",
         ("optimizer", "states", "measured"),
         rows,
@@ -78,8 +81,8 @@ def orders() -> str:
 def equal() -> str:
     worst: dict[tuple[str, str], float] = {}
     for seed in (0, 1, 2):
-        gradients, theta0 = equality.recorded(seed), equality.first_point(seed)
         for case in equality.CASES:
+            gradients, theta0 = case.inputs(seed)
             schedule = equality.SCHEDULES[case.schedule]
             path = oracles.path(case.like, case.name, case.filled(), gradients, theta0, schedule, case.wrappers)
             found = equality.distance(equality.replay(case.optimizer(), gradients, theta0), path)
@@ -89,7 +92,9 @@ def equal() -> str:
     return table(
         "Equality with the libraries",
         f"The worst relative distance over 1000 recorded gradients, 3 seeds, {len(equality.CASES)} cases: two sets of "
-        "hyperparameters, with and without a schedule, clipped, decayed, wrapped. A dash: the library has none.",
+        "hyperparameters, with and without a schedule, clipped, decayed, wrapped. A dash: the library has none. torch's "
+        "Muon computes in bfloat16. What Keras and optax compute in float32 inside (means, Adafactor's decay) is put "
+        "into float64 by `tests/oracles.py`.",
         ("optimizer", *LIBRARIES),
         rows,
     )

@@ -54,10 +54,14 @@ def step_matrix(opt: Optimizer | Scheme, z: Any) -> Matrices:
     _refuse_time(opt)
     shape = np.broadcast_shapes(opt.members, z.shape)
     unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of the preconditioner: Adagrad's G is lr^2 times its library's
-    advance, size = _settled_step(opt, np.broadcast_to(z / opt.lr, shape)[..., None], np.broadcast_to(unit, shape))
-    M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
-    generic = 2 + np.arange(size) / 3
-    if np.any(np.abs(advance(generic) - M @ generic) > LINEAR * (1 + np.abs(M) @ generic)):  # NaN: a pole
+    curvature, unit = np.broadcast_to(z / opt.lr, shape)[..., None], np.broadcast_to(unit, shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        advance, size = _settled_step(opt, curvature, unit)
+        generic = 2 + np.arange(size) / 3
+        M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
+        linear = np.abs(advance(generic) - M @ generic) <= LINEAR * (1 + np.abs(M) @ generic)
+    pole = np.isnan(M).any(axis=(-2, -1))  # of an implicit scheme
+    if not np.all(linear[~pole]):
         raise ValueError(f"the step of {opt.name} is not linear in theta and its memory: it has no step matrix")
     return M
 

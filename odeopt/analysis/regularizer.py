@@ -120,6 +120,8 @@ def _signed(number: float, of: str) -> str:
 def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
     """theta' = -u - h (beta1/(1 - beta1) - beta2/(1 - beta2)) H u/|g| with u = sign g, and H sign g = grad |g|_1."""
     params, scheme = opt.flow.params, opt.scheme
+    if "opt" in opt.settings or opt.flow.filters:
+        raise ValueError(f"{opt.name} has no known implicit regularizer under a schedule, decay or clipping")
     if opt.flow.name not in ("Adam", "RMSprop"):
         raise ValueError(f"{opt.name} has no known implicit regularizer: only Adam, RMSprop and linear steps have")
     if not isinstance(scheme, Splitting) or scheme.word != "memory drift":

@@ -73,7 +73,7 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
         records = records[run.state[name][records].any(axis=-1)]
     if not len(records):
         raise ValueError(f"every must be at most {len(run) - 1}, got {every}: a run begins without preconditioner")
-    threshold = stability_limit(opt) / check.scalar("lr", opt.settings.get("lr", opt.h))
+    threshold = stability_limit(opt) / check.scalar("lr", opt.lr)
     scale = np.array([_inverse_root(preconditioner(opt, run, int(k))) for k in records])
     return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], scale), threshold)
 

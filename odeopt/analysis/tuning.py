@@ -26,7 +26,7 @@ def convergence_rate(opt: Optimizer | Scheme, eigenvalues: Any) -> float:
     0.9
     """
     opt = as_optimizer(opt)
-    lr = check.scalar("lr", opt.settings.get("lr", opt.h))
+    lr = check.scalar("lr", opt.lr)
     values = check.point("eigenvalues", eigenvalues)
     if values.ndim != 1:
         raise ValueError(f"eigenvalues must have shape (k,), got {values.shape}")

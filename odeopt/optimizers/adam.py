@@ -13,6 +13,7 @@ from odeopt.flow import Flow, Speed
 from odeopt.optimizers.base import Optimizer, drift_paced
 from odeopt.optimizers.relaxing import checked, relaxing
 from odeopt.starts import aged_steps
+from odeopt.state import column
 
 KINGMA = "Kingma and Ba 2015, alg. 1"
 
@@ -97,7 +98,8 @@ def adamw(
         raise ValueError(f"weight_decay must be below 1/lr, got {w!r} with lr = {rate!r}")
 
     def pace(flow: Flow, speed: Speed) -> Flow:
-        return flow.paced("drift", lambda t: _time_of(rate * speed(t), w) / _time_of(rate, w))
+        lr, decay = column(rate), column(w)
+        return flow.paced("drift", lambda t: _time_of(lr * speed(t), decay) / _time_of(lr, decay))
 
     return relaxing(
         adamw,
@@ -105,9 +107,10 @@ def adamw(
         lambda **taus: flow(**taus, weight_decay=w),
         {"half": 2, "zero": 1, "settled": 1}[start],
         "Loshchilov and Hutter 2019, alg. 2",
+        valid="lr lambda/sqrt(G) < (2 - lr w)(1 + beta1)/(1 - beta1)",
         h=_time_of(rate, w),
         lr_of=lambda h: ops.ratio(-ops.expm1(-w * h), w, limit=lambda: h),
-        pace=pace if w else drift_paced,
+        pace=pace if np.any(w) else drift_paced,
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from odeopt import check, decay, flows, schemes
 from odeopt.check import Array, Number
 from odeopt.decay import Decay
@@ -118,7 +120,7 @@ def momentum(
     settings = filled("momentum", like, {"lr": lr, "beta": beta, "dampening": dampening})
     settings = _checked({**settings, "map": map, "start": start})
     d = check.scalar("dampening", check.fraction("dampening", settings["dampening"]))
-    if d and (like != "torch" or not settings["beta"]):
+    if d and (like != "torch" or not np.all(settings["beta"])):
         raise ValueError(f"dampening must be 0 for like={like!r} and beta={settings['beta']!r}, got {d!r}")
     facts = Facts(
         2 if start == "half" and map != "naive" else 1,

@@ -20,7 +20,8 @@ RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present 
 class Facts:
     """What is known of an optimizer besides its flow and scheme.
 
-    order:  with which the iterates follow the flow from its matched start; None where there is no flow
+    order:  with which the iterates follow the flow from its matched start, for steps that are small against every
+            time constant of it; None where there is no flow, NaN where it is not known
     """
 
     order: float | None
@@ -28,6 +29,15 @@ class Facts:
     map: str
     valid: str
     source: str
+
+    def order_in_words(self) -> str:
+        """The order, or what there is instead."""
+        if self.order is None:
+            return "none: it follows no flow"
+        return "not known" if np.isnan(self.order) else f"{self.order:g}"
+
+
+BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", "your own")
 
 
 @dataclass(frozen=True)
@@ -59,17 +69,16 @@ class Recipe:
         """The optimizer with step h along the same flow."""
         return self.make(**{**self.settings, **self.changed(h)})
 
-    def rate_at(self, h: Any) -> Any:
-        """The learning rate that belongs to a step; for a wrapper that of what is inside."""
-        changed = self.changed(h)
-        return changed["opt"].lr if "opt" in changed else changed["lr"]
-
     def rescaled(self, lr: float, h: float) -> Any:
         """The optimizer with this learning rate along the same flow; h is the present step, where the search begins."""
         from scipy.optimize import brentq
 
+        if "opt" in self.settings:
+            inner = self.settings["opt"].rescale(lr)
+            return self.make(**{**self.settings, **self.changed(inner.h), "opt": inner})
+
         def excess(log_ratio: float) -> float:
-            return float(np.log(self.rate_at(h * np.exp(log_ratio)) / lr))
+            return float(np.log(self.changed(h * np.exp(log_ratio))["lr"] / lr))
 
         reach = np.log(RANGE)
         if excess(-reach) * excess(reach) > 0:
@@ -95,8 +104,7 @@ class Description:
     def of(cls, opt: Any) -> Description:
         """The description of an optimizer; one built by hand has no known order."""
         recipe = opt.recipe
-        facts = recipe.facts if recipe else Facts(None, "h", "given by hand", "not known", "your own")
-        order = "none: it follows no flow" if recipe and facts.order is None else "not known"
+        facts = recipe.facts if recipe else BY_HAND
         return cls(
             opt.name,
             f"{opt.flow.name}\n{opt.flow}",
@@ -104,7 +112,7 @@ class Description:
             opt.scheme.word if isinstance(opt.scheme, Splitting) else "-",
             facts.time_unit,
             facts.map,
-            order if facts.order is None else f"{facts.order:g}",
+            facts.order_in_words(),
             facts.valid,
             facts.source,
         )
@@ -129,7 +137,9 @@ def _short(value: Any) -> str:
     """A setting in one line; an optimizer by its title."""
     if isinstance(value, tuple):
         return str(value)
-    return short(value) if isinstance(value, Schedule | np.ndarray | float | int | str) else value.recipe.title()
+    if isinstance(value, Schedule | np.ndarray | float | int | str):
+        return short(value)
+    return value.recipe.title() if value.recipe else value.name
 
 
 def configuration(make: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import flows
+from odeopt import check, flows
 from odeopt.check import Number
 from odeopt.flow import Flow
 from odeopt.optimizers.base import Optimizer
@@ -104,7 +104,7 @@ def nadam(
     ('NAdam (scheduled)', 'NAdam')
     """
     settings = checked("nadam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps, psi=psi)
-    rate, beta1, psi = settings["lr"], settings["beta1"], settings["psi"]
+    rate, beta1, psi = settings["lr"], settings["beta1"], check.scalar("psi", settings["psi"])
     if (psi == 0) != (like == "optax"):
         raise ValueError(f"psi must be {'0' if like == 'optax' else 'positive'} for like={like!r}, got {psi!r}")
 
@@ -117,4 +117,12 @@ def nadam(
     def more(h: Any) -> dict[str, Any]:
         return {"psi": psi * h / rate}
 
-    return relaxing(nadam, settings, flow, 1, "Dozat 2016, alg. 1", more=more if psi else lambda h: {})
+    return relaxing(
+        nadam,
+        settings,
+        flow,
+        1,
+        "Dozat 2016, alg. 1",
+        valid="lr lambda/sqrt(G) < (2 + 2 beta1)/((1 - beta1)(1 + 2 beta1))",
+        more=more if psi else lambda h: {},
+    )

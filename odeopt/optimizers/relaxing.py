@@ -17,7 +17,8 @@ from odeopt.optimizers.recipe import Facts
 from odeopt.starts import Start, half_step, rest, settled
 
 WORD = "memory drift"
-VALID = "lr lambda/sqrt(G) < 2 (1 + beta1)/(1 - beta1); gradients that keep their signs for some steps"
+VALID = "lr lambda/sqrt(G) < 2 (1 + beta1)/(1 - beta1)"
+SIGNS = "; gradients that keep their signs for some steps"
 
 
 def relaxing(
@@ -28,6 +29,7 @@ def relaxing(
     source: str,
     word: str = WORD,
     *,
+    valid: str = VALID,
     h: Any = None,
     lr_of: Callable[[Any], Any] = lambda h: h,
     more: Callable[[Any], dict[str, Any]] = lambda h: {},
@@ -44,7 +46,9 @@ def relaxing(
     begin, matched = starts[settings.get("start", "zero")]
     exact_lr = "h = lr" if h is settings["lr"] else "h = -log(1 - lr w)/w"
     naive = settings.get("map") == "naive"
-    facts = Facts(min(order, 1) if naive else order, "lr", f"{exact_lr}, beta_i = R(-h/tau_i), {rule} R", VALID, source)
+    facts = Facts(
+        min(order, 1) if naive else order, "lr", f"{exact_lr}, beta_i = R(-h/tau_i), {rule} R", valid + SIGNS, source
+    )
 
     def at(h: Any) -> dict[str, Any]:
         return {"lr": lr_of(h), "beta1": rule.kept(h / tau1), "beta2": rule.kept(h / tau2), **more(h)}

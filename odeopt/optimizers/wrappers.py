@@ -1,4 +1,4 @@
-"""Optimizers of optimizers: schedules, decay of the weights, clipping, Lookahead.  Any of them wraps any other.
+"""Optimizers of optimizers: schedules, decay of the weights, clipping, Lookahead.  Each wraps any other, once.
 
 A filter (l2, clip_value, clip_norm) changes the gradient that the formulas see; the outermost is nearest to the loss:
 clip_norm(l2(opt, ...), 1.0) clips the loss's gradient and then adds the decay, as torch does.
@@ -16,8 +16,8 @@ from odeopt.check import Number
 from odeopt.flow import Flow, Push, Speed
 from odeopt.formula import Formula, mapped
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.recipe import Facts, Recipe
-from odeopt.schemes.lookahead import Lookahead
+from odeopt.optimizers.recipe import BY_HAND, Recipe
+from odeopt.schemes.lookahead import Lookahead, innermost
 from odeopt.schemes.splitting import Splitting
 from odeopt.state import column
 
@@ -43,7 +43,7 @@ def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
         ratio = check.scalar("h", h) / check.scalar("h", opt.h)
         return {"opt": opt.with_step(h), "schedule": s.stretched(ratio)}
 
-    speed = s.at_time(column(opt.h), middle=0.5 if isinstance(opt.scheme, Splitting) else 0.0)
+    speed = s.at_time(column(opt.h), middle=0.5 if isinstance(innermost(opt.scheme), Splitting) else 0.0)
     return _wrapped(scheduled, {"opt": opt, "schedule": s}, opt, at=at, flow=opt.pace(opt.flow, speed), speed=speed)
 
 
@@ -87,7 +87,7 @@ def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
     """
     limit, eps = check.positive("limit", limit), check.scalar("eps", check.nonnegative("eps", eps))
     flow = _checked(opt).flow.filtered(
-        lambda grad, theta, ceiling: grad(theta) * ops.minimum(1.0, ceiling / (ops.norm(grad(theta)) + eps)),
+        lambda grad, theta, ceiling: grad(theta) * (ceiling / ops.maximum(ceiling, ops.norm(grad(theta)) + eps)),
         ceiling=limit,
     )
     return _wrapped(clip_norm, {"opt": opt, "limit": limit, "eps": eps}, opt, flow=flow)
@@ -141,7 +141,7 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     if alpha > 1:
         raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
     scheme = Lookahead(_checked(opt).scheme, alpha, every)
-    flow = opt.flow.paced("drift", lambda t: alpha)
+    flow = opt.flow.paced("drift", alpha)
     lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
     settings = {"opt": opt, "alpha": alpha, "every": every}
     return _wrapped(lookahead, settings, opt, order=1, flow=flow, scheme=scheme, lr_time=lr_time)
@@ -163,9 +163,9 @@ def _wrapped(
     **changes: Any,
 ) -> Optimizer:
     """The optimizer with these changes, made by make(**settings)."""
-    facts = opt.recipe.facts if opt.recipe else Facts(None, "h", "given by hand", "not known", "your own")
+    facts = opt.recipe.facts if opt.recipe else BY_HAND
     if order is not None and not (opt.recipe and opt.recipe.at is None):
-        facts = replace(facts, order=min(facts.order or order, order))
+        facts = replace(facts, order=None if facts.order is None else min(order, facts.order))
     recipe = Recipe(make, settings, at or (lambda h: {"opt": opt.with_step(h)}), facts)
     flow: Flow = changes.pop("flow")
     return replace(opt, flow=flow, settings=settings, recipe=recipe, **changes)

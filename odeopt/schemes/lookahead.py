@@ -36,7 +36,7 @@ class Lookahead:
         return f"Lookahead({self.fast.name})"
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
-        fast = self.fast.bind(flow.paced("drift", lambda t: 1 / self.alpha), grad)
+        fast = self.fast.bind(flow.paced("drift", 1 / self.alpha), grad)
 
         def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
             (slow,), (count,), *inner = memory or ((y[0],), (np.zeros(1),))
@@ -47,3 +47,8 @@ class Lookahead:
             return (theta, *new[1:]), (theta - y[0], *increment[1:]), ((theta,), (np.zeros(1),), *past)
 
         return step
+
+
+def innermost(scheme: Scheme) -> Scheme:
+    """The scheme that makes the fast steps."""
+    return innermost(scheme.fast) if isinstance(scheme, Lookahead) else scheme
