@@ -18,10 +18,10 @@ $(ENV): pyproject.toml
 	touch $@
 
 test: $(ENV)  ## the tests, without those marked slow
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 test-all: $(ENV)  ## all tests, the slow ones too
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: $(ENV)  ## ruff
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ def test_inverse(rule):
         (decay.backward_euler, lambda z: 1 / (1 + z)),
         (decay.trapezoid, lambda z: (2 - z) / (2 + z)),
     ],
-    ids=str,
+    ids=["exact", "euler", "backward_euler", "trapezoid"],
 )
 def test_stability_function(rule, closed_form):
     z = np.linspace(0, 3, 13)

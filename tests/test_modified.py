@@ -47,7 +47,7 @@ def slope(make, problem, order, steps=(80, 160, 320), **flow):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("problem", [pytest.param("Q", marks=pytest.mark.slow), "R"])
 def test_followed_with_order_K(problem, family, order):
 
     assert slope(FAMILIES[family], PROBLEMS[problem](), order) == pytest.approx(order, abs=0.25)

@@ -19,8 +19,9 @@ def order(flow: oo.Flow, scheme: oo.schemes.Scheme, start: starts.Start, steps: 
     return oo.convergence(flow, scheme, tables.smooth_problem(), 1.0, steps, start=start, **SOLVER).order
 
 
+RELATIVES = ("averaged_gradient", "hessian_damped", "adagrad")  # of flows that the fast tests run
 CASES = [
-    pytest.param(scheme, expected, row, id=f"{name}-{flow}")
+    pytest.param(scheme, expected, row, id=f"{name}-{flow}", marks=[pytest.mark.slow] * (flow in RELATIVES))
     for flow, row in tables.FLOWS.items()
     for name, (scheme, expected) in {**tables.GENERIC, **tables.NEEDS_RELAXATION}.items()
     if not (name in tables.NEEDS_RELAXATION and flow in ("gradient_flow", "adagrad", "su_boyd_candes"))

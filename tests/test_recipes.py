@@ -159,7 +159,9 @@ def test_schedules_in_closed_form():
     np.testing.assert_allclose(after[9:], 0.9 ** (k[9:] - 9), rtol=1e-13)
 
 
-@pytest.mark.parametrize("schedule", [schedules.step(7, 0.5), schedules.cosine(40), lambda k: 1 / (1 + k)], ids=str)
+@pytest.mark.parametrize(
+    "schedule", [schedules.step(7, 0.5), schedules.cosine(40), lambda k: 1 / (1 + k)], ids=["step", "cosine", "own"]
+)
 @pytest.mark.parametrize("name", ["gd", "momentum", "adam", "adamw", "nesterov"])
 def test_step_k_is_made_with_lr_s_k(name, schedule):
     """A run under a schedule is, step by step, the optimizer of that learning rate (at fixed betas)."""

@@ -36,6 +36,7 @@ def test_every_wrapper_conforms(name):
     check_optimizer(WRAPPED[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("like", ["torch", "keras", "optax"])
 @pytest.mark.parametrize("name", ["adam", "adamw", "nesterov", "amsgrad", "nadam", "rmsprop"])
 def test_every_convention_conforms(name, like):

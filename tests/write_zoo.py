@@ -70,8 +70,8 @@ def orders() -> str:
         rows.append((code(f"{name}({given})" if given else name), made(name).describe().order, report["order"]))
     return table(
         "Order against the own flow",
-        "From the matched start, for steps small against every time constant of the flow. Measured with steps h/4, h/8, "
-        "h/16 over 30 h at lr = 0.01 on a mild Rosenbrock valley, with settings for which they are small "
+        "From the matched start, for steps small against every time constant of the flow. Measured with steps h/4, "
+        "h/8, h/16 over 30 h at lr = 0.01 on a mild Rosenbrock valley, with settings for which they are small "
         "(`odeopt.testing.check_optimizer`). Flows with a running maximum: `pytest tests/test_ceilings.py`.",
         ("optimizer", "states", "measured"),
         rows,
@@ -92,9 +92,9 @@ def equal() -> str:
     return table(
         "Equality with the libraries",
         f"The worst relative distance over 1000 recorded gradients, 3 seeds, {len(equality.CASES)} cases: two sets of "
-        "hyperparameters, with and without a schedule, clipped, decayed, wrapped. A dash: the library has none. torch's "
-        "Muon computes in bfloat16. What Keras and optax compute in float32 inside (means, Adafactor's decay) is put "
-        "into float64 by `tests/oracles.py`.",
+        "hyperparameters, with and without a schedule, clipped, decayed, wrapped. A dash: the library has none. "
+        "torch's Muon computes in bfloat16. What Keras and optax compute in float32 inside (means, Adafactor's decay) "
+        "is put into float64 by `tests/oracles.py`.",
         ("optimizer", *LIBRARIES),
         rows,
     )
