@@ -89,6 +89,8 @@ class Optimizer:
     def with_step(self, h: Number) -> Optimizer:
         """The optimizer of the same flow with another step: every beta follows from the flow's time constants.
 
+        Weights that are made of the step (NAdam's beta1, the look-ahead of Keras' Nesterov) change with it.
+
         >>> from odeopt import optimizers
         >>> round(optimizers.adam(lr=0.01, beta1=0.9).with_step(0.005).settings["beta1"] ** 2, 12)
         0.9
