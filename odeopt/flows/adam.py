@@ -11,16 +11,8 @@ from typing import Any
 from odeopt import check, ops
 from odeopt.check import Number
 from odeopt.flow import Flow, Quantity, flow, push
-from odeopt.flows.moments import MOMENTS, corrected_mean, corrected_square, energy, mean, square
+from odeopt.flows.moments import MOMENTS, constants, corrected_mean, energy, mean, square, velocity, velocity_hat
 from odeopt.formula import Formula
-
-
-def _params(tau1: Number, tau2: Number, eps: Number) -> dict[str, Number]:
-    return {
-        "tau1": check.positive("tau1", tau1),
-        "tau2": check.positive("tau2", tau2),
-        "eps": check.nonnegative("eps", eps),
-    }
 
 
 def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
@@ -37,7 +29,7 @@ def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
     c2'    = (1 - c2)/tau2
     with tau1 = 0.1, tau2 = 10, eps = 1e-08
     """
-    return _corrected("Adam", _params(tau1, tau2, eps), _velocity, energy(_velocity))
+    return _corrected("Adam", constants(tau1, tau2, eps), velocity, energy(velocity))
 
 
 def adam_hat(tau1: Number, tau2: Number, eps: Number = 1e-7) -> Flow:
@@ -48,7 +40,7 @@ def adam_hat(tau1: Number, tau2: Number, eps: Number = 1e-7) -> Flow:
     >>> print(str(adam_hat(tau1=0.1, tau2=10.0)).splitlines()[0])
     theta' = -m/c1/(sqrt(G/c2) + eps/sqrt(c2))
     """
-    return _corrected("Adam (eps hat)", _params(tau1, tau2, eps), _velocity_hat, energy(_velocity_hat))
+    return _corrected("Adam (eps hat)", constants(tau1, tau2, eps), velocity_hat, energy(velocity_hat))
 
 
 def adamw(tau1: Number, tau2: Number, eps: Number = 1e-8, weight_decay: Number = 0.01) -> Flow:
@@ -59,7 +51,7 @@ def adamw(tau1: Number, tau2: Number, eps: Number = 1e-8, weight_decay: Number =
     >>> print(str(adamw(tau1=0.1, tau2=10.0)).splitlines()[0])
     theta' = -m/c1/(sqrt(G/c2) + eps) - weight_decay*theta
     """
-    return _decayed("AdamW", _params(tau1, tau2, eps), _velocity, weight_decay)
+    return _decayed("AdamW", constants(tau1, tau2, eps), velocity, weight_decay)
 
 
 def adamw_hat(tau1: Number, tau2: Number, eps: Number = 1e-7, weight_decay: Number = 0.004) -> Flow:
@@ -68,7 +60,7 @@ def adamw_hat(tau1: Number, tau2: Number, eps: Number = 1e-7, weight_decay: Numb
     >>> print(str(adamw_hat(tau1=0.1, tau2=10.0)).splitlines()[0])
     theta' = -m/c1/(sqrt(G/c2) + eps/sqrt(c2)) - weight_decay*theta
     """
-    return _decayed("AdamW (eps hat)", _params(tau1, tau2, eps), _velocity_hat, weight_decay)
+    return _decayed("AdamW (eps hat)", constants(tau1, tau2, eps), velocity_hat, weight_decay)
 
 
 def adam_uncorrected(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
@@ -84,7 +76,7 @@ def adam_uncorrected(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
     """
     return flow(
         "theta m G",
-        _params(tau1, tau2, eps),
+        constants(tau1, tau2, eps),
         name="Adam (uncorrected)",
         preconditioner="G",
         memory=(mean, square),
@@ -104,7 +96,7 @@ def radam(tau1: Number, tau2: Number, eps: Number, step: Number, beta2: Number) 
     'RAdam'
     """
     steps = {"step": check.positive("step", step), "beta2": check.fraction("beta2", beta2)}
-    return _corrected("RAdam", {**_params(tau1, tau2, eps), **steps}, _rectified_by(_velocity))
+    return _corrected("RAdam", {**constants(tau1, tau2, eps), **steps}, _rectified_by(velocity))
 
 
 def radam_hat(tau1: Number, tau2: Number, eps: Number, step: Number, beta2: Number) -> Flow:
@@ -114,11 +106,11 @@ def radam_hat(tau1: Number, tau2: Number, eps: Number, step: Number, beta2: Numb
     'RAdam (eps hat)'
     """
     steps = {"step": check.positive("step", step), "beta2": check.fraction("beta2", beta2)}
-    return _corrected("RAdam (eps hat)", {**_params(tau1, tau2, eps), **steps}, _rectified_by(_velocity_hat))
+    return _corrected("RAdam (eps hat)", {**constants(tau1, tau2, eps), **steps}, _rectified_by(velocity_hat))
 
 
 def _corrected(
-    name: str, params: dict[str, Number], velocity: Formula, quantities: dict[str, Quantity] | None = None
+    name: str, params: dict[str, Number], drift: Formula, quantities: dict[str, Quantity] | None = None
 ) -> Flow:
     return flow(
         "theta m G c1 c2",
@@ -128,37 +120,28 @@ def _corrected(
         preconditioner="G",
         quantities=quantities,
         memory=MOMENTS,
-        drift=push("theta", velocity),
+        drift=push("theta", drift),
     )
 
 
-def _decayed(name: str, params: dict[str, Number], velocity: Formula, weight_decay: Number) -> Flow:
+def _decayed(name: str, params: dict[str, Number], force: Formula, weight_decay: Number) -> Flow:
     params = {**params, "weight_decay": check.nonnegative("weight_decay", weight_decay)}
-    drift = push("theta", velocity, rate=lambda weight_decay: weight_decay)
+    drift = push("theta", force, rate=lambda weight_decay: weight_decay)
     return flow("theta m G c1 c2", params, clocks="c1 c2", name=name, preconditioner="G", memory=MOMENTS, drift=drift)
-
-
-def _velocity(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any) -> Any:
-    return -corrected_mean(grad, theta, m, c1) / (ops.sqrt(corrected_square(grad, theta, G, c2)) + eps)
 
 
 def _velocity_uncorrected(m: Any, G: Any, eps: Any) -> Any:
     return -m / (ops.sqrt(G) + eps)
 
 
-def _velocity_hat(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any) -> Any:
-    root = ops.sqrt(corrected_square(grad, theta, G, c2))
-    return -corrected_mean(grad, theta, m, c1) / (root + eps / ops.sqrt(c2))
-
-
-def _rectified_by(velocity: Callable[..., Any]) -> Formula:
+def _rectified_by(adaptive: Callable[..., Any]) -> Formula:
     def rectified(
         t: Any, grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any, step: Any, beta2: Any
     ) -> Any:
         longest = 2 / (1 - beta2) - 1
         rho = ops.called("rho", longest - 2 * (t / step + 0.5) * (1 - c2) / c2)
         r = ops.called("r", ops.sqrt((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)))
-        adaptive = r * velocity(grad, theta, m, G, c1, c2, eps)
-        return ops.where_positive(rho - 5, adaptive, -corrected_mean(grad, theta, m, c1))
+        slow = r * adaptive(grad, theta, m, G, c1, c2, eps)
+        return ops.where_positive(rho - 5, slow, -corrected_mean(grad, theta, m, c1))
 
     return rectified

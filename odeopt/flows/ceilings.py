@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, ops
+from odeopt import ops
 from odeopt.check import Number
 from odeopt.flow import Flow, flow, project, push, relax
-from odeopt.flows.moments import clock1, clock2, corrected_mean, corrected_square, mean, square
+from odeopt.flows.moments import (
+    MOMENTS,
+    clock1,
+    constants,
+    corrected_mean,
+    corrected_square,
+    mean,
+    velocity,
+    velocity_hat,
+)
 from odeopt.formula import Formula
 
 
@@ -68,37 +77,29 @@ def adamax_outside(tau1: Number, tau2: Number, eps: Number = 1e-7) -> Flow:
     return _adamax("Adamax (eps outside)", tau1, tau2, eps, ceiling, _by_u_and_eps)
 
 
-def _params(tau1: Number, tau2: Number, eps: Number) -> dict[str, Number]:
-    return {
-        "tau1": check.positive("tau1", tau1),
-        "tau2": check.positive("tau2", tau2),
-        "eps": check.nonnegative("eps", eps),
-    }
-
-
-def _amsgrad(name: str, tau1: Number, tau2: Number, eps: Number, ceiling: Formula, velocity: Formula) -> Flow:
+def _amsgrad(name: str, tau1: Number, tau2: Number, eps: Number, ceiling: Formula, drift: Formula) -> Flow:
     return flow(
         "theta m G c1 c2 M",
-        _params(tau1, tau2, eps),
+        constants(tau1, tau2, eps),
         clocks="c1 c2",
         name=name,
         preconditioner="G M",
-        memory=(mean, square, clock1, clock2),
+        memory=MOMENTS,
         ceiling=project("M", ceiling),
-        drift=push("theta", velocity),
+        drift=push("theta", drift),
     )
 
 
-def _adamax(name: str, tau1: Number, tau2: Number, eps: Number, ceiling: Formula, velocity: Formula) -> Flow:
+def _adamax(name: str, tau1: Number, tau2: Number, eps: Number, ceiling: Formula, drift: Formula) -> Flow:
     return flow(
         "theta m u c1",
-        _params(tau1, tau2, eps),
+        constants(tau1, tau2, eps),
         clocks="c1",
         name=name,
         preconditioner="u",
         memory=(mean, relax("u", rate=lambda tau2: 1 / tau2), clock1),
         ceiling=project("u", ceiling),
-        drift=push("theta", velocity),
+        drift=push("theta", drift),
     )
 
 
@@ -111,12 +112,11 @@ def _corrected_ceiling(grad: Any, theta: Any, M: Any, G: Any, c2: Any) -> Any:
 
 
 def _velocity(grad: Any, theta: Any, m: Any, M: Any, c1: Any, c2: Any, eps: Any) -> Any:
-    return -corrected_mean(grad, theta, m, c1) / (ops.sqrt(corrected_square(grad, theta, M, c2)) + eps)
+    return velocity(grad, theta, m, M, c1, c2, eps)
 
 
 def _velocity_hat(grad: Any, theta: Any, m: Any, M: Any, c1: Any, c2: Any, eps: Any) -> Any:
-    root = ops.sqrt(corrected_square(grad, theta, M, c2))
-    return -corrected_mean(grad, theta, m, c1) / (root + eps / ops.sqrt(c2))
+    return velocity_hat(grad, theta, m, M, c1, c2, eps)
 
 
 def _velocity_below(grad: Any, theta: Any, m: Any, M: Any, c1: Any, eps: Any) -> Any:

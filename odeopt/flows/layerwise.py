@@ -11,7 +11,8 @@ from typing import Any
 from odeopt import check, ops
 from odeopt.check import Number
 from odeopt.flow import Flow, flow, push
-from odeopt.flows.moments import MOMENTS, corrected_mean, corrected_square
+from odeopt.flows.moments import MOMENTS, constants
+from odeopt.flows.moments import velocity as adam
 
 
 def lamb(
@@ -31,16 +32,13 @@ def lamb(
     check.layers("layers", layers)
 
     def velocity(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any, weight_decay: Any) -> Any:
-        adam = corrected_mean(grad, theta, m, c1) / (ops.sqrt(corrected_square(grad, theta, G, c2)) + eps)
-        u = adam + weight_decay * theta
+        u = -adam(grad, theta, m, G, c1, c2, eps) + weight_decay * theta
         return -_trust(theta, u, layers, lambda length, speed: ops.ratio(length, speed, limit=lambda: 1.0)) * u
 
     return flow(
         "theta m G c1 c2",
         {
-            "tau1": check.positive("tau1", tau1),
-            "tau2": check.positive("tau2", tau2),
-            "eps": check.nonnegative("eps", eps),
+            **constants(tau1, tau2, eps),
             "weight_decay": check.nonnegative("weight_decay", weight_decay),
         },
         clocks="c1 c2",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import ops
+from odeopt import check, ops
+from odeopt.check import Number
 from odeopt.flow import Quantity, decreasing, relax
 from odeopt.formula import Formula, reading, reads
 
@@ -19,6 +20,15 @@ clock2 = relax("c2", target=1.0, rate=lambda tau2: 1 / tau2)
 MOMENTS = (mean, square, clock1, clock2)
 
 
+def constants(tau1: Number, tau2: Number, eps: Number) -> dict[str, Number]:
+    """The parameters of moments and root, checked."""
+    return {
+        "tau1": check.positive("tau1", tau1),
+        "tau2": check.positive("tau2", tau2),
+        "eps": check.nonnegative("eps", eps),
+    }
+
+
 def corrected_mean(grad: Any, theta: Any, m: Any, c1: Any) -> Any:
     """m/c1."""
     return ops.ratio(m, c1, limit=lambda: grad(theta))
@@ -27,6 +37,16 @@ def corrected_mean(grad: Any, theta: Any, m: Any, c1: Any) -> Any:
 def corrected_square(grad: Any, theta: Any, G: Any, c2: Any) -> Any:
     """G/c2."""
     return ops.ratio(G, c2, limit=lambda: grad(theta) ** 2)
+
+
+def velocity(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any) -> Any:
+    """-(m/c1)/(sqrt(G/c2) + eps)."""
+    return -corrected_mean(grad, theta, m, c1) / (ops.sqrt(corrected_square(grad, theta, G, c2)) + eps)
+
+
+def velocity_hat(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: Any) -> Any:
+    """-(m/c1) sqrt(c2)/(sqrt(G) + eps)."""
+    return velocity(grad, theta, m, G, c1, c2, eps / ops.sqrt(c2))
 
 
 def energy(velocity: Formula) -> dict[str, Quantity]:

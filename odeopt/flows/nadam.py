@@ -8,7 +8,7 @@ from odeopt import check, ops
 from odeopt.check import Number
 from odeopt.decay import SMALLEST
 from odeopt.flow import Flow, flow, push, relax
-from odeopt.flows.moments import clock1, clock2, corrected_square, mean, square
+from odeopt.flows.moments import MOMENTS, clock2, constants, corrected_square, mean, square
 
 
 def nadam(tau1: Number, tau2: Number, eps: Number, beta1: Number) -> Flow:
@@ -23,15 +23,13 @@ def nadam(tau1: Number, tau2: Number, eps: Number, beta1: Number) -> Flow:
     return flow(
         "theta m G c1 c2",
         {
-            "tau1": check.positive("tau1", tau1),
-            "tau2": check.positive("tau2", tau2),
-            "eps": check.nonnegative("eps", eps),
+            **constants(tau1, tau2, eps),
             "beta1": check.fraction("beta1", beta1),
         },
         clocks="c1 c2",
         name="NAdam",
         preconditioner="G",
-        memory=(mean, square, clock1, clock2),
+        memory=MOMENTS,
         drift=push("theta", _velocity),
     )
 
@@ -50,10 +48,8 @@ def nadam_scheduled(
     return flow(
         "theta m G c2 c3 p",
         {
-            "tau1": check.positive("tau1", tau1),
-            "tau2": check.positive("tau2", tau2),
+            **constants(tau1, tau2, eps),
             "tau3": check.positive("tau3", tau3),
-            "eps": check.nonnegative("eps", eps),
             "beta1": check.fraction("beta1", beta1),
             "later": check.fraction("later", later),
             "step": check.positive("step", step),

@@ -97,8 +97,8 @@ def nadam(
     """theta <- theta - lr (mu+ m/(1 - P mu+) + (1 - mu) g/(1 - P))/(sqrt(G/c2) + eps).            [torch.optim.NAdam]
 
     [Dozat 2016, alg. 1]  mu = beta1 (1 - .96^(n psi)/2) in step n = 1, 2, ..., mu+ is the next, and P the product of
-    all so far.  psi is torch's momentum_decay, .004; Keras
-    has 1; optax has no schedule of momenta: psi = 0 stands for mu = beta1, with g over 1 - beta1^n.
+    all so far.  psi is torch's momentum_decay, .004; Keras has 1; optax has no schedule of momenta: psi = 0 stands for
+    mu = beta1, with g over 1 - beta1^n.
 
     >>> nadam().flow.name, nadam(lr=0.1, like="optax").flow.name
     ('NAdam (scheduled)', 'NAdam')
