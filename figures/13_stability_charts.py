@@ -62,24 +62,23 @@ def chart(ax, name, make, axis):
     return shades, limit
 
 
-def key(ax, shades):
-    """The empty panel: what shades and lines mean."""
-    ax.set_axis_off()
-    bar = ax.figure.colorbar(shades, cax=ax.inset_axes([0.1, 0.78, 0.85, 0.09]), orientation="horizontal")
+def key(figure, shades, panels):
+    """What shades and lines mean, between the charts and the regions."""
+    bar = figure.colorbar(shades, ax=panels, orientation="horizontal", shrink=0.3, aspect=30, anchor=(0.1, 0.5))
     bar.set_ticks([0, 0.5, 1])
     bar.set_label("spectral radius")
-    ax.legend(handles=LEGEND, loc="lower left")
+    figure.legend(handles=LEGEND, loc="outside lower center", ncols=3)
 
 
 def draw():
-    rows = -(-(len(CHARTS) + 1) // COLUMNS)
+    rows = -(-len(CHARTS) // COLUMNS)
     figure, panels = style.canvas(rows + 1, COLUMNS, height=1.75 * (rows + 1) + 0.4)
     charts, limits = panels[:rows].ravel(), {}
     for ax, (name, (make, axis)) in zip(charts, CHARTS.items(), strict=False):
         shades, limits[name] = chart(ax, name, make, axis)
     for ax in charts[len(CHARTS) :]:
         ax.set_axis_off()
-    key(charts[-1], shades)
+    key(figure, shades, panels[:rows])
     for ax in charts[len(CHARTS) - COLUMNS : len(CHARTS)]:
         ax.set_xlabel(r"lr $\lambda$")
     for ax, scheme in zip(panels[rows], SCHEMES, strict=True):
