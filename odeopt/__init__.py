@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
@@ -64,6 +64,7 @@ __all__ = [
     "from_step",
     "implicit_regularizer",
     "modified_flow",
+    "noise",
     "ops",
     "optimizers",
     "problems",

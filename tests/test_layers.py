@@ -14,12 +14,13 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
     {"check", "symbols", "files"},
-    {"ops", "decay", "state", "formula", "gradient", "progress", "problems", "schedules"},
+    {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
     {"flows", "schemes", "integrate"},
     {"starts"},
     {"optimizers"},
+    {"driving"},
     {"simulate"},
     {"solve"},
     {"compare", "convergence", "analysis"},
