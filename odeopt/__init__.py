@@ -5,6 +5,7 @@ from typing import Any
 
 from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.batch_size import BatchScaling, batch_scaling, noise_ratio, scale_batch
+from odeopt.analysis.batches import BatchComparison, batch_schedule, compare_batches
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
@@ -34,6 +35,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BatchComparison",
     "BatchScaling",
     "Comparison",
     "Convergence",
@@ -53,7 +55,9 @@ __all__ = [
     "WorkPrecision",
     "analysis",
     "batch_scaling",
+    "batch_schedule",
     "compare",
+    "compare_batches",
     "conserved",
     "convergence",
     "convergence_rate",
