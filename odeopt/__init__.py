@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, laws, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
@@ -63,6 +63,7 @@ __all__ = [
     "follow",
     "from_step",
     "implicit_regularizer",
+    "laws",
     "modified_flow",
     "ops",
     "optimizers",

@@ -22,7 +22,7 @@ LAYERS = [
     {"optimizers"},
     {"simulate"},
     {"solve"},
-    {"compare", "convergence", "analysis"},
+    {"compare", "convergence", "analysis", "laws"},
     {"testing"},
     {"plots", "backends"},
     {"__init__"},

@@ -1,0 +1,11 @@
+"""Laws of noisy flows, without sampling: densities on a grid, mean escape times.
+
+d theta = -grad L dt + sqrt(2 T) dW (Ito) has temperature T and stationary density exp(-L/T)/Z; written with sigma dW,
+T = sigma^2/2 and the density is exp(-2 L/sigma^2)/Z.
+"""
+
+from odeopt.laws.escape import kramers_time, mean_first_passage
+from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
+from odeopt.laws.langevin import kramers, langevin
+
+__all__ = ["FokkerPlanck", "fokker_planck", "kramers", "kramers_time", "langevin", "mean_first_passage"]
