@@ -79,6 +79,13 @@ def test_langevin_stationary_density_is_exact(T):
     assert total(law, p) == pytest.approx(1, abs=1e-13)
 
 
+def test_stationary_density_beyond_the_range_of_floats():
+    """exp(-L/T) from 1 to e^-1100, whichever cell the solver begins with."""
+    law = langevin(WELL, 0.003, (-2.2, 2.2), 110)
+    exact = np.exp(-(WELL.loss(law.grid.points) + 0.25) / 0.003)
+    np.testing.assert_allclose(law.stationary(), exact / total(law, exact), rtol=1e-10, atol=1e-300)
+
+
 def test_langevin_stationary_density_is_exact_in_the_plane():
     law = langevin(oo.problems.himmelblau(), 5.0, ((-5, 5), (-4, 5)), (30, 20))
     L = oo.problems.himmelblau().loss(law.grid.points)
@@ -185,6 +192,14 @@ def test_first_passage_has_order_2_wherever_the_edge_is():
         assert times[-1] == pytest.approx(exact, rel=3e-4)
 
 
+def test_first_passage_to_either_side():
+    tilted = oo.Problem(lambda x: (x**4 / 4 - x**2 / 2 + 0.2 * x).sum(-1), theta0=[1.0], batched=True)
+    law = langevin(tilted, 0.2, (-3, 3), 470)
+    for target, start, end in (((0.77, np.inf), -1.0, 0.77), ((-np.inf, -0.77), 0.9, -0.77)):
+        exact = oo.laws.mean_first_passage(tilted, 0.2, start, end)
+        assert law.at(law.mean_first_passage(target), start) == pytest.approx(exact, rel=3e-4)
+
+
 def test_first_passage_out_of_a_disc_has_order_2():
     """T laplace u = -1, u = 0 on the circle: u = (R^2 - r^2)/(4 T)."""
     cells, errors = np.array([20, 31, 47, 80]), []
@@ -248,6 +263,7 @@ BAD = {
     "outside": (lambda: LAW.evolve(2.5, 1.0), "start must lie between the outermost centres"),
     "negative density": (lambda: LAW.flux(-np.ones(20)), "density must be non-negative"),
     "times fall": (lambda: LAW.evolve(0.5, [1.0, 0.5]), "times must be"),
+    "for ever": (lambda: LAW.evolve(0.5, 1e9), "times must be .* apart at most on this grid"),
     "nothing": (lambda: LAW.mean_first_passage((3, 4)), "target must hold some of the centres and not all, got 0"),
     "all": (lambda: LAW.mean_first_passage((-3, 4)), "target must hold some of the centres and not all, got 20"),
     "point": (lambda: LAW.mean_first_passage(1.0), "target must be a function of theta"),

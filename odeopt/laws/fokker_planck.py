@@ -63,7 +63,7 @@ class FokkerPlanck:
         largest rate of leaving a cell, 2 sum_k D_k/h_k^2 where noise rules.
         """
         t = np.asarray(check.nonnegative("times", times))
-        if t.ndim > 1 or np.any(np.diff(t, axis=0) < 0 if t.ndim else False):
+        if t.ndim > 1 or np.any(np.diff(np.atleast_1d(t)) < 0):
             raise ValueError(f"times must be a number, or numbers that do not decrease, got {times!r}")
         p, found = self._start(start).ravel(), []
         for step in np.diff(np.atleast_1d(t), prepend=0.0):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from odeopt.check import Array
 
 BATCH = 500.0  # jumps per series: exp(-500) is far from underflow
+MOST = 1e8  # jumps in all: minutes, even on a small grid
 LARGE = 1e200
 
 
@@ -23,6 +24,8 @@ def evolved(Q: Any, p: Array, t: float) -> Array:
     No term is negative, so p stays so; what is left out is below rounding.  About r t products with Q.
     """
     rate = -Q.diagonal().min()
+    if rate * t > MOST:
+        raise ValueError(f"times must be {MOST / rate:.3g} apart at most on this grid, got {t:g}; or take fewer cells")
     batches = int(np.ceil(rate * t / BATCH))
     for _ in range(batches):
         p = _series(Q / rate, p, rate * t / batches)
