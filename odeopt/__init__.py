@@ -15,6 +15,7 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
+from odeopt.ensemble import Ensemble, ensemble
 from odeopt.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -36,6 +37,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "Energy",
+    "Ensemble",
     "Flow",
     "Following",
     "ImplicitRegularizer",
@@ -58,6 +60,7 @@ __all__ = [
     "decay",
     "decreasing",
     "energy",
+    "ensemble",
     "flow",
     "flows",
     "follow",
