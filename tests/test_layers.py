@@ -23,7 +23,7 @@ LAYERS = [
     {"driving"},
     {"simulate"},
     {"solve", "ensemble"},
-    {"compare", "convergence", "analysis"},
+    {"compare", "convergence", "analysis", "laws"},
     {"testing"},
     {"plots", "backends"},
     {"__init__"},
