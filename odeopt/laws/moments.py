@@ -88,14 +88,14 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     >>> round(float(stationary(optimizers.gd(lr=0.1), noisy).covariance[1, 1]), 12), round(0.1 / (2 * (2 - 0.2)), 12)
     (0.027777777778, 0.027777777778)
     """
-    from scipy.linalg import solve_discrete_lyapunov
+    from scipy.linalg import solve, solve_discrete_lyapunov
 
     start = opt.initial_state(problem.oracle(), _single(opt, problem, None))
     M, c, N = linear_map(*step_as_map(opt, problem, start, 0.0))
     growth = np.abs(np.linalg.eigvals(M)).max()
     if growth >= 1:
         raise ValueError(f"{opt.name} has no stationary law here: its step has the spectral radius {growth:.6g}")
-    mean: Array = np.linalg.solve(np.eye(len(M)) - M, c)
+    mean = solve(np.eye(len(M)) - M, c)
     return Moments(np.inf, mean, solve_discrete_lyapunov(M, N @ N.T), problem)
 
 
@@ -124,13 +124,13 @@ def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: Any = None) -> Mo
 
 def flow_stationary(flow: Flow, problem: Problem) -> Moments:
     """Mean and covariance of the stochastic flow in equilibrium, by A C + C A^T + B B^T = 0."""
-    from scipy.linalg import solve_continuous_lyapunov
+    from scipy.linalg import solve, solve_continuous_lyapunov
 
     A, b, B = linear_map(*slope_as_map(flow, problem, flow.start(problem.theta0)))
     growth = np.linalg.eigvals(A).real.max()
     if growth >= 0:
         raise ValueError(f"{flow.name} has no stationary law here: it grows or stays at the rate {growth:.6g}")
-    mean: Array = -np.linalg.solve(A, b)
+    mean = -solve(A, b)
     return Moments(np.inf, mean, solve_continuous_lyapunov(A, -B @ B.T), problem)
 
 
