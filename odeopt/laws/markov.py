@@ -47,7 +47,7 @@ def _series(jumps: Any, p: Array, x: float) -> Array:
 def stationary(Q: Any) -> Array:
     """The p of sum 1 with Q p = 0; ValueError if it is not unique."""
     home = _closed_class(Q)
-    chain = _Chain(Q[home][:, home], np.zeros(home.size))
+    chain = _Chain(Q[home][:, home], np.zeros(home.size), np.zeros(home.size))
     kept = np.ones(home.size)
     for k in range(1, home.size):
         near = chain.near(k)
@@ -62,11 +62,12 @@ def stationary(Q: Any) -> Array:
 def hitting_times(Q: Any, leak: Array) -> Array:
     """u with sum_j Q[j, i] (u_j - u_i) - leak_i u_i = -1: the mean times until the chain leaves, at the rates leak.
 
-    ValueError if some state never gets there.
+    ValueError if some state never gets there, or not within the range of floats.
     """
-    chain, u = _Chain(Q, leak), np.zeros(leak.size)
-    if not np.all(chain.leaving > 0):
-        raise ValueError("target must be in reach of every cell; some never get there")
+    with np.errstate(over="ignore", invalid="ignore"):
+        chain, u = _Chain(Q, leak, np.ones(leak.size)), np.zeros(leak.size)
+    if not (np.all(chain.leaving > 0) and np.all(np.isfinite(chain.waiting))):
+        raise ValueError("target must be in reach of every cell; some never get there, or in more than 1e308")
     for k in range(leak.size):
         near = chain.near(k)
         u[k] = (chain.waiting[k] + chain.rates[k, near] @ u[near]) / chain.leaving[k]
@@ -77,12 +78,13 @@ class _Chain:
     """The chain after its states n - 1, ..., 1 have been taken out, in an order of small bandwidth.
 
     `rates[k, j]` and `rates[j, k]`, j < k, are those between k and the states before it when k went, `leaving[k]` its
-    whole rate of going there or leaking, `waiting[k]` the mean time, over its own, spent in states taken out before.
+    whole rate of going there or leaking.  `waiting[k]` is its clock's rate, 1, and what it inherits from the states
+    taken out: waiting/leaving is the mean time until k goes.
     """
 
-    def __init__(self, Q: Any, leak: Array) -> None:
+    def __init__(self, Q: Any, leak: Array, waiting: Array) -> None:
         self.order, self.band, self.rates = _banded(Q)
-        self.leaving, self.waiting = leak[self.order], np.ones(leak.size)
+        self.leaving, self.waiting = leak[self.order], waiting[self.order]
         for k in range(leak.size - 1, -1, -1):
             near = self.near(k)
             out, leaks = self.rates[k, near], self.leaving[k]

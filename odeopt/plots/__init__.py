@@ -4,6 +4,7 @@ Every function takes results, and `ax=None`; it returns its artists, shows nothi
 """
 
 from odeopt.plots.energy import energy
+from odeopt.plots.ensembles import ensemble
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
@@ -15,6 +16,7 @@ __all__ = [
     "convergence",
     "density",
     "energy",
+    "ensemble",
     "following",
     "landscape",
     "path",
