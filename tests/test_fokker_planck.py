@@ -200,15 +200,26 @@ def test_first_passage_to_either_side():
         assert law.at(law.mean_first_passage(target), start) == pytest.approx(exact, rel=3e-4)
 
 
+@pytest.mark.parametrize("speed", [1.0, -1.0])
+def test_first_passage_where_drift_rules(speed):
+    """With hardly any noise the way of 1.23 at speed 1 takes 1.23, on coarse cells and to either side."""
+    law = fokker_planck(speed, 0.005, (-2, 2), 40)
+    u = law.mean_first_passage(lambda x: speed * x[..., 0] - 1.23)
+    assert law.at(u, 0.0) == pytest.approx(1.23, rel=0.03)
+
+
 def test_first_passage_out_of_a_disc_has_order_2():
-    """T laplace u = -1, u = 0 on the circle: u = (R^2 - r^2)/(4 T)."""
-    cells, errors = np.array([20, 31, 47, 80]), []
+    """T laplace u = -1, u = 0 on the circle: u = (R^2 - r^2)/(4 T).
+
+    The mean error over the disc: the largest depends on how each grid cuts the circle, its order is 1.8 to 1.95.
+    """
+    cells, errors = np.array([24, 32, 48, 64, 96, 128]), []
     for n in cells:
         law = fokker_planck(0.0, 0.3, ((-1.2, 1.2), (-1.2, 1.2)), n)
         r2 = (law.grid.points**2).sum(-1)
         u = law.mean_first_passage(lambda x: np.sqrt((x**2).sum(-1)) - 1)
-        errors.append(np.abs(u - np.maximum(1 - r2, 0) / 1.2).max())
-    assert order(cells, errors) == pytest.approx(2, abs=0.2)  # the cuts of the circle change from grid to grid
+        errors.append(np.abs(u - np.maximum(1 - r2, 0) / 1.2).mean())
+    assert order(cells, errors) == pytest.approx(2, abs=0.1)
 
 
 def test_first_passage_at_a_low_temperature():
