@@ -10,6 +10,7 @@ from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
+from odeopt.analysis.sde import sde
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
@@ -76,6 +77,7 @@ __all__ = [
     "push",
     "relax",
     "schemes",
+    "sde",
     "sharpness",
     "simulate",
     "solve",
