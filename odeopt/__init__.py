@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, laws, noise, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.batch_size import BatchScaling, batch_scaling, noise_ratio, scale_batch
 from odeopt.analysis.batches import BatchComparison, batch_schedule, compare_batches
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
@@ -12,11 +12,13 @@ from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
+from odeopt.analysis.sde import sde
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
+from odeopt.ensemble import Ensemble, ensemble
 from odeopt.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -40,6 +42,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "Energy",
+    "Ensemble",
     "Flow",
     "Following",
     "ImplicitRegularizer",
@@ -65,11 +68,13 @@ __all__ = [
     "decay",
     "decreasing",
     "energy",
+    "ensemble",
     "flow",
     "flows",
     "follow",
     "from_step",
     "implicit_regularizer",
+    "laws",
     "modified_flow",
     "noise",
     "noise_ratio",
@@ -81,6 +86,7 @@ __all__ = [
     "relax",
     "scale_batch",
     "schemes",
+    "sde",
     "sharpness",
     "simulate",
     "solve",
