@@ -117,7 +117,7 @@ NOISES = {
     "correlated": noise.correlated(problems.quadratic(), [[1, -1], [-1, 1]]),
     "matrix": noise.correlated(problems.saddle(), lambda theta: theta[..., None] * theta[..., None, :]),
     "like": noise.gaussian_like(noise.minibatches(FINITE_SUMS["logistic_regression"], 2)),
-    "svag": noise.svag(noise.minibatches(FINITE_SUMS["logistic_regression"], 2), 3),
+    "svag": noise.svag(noise.minibatches(FINITE_SUMS["logistic_regression"], 2, replace=True), 3),
 }
 every_noise = pytest.mark.parametrize("problem", NOISES.values(), ids=NOISES)
 
@@ -214,8 +214,8 @@ def test_sgd_without_replacement_ends_an_epoch_nearer_to_gradient_descent():
 @pytest.mark.parametrize("l", [1, 2, 7])
 def test_svag_over_all_pairs_of_batches(l):  # noqa: E741
     problem = FINITE_SUMS["logistic_regression"]
-    noisy, theta = noise.minibatches(problem, 2), THETA[0]
-    batches = [np.array(batch) for batch in combinations(range(6), 2)]
+    noisy, theta = noise.minibatches(problem, 2, replace=True), THETA[0]
+    batches = [np.array(batch) for batch in product(range(6), repeat=2)]
     law = noise.svag(noisy, l).noise
     grads = np.stack([law.grad(theta, pair) for pair in product(batches, repeat=2)])
     apart = grads - problem.grad(theta)
@@ -226,7 +226,7 @@ def test_svag_over_all_pairs_of_batches(l):  # noqa: E741
 
 
 def test_svag_keeps_the_variance_per_time_whatever_l_is():
-    """Var theta(T) of SGD on least squares with small steps is lr T Sigma; sequences with epochs would shrink it."""
+    """Var theta(T) of SGD on least squares with small steps is lr T Sigma."""
     problem = noise.minibatches(FINITE_SUMS["least_squares"], 2, replace=True)
     opt, theta0, n = oo.optimizers.gd(lr=1e-3), THETA[0], 2000
     sigma = np.diag(noise.covariance(problem, theta0))
@@ -249,7 +249,8 @@ BAD = [
     (lambda: noise.minibatches(LOGISTIC, 2, replace=1), TypeError, "replace must be True or False, got 1"),
     (lambda: noise.covariance(LOGISTIC), ValueError, "problem must have noise, .* got Problem logistic"),
     (lambda: noise.covariance(NOISES["batches"], [1.0]), ValueError, r"theta0 must have shape \(3,\)"),
-    (lambda: noise.svag(NOISES["batches"], 0), ValueError, "l must be at least 1, got 0"),
+    (lambda: noise.svag(NOISES["replaced"], 0), ValueError, "l must be at least 1, got 0"),
+    (lambda: noise.svag(NOISES["batches"], 2), ValueError, "problem must have independent draws, .* minibatches of 2"),
     (lambda: noise.gaussian_like(LOGISTIC), ValueError, "problem must have noise"),
     (
         lambda: noise.correlated(problems.saddle(), [[1, 2], [2, 1]]),
@@ -283,6 +284,6 @@ def test_bad_input(call, error, text):
 def test_names_print():
     names = ["minibatches of 2", "minibatches of 2 with replacement", "minibatches of 6", "2 micro-batches of 2"]
     names += ["Gaussian noise"] * 2 + ["correlated Gaussian noise"] * 2
-    names += ["Gaussian noise like minibatches of 2", "SVAG of minibatches of 2, l = 3"]
+    names += ["Gaussian noise like minibatches of 2", "SVAG of minibatches of 2 with replacement, l = 3"]
     assert [problem.noise.name for problem in NOISES.values()] == names
     assert repr(NOISES["batches"]).endswith("batched, minibatches of 2")

@@ -30,6 +30,10 @@ class Accumulated:
     def width(self) -> int:
         return self.big.width
 
+    @property
+    def independent(self) -> bool:
+        return self.big.independent
+
     def root(self, theta: Array, xi: Array) -> Array:
         return self.big.root(theta, xi)
 

@@ -27,6 +27,7 @@ class Gaussian:
     law: Covariance
     width: int
     name: str = "Gaussian noise"
+    independent: bool = True
 
     def root(self, theta: Array, xi: Array) -> Array:
         return self.law.root(theta, xi)

@@ -38,6 +38,10 @@ class Minibatches:
         return self.samples.n
 
     @property
+    def independent(self) -> bool:
+        return self.replace
+
+    @property
     def share(self) -> float:
         """Sigma/S."""
         n = self.samples.n
@@ -82,7 +86,9 @@ def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
 
     replace=False goes through the samples epoch by epoch, each in a new random order, of each member its own.  Where
     `size` does not divide n the last batch of an epoch has the rest, and its gradient is the mean over these fewer
-    samples: unbiased like the others, with more noise.  replace=True draws every sample on its own.
+    samples: unbiased like the others, with more noise.  The noise of an epoch's batches adds up to none, so SGD ends
+    below what Sigma, that of one batch, makes of it.  replace=True draws every sample on its own, as stochastic
+    differential equations suppose.
 
     >>> from odeopt import problems
     >>> minibatches(problems.logistic_regression(), 32)
