@@ -149,6 +149,16 @@ def test_draws_have_the_mean_and_the_covariance(problem):
     assert np.all(np.abs(products.mean(0) - covariance) <= 5 * error + tiny)
 
 
+def test_correlated_noise_has_the_covariance_that_was_given():
+    given, theta = np.array([[2.0, -1], [-1, 3]]), points(problems.quadratic(), 4)
+    constant = noise.covariance(noise.correlated(problems.quadratic(), given), theta)
+    np.testing.assert_allclose(constant, np.broadcast_to(given, (4, 2, 2)), rtol=1e-14)
+    outer = theta[..., None] * theta[..., None, :]
+    np.testing.assert_allclose(noise.covariance(NOISES["matrix"], theta), outer, rtol=0, atol=1e-14)
+    like = noise.gaussian_like(NOISES["batches"])
+    np.testing.assert_array_equal(noise.covariance(like), noise.covariance(NOISES["batches"]))
+
+
 def test_square_root_is_symmetric_and_smooth():
     """A small change of a singular Sigma changes the noise little, for the same normals."""
 
