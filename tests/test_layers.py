@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
-    {"check", "symbols", "files"},
+    {"check", "symbols", "files", "storage"},
     {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
@@ -22,8 +22,8 @@ LAYERS = [
     {"optimizers"},
     {"driving"},
     {"simulate"},
-    {"solve"},
-    {"compare", "convergence", "analysis"},
+    {"solve", "ensemble"},
+    {"compare", "convergence", "analysis", "laws"},
     {"testing"},
     {"plots", "backends"},
     {"__init__"},
@@ -69,7 +69,7 @@ def test_heavy_libraries_stay_in_their_rooms(path):
     if room(path) != "plots":
         assert "matplotlib" not in roots
     if room(path) != "backends":
-        assert not roots & {"torch", "jax", "keras", "numba", "sympy", "optax"}
+        assert not roots & {"torch", "jax", "keras", "numba", "sympy", "optax", "pandas", "xarray"}
     top = {
         name.split(".")[0]
         for node in tree.body
