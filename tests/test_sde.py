@@ -263,6 +263,13 @@ def test_no_equation_where_the_gradient_stands_under_a_sign_or_a_norm(name):
 
 
 def test_sde_refuses():
+    sum_ = oo.relax("G", target=lambda grad, theta: oo.ops.total(grad(theta)) ** 2, rate=1.0)
+    mixed = oo.flow("theta G", drift=oo.push("theta", lambda grad, theta: -grad(theta)), memory=sum_)
+    with pytest.raises(ValueError, match="coordinate by coordinate"):  # its mean needs all of Sigma
+        oo.sde(oo.Optimizer(mixed, schemes.euler, 0.1))
+    rate = oo.relax("v", rate=lambda grad, theta: grad(theta))
+    with pytest.raises(ValueError, match="the rate of part 'drift'"):
+        oo.sde(oo.Optimizer(oo.flow("theta v", drift=rate), schemes.euler, 0.1))
     with pytest.raises(ValueError, match="filters"):
         oo.sde(optimizers.clip_norm(optimizers.gd(0.1), 1.0))
     with pytest.raises(TypeError, match="opt must be an Optimizer"):

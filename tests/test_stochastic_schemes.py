@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tables
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 import odeopt as oo
 from odeopt import flow, flows, noise, push, schemes
@@ -190,8 +191,8 @@ def test_noise_that_reads_the_time(name, kind):
     assert kernels.slope([1 / n for n in steps], error) == pytest.approx(order, abs=0.15)
 
 
-def _covariance(word, h, damping, T, lam):
-    """The stationary covariance (theta, v) of a word on lam theta^2/2, from its step: C = M C M^T + sum c c^T."""
+def _step_in_a_well(word, h, damping, T, lam):
+    """(M, N) of y+ = M y + c xi on lam theta^2/2, N = sum c c^T."""
     kramers, problem = flows.kramers(damping, T), oo.problems.quadratic(eigenvalues=(lam,), angle=0)
     step, k = word.bind(kramers, problem.grad), word.normals(kramers)
 
@@ -200,7 +201,30 @@ def _covariance(word, h, damping, T, lam):
 
     M = np.array([moved(e, np.zeros(k)) for e in np.eye(2)]).T
     c = np.array([moved(np.zeros(2), e) for e in np.eye(k)]).T
-    return np.linalg.solve(np.eye(4) - np.kron(M, M), (c @ c.T).ravel()).reshape(2, 2)
+    return M, c @ c.T
+
+
+def _covariance(word, h, damping, T, lam):
+    """The stationary covariance (theta, v): C = M C M^T + N."""
+    M, N = _step_in_a_well(word, h, damping, T, lam)
+    return np.linalg.solve(np.eye(4) - np.kron(M, M), N.ravel()).reshape(2, 2)
+
+
+@pytest.mark.parametrize("word", [schemes.baoab, schemes.obabo], ids=["baoab", "obabo"])
+def test_words_have_weak_order_two(word):
+    """Mean and covariance at T = 1 on a parabola: C = C_oo - e^(At) C_oo e^(A^T t), C_oo = T diag(1/lam, 1)."""
+    damping, T, lam, steps = 0.9, 0.4, 2.0, (10, 20, 40)
+    propagator = expm(np.array([[0.0, 1.0], [-lam, -damping]]))
+    boltzmann = T * np.diag([1 / lam, 1.0])
+    exact, error = boltzmann - propagator @ boltzmann @ propagator.T, []
+    for n in steps:
+        M, N = _step_in_a_well(word, 1 / n, damping, T, lam)
+        C = np.zeros((2, 2))
+        for _ in range(n):
+            C = M @ C @ M.T + N
+        error.append((np.abs(np.linalg.matrix_power(M, n) - propagator).max(), np.abs(C - exact).max()))
+    for column in np.array(error).T:
+        assert kernels.slope([1 / n for n in steps], column) == pytest.approx(2, abs=0.15)
 
 
 @pytest.mark.parametrize("h", [0.1, 0.7, 1.2])
