@@ -57,7 +57,7 @@ def test_weak_errors_on_a_parabola(flow, order, expected):
 def test_weak_orders_of_sgd_under_state_dependent_noise(flow, order, observable):
     """On no parabola, the noise a function of theta, from every start on the circle: E[theta] and E[L]."""
     problem = noise.gaussian(kernels.PROBLEM, kernels.sigma)
-    eta, errors = (1 / 20, 1 / 40, 1 / 80), []
+    eta, errors = (1 / 40, 1 / 80, 1 / 160), []
     for h in eta:
         sgd = kernels.of_steps(optimizers.gd(h), problem, round(0.5 / h))
         errors.append(np.abs(sgd - kernels.of_flow(flow(h), problem, 0.5))[observable].max())
