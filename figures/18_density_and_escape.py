@@ -12,17 +12,17 @@ import odeopt as oo
 from odeopt.plots import style
 
 WELL, BOX = oo.problems.double_well().at([-1.0]), (-2.2, 2.2)
-T, H, MEMBERS = 0.1, 0.02, 100_000
+T, H, MEMBERS = 0.1, 0.05, 100_000
 TIMES = {4.0: style.SKY, 40.0: style.BLUE}
-LR, BATCHES = 0.05, (1.0, 1.4, 1.8)
-WALKERS = 1500
+LR, BATCHES = 0.05, (1.0, 1.3, 1.6)
+WALKERS = 800
 
 
 def densities(ax):
     edges = np.linspace(*BOX, 56)
     law = oo.laws.langevin(WELL, T, BOX, 220)
     x = law.grid.points[:, 0]
-    opt = oo.Optimizer(oo.flows.langevin(temperature=T), oo.schemes.euler_maruyama, H)
+    opt = oo.Optimizer(oo.flows.langevin(temperature=T), oo.schemes.platen, H)
     records = [round(t / H) for t in TIMES]
     run = oo.ensemble(opt, WELL, MEMBERS, max(records), edges=edges, record_every=min(records), rng=1, workers=2)
     middle, largest = (edges[1:] + edges[:-1]) / 2, 0.0
@@ -49,7 +49,7 @@ def escape(opt, problem, exact):
 
 
 def escapes(ax):
-    inverse = np.linspace(1 / T * 0.95, 1.8 / T, 30)
+    inverse = np.linspace(1 / T * 0.95, 1.6 / T * 1.03, 20)
     exact = [oo.laws.mean_first_passage(WELL, 1 / b, -1, 1) for b in inverse]
     kramers = [oo.laws.kramers_time(WELL, 1 / b, minimum=-1, saddle=0) for b in inverse]
     ax.semilogy(inverse, exact, color=style.INK, label="exact")
