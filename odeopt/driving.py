@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -51,8 +51,7 @@ def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: 
         raise ValueError(f"noise must be None for {opt.name} on {problem!r}, which have none")
     if isinstance(noise, BrownianPath):
         noise = noise.xi
-    listed = isinstance(noise, Sequence) and not isinstance(noise, str)
-    if not listed and not (isinstance(noise, np.ndarray) and noise.ndim):
+    if not isinstance(noise, list | tuple) and not (isinstance(noise, np.ndarray) and noise.ndim):
         raise TypeError(f"noise must be a BrownianPath or an array of rows, one after the other, got {noise!r}")
     rows = steps * (normals_per_step(opt) if opt.flow.noisy else 1)
     if len(noise) < rows:

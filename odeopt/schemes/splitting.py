@@ -141,8 +141,8 @@ class Splitting:
 baoab = Splitting("kick drift friction drift kick", order=2)
 """B A O A B on `flows.kramers`: on a harmonic well the stationary variance of theta is exact, whatever h.
 
-[Leimkuhler and Matthews 2013]  Words over additive noise have strong order 1 where they move by it more than once or
-beside other parts, and the weak order of the word without it.
+[Leimkuhler and Matthews 2013]  Strong order 1, weak order 2: under noise that does not read the state a word has the
+weak order that it has without noise.
 """
 
 obabo = Splitting("friction kick drift kick friction", order=2)

@@ -114,7 +114,7 @@ def _milstein(f: Rhs, b: Noise, t: Any, y: State, h: Any, dW: Any, S: Any) -> St
     """h f + b dW + (b(Y) - b) (dW^2 - h)/(2 sqrt(h)),   Y = y + h f + sqrt(h) b."""
     drift, twice = f(t, y), (dW**2 - h) / (2 * ops.sqrt(h))
     Y = plus(y, combined((h, drift), (1.0, b(t, y, ops.sqrt(h) + 0 * dW))))
-    return combined((h, drift), (1.0, b(t, y, dW)), (1.0, b(t + h, Y, twice)), (-1.0, b(t, y, twice)))
+    return combined((h, drift), (1.0, b(t, y, dW)), (1.0, b(t, Y, twice)), (-1.0, b(t, y, twice)))
 
 
 def _stochastic_heun(f: Rhs, b: Noise, t: Any, y: State, h: Any, dW: Any, S: Any) -> State:
