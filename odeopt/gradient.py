@@ -44,6 +44,10 @@ class Gradient:
             self._point = theta
         return self._value
 
+    def recall(self, theta: Array, value: Array) -> None:
+        """The value at theta, which is known from elsewhere."""
+        self._point, self._value = theta, value
+
     def under(self, draw: Any) -> None:
         """From now on the noisy gradient of this draw, a batch for example: the same at every point."""
         self._draw, self._point = draw, None

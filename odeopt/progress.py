@@ -9,14 +9,24 @@ from typing import Any
 DELAY = 1.0  # seconds before a bar appears
 
 
+def seen() -> bool:
+    """Whether somebody is looking: at a terminal, or in Jupyter."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def announce(text: str, progress: bool | None) -> None:
+    """One line for people who would otherwise wonder; shown as a bar would be."""
+    if seen() if progress is None else progress:
+        print(text, file=sys.stderr, flush=True)
+
+
 def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> Any:
     """A tqdm bar; progress=None shows it to people only, True always, False never."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter without ipywidgets gets the bar in text, and no warning
         from tqdm.auto import tqdm
 
-    seen = sys.stderr.isatty() or "ipykernel" in sys.modules
-    shown = seen if progress is None else progress
+    shown = seen() if progress is None else progress
     return tqdm(
         total=total, desc=label, unit=unit, delay=DELAY if progress is None else 0, disable=not shown, leave=False
     )
