@@ -57,14 +57,16 @@ def _engine(
     if backend == "auto" and find_spec("numba") is None:
         return plain()
     kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
-    loaded, on_disk = kernels.loaded(kernel.text), kernels.on_disk(kernel.text)
+    if kernels.loaded(kernel.text):
+        return kernel
+    on_disk = kernels.on_disk(kernel.text)
     if backend == "auto":
         number = kernel.number if members else 1
         _spent[kernel.text] += steps * len(made.body) * (number * ENTRY if members else FLOAT)
-        price = 0 if loaded else LOAD if on_disk else 0.5 + COMPILE * len(made.body)
+        price = LOAD if on_disk else 0.5 + COMPILE * len(made.body)
         if _spent[kernel.text] < price + (0 if "numba" in sys.modules else IMPORT):
             return plain()
-    if not loaded and not on_disk:
+    if not on_disk:
         announce(f"{opt.name}: compiling its step, once", progress)
     return kernel
 

@@ -77,13 +77,13 @@ class Path:
 class Members:
     """Many members in a compiled kernel, in blocks, on all cores."""
 
-    name, operations = "numba", 500_000_000
+    name, operations = "numba", 4_000_000_000
 
     def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
         self.program, self.losses, self.calls = program, program.loss is not None, False
         values = program.values(opt)
         own = [np.ndim(value) > 0 for value in values]
-        self.text = kernels.members_source(program, own, program.loss is not None)
+        self.text = kernels.members_source(program, tuple(own), program.loss is not None)
         self.number, self.constants, self.own = int(np.prod(members)), *_split(values, own, members)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
@@ -98,7 +98,7 @@ class Members:
 class Blocks:
     """Many members by NumPy alone."""
 
-    name, operations = "blocks", 50_000_000
+    name, operations = "blocks", 400_000_000
 
     def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
         self.program, self.losses, self.calls = program, False, False

@@ -34,6 +34,7 @@ HELPERS: dict[str, Any] = {
 }
 
 
+@lru_cache(maxsize=256)
 def source(program: Program, strided: bool) -> str:
     """loop(n, every, k, append, state..., constants...): n rows, each the state after `every` further steps."""
     state = [node.args[0] for nodes in program.state for node in nodes]

@@ -7,11 +7,13 @@ guard is true or a number is not finite.  What is recorded, counted and reported
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from odeopt.backends.choice import chosen
 from odeopt.backends.engines import Engine
+from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -34,58 +36,72 @@ class Leaps:
             opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
         )
         self._before: tuple[int, State] | None = None
-        self._checked, self._rest, self._size, self._error = False, 0, 1 << 62, None
+        self._rest, self._size, self._error = 0, 1 << 62, None
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         if self._error is not None:
             raise self._error
-        if self.engine is None or not (self._checked or self._agrees(self.engine, k, y)):
+        if self.engine is None or not self._trusted(self.engine, k, y):
             return k, y
         if self._rest:
             self._rest -= 1
             return k, y
         return self._leap(self.engine, k, y)
 
-    def _agrees(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the program takes the step that the step has just taken."""
+    def _trusted(self, engine: Engine, k: int, y: State) -> bool:
+        """Whether the program once took the step that the step has taken; the first gradient is the problem's own."""
+        if engine.calls:
+            return k > 0
+        if engine.program in _checked:
+            return True
         before, self._before = self._before, (k, y)
-        if before is None or engine.calls:
-            self._checked = engine.calls
+        if before is None:
             return False
-        start = before[1] if not engine.program.carried else (*before[1], self.problem.grad(before[1][0]))
+        start = (*before[1], self.problem.grad(before[1][0])) if engine.program.carried else before[1]
         new, guarded = engine.program.advance(self.opt, before[0] * column(self.opt.h), start)
         if guarded:
             return False
-        scale = [np.max(np.abs(u), initial=0.0, where=np.isfinite(u)) for u in y]
-        same = [np.allclose(a, b, TOLERANCE, TOLERANCE * c, equal_nan=True) for a, b, c in zip(new, y, scale, strict=False)]
-        if not all(same):
+        if not all(_close(a, b) for a, b in zip(new, y, strict=False)):
             self.engine, self.name = None, "numpy (its gradient is not the same at every call)"
-        self._checked = True
-        return all(same)
+            return False
+        _checked.add(engine.program)
+        return True
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
         """As many steps as one call may take, into the records where these are due."""
         cost = max(1, len(engine.program.body)) * y[0][..., 0].size
-        left = min(self._size, max(1, engine.operations // cost), self.steps - k)
-        recording = k % self.every == 0 and self.every <= left and not self.watched and not engine.calls
-        stride = self.every if recording else 1 if engine.calls else min(left, self.every - k % self.every)
-        n = left // stride if recording else min(left, self.every - k % self.every) // stride
-        rows, losses = self.path.room(n) if recording else self.path.scratch(n)
+        most = min(self._size, max(1, engine.operations // cost), self.steps - k)
+        due = self.every - k % self.every
+        direct = due == self.every <= most and not self.watched and not engine.calls
+        stride = self.every if direct else 1 if engine.calls else min(most, due)
+        n = most // stride if direct or not self.watched and engine.calls else min(most, due) // stride
+        rows, losses = self.path.room(n) if direct else self.path.scratch(n)
         leap = engine.run(k, self._start(engine, y), n, stride, rows, losses)
-        done = 0 if y[0].ndim > 1 and not _some_finite(leap.y) else leap.n
+        done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
         self._size = 2 * self._size if done == n else max(1, n * stride // 2)
-        if done == 0:
-            self._recall(engine, y, leap.y)
-            return k, y
-        y, k = tuple(row[done - 1].copy() for row in rows), k + done * stride
-        if recording:
-            counts = np.arange(k - done * stride, k, stride) + stride
-            self.path.keep(done, np.multiply.outer(counts, self.opt.h), k, engine.losses)
         if not engine.calls:
             self.grad.count += engine.program.count * done * stride
-        self._recall(engine, y, leap.y if done == n else ())
-        return k, y
+        if direct:
+            self.path.keep(done, self._times(k + stride, k + done * stride, stride), k + done * stride, engine.losses)
+        elif not self.watched and engine.calls:
+            self._sample(rows, k, done, due)
+        y = tuple(row[done - 1].copy() for row in rows) if done else y
+        self._recall(engine, y, leap.y if done in (0, n) else ())
+        return k + done * stride, y
+
+    def _sample(self, rows: State, k: int, done: int, due: int) -> None:
+        """Records the rows that are due among those of steps k + 1, ..., k + done."""
+        picked = tuple(row[due - 1 : done : self.every] for row in rows)
+        n = len(picked[0])
+        if n:
+            for into, row in zip(self.path.room(n)[0], picked, strict=True):
+                into[...] = row
+            last = k + due + (n - 1) * self.every
+            self.path.keep(n, self._times(k + due, last, self.every), last)
+
+    def _times(self, first: int, last: int, stride: int) -> Any:
+        return np.multiply.outer(np.arange(first, last + 1, stride, dtype=float), self.opt.h)
 
     def _start(self, engine: Engine, y: State) -> State:
         return (*y, self.grad(y[0])) if engine.program.carried else y
@@ -96,6 +112,14 @@ class Leaps:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls and engine.last[0] == tuple(y[0].tolist()):
             self.grad.recall(y[0], engine.last[1])
+
+
+_checked: WeakSet[Program] = WeakSet()
+
+
+def _close(a: Any, b: Any) -> bool:
+    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
+    return np.allclose(a, b, TOLERANCE, TOLERANCE * size, equal_nan=True)
 
 
 def _some_finite(y: State) -> bool:

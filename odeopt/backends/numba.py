@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from numpy import absolute, empty, maximum, minimum, power, sign
 """
 
 
+@lru_cache(maxsize=256)
 def path_source(program: Program, strided: bool, loss: bool) -> str:
     """loop(n, every, k, rows, losses, y, c): n rows, or fewer where a guard is true; y becomes the last of them."""
     state = [node.args[0] for nodes in program.state for node in nodes]
@@ -55,7 +56,8 @@ def path_source(program: Program, strided: bool, loss: bool) -> str:
     )
 
 
-def members_source(program: Program, own: Sequence[bool], loss: bool) -> str:
+@lru_cache(maxsize=256)
+def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
     """loop(first, last, n, every, k, rows, losses, y, c, C): n rows of these members; the number of guards met.
 
     own[i]: the constant i has a value per member, a row of C.
@@ -142,5 +144,6 @@ def _whole(text: str, cache: bool) -> str:
     return HEADER.replace("CACHE", str(cache)).lstrip() + text + "\n"
 
 
+@lru_cache(maxsize=256)
 def _name(text: str) -> str:
     return "odeopt_kernel_" + hashlib.sha256(_whole(text, True).encode()).hexdigest()[:32]
