@@ -44,6 +44,10 @@ class Gradient:
             self._point = theta
         return self._value
 
+    def knows(self, theta: Array) -> bool:
+        """Whether its value here is remembered."""
+        return theta is self._point
+
     def recall(self, theta: Array, value: Array) -> None:
         """The value at theta, which is known from elsewhere."""
         self._point, self._value = theta, value

@@ -41,7 +41,9 @@ WORTHWHILE = 300  # steps: fewer cost less than to write the program
 class Leap(Protocol):
     """(k, y) -> (k', y') with k' >= k, the records in between made; `name` says by which means."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As `Trajectory.backend` has it."""
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         """As many steps as it takes at once, or none."""

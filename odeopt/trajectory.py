@@ -118,8 +118,8 @@ class Recorder:
         self.filled, self.step = 0, -1
         self.append(t, y, 0)
 
-    def append(self, t: Any, y: State, step: int) -> None:
-        """The state after so many steps."""
+    def append(self, t: Any, y: State, step: int = -1) -> None:
+        """One record: the state after so many steps, where these are counted."""
         for record, u in zip(self.y, y, strict=True):
             record[self.filled] = u
         self.keep(1, t, step)
@@ -150,7 +150,9 @@ class Recorder:
         t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
         values, status, message = self._losses(problem.loss, status, message)
         memory = dict(zip(flow.variables[1:], y[1:], strict=True))
-        return Trajectory(t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem, backend)
+        return Trajectory(
+            t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem, backend
+        )
 
     def _losses(self, loss: Callable[[Array], Any], status: Status, message: str) -> tuple[Array, Status, str]:
         theta, values = self.y[0], self.loss[: self.filled]

@@ -13,7 +13,9 @@ from odeopt.backends.program import Program
 from odeopt.backends.source import names_of, time_lines
 
 BLOCK = 8192  # members
-TRUTH = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"}  # fmt: skip
+TRUTH = {
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
+}  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -22,9 +24,10 @@ def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
     values it works in."""
     state = [node.args[0] for nodes in program.state for node in nodes]
     lines, numbers, truths = _step(program)
+    arguments = [*state, *(f"c{i}" for i in range(len(program.constants)))]
     text = "\n".join(
         [
-            f"def loop(n, every, k, record, room, truth, {', '.join([*state, *(f'c{i}' for i in range(len(program.constants)))])}):",
+            f"def loop(n, every, k, record, room, truth, {', '.join(arguments)}):",
             *[f"    b{i} = room[{i}]" for i in range(numbers)],
             *[f"    q{i} = truth[{i}]" for i in range(truths)],
             "    for r in range(n):",
@@ -47,7 +50,7 @@ def _step(program: Program) -> tuple[list[str], int, int]:
     last = {a.index: i for i, node in enumerate(body) for a in node.args if isinstance(a, Node)}
     spare: dict[str, list[str]] = {"b": [], "q": []}
     made = {"b": 0, "q": 0}
-    lines = []
+    lines, guards = [], {guard.index for guard in program.guards}
     spelled = lambda x: names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x)
     for i, node in enumerate(body):
         args = [spelled(a) for a in node.args]
@@ -64,8 +67,8 @@ def _step(program: Program) -> tuple[list[str], int, int]:
             lines += [f"copyto({target}, {args[2]})", f"copyto({target}, {args[1]}, where={args[0]})"]
             _release(ends, spare)
         else:
-            lines.append(f"{node.op}({', '.join([*args, target])})")
-        if node in program.guards:
+            lines.append(f"{node.op}({', '.join(args)}, out={target})")
+        if node.index in guards:
             lines.append(f"if {target}.any(): return 1")
     return [*lines, *_moves(program, outputs, names)], made["b"], made["q"]
 
@@ -76,7 +79,7 @@ def _release(ends: Sequence[str], spare: dict[str, list[str]]) -> None:
 
 
 def _moves(program: Program, outputs: Sequence[Any], names: dict[int, str]) -> list[str]:
-    """The new state takes the place of the old by an exchange of names, or is copied where it is no array of its own."""
+    """The new state takes the place of the old by an exchange of names, or is copied where it has no own array."""
     state = [node.args[0] for nodes in program.state for node in nodes]
     spelled = [names[node.index] if isinstance(node, Node) else repr(node) for node in outputs]
     changed = [(old, new) for old, new in zip(state, spelled, strict=True) if old != new]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from odeopt.backends import numba as kernels
 from odeopt.backends.engines import Blocks, Engine, Floats, Members, Path
@@ -25,7 +27,7 @@ FLOAT, ENTRY = 3e-8, 1e-9  # seconds per operation: a loop on floats, NumPy on m
 IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from disk, an operation to compile
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Program | Untraceable]] = WeakKeyDictionary()
-_spent: Counter[str] = Counter()  # seconds that a kernel would have saved so far
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
 
 
 def chosen(
@@ -43,7 +45,9 @@ def chosen(
         return engine, engine.name
     except Untraceable as reason:
         if backend != "auto":
-            raise ValueError(f"backend must be 'auto' or 'numpy' for {opt.name} here: {reason}; got {backend!r}") from reason
+            raise ValueError(
+                f"backend must be 'auto' or 'numpy' for {opt.name} here: {reason}; got {backend!r}"
+            ) from reason
         return None, f"numpy ({reason})"
 
 
@@ -61,8 +65,7 @@ def _engine(
         return kernel
     on_disk = kernels.on_disk(kernel.text)
     if backend == "auto":
-        number = kernel.number if members else 1
-        _spent[kernel.text] += steps * len(made.body) * (number * ENTRY if members else FLOAT)
+        _spent[kernel.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
         price = LOAD if on_disk else 0.5 + COMPILE * len(made.body)
         if _spent[kernel.text] < price + (0 if "numba" in sys.modules else IMPORT):
             return plain()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,8 @@ class Floats:
     def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)
         self.constants = [float(value) for value in program.values(opt)]
-        self._grad, self.last = grad, ((), np.empty(0))
+        self._grad = grad
+        self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
 
     def _call(self, *point: float) -> list[float]:
         value = self._grad(np.array(point))
@@ -69,7 +71,7 @@ class Path:
         state = np.concatenate(y)
         done = kernels.compiled(self.text)(n, every, k, rows, losses, state, self.constants)
         if done and not np.isfinite(state.sum()):  # which stays so
-            done = np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows)))
+            done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
         ended = tuple(np.split(state, np.cumsum([u.size for u in y])[:-1]))
         return Leap(done, ended if done == n else ())
 
@@ -149,6 +151,6 @@ def in_parts(part: Callable[[int, int], int], number: int, block: int, operation
     size = block * max(1, number // (8 * threads * block))
     edges = [*range(0, number, size), number]
     if threads == 1 or len(edges) == 2:
-        return [part(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        return [part(a, b) for a, b in pairwise(edges)]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(part, edges[:-1], edges[1:]))

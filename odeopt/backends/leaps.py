@@ -12,7 +12,7 @@ from weakref import WeakSet
 import numpy as np
 
 from odeopt.backends.choice import chosen
-from odeopt.backends.engines import Engine
+from odeopt.backends.engines import Engine, Floats
 from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
@@ -36,7 +36,8 @@ class Leaps:
             opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
         )
         self._before: tuple[int, State] | None = None
-        self._rest, self._size, self._error = 0, 1 << 62, None
+        self._rest, self._size = 0, 1 << 62
+        self._error: BaseException | None = None
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         if self._error is not None:
@@ -74,14 +75,15 @@ class Leaps:
         due = self.every - k % self.every
         direct = due == self.every <= most and not self.watched and not engine.calls
         stride = self.every if direct else 1 if engine.calls else min(most, due)
-        n = most // stride if direct or not self.watched and engine.calls else min(most, due) // stride
+        n = (most if direct or (engine.calls and not self.watched) else min(most, due)) // stride
         rows, losses = self.path.room(n) if direct else self.path.scratch(n)
+        remembered = self.grad.knows(y[0])
         leap = engine.run(k, self._start(engine, y), n, stride, rows, losses)
         done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
         self._size = 2 * self._size if done == n else max(1, n * stride // 2)
-        if not engine.calls:
-            self.grad.count += engine.program.count * done * stride
+        if done and not engine.calls:
+            self.grad.count += engine.program.count * done * stride - (engine.program.first and remembered)
         if direct:
             self.path.keep(done, self._times(k + stride, k + done * stride, stride), k + done * stride, engine.losses)
         elif not self.watched and engine.calls:
@@ -110,7 +112,7 @@ class Leaps:
         """The gradient that the step would remember here."""
         if engine.program.carried:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
-        elif engine.calls and engine.last[0] == tuple(y[0].tolist()):
+        elif isinstance(engine, Floats) and engine.last[0] == tuple(y[0].tolist()):
             self.grad.recall(y[0], engine.last[1])
 
 

@@ -85,7 +85,7 @@ class Node:
     def __float__(self) -> float:
         raise Untraceable("it needs a number where the step has a symbol")
 
-    __index__ = __complex__ = __int__ = __iter__ = __float__  # type: ignore[assignment]
+    __index__ = __complex__ = __int__ = __iter__ = __float__
     __hash__ = object.__hash__
 
     __add__ = lambda self, other: self.graph.apply("add", self, other)
@@ -104,8 +104,12 @@ class Node:
     __le__ = lambda self, other: self.graph.apply("less_equal", self, other)
     __gt__ = lambda self, other: self.graph.apply("greater", self, other)
     __ge__ = lambda self, other: self.graph.apply("greater_equal", self, other)
-    __eq__ = lambda self, other: self.graph.apply("equal", self, other)
-    __ne__ = lambda self, other: self.graph.apply("not_equal", self, other)
+
+    def __eq__(self, other: object) -> Any:
+        return self.graph.apply("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return self.graph.apply("not_equal", self, other)
 
 
 UFUNCS: dict[str, Any] = {
@@ -130,7 +134,7 @@ def known(ufunc: np.ufunc) -> str:
 def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
     """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), products for small powers; or None."""
     a, b = args[0], args[-1]
-    if op == "square" or (op == "power" and b == 2.0 and not isinstance(b, Node)):
+    if op == "square" or (op == "power" and is_number(b, 2.0)):
         return graph.apply("multiply", a, a)
     if op == "power" and not isinstance(b, Node):
         return _power(graph, a, b)

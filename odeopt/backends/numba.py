@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from odeopt import files
 from odeopt.backends.program import Program
 from odeopt.backends.source import block, names_of, step_lines, time_lines
@@ -70,6 +72,7 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
     time = time_lines(program, rename)
     step = step_lines(program, rename, leave="met += 1")
     record = [f"rows[{v}][r, b + i, {i}] = y{v}_{i}[i]" for v, i in (name[1:].split("_") for name in recorded)]
+    losses = _loss_lines(program, rename, "losses[r, b + i]") if loss else []
     each = "for i in range(size):"
     return "\n".join(
         [
@@ -79,12 +82,12 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
             *_in([f"c{i} = c[{i}]" for i, is_own in enumerate(own) if not is_own]),
             f"    for b in range(first, last, {BLOCK}):",
             f"        size, k = min({BLOCK}, last - b), start",
-            *_in(_in([f"c{i} = C[{i}, b:b + size]" for i, is_own in enumerate(own) if is_own])),
+            *_in(_in([f"c{i} = C[{row}, b:b + size]" for row, i in enumerate(np.flatnonzero(own))])),
             *_in(_in([each, *_in([f"y{v}_{i}[i] = y[{v}][b + i, {i}]" for v, i in split])])),
             "        for r in range(n):",
             "            for _ in range(every):",
             *_in(_in(_in(_in([each, *_in([*time[:1], *step]), *time[1:]])))),
-            *_in(_in(_in([each, *_in([*record, *(_loss_lines(program, rename, "losses[r, b + i]") if loss else [])])]))),
+            *_in(_in(_in([each, *_in([*record, *losses])]))),
             *_in(_in([each, *_in([f"y[{v}][b + i, {i}] = y{v}_{i}[i]" for v, i in split])])),
             "    return met",
         ]
@@ -130,7 +133,8 @@ def compiled(text: str) -> Callable[..., int]:
         if not path.exists() or path.read_text() != _whole(text, True):
             files.write(path, _whole(text, True).encode())
         spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)  # Numba's cache looks for it there
         spec.loader.exec_module(module)
         return module.loop

@@ -26,7 +26,8 @@ Function = Callable[[Any], Any]
 class Program:
     """state -> outputs, unless one of the guards is true; `loss` is that of the state.
 
-    `carried`: the state ends with the gradient at theta, which the step before has found; `count` gradients a step.
+    `carried`: the state ends with the gradient at theta, which the step before has found.
+    `count` gradients a step, the first of them at theta if `first`.
     """
 
     state: tuple[tuple[Node, ...], ...]
@@ -34,6 +35,7 @@ class Program:
     guards: tuple[Node, ...]
     h: Node
     count: int
+    first: bool
     carried: bool
     loss: Any
 
@@ -69,7 +71,10 @@ class Program:
         with np.errstate(all="ignore"):
             for node in self.body:
                 known[node.index] = UFUNCS[node.op](*map(value, node.args))
-        new = [np.concatenate([np.broadcast_to(value(n), y[0].shape[:-1] + (1,)) for n in nodes], -1) for nodes in self.outputs]
+        new = [
+            np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
+            for nodes in self.outputs
+        ]
         return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
 
     def values(self, opt: Optimizer) -> list[Any]:
@@ -109,10 +114,13 @@ def _traced(
         raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
     if [np.shape(u) for u in new] != [u.shape for u in y]:
         raise Untraceable(f"its state has shapes {[np.shape(u) for u in new]}, not {[u.shape for u in y]}")
-    ends_there = grad.count > 1 and grad.point is new[0] and grad.first is y[0]
+    begins_there = grad.first is y[0]
+    ends_there = grad.count > 1 and grad.point is new[0] and begins_there
     state, outputs = ((*y, g), (*new, grad.value)) if carried else (y, new)
     value = None if loss is None else as_traced(loss(y[0])).item()
-    return Program(_entries(state), _entries(outputs), tuple(graph.guards), h, grad.count, carried, value), ends_there
+    return Program(
+        _entries(state), _entries(outputs), tuple(graph.guards), h, grad.count, begins_there, carried, value
+    ), ends_there
 
 
 def _entries(arrays: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:

@@ -17,7 +17,7 @@ from odeopt.backends.nodes import Untraceable
 
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
-BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "max", "min", "pow", "range", "reversed", "sum", "tuple", "zip"}  # fmt: skip
+BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 
 def fingerprint(function: Callable[..., Any]) -> Any:

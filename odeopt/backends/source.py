@@ -59,7 +59,7 @@ def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str 
 def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callable[[Any], str]]:
     """Assignments of what is used more than once, and how to spell each node after them."""
     names = dict(names)
-    order = [node for node in needed(results) if node.index not in names and node.op != "input"]
+    order = [node for node in needed(results) if node.varies and node.op != "input"]
     uses = Counter(a.index for node in order for a in node.args if isinstance(a, Node))
     uses.update(node.index for node in results if isinstance(node, Node))
 

@@ -27,7 +27,7 @@ class Traced(np.ndarray):
             name = known(ufunc)
             value = np.frompyfunc(lambda *entries: _apply(name, entries), len(plain), 1)(*plain)
         else:
-            value = getattr(ufunc, method)(*[x.astype(object) for x in plain], **kwargs)
+            value = getattr(ufunc, method)(*plain, **kwargs)
         if out is None:
             return as_traced(value)
         target = out[0].view(np.ndarray)
@@ -36,7 +36,7 @@ class Traced(np.ndarray):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's protocol (NEP 18): where and any look into the nodes, other functions only move them."""
-        own = {np.where: _where, np.any: _any}.get(function)
+        own: Any = {np.where: _where, np.any: _any}.get(function)
         return own(*args, **kwargs) if own else super().__array_function__(function, types, args, kwargs)
 
     def __bool__(self) -> bool:
