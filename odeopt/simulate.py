@@ -78,8 +78,9 @@ def simulate(
     the members.  Every `record_every`-th step is recorded, and the last.
 
     Where the problem's gradient has noise (see `odeopt.noise`) the iterates see it, and all gradients of a step see
-    the same; a flow with noise of its own sees the exact gradient.  `rng` (None, a seed or a Generator) drives it,
-    with a child stream for each member; or `noise` is its recorded path, (steps, ..., width) normals or draws.
+    the same; a flow with noise of its own, and a start that reads the gradient, see the exact one.  `rng` (None, a
+    seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
+    `noise.BrownianPath` or rows of (..., width) normals or draws.
 
     `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members) and "numba"
     (both; needs the extra `fast`) take many at once, by code that is generated from the same step; "auto" is what

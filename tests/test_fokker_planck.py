@@ -291,3 +291,24 @@ def test_bad_input(name):
 def test_problem_must_be_one():
     with pytest.raises(TypeError, match="problem must be a Problem"):
         langevin(lambda x: x, 0.1, (-1, 1), 5)
+
+
+def test_the_density_of_a_flow_is_read_off_its_formulas():
+    """An Ornstein-Uhlenbeck process with noise sqrt(lr) sigma(theta), and Kramers' equation, by flows."""
+    problem = oo.noise.gaussian(oo.problems.double_well(), lambda theta: 0.5 + 0.2 * theta**2)
+    sgd = oo.flow(
+        "theta",
+        {"lr": 0.1},
+        move=oo.push("theta", lambda grad, theta: -grad(theta), noise=lambda noise, theta, lr: lr**0.5 * noise(theta)),
+    )
+    found = oo.laws.density_of(sgd, problem, (-2, 2), 80).stationary()
+    by_hand = fokker_planck(lambda x: x - x**3, lambda x: 0.1 / 2 * (0.5 + 0.2 * x**2) ** 2, (-2, 2), 80)
+    np.testing.assert_allclose(found, by_hand.stationary(), rtol=1e-10)
+
+
+def test_noise_that_correlates_coordinates_is_refused():
+    turned = oo.flow(
+        "theta", move=oo.push("theta", lambda grad, theta: -grad(theta), noise=lambda xi: xi + xi[..., ::-1])
+    )
+    with pytest.raises(ValueError, match="must not correlate"):
+        oo.laws.density_of(turned, oo.problems.quadratic(), ((-2, 2), (-2, 2)), (8, 8))

@@ -8,10 +8,12 @@ from odeopt.laws.escape import kramers_time, mean_first_passage
 from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
 from odeopt.laws.langevin import kramers, langevin
 from odeopt.laws.moments import Moments, flow_moments, flow_stationary, moments, stationary
+from odeopt.laws.of_flow import density_of
 
 __all__ = [
     "FokkerPlanck",
     "Moments",
+    "density_of",
     "flow_moments",
     "flow_stationary",
     "fokker_planck",

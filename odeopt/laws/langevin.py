@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from odeopt import check
-from odeopt.check import Array
+from odeopt import check, flows
 from odeopt.laws.arguments import problem_of, temperature_of
 from odeopt.laws.flux import potential_flux
-from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
+from odeopt.laws.fokker_planck import FokkerPlanck
 from odeopt.laws.grid import make_grid
+from odeopt.laws.of_flow import density_of
 from odeopt.problems import Problem
 
 
@@ -21,6 +19,7 @@ def langevin(problem: Problem, temperature: float, box: Any, cells: Any) -> Fokk
     The stationary density is exact at the centres of the cells.  In the notation sigma dW it is exp(-2 L/sigma^2)/Z,
     T = sigma^2/2.  Only the loss is called.  `box` and `cells` as in `fokker_planck`; d = 1 or 2.
 
+    >>> import numpy as np
     >>> from odeopt import problems
     >>> well = langevin(problems.double_well(), temperature=0.1, box=(-2, 2), cells=5)
     >>> p, L = well.stationary(), well.grid.loss(problems.double_well().loss)
@@ -40,12 +39,8 @@ def kramers(problem: Problem, temperature: float, damping: float, box: Any, cell
     errors are O(h) in the width h of the cells of theta, those of a diffusion abs(v) h/2: take many of them, and
     2 x(h/2) - x(h) of two grids.                                                                   [Kramers 1940]
     """
-    T, a = temperature_of(temperature), check.scalar("damping", check.positive("damping", damping))
     problem_of(problem, 1)
-
-    def drift(y: Array) -> Array:
-        return np.concatenate((y[..., 1:], -problem.grad(y[..., :1]) - a * y[..., 1:]), axis=-1)
-
     if make_grid(box, cells).dim != 2:
         raise ValueError(f"box must be that of the plane, ((lo, hi) of theta, (lo, hi) of v), got {box!r}")
-    return fokker_planck(drift, (0.0, a * T), box, cells)
+    damping = check.scalar("damping", check.positive("damping", damping))
+    return density_of(flows.kramers(damping, temperature_of(temperature)), problem, box, cells)
