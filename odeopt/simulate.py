@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -108,11 +109,11 @@ def simulate(
         y = opt.initial_state(grad, theta0)
         _refuse_singular_start(opt, y)
         h = column(opt.h)
-        step = driven(opt, problem, grad, draws)
+        bind = partial(driven, opt, problem, grad, draws)
         path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
         watch = _watcher(opt, problem, path, record_every, callback)
         leap = _leaps(opt, problem, grad, draws, path, steps, record_every, callback is not None, backend, progress)
-        status, message = _run(step, y, h, steps, watch, bar(steps, opt.name, progress), leap)
+        status, message = _run(bind, y, h, steps, watch, bar(steps, opt.name, progress), leap)
         if status is Status.NOT_FINITE and not grad.finite:
             message += "; the gradient was NaN or infinite"
     return path.trajectory(opt.flow, problem, grad, status, message, opt.name, backend=leap.name)
@@ -194,10 +195,10 @@ def _loss(problem: Problem, theta: Array) -> Any:
         raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
 
 
-def _run(step: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, leap: Leap) -> tuple[Status, str]:
+def _run(bind: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, leap: Leap) -> tuple[Status, str]:
     """The loop; every way out leaves the last finite state recorded."""
     k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
-    stride, shown = max(1, steps // 1000), 0
+    step, stride, shown = None, max(1, steps // 1000), 0
     try:
         with progress:
             while k < steps:
@@ -208,6 +209,7 @@ def _run(step: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, lea
                     progress.update(k - shown)
                     shown = k
                     continue
+                step = step or bind()
                 new, _, memory = step(t0 + k * h, y, memory, h)
                 if not finite(new) and not finite_members(new).any():
                     watch(k, y, True)

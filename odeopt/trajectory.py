@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -108,12 +109,14 @@ class Recorder:
     """Room for the records of a run, filled one by one and cut to what was reached."""
 
     def __init__(self, capacity: int, t: Any, y: State) -> None:
+        shapes = [np.shape(t), *(u.shape for u in y), y[0].shape[:-1]]
+        sizes = [capacity * math.prod(shape) for shape in shapes]
         try:
-            self.t = np.empty((capacity, *np.shape(t)))
-            self.y = tuple(np.empty((capacity, *u.shape)) for u in y)
+            memory = np.empty(sum(sizes))  # one piece: allocators hand it out again, already mapped
         except (MemoryError, ValueError) as error:
             raise MemoryError(f"no room for {capacity} records; fewer need less: see record_every") from error
-        self.loss = np.empty((capacity, *y[0].shape[:-1]))
+        pieces = np.split(memory, np.cumsum(sizes)[:-1])
+        self.t, *self.y, self.loss = (u.reshape(capacity, *shape) for u, shape in zip(pieces, shapes, strict=True))
         self.unknown: list[tuple[int, int]] = []  # records without their loss: from, to
         self.filled, self.step = 0, -1
         self.append(t, y, 0)

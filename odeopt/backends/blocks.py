@@ -12,7 +12,7 @@ from odeopt.backends.nodes import UFUNCS, Node, Untraceable
 from odeopt.backends.program import Program
 from odeopt.backends.source import names_of, time_lines
 
-BLOCK = 8192  # members
+BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
 TRUTH = {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
 }  # fmt: skip
@@ -67,7 +67,8 @@ def _step(program: Program) -> tuple[list[str], int, int]:
             lines += [f"copyto({target}, {args[2]})", f"copyto({target}, {args[1]}, where={args[0]})"]
             _release(ends, spare)
         else:
-            lines.append(f"{node.op}({', '.join(args)}, out={target})")
+            out = f"out={target}" if node.op in ("maximum", "minimum") else target  # which NumPy wants by name
+            lines.append(f"{node.op}({', '.join([*args, out])})")
         if node.index in guards:
             lines.append(f"if {target}.any(): return 1")
     return [*lines, *_moves(program, outputs, names)], made["b"], made["q"]
