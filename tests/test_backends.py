@@ -32,7 +32,7 @@ def _optimizers():
         rows[f"scheme {n}"] = oo.Optimizer(oo.flows.averaged_gradient(0.5), scheme, 0.01)
     for i, (name, word, _) in enumerate(tables.WORDS):
         row = tables.ALL_FLOWS[name]
-        rows[f"word {i} {name}: {word.word}"] = oo.Optimizer(row.flow, word, 0.01, start=row.start)
+        rows[f"word {i} {name}: {word.word}"] = oo.Optimizer(row.flow.quiet(), word, 0.01, start=row.start)
     return rows
 
 
@@ -295,10 +295,12 @@ for b in (5.0, 7.0)[: int(__import__('sys').argv[1])]:
 
 
 @pytest.mark.numba
-def test_kernels_without_a_place_on_disk(tmp_path, monkeypatch):
+def test_kernels_without_a_place_on_disk(tmp_path, monkeypatch, capsys):
     pytest.importorskip("numba")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path / "file"))
     kernels.compiled.cache_clear()
     problem = oo.problems.rosenbrock(b=3)
-    same(*[oo.simulate(optimizers.gd(1e-3), problem, 400, backend=b) for b in ("numba", "numpy")])
+    run = oo.simulate(optimizers.gd(1e-3), problem, 400, backend="numba", progress=True)
+    assert "gd: compiling its step, once" in capsys.readouterr().err
+    same(run, oo.simulate(optimizers.gd(1e-3), problem, 400, backend="numpy"))

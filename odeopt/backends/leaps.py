@@ -103,7 +103,8 @@ class Leaps:
             self.path.keep(n, self._times(k + due, last, self.every), last)
 
     def _times(self, first: int, last: int, stride: int) -> Any:
-        return np.multiply.outer(np.arange(first, last + 1, stride, dtype=float), self.opt.h)
+        counts = np.arange(first, last + 1, stride, dtype=float)
+        return counts * self.opt.h if np.ndim(self.opt.h) == 0 else np.multiply.outer(counts, self.opt.h)
 
     def _start(self, engine: Engine, y: State) -> State:
         return (*y, self.grad(y[0])) if engine.program.carried else y
