@@ -109,7 +109,7 @@ def _paced_throughout(flow: Flow, speed: Speed) -> Flow:
 
 
 def begin(opt: Optimizer, grad: Grad, theta: Any, clock: Callable[[Any], Any]) -> State:
-    """The first state: its memory as the library's arrays, in the precision of theta, and clocks as clock(c) has them."""
+    """The first state: memory as the library's arrays in the precision of theta, clocks as clock(c) has them."""
 
     def of_library(name: str, u: Any) -> Any:
         if isinstance(u, Foreign):
