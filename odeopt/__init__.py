@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from odeopt import analysis, decay, flows, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
@@ -15,6 +15,7 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.compare import Comparison, compare
 from odeopt.convergence import Convergence, WorkPrecision, convergence, work_precision
+from odeopt.ensemble import Ensemble, ensemble
 from odeopt.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -36,6 +37,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "Energy",
+    "Ensemble",
     "Flow",
     "Following",
     "ImplicitRegularizer",
@@ -58,12 +60,14 @@ __all__ = [
     "decay",
     "decreasing",
     "energy",
+    "ensemble",
     "flow",
     "flows",
     "follow",
     "from_step",
     "implicit_regularizer",
     "modified_flow",
+    "noise",
     "ops",
     "optimizers",
     "problems",

@@ -142,6 +142,15 @@ def switch(name: str, value: Any) -> bool | None:
     return value
 
 
+def generator(name: str, value: Any) -> np.random.Generator:
+    """A Generator from None, a seed or a Generator.                                    [Scientific Python, SPEC 7]"""
+    seed = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
+    known = isinstance(value, np.random.Generator | np.random.SeedSequence | np.random.BitGenerator)
+    if value is not None and not seed and not known:
+        raise TypeError(f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}")
+    return np.random.default_rng(value)
+
+
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     """One of the allowed names; a near miss is suggested."""
     names = sorted(allowed)

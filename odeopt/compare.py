@@ -10,10 +10,9 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.flows import gradient_flow
-from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.schemes.base import projections_that_are_read, refuse_without_flow
+from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulate import initial_point, simulate
 from odeopt.solve import checked_solver, solve
 from odeopt.state import State, named
@@ -101,6 +100,7 @@ def compare(
     check.count("steps", steps, 1)
     if isinstance(opt, Optimizer):
         refuse_without_flow("compare", opt.flow)
+        refuse_noise("compare", opt.flow)
     solver = {**checked_solver(method, rtol, atol), "dense_output": True}
     run = simulate(opt, problem, steps, theta0)
     if len(run) < 2:
@@ -109,7 +109,7 @@ def compare(
         unsolved = _beginning(run)
         return Comparison(run, unsolved, unsolved, opt, problem)
     with np.errstate(all="ignore"):
-        y = opt.matched_state(Gradient(problem.grad), initial_point(opt.members, problem, theta0))
+        y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
     if projections_that_are_read(opt.flow):
         flow = _by_small_steps(opt, problem, len(run) - 1, y)
     else:

@@ -11,7 +11,6 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.flow import Flow
-from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.base import Scheme
@@ -130,7 +129,7 @@ def _error(opt: Optimizer, problem: Problem, n: int, theta0: Any, solver: Mappin
     run = simulate(opt, problem, n, theta0, progress=False)
     if not run.success:
         return np.inf
-    y = opt.matched_state(Gradient(problem.grad), initial_point((), problem, theta0))
+    y = opt.matched_state(problem.oracle(), initial_point((), problem, theta0))
     memory = named(opt.flow.memory, y)
     truth = solve(opt.flow, problem, run.t, y[0], memory=memory, progress=False, **solver).check()
     return float(np.abs(run.theta - truth.theta).max())
@@ -167,7 +166,7 @@ def work_precision(
     opts = {name: [Optimizer(flow, scheme, t_end / n, start=start) for n in counts] for name, scheme in schemes.items()}
     theta0 = initial_point((), problem, theta0)
     with np.errstate(all="ignore"):
-        y = start(flow, Gradient(problem.grad), theta0, t_end / max(counts))
+        y = start(flow, problem.oracle(), theta0, t_end / max(counts))
     memory = named(flow.memory, y)
     truth = solve(flow, problem, np.array([0.0, t_end]), y[0], memory=memory, **solver).check().final
     gradients, errors = {}, {}

@@ -42,6 +42,9 @@ __all__ = [
 ]
 
 
+Diffusion = Callable[[Any, Any, State, Any], Any]  # (t, grad, y, xi) -> what multiplies sqrt(dt) in an increment
+
+
 @runtime_checkable
 class Field(Protocol):
     """What `solve` integrates: a vector field on states, be it a flow from parts or the modified flow of a step."""
@@ -109,6 +112,29 @@ class Flow:
             return raw
         return lambda t, grad, y: raw(t, seen(filters, t, grad, y), y)
 
+    @property
+    def noisy(self) -> tuple[str, ...]:
+        """The parts that carry noise: without any this is an ordinary differential equation."""
+        return tuple(name for name, group in self.parts.items() if any(part.noise for part in group))
+
+    @property
+    def source_of_noise(self) -> str:
+        """What its noise reads: "xi", white noise of theta's shape, "noise", that of the gradient, or "" for none."""
+        found = {name for part in self.terms() if part.noise for name in reads(part.noise)} & {"xi", "noise"}
+        return next(iter(found), "")
+
+    def quiet(self) -> Flow:
+        """The same flow without noise."""
+        parts = {name: tuple(replace(part, noise=None) for part in group) for name, group in self.parts.items()}
+        return self.altered(parts=MappingProxyType(parts))
+
+    def diffusion(self, part: Part) -> Diffusion:
+        """A part's noise as a function of (t, grad, y, xi)."""
+        assert part.noise is not None
+        values = [column(v) for v in self.params.values()]
+        placed = place(part.noise, ("xi", "noise", *self.variables), tuple(self.params), values)
+        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), *y))
+
     def paced(self, name: str, speed: Speed | float) -> Flow:
         """The same flow whose part `name` runs at the speed s(t): u' = s(t) F."""
         group = self.parts[check.choice("part", name, self.parts)]
@@ -126,6 +152,8 @@ class Flow:
         decay=0.1)`.  The new filter comes before those there are."""
         check.distinct("params", (*params, *self.params, *self.variables))
         values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
+        if self.noisy:
+            raise ValueError(f"filtered needs a flow without noise, {self.name} has noise in {', '.join(self.noisy)}")
         made = self.altered(params=MappingProxyType(values), filters=(filter, *self.filters))
         for read in reads(filter):
             check.choice("argument of the filter", read, ("t", "grad", *self.variables, *values))
@@ -137,7 +165,7 @@ class Flow:
         return [part for group in self.parts.values() for part in group]
 
     def rhs(self, grad: Grad) -> Rhs:
-        """f(t, y), the sum of the parts: what every scheme but a splitting integrates."""
+        """f(t, y), the sum of the parts without their noise: what every scheme but a splitting integrates."""
         rates = [
             (self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)
         ]
@@ -206,8 +234,9 @@ def flow(
     if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
         raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
     names = ["t", "grad", *slots, *values]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"variables and params must differ, and from t and grad, got {', '.join(twice)} twice")
+    taken = [*names, "xi", "noise"]
+    if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        raise ValueError(f"variables, params, t, grad, xi and noise must differ, got {', '.join(twice)} twice")
     check.together(**values)
     groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
     for key, group in groups.items():
@@ -233,8 +262,15 @@ def flow(
         quantities=known,
         lengths=MappingProxyType(dict(lengths or {})),
     )
+    if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
+        raise ValueError(f"the noise of {name} must read xi or noise, the same in all parts, got both")
     made.equations()  # a misspelt name inside a formula shows here
     return made
+
+
+def _root(grad: Any, xi: Any, theta: Any) -> Any:
+    """Sigma^(1/2)(theta) xi, as the problem has it."""
+    return grad.noise(theta, xi)
 
 
 def seen(filters: Sequence[Placed], t: Any, grad: Grad, y: State) -> Grad:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.check import Array
+from odeopt.law import GradientNoise
 
 
 class EvaluationError(RuntimeError):
@@ -19,10 +20,20 @@ class Gradient:
 
     `count` is the number of evaluations of the problem's gradient.  An exception in the first evaluation is the
     caller's mistake and propagates; a later one becomes an EvaluationError, so that a long run is not lost.
+    Formulas may ask it for more: `hvp(theta, p)`, H p, and of a problem with noise `noise(theta, xi)`,
+    Sigma^(1/2) xi, and `variance(theta)`, the diagonal of Sigma.
     """
 
-    def __init__(self, function: Callable[[Array], Any]) -> None:
+    def __init__(
+        self,
+        function: Callable[[Array], Any],
+        hvp: Callable[[Array, Array], Array] | None = None,
+        law: GradientNoise | None = None,
+    ) -> None:
         self._function = function
+        self._hvp = hvp
+        self._law = law
+        self._draw: Any = None
         self._point: Array | None = None
         self._value: Array = np.empty(0)
         self.count = 0
@@ -33,6 +44,29 @@ class Gradient:
             self._point = theta
         return self._value
 
+    def under(self, draw: Any) -> None:
+        """From now on the noisy gradient of this draw, a batch for example: the same at every point."""
+        self._draw, self._point = draw, None
+
+    def hvp(self, theta: Array, p: Array) -> Array:
+        """H(theta) p."""
+        if self._hvp is None:
+            raise TypeError("this flow reads the Hessian, and was given a gradient alone")
+        return self._hvp(theta, p)
+
+    def noise(self, theta: Array, xi: Array) -> Array:
+        """Sigma^(1/2)(theta) xi."""
+        return self._noise().root(theta, xi)
+
+    def variance(self, theta: Array) -> Array:
+        """The diagonal of Sigma(theta)."""
+        return self._noise().variance(theta)
+
+    def _noise(self) -> GradientNoise:
+        if self._law is None:
+            raise TypeError("this flow reads the noise of the gradient, and the problem has none: see odeopt.noise")
+        return self._law
+
     @property
     def finite(self) -> bool:
         """Whether the last value was."""
@@ -41,7 +75,7 @@ class Gradient:
     def _evaluate(self, theta: Array) -> Array:
         theta.flags.writeable = False  # a gradient that changes its input is told so by NumPy
         try:
-            value = self._own(self._function(theta), theta.shape)
+            value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
         except Exception as error:
             if self.count == 0:
                 error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
@@ -50,6 +84,9 @@ class Gradient:
         self.count += 1
         value.flags.writeable = False  # it is remembered: a formula must not write to it
         return value
+
+    def _noisy(self, theta: Array) -> Array:
+        return self._noise().grad(theta, self._draw)
 
     def _own(self, value: Any, shape: tuple[int, ...]) -> Array:
         """The value as a float64 array of our own."""

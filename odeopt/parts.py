@@ -1,12 +1,15 @@
 """A part moves one variable of a flow: u' = F - rate u, u' = rate (target - u), or u <- P(u).
 
 Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.formula`).
+A part may carry noise, in the sense of Ito: u' = F + noise, where the formula `noise` is linear in `xi`, white noise of
+theta's shape, or in `noise`, theta -> Sigma^(1/2)(theta) xi, the noise of the problem's gradient; it reads one of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from odeopt import check
@@ -20,13 +23,15 @@ class Push:
     slot: str
     force: Formula
     rate: Formula | None = None
+    noise: Formula | None = None
 
     def formulas(self) -> tuple[Formula, ...]:
         return (self.force, self.rate) if self.rate else (self.force,)
 
     def paced(self, speed: Speed | float) -> Push:
-        """s(t) (force - rate u)."""
-        return replace(self, force=_times(speed, self.force), rate=self.rate and _times(speed, self.rate))
+        """s(t) (force - rate u + noise)."""
+        faster = partial(_times, speed)
+        return Push(self.slot, faster(self.force), self.rate and faster(self.rate), self.noise and faster(self.noise))
 
 
 @dataclass(frozen=True)
@@ -40,17 +45,18 @@ class Relax:
     target: Formula
     rate: Formula
     limit: Formula | None = None
+    noise: Formula | None = None
 
     def formulas(self) -> tuple[Formula, ...]:
         return (self.target, self.rate)
 
     def paced(self, speed: Speed | float) -> Relax:
-        """s(t) rate (target - u)."""
-        return replace(self, rate=_times(speed, self.rate))
+        """s(t) (rate (target - u) + noise)."""
+        return replace(self, rate=_times(speed, self.rate), noise=self.noise and _times(speed, self.noise))
 
     def driven(self, speed: Speed) -> Relax:
-        """rate (s(t) target - u): the input is paced, not the forgetting."""
-        return replace(self, target=_times(speed, self.target))
+        """rate (s(t) target - u) + s(t) noise: the input is paced, not the forgetting."""
+        return replace(self, target=_times(speed, self.target), noise=self.noise and _times(speed, self.noise))
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Project:
 
     slot: str
     map: Formula
+    noise: None = None
 
     def formulas(self) -> tuple[Formula, ...]:
         return (self.map,)
@@ -80,14 +87,39 @@ def _times(speed: Speed | float, formula: Formula) -> Formula:
     return mapped(lambda value: speed * value, formula)
 
 
-def push(slot: str, force: Formula | float, rate: Formula | float | None = None) -> Push:
-    """u' = force - rate u: `push("theta", lambda v: v)`; a splitting solves the decay together with the force."""
-    return Push(slot, formula("force", force), None if rate is None else formula("rate", rate))
+def push(
+    slot: str, force: Formula | float = 0.0, rate: Formula | float | None = None, *, noise: Formula | None = None
+) -> Push:
+    """u' = force - rate u + noise: `push("theta", lambda v: v)`; a splitting solves the decay together with the force.
+
+    noise=lambda xi, temperature: ops.sqrt(2 * temperature) * xi  is thermal noise,
+    noise=lambda noise, theta, lr: ops.sqrt(lr) * noise(theta)    that of SGD.
+    """
+    return Push(slot, formula("force", force), None if rate is None else formula("rate", rate), _noise(noise))
 
 
-def relax(slot: str, *, rate: Formula | float, target: Formula | float = 0.0, limit: Formula | None = None) -> Relax:
-    """u' = rate (target - u): `relax("v", rate=lambda damping: damping)` is friction; formulas may be numbers."""
-    return Relax(slot, formula("target", target), formula("rate", rate), limit and formula("limit", limit))
+def relax(
+    slot: str,
+    *,
+    rate: Formula | float,
+    target: Formula | float = 0.0,
+    limit: Formula | None = None,
+    noise: Formula | None = None,
+) -> Relax:
+    """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; numbers are formulas."""
+    limit = limit and formula("limit", limit)
+    return Relax(slot, formula("target", target), formula("rate", rate), limit, _noise(noise))
+
+
+def _noise(noise: Formula | None) -> Formula | None:
+    """A noise formula reads `xi` or `noise`, in which it is linear."""
+    if noise is None:
+        return None
+    if not callable(noise):
+        raise TypeError(f"noise must be a formula like lambda xi: 0.1 * xi, got {noise!r}")
+    if len({"xi", "noise"} & set(reads(noise))) != 1:
+        raise ValueError(f"noise must be a formula that reads xi or noise, got one of {', '.join(reads(noise))}")
+    return noise
 
 
 def project(slot: str, map: Formula) -> Project:
@@ -125,3 +157,5 @@ def check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names
         for placed in (*part.formulas(), *limits):
             for read in reads(placed):
                 check.choice(f"argument of part {key!r}", read, names)
+        for read in reads(part.noise) if part.noise else ():
+            check.choice(f"argument of the noise of part {key!r}", read, (*names, "xi", "noise"))

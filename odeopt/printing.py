@@ -37,6 +37,10 @@ def equations(
         try:
             seen = [f(symbol("t"), gradient, y) for f in placed]
             term = seen[0] if isinstance(part, Project) else slope(part, u, *seen)
+            if part.noise:
+                noise = place(part.noise, ("xi", "noise", *variables), tuple(params), values)
+                random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), *y))
+                term = random if term.text == "0" else term + random
         except Exception as error:  # a formula may do with arrays what symbols cannot
             if isinstance(error, NameError) or (
                 isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)

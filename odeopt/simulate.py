@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.gradient import EvaluationError, Gradient
+from odeopt.driving import draws_of, driven, is_noisy, recorded
+from odeopt.gradient import EvaluationError
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.progress import bar
@@ -41,16 +42,23 @@ def simulate(
     theta0: Any = None,
     *,
     record_every: int = 1,
+    rng: Any = None,
+    noise: Any = None,
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> Trajectory:
     """The iterates of an optimizer, as a Trajectory with t = k h.
 
     theta0 (default: the problem's) has shape (d,) or (..., d); array hyperparameters of shape (...) broadcast over
-    the members.  Every `record_every`-th step is recorded, and the last.  `callback(intermediate_result)` is
-    called at each record and may raise StopIteration.  The progress bar appears on long runs at a terminal or in
-    Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and divergence end the run with a
-    status and what was computed so far.
+    the members.  Every `record_every`-th step is recorded, and the last.
+
+    Where the problem's gradient has noise (see `odeopt.noise`) the iterates see it, and all gradients of a step see
+    the same; a flow with noise of its own sees the exact gradient.  `rng` (None, a seed or a Generator) drives it,
+    with a child stream for each member; or `noise` is its recorded path, (steps, ..., width) normals or draws.
+
+    `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
+    long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
+    divergence end the run with a status and what was computed so far.
 
     >>> import odeopt as oo
     >>> run = oo.simulate(oo.optimizers.gd(lr=0.04), oo.problems.quadratic(), steps=100)
@@ -64,18 +72,30 @@ def simulate(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of intermediate_result, got {callback!r}")
     theta0 = initial_point(opt.members, problem, theta0)
-    grad = Gradient(problem.grad)
+    grad, draws = problem.oracle(), _draws(opt, problem, rng, noise, steps, theta0.shape[:-1])
     with np.errstate(all="ignore"):
         y = opt.initial_state(grad, theta0)
         _refuse_singular_start(opt, y)
         h = column(opt.h)
-        step = opt.scheme.bind(opt.flow, grad)
+        step = driven(opt, problem, grad, draws)
         path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
         watch = _watcher(opt, problem, path, record_every, callback)
         status, message = _run(step, y, h, steps, watch, bar(steps, opt.name, progress))
         if status is Status.NOT_FINITE and not grad.finite:
             message += "; the gradient was NaN or infinite"
     return path.trajectory(opt.flow, problem, grad, status, message, opt.name)
+
+
+def _draws(
+    opt: Optimizer, problem: Problem, rng: Any, noise: Any, steps: int, members: tuple[int, ...]
+) -> Iterator[Any] | None:
+    """The noise of each step, if there is any."""
+    generator = check.generator("rng", rng)
+    if noise is not None:
+        if rng is not None:
+            raise ValueError(f"rng must be None where noise is given, got {rng!r}")
+        return recorded(opt, problem, noise, steps, members)
+    return draws_of(opt, problem, generator, members) if is_noisy(opt, problem) else None
 
 
 def _refuse_singular_start(opt: Optimizer, y: State) -> None:

@@ -16,7 +16,7 @@ from odeopt.gradient import Gradient
 from odeopt.integrate import Records, Slope, integrate, interpolant
 from odeopt.problems import Problem
 from odeopt.progress import bar
-from odeopt.schemes.base import projections_that_are_read, refuse_without_flow
+from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulate import initial_point
 from odeopt.state import State, pack
 from odeopt.trajectory import Recorder, Status, Trajectory
@@ -70,6 +70,7 @@ def solve(
         raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
     if isinstance(flow, Flow):
         refuse_without_flow("solve", flow)
+        refuse_noise("solve", flow)
         for name in projections_that_are_read(flow):
             raise ValueError(
                 f"solve needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
@@ -105,7 +106,7 @@ def _attempt(
     dense_output: bool, progress: bool | None,
 ) -> Trajectory:  # fmt: skip
     """One run of one method."""
-    grad = Gradient(problem.grad)
+    grad = problem.oracle()
     onset = _singular_start(flow, times[0], y)
     clock, s = clock_of(times, onset.power if onset else 1)
     path = Recorder(len(times) + 1, times[0], y)

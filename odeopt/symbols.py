@@ -190,7 +190,20 @@ def short(value: Any) -> str:
     return f"<{' x '.join(map(str, np.shape(value)))} values>" if np.ndim(value) else repr(value)
 
 
-GRADIENT = Symbol("grad L", r"\nabla L")
+@dataclass(frozen=True)
+class Oracle(Symbol):
+    """The symbol of the gradient, which formulas may ask for more than its value."""
+
+    def hvp(self, theta: Any, p: Any) -> Symbol:
+        """H(theta) p."""
+        return Symbol("H", "H")(theta) * _symbol(p)
+
+    def variance(self, theta: Any) -> Symbol:
+        """The diagonal of the noise's covariance."""
+        return Symbol("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
+
+
+GRADIENT = Oracle("grad L", r"\nabla L")
 
 
 def _symbol(value: Any) -> Symbol:

@@ -13,16 +13,17 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
-    {"check", "symbols", "files"},
-    {"ops", "decay", "state", "formula", "gradient", "progress", "problems", "schedules"},
+    {"check", "symbols", "files", "storage"},
+    {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
     {"flows", "schemes", "integrate"},
     {"starts"},
     {"optimizers"},
+    {"driving"},
     {"simulate"},
-    {"solve"},
-    {"compare", "convergence", "analysis"},
+    {"solve", "ensemble"},
+    {"compare", "convergence", "analysis", "laws"},
     {"testing"},
     {"plots", "backends"},
     {"__init__"},
@@ -68,7 +69,7 @@ def test_heavy_libraries_stay_in_their_rooms(path):
     if room(path) != "plots":
         assert "matplotlib" not in roots
     if room(path) != "backends":
-        assert not roots & {"torch", "jax", "keras", "numba", "sympy", "optax"}
+        assert not roots & {"torch", "jax", "keras", "numba", "sympy", "optax", "pandas", "xarray"}
     top = {
         name.split(".")[0]
         for node in tree.body

@@ -13,7 +13,6 @@ from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
 from odeopt.analysis.one_step import OneStep
 from odeopt.check import Array
 from odeopt.compare import distance, largest
-from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulate import initial_point, simulate
@@ -116,7 +115,7 @@ def follow(
 
 def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Trajectory:
     """The iterates of a foreign step; they end with the last finite state."""
-    step, grad = flow.map, Gradient(problem.grad)
+    step, grad = flow.map, problem.oracle()
     h = float(step.h)
     first = step.start(initial_point((), problem, theta0))
     path, status, message = Recorder(steps + 1, 0.0, first), Status.DONE, f"{steps} steps"

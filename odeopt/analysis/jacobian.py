@@ -14,7 +14,6 @@ import numpy as np
 
 from odeopt.analysis.one_step import Increment, of_optimizer
 from odeopt.check import Array
-from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulate import initial_point
@@ -44,7 +43,7 @@ def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float 
     if theta.ndim != 1:
         raise ValueError(f"theta must have shape ({problem.dim},), got {theta.shape}")
     y = opt.flow.start(theta, **memory)
-    increments = increment_jacobian(of_optimizer(opt).increment(Gradient(problem.grad)), y, t)
+    increments = increment_jacobian(of_optimizer(opt).increment(problem.oracle()), y, t)
     return np.eye(len(increments)) + increments
 
 

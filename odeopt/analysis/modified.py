@@ -18,7 +18,6 @@ from odeopt import check
 from odeopt.analysis.jacobian import increment_jacobian
 from odeopt.analysis.one_step import Increment, OneStep, of_optimizer
 from odeopt.check import Array
-from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.implicit import solve_increment
@@ -146,7 +145,7 @@ def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = Fals
 def series_radius(step: OneStep, problem: Problem, t: Any, y: State) -> float:
     """max |mu - 1| over the multipliers mu of DPhi(t, y); nan where the step has no finite derivative."""
     with np.errstate(all="ignore"):
-        jacobian = increment_jacobian(step.increment(Gradient(problem.grad)), y, t)
+        jacobian = increment_jacobian(step.increment(problem.oracle()), y, t)
     return float(np.abs(np.linalg.eigvals(jacobian)).max()) if np.isfinite(jacobian).all() else np.nan
 
 

@@ -4,6 +4,7 @@ Every function takes results, and `ax=None`; it returns its artists, shows nothi
 """
 
 from odeopt.plots.energy import energy
+from odeopt.plots.ensembles import ensemble
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.orders import convergence, work_precision
 from odeopt.plots.runs import comparison, following, trajectory
@@ -13,6 +14,7 @@ __all__ = [
     "comparison",
     "convergence",
     "energy",
+    "ensemble",
     "following",
     "landscape",
     "path",

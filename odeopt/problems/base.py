@@ -11,6 +11,8 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
+from odeopt.gradient import Gradient
+from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Derived, gradient_of, hvp_of
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.problems.members import Function, Looped, over_members, probe_points
@@ -39,6 +41,7 @@ class Problem:
     name: str
     batched: bool | None
     flow_solution: Function | None
+    noise: GradientNoise | None
 
     def __init__(
         self,
@@ -51,8 +54,14 @@ class Problem:
         name: str = "",
         batched: bool | None = None,
         flow_solution: Function | None = None,
+        noise: GradientNoise | None = None,
     ) -> None:
-        """`batched`: None to find out;  `flow_solution(t, theta0)`: the gradient flow in closed form, (n, ..., d)."""
+        """`batched`: None to find out;  `flow_solution(t, theta0)`: the gradient flow in closed form, (n, ..., d).
+
+        `noise`: that of the gradient, see `odeopt.noise`; `grad` itself has none.
+        """
+        if not isinstance(noise, GradientNoise | None):
+            raise TypeError(f"noise must be that of odeopt.noise or None, got {noise!r}")
         start = _point("theta0", theta0)
         end = None if minimizer is None else _point("minimizer", minimizer)
         _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
@@ -63,7 +72,7 @@ class Problem:
         grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near)
         hvp = over_members("hvp", hvp, 1, batched, near, near[::-1]) if hvp else hvp_of(grad, near)
         vars(self).update(loss=loss, grad=grad, theta0=start, hvp=hvp, minimizer=end)
-        vars(self).update(name=name, batched=batched, flow_solution=flow_solution)
+        vars(self).update(name=name, batched=batched, flow_solution=flow_solution, noise=noise)
 
     @property
     def dim(self) -> int:
@@ -79,6 +88,10 @@ class Problem:
     def hvp_source(self) -> str:
         """by hand, complex step of grad or central differences of grad."""
         return self.hvp.source if isinstance(self.hvp, Derived) else "by hand"
+
+    def oracle(self) -> Gradient:
+        """Its gradient as schemes see it, counted from 0."""
+        return Gradient(self.grad, self.hvp, self.noise)
 
     def at(self, theta0: Any) -> Problem:
         """The same problem from another start, or from many: theta0 of shape (d,) or (..., d).
@@ -110,7 +123,8 @@ class Problem:
         which = "" if all(isinstance(f, Looped | Derived) for f in given.values()) else ", ".join(looped) + " "
         members = f"{which}looped over members" if looped else "batched"
         title = f"Problem {self.name}" if self.name else "Problem"
-        return f"{title}: d = {self.dim}, gradient {source}, {members}"
+        noise = f", {self.noise.name}" if self.noise else ""
+        return f"{title}: d = {self.dim}, gradient {source}, {members}{noise}"
 
 
 def _brought(f: Any) -> Any:

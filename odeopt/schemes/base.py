@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from odeopt.flow import Flow, Project
 from odeopt.formula import reads
@@ -11,8 +11,11 @@ from odeopt.state import Grad, State
 
 Memory = tuple[State, ...]
 
-Step = Callable[[Any, State, Memory, Any], tuple[State, State, Memory]]
+Step = Callable[..., tuple[State, State, Memory]]
 """step(t, y, memory, h) -> (y + increment, increment, memory); memory is a tuple of states, () in the first step.
+
+Along a flow with noise step(t, y, memory, h, xi): xi are the standard normals of this step, as many as the scheme's
+`normals(flow)`, the i-th of which belongs to the i-th fraction of the step's time.
 
 The increment comes with the state because differences of states lose digits, and the state with the increment
 because a gradient at a point that is *the same object* is evaluated once.
@@ -35,15 +38,33 @@ class Scheme(Protocol):
         """The step of this scheme along a flow, or a ValueError that says why there is none."""
 
 
+@runtime_checkable
+class StochasticScheme(Scheme, Protocol):
+    """A scheme that can follow a flow with noise."""
+
+    def normals(self, flow: Flow) -> int:
+        """How many independent normals, each of the noise's shape, a step needs."""
+
+
 class StepFailure(ArithmeticError):
     """A step that could not be made, e.g. an implicit equation without solution; ends a run with a status."""
 
 
 def refuse_projections(scheme: str, flow: Flow) -> None:
-    """A scheme that sees only the right-hand side cannot follow a flow with projections."""
+    """A scheme that sees only the right-hand side cannot follow a flow with projections or noise."""
     refuse_without_flow(scheme, flow)
+    refuse_noise(scheme, flow)
     for name, _ in _projections(flow):
         raise ValueError(f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting")
+
+
+def refuse_noise(caller: str, flow: Flow) -> None:
+    """An ordinary differential equation has no noise."""
+    if flow.noisy:
+        raise ValueError(
+            f"{caller} needs a flow without noise, {flow.name} has noise in {', '.join(flow.noisy)}: "
+            "use a stochastic scheme, or flow.quiet()"
+        )
 
 
 def refuse_without_flow(caller: str, flow: Flow) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.flow import Flow
-from odeopt.schemes.base import Memory, Scheme, Step
+from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
 from odeopt.state import Grad, State
 
 
@@ -38,15 +38,20 @@ class Lookahead:
     def bind(self, flow: Flow, grad: Grad) -> Step:
         fast = self.fast.bind(flow.paced("drift", 1 / self.alpha), grad)
 
-        def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
+        def step(t: Any, y: State, memory: Memory, h: Any, *xi: Any) -> tuple[State, State, Memory]:
             (slow,), (count,), *inner = memory or ((y[0],), (np.zeros(1),))
-            new, increment, past = fast(t, y, tuple(inner), h)
+            new, increment, past = fast(t, y, tuple(inner), h, *xi)
             if count[0] + 1 < self.every:
                 return new, increment, ((slow,), (count + 1,), *past)
             theta = slow + self.alpha * (new[0] - slow)
             return (theta, *new[1:]), (theta - y[0], *increment[1:]), ((theta,), (np.zeros(1),), *past)
 
         return step
+
+    def normals(self, flow: Flow) -> int:
+        """As many as the fast scheme needs."""
+        assert isinstance(self.fast, StochasticScheme)
+        return self.fast.normals(flow)
 
 
 def innermost(scheme: Scheme) -> Scheme:

@@ -3,28 +3,26 @@
 "A B" is Lie's splitting, "B A B" Strang's: a part that stands k times in the word moves by h/k each time.
 "B(A)" moves by B, but B's formula sees the state that a whole step of A would lead to: Nesterov's look-ahead.
 "[A B]" moves by A and by B from the same state, as Lion does: Jacobi's way, where "A B" is Gauss and Seidel's.
-[Hairer, Lubich and Wanner 2006, II.5]
+[Hairer, Lubich and Wanner 2006, II.5]  A part with noise moves by it too, by fresh noise at each visit: "kick drift
+friction drift kick" is BAOAB.  [Leimkuhler and Matthews 2013]
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from odeopt import check, ops
+from odeopt import check
 from odeopt import decay as decays
 from odeopt.decay import Decay
-from odeopt.flow import Flow, Part, Project, Push, Relax
-from odeopt.formula import Placed
+from odeopt.flow import Flow
 from odeopt.schemes.base import Memory, Step
+from odeopt.schemes.moves import PUSHES, move_of
 from odeopt.state import Grad, State, column
 
-Move = Callable[[Any, State, Any], Any]  # (t, y, dt) -> the increment of one variable
 Visit = tuple[tuple[str, ...], tuple[str, ...]]  # parts that move together, and the parts they look ahead through
-PUSHES = ("euler", "midpoint")
 LETTER = re.compile(r"\[(?P<together>[\w\s]+)\]|(?P<alone>\w+)\s*(?:\((?P<ahead>[\w\s]+)\))?")
 
 
@@ -86,17 +84,33 @@ class Splitting:
             raise ValueError(
                 f"word must name every part of {flow.name}, got {self.word!r} without {', '.join(missing)}"
             )
+        self.normals(flow)
         return self.along(flow, grad, visits)
+
+    def normals(self, flow: Flow) -> int:
+        """How often a step visits the parts with noise."""
+        visits = parse(self.word)
+        for name in flow.noisy:
+            if any(name in ahead for _, ahead in visits):
+                raise ValueError(f"word must not look ahead through the noise of {name!r}, got {self.word!r}")
+        often = {_times(visits)[name] for name in flow.noisy}
+        if len(often) > 1:
+            raise ValueError(f"word must visit the parts with noise equally often, got {self.word!r}")
+        return often.pop() if often else 0
 
     def along(self, flow: Flow, grad: Grad, visits: list[Visit]) -> Step:
         """The step that makes these visits, whether or not they are all of the flow."""
         times = _times(visits)
-        moves = {name: [self._move(flow, part, grad) for part in group] for name, group in flow.parts.items()}
+        moves = {
+            name: [move_of(flow, part, grad, self.decay, self.push) for part in group]
+            for name, group in flow.parts.items()
+        }
         slots = {name: [flow.variables.index(part.slot) for part in group] for name, group in flow.parts.items()}
         zero: tuple[Any, ...] = (0.0,) * len(flow.variables)
 
-        def step(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
+        def step(t: Any, y: State, memory: Memory, h: Any, xi: Any = ()) -> tuple[State, State, Memory]:
             clock = dict.fromkeys(moves, t)  # each part has its own time
+            visited = dict.fromkeys(flow.noisy, 0)
             increment, now = zero, y
             for names, ahead in visits:
                 seen = now
@@ -105,56 +119,26 @@ class Splitting:
                 held = bool(ahead) or len(names) > 1
                 for name in names:
                     dt = h / times[name] if times[name] > 1 else h
+                    fresh = xi[visited[name]] if name in visited else None
                     for i, move in zip(slots[name], moves[name], strict=True):
-                        total = increment[i] + move(clock[name], seen, dt)
+                        total = increment[i] + move(clock[name], seen, dt, fresh)
                         increment = (*increment[:i], total, *increment[i + 1 :])
                         now = (*now[:i], y[i] + total, *now[i + 1 :])  # base + total: no rounding is lost on the way
                         seen = seen if held else now
                     clock[name] = clock[name] + dt
+                    if name in visited:
+                        visited[name] += 1
             return now, increment, memory
 
         def travel(name: str, y: State, t: Any, dt: Any) -> State:
             for i, move in zip(slots[name], moves[name], strict=True):
-                y = (*y[:i], y[i] + move(t, y, dt), *y[i + 1 :])
+                y = (*y[:i], y[i] + move(t, y, dt, None), *y[i + 1 :])
             return y
 
         return step
 
-    def _move(self, flow: Flow, part: Part, grad: Grad) -> Move:
-        """A part's increment over dt; formulas that read the time see the middle of the interval."""
-        i = flow.variables.index(part.slot)
-        if isinstance(part, Relax):
-            target, rate, lost = flow.placed(part.target), flow.placed(part.rate), self.decay.lost
-            return lambda t, y, dt: lost(rate(t + dt / 2, grad, y) * dt) * (target(t + dt / 2, grad, y) - y[i])
-        if isinstance(part, Project):
-            image = flow.placed(part.map)
-            return lambda t, y, dt: image(t + dt, grad, y) - y[i]
-        return self._push(flow, part, grad, i)
-
-    def _push(self, flow: Flow, part: Push, grad: Grad, i: int) -> Move:
-        force = flow.placed(part.force)
-        if part.rate:
-            return self._damped(force, flow.placed(part.rate), grad, i)
-        if self.push == "euler":
-            return lambda t, y, dt: dt * force(t + dt / 2, grad, y)
-
-        def midpoint(t: Any, y: State, dt: Any) -> Any:
-            halfway = y[i] + dt / 2 * force(t, grad, y)
-            return dt * force(t + dt / 2, grad, (*y[:i], halfway, *y[i + 1 :]))
-
-        return midpoint
-
-    def _damped(self, force: Placed, rate: Placed, grad: Grad, i: int) -> Move:
-        """u' = F - rate u with F held: lost(z)/rate (F - rate u), z = rate dt; the quotient tends to dt."""
-
-        def move(t: Any, y: State, dt: Any) -> Any:
-            decay, F = rate(t + dt / 2, grad, y), force(t + dt / 2, grad, y)
-            return ops.ratio(self.decay.lost(decay * dt), decay, limit=lambda: dt) * (F - decay * y[i])
-
-        return move
-
 
 def relaxed(flow: Flow, grad: Grad, y: State, word: str, h: Any, decay: Decay = decays.exact) -> State:
-    """The state after the parts of a word have acted for a time h, the others standing still."""
-    step = Splitting(word, decay).along(flow, grad, parse(word))
+    """The state after the parts of a word have acted for a time h without noise, the others standing still."""
+    step = Splitting(word, decay).along(flow.quiet(), grad, parse(word))
     return step(0.0, y, (), column(h))[0]

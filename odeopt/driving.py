@@ -1,0 +1,78 @@
+"""A step with its noise filled in: that of the flow's own parts, or that of the problem's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.gradient import Gradient
+from odeopt.noise.streams import normals
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.schemes.base import Step, StochasticScheme
+
+
+def is_noisy(opt: Optimizer, problem: Problem) -> bool:
+    """Whether a run needs random numbers."""
+    return bool(opt.flow.noisy) or problem.noise is not None
+
+
+def normals_per_step(opt: Optimizer) -> int:
+    """How many normals a step along a flow with noise needs."""
+    assert isinstance(opt.scheme, StochasticScheme)
+    return opt.scheme.normals(opt.flow)
+
+
+def width(opt: Optimizer, problem: Problem) -> int:
+    """The length of the flow's noise: that of theta, or as many normals as the gradient's noise is made of."""
+    if opt.flow.source_of_noise == "xi":
+        return problem.dim
+    if problem.noise is None:
+        raise ValueError(f"problem must have noise, which {opt.flow.name} reads: see odeopt.noise, got {problem!r}")
+    return problem.noise.width
+
+
+def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
+    """The random numbers of a run, of each member from a stream of its own: rows of normals, or batches."""
+    if opt.flow.noisy:
+        return normals(rng, members, width(opt, problem))
+    assert problem.noise is not None
+    return problem.noise.draws(rng, members)
+
+
+def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: tuple[int, ...]) -> Iterator[Any]:
+    """The rows of a recorded path of noise, for all who shall see the same: (steps, ..., width) normals or draws."""
+    if not is_noisy(opt, problem):
+        raise ValueError(f"noise must be None for {opt.name} on {problem!r}, which have none")
+    rows = steps * (normals_per_step(opt) if opt.flow.noisy else 1)
+    if len(noise) < rows:
+        raise ValueError(f"noise must have {rows} rows for {steps} steps of {opt.scheme.name}, got {len(noise)}")
+    if opt.flow.noisy:
+        array = check.point("noise", noise)
+        try:
+            np.broadcast_to(array[0], (*members, width(opt, problem)))
+        except ValueError as error:
+            expected = ("rows", *members, width(opt, problem))
+            raise ValueError(f"noise must have shape {expected} or broadcast to it, got {array.shape}") from error
+        noise = array
+    return iter(noise)
+
+
+def driven(opt: Optimizer, problem: Problem, grad: Gradient, draws: Iterator[Any] | None) -> Step:
+    """step(t, y, memory, h), whose noise is the next of `draws`; all gradients of a step see the same."""
+    step = opt.scheme.bind(opt.flow, grad)
+    if draws is None:
+        return step
+    if opt.flow.noisy:
+        number = normals_per_step(opt)
+        return lambda t, y, memory, h: step(t, y, memory, h, list(islice(draws, number)))
+
+    def sampled(t: Any, y: Any, memory: Any, h: Any) -> Any:
+        grad.under(next(draws))
+        return step(t, y, memory, h)
+
+    return sampled

@@ -1,0 +1,122 @@
+"""What `ensemble` returns: statistics against time, first-passage times, and the few paths that were asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odeopt import storage
+from odeopt.check import Array
+from odeopt.trajectory import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Statistics of `members` runs at the times t (n+1,); k observables, by default the coordinates of theta.
+
+    mean (n+1, k), covariance (n+1, k, k), loss_mean (n+1,), loss_variance (n+1,): over the finite members
+    alive (n+1,):              how many members are finite
+    quantiles (n+1, q, k):     at these probabilities (q,)
+    counts (n+1, k, bins):     how many members lie in each bin of `edges` (bins + 1,)
+    first_passage (members,):  when each first was in the target, at the resolution of a step; NaN if never
+    paths (n+1, m, d):         theta of the first m members
+    Variances are unbiased; of what was not asked for the arrays are empty.
+    """
+
+    t: Array
+    mean: Array
+    covariance: Array
+    loss_mean: Array
+    loss_variance: Array
+    alive: Array
+    quantiles: Array
+    probabilities: Array
+    counts: Array
+    edges: Array
+    first_passage: Array
+    paths: Array
+    members: int
+    status: Status
+    message: str
+    observables: tuple[str, ...]
+    name: str = ""
+
+    @property
+    def success(self) -> bool:
+        """True if the run reached its end with every member finite."""
+        return self.status >= 0
+
+    @property
+    def variance(self) -> Array:
+        """Shape (n+1, k)."""
+        return np.diagonal(self.covariance, axis1=-2, axis2=-1)
+
+    @property
+    def standard_error(self) -> Array:
+        """Of the mean, shape (n+1, k)."""
+        return np.sqrt(self.variance / self.alive[:, None])
+
+    @property
+    def mean_first_passage(self) -> tuple[float, float]:
+        """The mean of the first-passage times and its standard error; infinite unless all members arrived."""
+        times = self.first_passage
+        if times.size == 0:
+            raise ValueError("mean_first_passage needs ensemble(..., target=...)")
+        if not np.isfinite(times).all():
+            return np.inf, np.inf
+        return float(times.mean()), float(times.std(ddof=1) / np.sqrt(times.size))
+
+    def check(self) -> Ensemble:
+        """This ensemble if it succeeded, else a RuntimeError with its message."""
+        if not self.success:
+            raise RuntimeError(f"{self.name}: {self.message}")
+        return self
+
+    def plot(self, ax: Any = None) -> Any:
+        """The mean of each observable and its band of one standard deviation; returns the artists."""
+        from odeopt.plots import ensemble
+
+        return ensemble(self, ax=ax)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes an .npz file, whole or not at all, with a checksum."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), np.ndarray)}
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in arrays}
+        return storage.save(path, "ensemble", arrays, {**facts, "status": int(self.status)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Ensemble:
+        """What `save` wrote; a ValueError if the file is damaged or something else."""
+        arrays, facts = storage.load(path, "ensemble")
+        facts.update(status=Status(facts["status"]), observables=tuple(facts["observables"]))
+        return cls(**{**arrays, **facts})
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame: a row per time, columns mean_..., variance_..., loss_mean, ..., alive."""
+        from odeopt.backends.labelled import ensemble_dataframe
+
+        return ensemble_dataframe(self)
+
+    def to_xarray(self) -> Any:
+        """An xarray Dataset with the dimensions t, observable, probability, bin, member."""
+        from odeopt.backends.labelled import ensemble_dataset
+
+        return ensemble_dataset(self)
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name} {mean:.4g} +- {error:.2g}"
+            for name, mean, error in zip(self.observables[:3], self.mean[-1], self.standard_error[-1], strict=False)
+        )
+        more = ", ..." if len(self.observables) > 3 else ""
+        arrived = f", {np.isfinite(self.first_passage).sum()} arrived" if self.first_passage.size else ""
+        return (
+            f"Ensemble of {self.name}: {self.members} members, {len(self)} records to t = {self.t[-1]:.6g}, "
+            f"mean {shown}{more}, loss {self.loss_mean[-1]:.4g}{arrived}, {self.status.name}: {self.message}"
+        )

@@ -1,0 +1,39 @@
+"""One child stream of random numbers per member: a member's noise does not depend on how many others there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+
+CHUNK = 256  # steps drawn at a time
+BLOCK = 2**20  # numbers drawn at a time
+
+Draw = Callable[[np.random.Generator, int], Any]  # (stream, k) -> the next k steps of one member, shape (k, ...)
+
+
+def streams(rng: np.random.Generator, members: tuple[int, ...]) -> list[np.random.Generator]:
+    """One child of `rng` for each member; () is a single one."""
+    return rng.spawn(int(np.prod(members)))
+
+
+def per_member(draw: Draw, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
+    """Step after step what `draw` gives each member of its own stream, shape (*members, ...)."""
+    children = streams(rng, members)
+    chunk = 1
+    while True:
+        block = np.stack([draw(child, chunk) for child in children], axis=1)
+        yield from block.reshape(chunk, *members, *block.shape[2:])
+        chunk = max(1, min(CHUNK, BLOCK * chunk // max(1, block.size)))
+
+
+def normals(rng: np.random.Generator, members: tuple[int, ...], width: int) -> Iterator[Array]:
+    """Standard normals of shape (*members, width), without end.
+
+    >>> next(normals(np.random.default_rng(0), (5,), 2)).shape
+    (5, 2)
+    """
+    return per_member(lambda stream, k: stream.standard_normal((k, width)), rng, members)

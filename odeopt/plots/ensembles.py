@@ -1,0 +1,24 @@
+"""Many members at once: means and bands against time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt.ensemble.result import Ensemble
+from odeopt.plots import style
+
+
+def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
+    """The mean of each observable against t, in a band of one standard deviation; returns the Line2D artists."""
+    ax = style.axes(ax)
+    artists = []
+    for i, name in enumerate(run.observables):
+        (drawn,) = ax.plot(run.t, run.mean[:, i], label=name, **line)
+        mean, spread = run.mean[:, i], np.sqrt(run.variance[:, i])
+        ax.fill_between(run.t, mean - spread, mean + spread, color=drawn.get_color(), alpha=0.2, lw=0)
+        artists.append(drawn)
+    ax.set(xlabel="time t", ylabel="mean ± standard deviation")
+    ax.legend()
+    return artists
