@@ -70,9 +70,7 @@ ONE_GRADIENT = {
     "half-start Adam": lambda: opts.half_start_adam(lr=0.01),
     "by hand": lambda: momentum_by_hand(0.5),
     "scheduled": lambda: opts.scheduled(opts.adam(lr=0.02), oo.schedules.step(every=20, factor=0.5)),
-    "warm-up and cosine": lambda: opts.scheduled(
-        opts.adam(0.02), oo.schedules.warm_up(5, oo.schedules.cosine(80, 0.1))
-    ),
+    "warm-up": lambda: opts.scheduled(opts.adam(0.02), oo.schedules.warm_up(5, oo.schedules.cosine(80, 0.1))),
     "decoupled": lambda: opts.decoupled(opts.momentum(lr=0.05), 1e-3),
     "clip_norm": lambda: opts.clip_norm(opts.momentum(lr=0.05), 1.0),
     "lookahead": lambda: opts.lookahead(opts.adam(lr=0.02), 0.5, 5),

@@ -17,7 +17,7 @@ from odeopt.flow import Flow, Speed
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import clip_norm, scheduled
 from odeopt.schedules import Schedule
-from odeopt.schemes.base import Step
+from odeopt.schemes.base import Step, refuse_noise
 from odeopt.schemes.implicit import BDF2, Theta
 from odeopt.schemes.lookahead import innermost
 from odeopt.schemes.splitting import Splitting
@@ -42,6 +42,7 @@ def refuse(opt: Any, caller: str) -> None:
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     if opt.members:
         raise ValueError(f"{caller} needs single numbers as hyperparameters, got members of shape {opt.members}")
+    refuse_noise(caller, opt.flow)
     scheme = innermost(opt.scheme)
     if isinstance(scheme, Theta | BDF2):
         raise ValueError(
@@ -65,7 +66,7 @@ def blocks(opt: Optimizer, shapes: Sequence[Shape], matrix: Callable[[Shape], tu
         return [Block(_with(opt, layers=tuple(prod(shape) for shape in shapes)), everything)]
     if "shape" not in settings:
         return [Block(opt, everything)]
-    if any(wrapped.recipe and wrapped.recipe.make is clip_norm for wrapped in _inwards(opt)):
+    if any(wrapped.recipe and wrapped.recipe.make is clip_norm for wrapped in inwards(opt)):
         raise ValueError(
             f"clip_norm would see one parameter at a time of {_named(opt).name}: clip the gradients before"
         )
@@ -120,16 +121,16 @@ def begin(opt: Optimizer, grad: Grad, theta: Any, clock: Callable[[Any], Any]) -
     return tuple(of_library(name, u) for name, u in zip(opt.flow.variables, y, strict=True))
 
 
-def _inwards(opt: Optimizer) -> Iterator[Optimizer]:
+def inwards(opt: Optimizer) -> Iterator[Optimizer]:
     """The optimizer and those inside its wrappers."""
     yield opt
     if opt.recipe and "opt" in opt.recipe.settings:
-        yield from _inwards(opt.recipe.settings["opt"])
+        yield from inwards(opt.recipe.settings["opt"])
 
 
 def _named(opt: Optimizer) -> Optimizer:
     """The optimizer inside all wrappers."""
-    *_, inner = _inwards(opt)
+    *_, inner = inwards(opt)
     return inner
 
 
