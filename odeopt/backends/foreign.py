@@ -32,11 +32,16 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Library:
-    """NumPy's functions by name as a library has them, and array(x, like): a NumPy array as one of its own."""
+    """NumPy's functions by name as a library has them, and what they need around them.
+
+    array(x, like):             x as an array of its own, of the kind of `like`
+    choose(index, alternatives): the result of the index-th function, which may be known only when it runs
+    """
 
     name: str
     functions: Mapping[str, Callable[..., Any]]
     array: Callable[[Any, Any], Any]
+    choose: Callable[[Any, list[Callable[[], Any]]], Any] = lambda index, alternatives: alternatives[int(index)]()
 
     def call(self, name: str, like: Any, *arguments: Any, **settings: Any) -> Any:
         """The library's result, made foreign again."""
@@ -99,3 +104,16 @@ class Foreign(NDArrayOperatorsMixin):
 
     def swapaxes(self, one: int, other: int) -> Foreign:
         return Foreign(self.value.swapaxes(one, other), self.library)
+
+
+def foreign(tree: Any, library: Library) -> Any:
+    """A state, or a tuple of states, as NumPy's functions take them."""
+    return tuple(foreign(part, library) for part in tree) if isinstance(tree, tuple) else Foreign(tree, library)
+
+
+def plain(tree: Any, like: Foreign) -> Any:
+    """The inverse, of the kind of `like`: the kinds of a state never change."""
+    if isinstance(tree, tuple):
+        return tuple(plain(part, like) for part in tree)
+    value = tree.value if isinstance(tree, Foreign) else np.asarray(tree)
+    return like.library.array(value, like.value)

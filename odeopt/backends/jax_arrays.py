@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import io_callback
 
-from odeopt.backends.foreign import Foreign, Library
+from odeopt.backends.foreign import Library
 
 
 def _any(x: Any) -> Any:
@@ -17,7 +18,7 @@ def _any(x: Any) -> Any:
     return True if isinstance(x, jax.core.Tracer) else bool(jnp.any(x))
 
 
-SAME = "sqrt exp expm1 log log1p sign tanh floor rint cos clip maximum minimum where sum mean all".split()
+SAME = ("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "rint", "cos", "clip", "maximum", "minimum", "where", "sum", "mean", "all")
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(jnp, name) for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate")},
     "svd": jnp.linalg.svd,
@@ -25,20 +26,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "any": _any,
     "repeat": lambda x, counts, axis: jnp.repeat(x, np.array(counts), axis=axis, total_repeat_length=int(sum(counts))),
 }
-JAX = Library("JAX", FUNCTIONS, lambda x, like: jnp.asarray(x, dtype=like.dtype))
 
 
-def foreign(tree: Any) -> Any:
-    """A state, or a tuple of states, of JAX's arrays as NumPy's functions take them."""
-    return tuple(foreign(part) for part in tree) if isinstance(tree, tuple) else Foreign(tree, JAX)
+def _choose(index: Any, alternatives: list[Callable[[], Any]]) -> Any:
+    if len(alternatives) == 1:
+        return alternatives[0]()
+    return jax.lax.switch(index, alternatives) if isinstance(index, jax.core.Tracer) else alternatives[int(index)]()
 
 
-def plain(tree: Any, like: Any) -> Any:
-    """The inverse, in the precision of the array `like`: the kinds of a state never change."""
-    if isinstance(tree, tuple):
-        return tuple(plain(part, like) for part in tree)
-    value = tree.value if isinstance(tree, Foreign) else np.asarray(tree)
-    return jnp.asarray(value, dtype=like.dtype)
+JAX = Library("JAX", FUNCTIONS, lambda x, like: jnp.asarray(x, dtype=like.dtype), _choose)
 
 
 def vector(leaves: Any) -> Any:
@@ -52,3 +48,15 @@ def pieces(whole: Any, leaves: Any) -> list[Any]:
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
     parts = zip(jnp.split(whole, ends), leaves, strict=True)
     return [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in parts]
+
+
+def raise_unless(good: Any, count: Any) -> None:
+    """An error that names the step, also out of a compiled program."""
+    if isinstance(good, jax.core.Tracer):
+        jax.lax.cond(good, lambda: None, lambda: io_callback(_stop, None, count))
+    elif not good:
+        _stop(count)
+
+
+def _stop(k: Any) -> None:
+    raise FloatingPointError(f"the gradient or the state is not finite in step {int(k) + 1}")

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax.experimental import io_callback
 
 from odeopt import check
 from odeopt.backends.foreign import Foreign
-from odeopt.backends.jax_arrays import JAX, pieces, vector
-from odeopt.backends.pure_step import Held, advanced, initial, refuse_uncompiled
+from odeopt.backends.jax_arrays import JAX, pieces, raise_unless, vector
+from odeopt.backends.pure_step import Held, advanced, growth, initial, refuse_uncompiled
 from odeopt.backends.training import Block, blocks, inwards, is_paced, refuse
 from odeopt.optimizers.base import Optimizer
 
@@ -58,8 +57,11 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
     def init(params: Any) -> FlowState:
         leaves = jax.tree.leaves(params)
         _refuse_parameters(leaves)
-        thetas = [(block.opt, vector([leaves[j] for j in block.members])) for block in _blocks(opt, leaves)]
-        return FlowState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), tuple(initial(o, v) for o, v in thetas))
+        held = []
+        for block in _blocks(opt, leaves):
+            theta = Foreign(vector([leaves[j] for j in block.members]), JAX)
+            held.append(initial(block.opt, theta, growth(block.opt, theta.shape[0])))
+        return FlowState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), tuple(held))
 
     def update(grads: Any, state: FlowState, params: Any = None, *, grad_fn: Any = None, **_: Any) -> Any:
         if params is None:
@@ -74,7 +76,9 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
             theta, g = vector(mine), vector([slopes[j] for j in block.members])
             rate = _rate(opt, learning_rate, state.count, theta.dtype)
             elsewhere = _elsewhere(grad_fn, tree, leaves, len(found))
-            move, new = advanced(block.opt, state.count, theta, g.astype(theta.dtype), held, rate, elsewhere)
+            given = Foreign(theta, JAX), Foreign(g.astype(theta.dtype), JAX)
+            grown = growth(block.opt, theta.size)
+            move, new = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
             after.append(new)
             for j, piece in zip(block.members, pieces(move, mine), strict=True):
                 changes[j] = piece
@@ -122,14 +126,10 @@ def _guarded(tree: Any, changes: Any, slopes: Any, state: FlowState, after: tupl
     """The changes and the next state; zero and the same state where anything is not finite."""
     good = jnp.all(jnp.stack([jnp.isfinite(u).all() for u in jax.tree.leaves((changes, slopes, after))]))
     if nan == "raise":
-        jax.lax.cond(good, lambda: None, lambda: io_callback(_stop, None, state.count))
+        raise_unless(good, state.count)
     held = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state.held)
     moves = [jnp.where(good, change, 0) for change in changes]
     return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, held)
-
-
-def _stop(k: Any) -> None:
-    raise FloatingPointError(f"the gradient or the state is not finite in step {int(k) + 1}")
 
 
 def _refuse_parameters(leaves: list[Any]) -> None:

@@ -1,15 +1,16 @@
-"""An optimizer as a pure function of (gradient, theta, state), which JAX can compile."""
+"""An optimizer as a pure function of (gradient, theta, what it holds), which JAX can compile.
+
+The kinds of what it holds never change: a scheme's memory, which grows in its first steps, has its last length always.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 
-from odeopt.backends.foreign import Foreign
-from odeopt.backends.jax_arrays import JAX, foreign, plain
+from odeopt.backends.foreign import Foreign, foreign, plain
 from odeopt.backends.training import begin, bound
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
@@ -19,43 +20,55 @@ Elsewhere = Callable[[Any], Any]  # the gradient at another theta
 
 
 class Held(NamedTuple):
-    """What one theta remembers: the flow's memory, and the scheme's, whose length is that of its last steps."""
+    """What one theta remembers: the flow's memory, and the scheme's."""
 
     memory: tuple[Any, ...]
     slopes: tuple[Any, ...]
 
 
-def initial(opt: Optimizer, theta: Any) -> Held:
+def initial(opt: Optimizer, theta: Foreign, growth: Sequence[Any]) -> Held:
     """The memory before the first step; a start that reads the gradient is made in that step."""
-    y = _first(opt, lambda theta: theta, theta)
-    memory = y[1:] if opt.start is rest else tuple(jnp.zeros_like(u) for u in y[1:])
-    *_, last = _growing(opt, theta)
-    return Held(memory, jax.tree.map(lambda u: jnp.zeros(u.shape, theta.dtype), last))
+    memory = _first(opt, lambda theta: theta, theta)[1:]
+    if opt.start is not rest:
+        memory = tuple(plain(0 * u, theta) for u in foreign(memory, theta.library))
+    return Held(memory, plain(growth[-1], theta))
 
 
-def advanced(opt: Optimizer, k: Any, theta: Any, g: Any, held: Held, rate: Any, elsewhere: Elsewhere) -> Any:
-    """The increment of theta in step k, and what is remembered after it."""
+def advanced(
+    opt: Optimizer, k: Any, theta: Foreign, g: Foreign, held: Held, rate: Any, elsewhere: Elsewhere, growth: Sequence[Any]
+) -> tuple[Any, Held]:
+    """The increment of theta in step k, and what is held after it."""
+    library = theta.library
 
-    def grad(point: Any) -> Any:
-        return Foreign(g if point.value is theta else elsewhere(point.value), JAX)
+    def grad(point: Foreign) -> Foreign:
+        return g if point.value is theta.value else Foreign(elsewhere(point.value), library)
 
     memory = held.memory
     if opt.start is not rest:
-        memory = jax.lax.cond(k == 0, lambda: _first(opt, grad, theta)[1:], lambda: held.memory)
-    lengths = [len(slopes) for slopes in _growing(opt, theta)]
+        memory = library.choose(1 * (k > 0), [lambda: _first(opt, grad, theta)[1:], lambda: held.memory])
     step = bound(opt, remembered(grad), lambda: rate)
 
-    def branch(known: int) -> Callable[[], Any]:
+    def after(known: int) -> Callable[[], Any]:
         def run() -> Any:
-            y, past = foreign((theta, *memory)), foreign(held.slopes[:known])
-            new, increment, slopes = step(Foreign(k, JAX) * opt.h, y, past, opt.h)
+            y = (theta, *foreign(memory, library))
+            new, increment, slopes = step(_time(k, opt, theta), y, foreign(held.slopes[:known], library), opt.h)
             kept = plain(slopes, theta)
-            return plain(increment[0], theta), Held(plain(new[1:], theta), (*kept, *held.slopes[len(kept) :]))
+            return plain(increment[0], theta), (plain(new[1:], theta), (*kept, *held.slopes[len(kept) :]))
 
         return run
 
-    branches = [branch(known) for known in lengths]
-    return branches[0]() if len(branches) == 1 else jax.lax.switch(jnp.minimum(k, len(branches) - 1), branches)
+    alternatives = [after(len(slopes)) for slopes in growth]
+    move, (new, slopes) = library.choose(_least(k, len(alternatives) - 1), alternatives)
+    return move, Held(new, slopes)
+
+
+def _time(k: Any, opt: Optimizer, theta: Foreign) -> Any:
+    """t = k h, where k may be known only when it runs."""
+    return k * opt.h if isinstance(k, int) else Foreign(k, theta.library) * opt.h
+
+
+def _least(k: Any, most: int) -> Any:
+    return min(k, most) if isinstance(k, int) else k.clip(0, most)
 
 
 def remembered(grad: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -70,22 +83,23 @@ def remembered(grad: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return once
 
 
-def _first(opt: Optimizer, grad: Callable[[Any], Any], theta: Any) -> Any:
-    return plain(begin(opt, grad, Foreign(theta, JAX), clock=lambda u: u), theta)
+def _first(opt: Optimizer, grad: Callable[[Any], Any], theta: Foreign) -> Any:
+    return plain(begin(opt, grad, theta, clock=lambda u: u), theta)
 
 
-def _growing(opt: Optimizer, theta: Any) -> list[Any]:
-    """The scheme's memory before each of its first steps, as shapes, until it grows no more."""
+def growth(opt: Optimizer, size: int) -> list[Any]:
+    """The scheme's memory before each of its first steps, all 0, until it grows no more."""
     step = bound(opt, lambda theta: theta, lambda: 1.0)
-
-    def after(y: Any, slopes: Any) -> Any:
-        return plain(step(opt.h, foreign(y), foreign(slopes), opt.h)[2], theta)
-
-    y = jax.eval_shape(lambda theta: _first(opt, lambda theta: theta, theta), theta)
     found: list[Any] = [()]
-    while len(following := jax.eval_shape(after, y, found[-1])) > len(found[-1]):
-        found.append(following)
+    with np.errstate(all="ignore"):
+        y = opt.initial_state(lambda theta: theta, np.zeros(size))
+        while len(following := step(opt.h, y, found[-1], opt.h)[2]) > len(found[-1]):
+            found.append(_zeros(following))
     return found
+
+
+def _zeros(tree: Any) -> Any:
+    return tuple(_zeros(part) for part in tree) if isinstance(tree, tuple) else np.zeros(np.shape(tree))
 
 
 def refuse_uncompiled(opts: Sequence[Optimizer], caller: str) -> None:
