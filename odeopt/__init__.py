@@ -3,13 +3,14 @@
 from importlib import import_module
 from typing import Any
 
-from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, laws, noise, ops, optimizers, problems, schemes, starts
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
+from odeopt.analysis.sde import sde
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
@@ -66,6 +67,7 @@ __all__ = [
     "follow",
     "from_step",
     "implicit_regularizer",
+    "laws",
     "modified_flow",
     "noise",
     "ops",
@@ -75,6 +77,7 @@ __all__ = [
     "push",
     "relax",
     "schemes",
+    "sde",
     "sharpness",
     "simulate",
     "solve",
