@@ -122,6 +122,7 @@ def test_what_keras_does_around_a_step(case):
     assert_equal_runs(to_keras(opt, **SETTINGS[case]), kerass("adam", opt.settings, **SETTINGS[case]), 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", training.ONE_GRADIENT)
 def test_it_trains(name):
     losses = train(to_keras(ALL[name]()), variables(), 80)
@@ -181,6 +182,7 @@ SAVED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAVED)
 def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
     model = network(SAVED[name]())
@@ -195,6 +197,7 @@ def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
     np.testing.assert_array_equal(flat(model.trainable_variables), flat(again.trainable_variables))
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_kerass_own_in_single_precision():
     keras.config.set_floatx("float32")
     ours = fit(network(to_keras(opts.half_start_adam(0.01))), 20)
@@ -203,6 +206,7 @@ def test_the_accuracy_of_kerass_own_in_single_precision():
     assert ours == pytest.approx(theirs, abs=0.01)
 
 
+@pytest.mark.slow
 def test_constraints_are_kept():
     model = network(to_keras(opts.adam(0.05)), kernel_constraint=keras.constraints.MaxNorm(0.5))
     fit(model, 1)
@@ -238,7 +242,11 @@ REFUSED = {
     "an ensemble": (lambda: to_keras(opts.adam(np.ones(3))), ValueError, r"members of shape \(3,\)"),
     "implicit": (lambda: to_keras(training.by_scheme(oo.schemes.bdf2, 0.1)), ValueError, "explicit scheme: BDF2"),
     "a rate of Rprop": (lambda: to_keras(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
-    "a flow by hand": (lambda: to_keras(training.momentum_by_hand()).get_config(), ValueError, "needs a named optimizer"),
+    "a flow by hand": (
+        lambda: to_keras(training.momentum_by_hand()).get_config(),
+        ValueError,
+        "needs a named optimizer",
+    ),
     "a variable without a gradient": (
         lambda: partly(to_keras(opts.adam()), [one(), one()]),
         ValueError,
@@ -288,6 +296,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_on_the_torch_backend():
     """A backend is chosen once in a process."""
     pytest.importorskip("torch")

@@ -31,7 +31,10 @@ def loss(params, x, y):
 
 
 def batches(first, steps):
-    return [jnp.asarray(np.stack(part)) for part in zip(*[training.batch(k) for k in range(first, first + steps)], strict=True)]
+    return [
+        jnp.asarray(np.stack(part))
+        for part in zip(*[training.batch(k) for k in range(first, first + steps)], strict=True)
+    ]
 
 
 def train(transform, params, steps, first=0, state=None, several=False):
@@ -138,12 +141,14 @@ def test_the_same_steps_as_simulate(name):
     np.testing.assert_allclose(flat(params), run.theta[-1], rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_it_trains(name):
     _, _, losses = train(to_optax(ALL[name]()), network(), 80, several=name in training.SEVERAL_GRADIENTS)
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", ["half-start Adam", "lookahead", "AB3", "Muon", "warm-up", "RKC"])
 def test_saved_loaded_and_continued_bit_for_bit(name, dtype, tmp_path):

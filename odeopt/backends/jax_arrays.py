@@ -18,7 +18,25 @@ def _any(x: Any) -> Any:
     return True if isinstance(x, jax.core.Tracer) else bool(jnp.any(x))
 
 
-SAME = ("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "rint", "cos", "clip", "maximum", "minimum", "where", "sum", "mean", "all")
+SAME = (
+    "sqrt",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sign",
+    "tanh",
+    "floor",
+    "rint",
+    "cos",
+    "clip",
+    "maximum",
+    "minimum",
+    "where",
+    "sum",
+    "mean",
+    "all",
+)
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(jnp, name) for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate")},
     "svd": jnp.linalg.svd,

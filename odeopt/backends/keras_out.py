@@ -157,7 +157,8 @@ def matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
 
 def vector(values: list[Any]) -> Any:
     """All numbers in one vector, in the highest precision among them and at least single."""
-    dtype = keras.backend.result_type("float32", *[v.dtype for v in values])
+    kinds = {keras.backend.standardize_dtype(v.dtype) for v in values}
+    dtype = "float64" if "float64" in kinds else "float32"  # Keras' own result_type says float32 of both
     return ops.concatenate([ops.cast(ops.reshape(v, (-1,)), dtype) for v in values])
 
 

@@ -35,7 +35,14 @@ def initial(opt: Optimizer, theta: Foreign, growth: Sequence[Any]) -> Held:
 
 
 def advanced(
-    opt: Optimizer, k: Any, theta: Foreign, g: Foreign, held: Held, rate: Any, elsewhere: Elsewhere, growth: Sequence[Any]
+    opt: Optimizer,
+    k: Any,
+    theta: Foreign,
+    g: Foreign,
+    held: Held,
+    rate: Any,
+    elsewhere: Elsewhere,
+    growth: Sequence[Any],
 ) -> tuple[Any, Held]:
     """The increment of theta in step k, and what is held after it."""
     library = theta.library
