@@ -42,8 +42,8 @@ class Embedded:
 
     def step(self):
         course, done = self.course, self.course.done
-        windows = course._epoch.batch(done.batch, BATCH)
-        drawn = np.random.default_rng([done.seed, done.epoch, done.batch]).integers(0, len(course.text.words), 64)
+        windows = course.windows()
+        drawn = course.drawn()
         rows, batch = course.model.batch(course.text, windows, drawn)
         c, x = (table(torch.from_numpy(row)) for table, row in zip(self.tables, rows, strict=True))
         i, j, negative = (torch.from_numpy(places) for places in (batch.i, batch.j, batch.l))

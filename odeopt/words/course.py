@@ -10,8 +10,8 @@ import numpy as np
 from odeopt import check
 from odeopt.optimizers.rows import Table
 from odeopt.words.model import Model
-from odeopt.words.text import Corpus
-from odeopt.words.windows import Epoch
+from odeopt.words.text import Corpus, Ids
+from odeopt.words.windows import Epoch, Windows
 
 LOSS_EVERY = 10  # batches
 
@@ -54,13 +54,20 @@ class Course:
         """How many there are in this epoch."""
         return self._epoch.batches(self.plan.batch)
 
+    def windows(self) -> Windows:
+        """Those of the next batch."""
+        return self._epoch.batch(self.done.batch, self.plan.batch)
+
+    def drawn(self) -> Ids:
+        """The negative words of the next batch."""
+        rng = np.random.default_rng([self.done.seed, self.done.epoch, self.done.batch])
+        return np.searchsorted(self._noise, rng.random(self.model.shared), side="right")
+
     def step(self) -> bool:
         """The next batch; False if its gradient is not finite, and nothing has moved."""
         done = self.done
-        windows = self._epoch.batch(done.batch, self.plan.batch)
-        rng = np.random.default_rng([done.seed, done.epoch, done.batch])
-        drawn = np.searchsorted(self._noise, rng.random(self.model.shared), side="right")
-        rows, batch = self.model.batch(self.text, windows, drawn)
+        windows = self.windows()
+        rows, batch = self.model.batch(self.text, windows, self.drawn())
         blocks = tuple(table.theta.take(row, axis=0) for table, row in zip(self.tables, rows, strict=True))
         with np.errstate(all="ignore"):
             gradients = self.model.grad(blocks, batch)
