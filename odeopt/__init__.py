@@ -3,13 +3,16 @@
 from importlib import import_module
 from typing import Any
 
-from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
+from odeopt import analysis, decay, flows, laws, noise, ops, optimizers, problems, schemes, starts
+from odeopt.analysis.batch_size import BatchScaling, batch_scaling, noise_ratio, scale_batch
+from odeopt.analysis.batches import BatchComparison, batch_schedule, compare_batches
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
 from odeopt.analysis.modified import modified_flow
 from odeopt.analysis.one_step import from_step
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
+from odeopt.analysis.sde import sde
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
@@ -34,6 +37,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BatchComparison",
+    "BatchScaling",
     "Comparison",
     "Convergence",
     "Energy",
@@ -52,7 +57,10 @@ __all__ = [
     "Trajectory",
     "WorkPrecision",
     "analysis",
+    "batch_scaling",
+    "batch_schedule",
     "compare",
+    "compare_batches",
     "conserved",
     "convergence",
     "convergence_rate",
@@ -66,15 +74,19 @@ __all__ = [
     "follow",
     "from_step",
     "implicit_regularizer",
+    "laws",
     "modified_flow",
     "noise",
+    "noise_ratio",
     "ops",
     "optimizers",
     "problems",
     "project",
     "push",
     "relax",
+    "scale_batch",
     "schemes",
+    "sde",
     "sharpness",
     "simulate",
     "solve",

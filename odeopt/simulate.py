@@ -53,8 +53,9 @@ def simulate(
     the members.  Every `record_every`-th step is recorded, and the last.
 
     Where the problem's gradient has noise (see `odeopt.noise`) the iterates see it, and all gradients of a step see
-    the same; a flow with noise of its own sees the exact gradient.  `rng` (None, a seed or a Generator) drives it,
-    with a child stream for each member; or `noise` is its recorded path, (steps, ..., width) normals or draws.
+    the same; a flow with noise of its own, and a start that reads the gradient, see the exact one.  `rng` (None, a
+    seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
+    `noise.BrownianPath` or rows of (..., width) normals or draws.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and

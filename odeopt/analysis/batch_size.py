@@ -1,0 +1,139 @@
+"""Batch size times kappa: the hyperparameters with which an optimizer sees each sample as before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.analysis.batch_rules import is_adaptive, scaled, shrink
+from odeopt.noise.base import noise_of
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.symbols import short
+
+
+@dataclass(frozen=True, eq=False)
+class BatchScaling:
+    """`before` and, for `kappa` times the batch, `optimizer`; `print` it for the rule and its reason.
+
+    q is the factor by which sqrt(E[G]) shrinks: 1 where nothing divides by sqrt(G) or the signal dominates,
+    1/sqrt(kappa) where noise does.  noise_ratio is None where the rule does not depend on it.
+    """
+
+    before: Optimizer
+    optimizer: Optimizer
+    kappa: float
+    noise_ratio: float | None
+    q: float
+
+    @property
+    def rule(self) -> str:
+        """linear, square root or, between them, its power of kappa at this one."""
+        if self.noise_ratio in (None, 0):
+            return "linear"
+        return "square root" if self.noise_ratio == np.inf else f"lr x {self.kappa * self.q:.4g}"
+
+    @property
+    def why(self) -> str:
+        """The reason."""
+        if self.noise_ratio is None:
+            return (
+                "lr/batch, the temperature, and lr per sample stay; so does beta: "
+                f"a memory is {self.kappa:g} times as long in samples"
+            )
+        return (
+            f"noise ratio {self.noise_ratio:.3g}: sqrt(E[G]) shrinks by q = {self.q:.4g}; "
+            "lr -> kappa q lr keeps the drift per sample"
+        )
+
+    def steps(self, steps: int) -> int:
+        """How many steps see as many samples as `steps` did: steps/kappa."""
+        return round(check.count("steps", steps) / self.kappa)
+
+    def __str__(self) -> str:
+        old, new = _numbers(self.before), _numbers(self.optimizer)
+        changes = [f"{key:<13}{short(old[key])} -> {short(new[key])}" for key in old if np.any(old[key] != new[key])]
+        title = f"{self.before.name}, batch x {self.kappa:g}: {self.rule} rule"
+        return "\n".join([title, *changes, f"{'steps':<13}n -> n/{self.kappa:g}", self.why])
+
+    __repr__ = __str__
+
+
+def scale_batch(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> Optimizer:
+    """lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps: the optimizer for `kappa` times the batch.
+
+    Run it for steps/kappa.  `batch_scaling` is the same with its reasons, and says what q is.
+
+    >>> from odeopt import optimizers
+    >>> scale_batch(optimizers.gd(lr=0.1), 4).lr
+    0.4
+    """
+    return batch_scaling(opt, kappa, noise_ratio).optimizer
+
+
+def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> BatchScaling:
+    """lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps, q^2 E[G] = g^2 + Sigma/kappa, E[G] = g^2 + Sigma.
+
+    In the time of kappa old steps, one new one, Adam and RMSprop drift by kappa lr g/sqrt(E[G]), as before.
+    noise_ratio = Sigma/g^2 before the change, see `odeopt.noise_ratio`: inf gives the square-root rule,
+    q = 1/sqrt(kappa), which keeps the noise too, and 0 the linear one, q = 1.  [Malladi et al. 2022]  In between the
+    drift is exact to leading order where all coordinates have one ratio, and for as long as they have it; the noise is
+    not kept, for that of G itself then counts.
+
+    SGD, with momentum or not, has q = 1 and keeps beta, for kappa lr far below its stability limit.  [Goyal et al.
+    2017]  Its memory is then kappa times as long in samples; `opt.with_step(kappa * opt.h)` keeps that too.
+    Decoupled decay keeps its share per sample: weight_decay -> weight_decay/q.  A schedule shrinks to steps/kappa.
+
+    >>> from odeopt import optimizers
+    >>> batch_scaling(optimizers.adam(lr=0.001, beta1=0.9, beta2=0.999), 4, noise_ratio=np.inf)
+    adam, batch x 4: square root rule
+    lr           0.001 -> 0.002
+    beta1        0.9 -> 0.6
+    beta2        0.999 -> 0.996
+    eps          1e-08 -> 5e-09
+    steps        n -> n/4
+    noise ratio inf: sqrt(E[G]) shrinks by q = 0.5; lr -> kappa q lr keeps the drift per sample
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    kappa = check.scalar("kappa", check.positive("kappa", kappa))
+    ratio = _ratio(noise_ratio) if is_adaptive(opt) else None
+    q = 1.0 if ratio is None else shrink(ratio, kappa)
+    return BatchScaling(opt, scaled(opt, kappa, q), kappa, ratio, q)
+
+
+def noise_ratio(problem: Problem, theta: Any = None) -> Any:
+    """tr Sigma(theta)/|grad L(theta)|^2, (...): of the noise to the signal in one gradient; default theta0.
+
+    The batch at which it is 1 is the simple noise scale.                                  [McCandlish et al. 2018]
+
+    >>> from odeopt import noise, problems
+    >>> noise_ratio(noise.gaussian(problems.quadratic((1, 2), angle=0), 3.0), [1.0, 1.0])
+    3.6
+    """
+    law, at = noise_of(problem), problem if theta is None else problem.at(theta)
+    signal, spread = np.sum(problem.grad(at.theta0) ** 2, axis=-1), np.sum(law.variance(at.theta0), axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(spread > 0, spread / signal, 0.0)
+    return float(ratio) if ratio.ndim == 0 else ratio
+
+
+def _ratio(value: Any) -> float:
+    if value is None:
+        raise ValueError(
+            "noise_ratio must be given for an adaptive optimizer: odeopt.noise_ratio(problem), "
+            "or numpy.inf where noise dominates"
+        )
+    found = check.scalar("noise_ratio", check.numbers_of("noise_ratio", value))
+    if not found >= 0:
+        raise ValueError(f"noise_ratio must be at least 0, got {value!r}")
+    return found
+
+
+def _numbers(opt: Optimizer) -> dict[str, Any]:
+    """The settings that are numbers, of the wrappers and of what is inside."""
+    inner = _numbers(opt.settings["opt"]) if "opt" in opt.settings else {}
+    return {**inner, **{k: v for k, v in opt.settings.items() if isinstance(v, float | np.ndarray)}}
