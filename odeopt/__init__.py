@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from odeopt import analysis, decay, flows, noise, ops, optimizers, problems, schemes, starts
+from odeopt.analysis.batch_size import BatchScaling, batch_scaling, noise_ratio, scale_batch
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy
 from odeopt.analysis.follow import Following, follow
@@ -34,6 +35,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BatchScaling",
     "Comparison",
     "Convergence",
     "Energy",
@@ -52,6 +54,7 @@ __all__ = [
     "Trajectory",
     "WorkPrecision",
     "analysis",
+    "batch_scaling",
     "compare",
     "conserved",
     "convergence",
@@ -68,12 +71,14 @@ __all__ = [
     "implicit_regularizer",
     "modified_flow",
     "noise",
+    "noise_ratio",
     "ops",
     "optimizers",
     "problems",
     "project",
     "push",
     "relax",
+    "scale_batch",
     "schemes",
     "sharpness",
     "simulate",

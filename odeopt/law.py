@@ -10,8 +10,21 @@ import numpy as np
 from odeopt.check import Array
 
 
+class Covariance(Protocol):
+    """Sigma(theta), the covariance of a gradient's noise."""
+
+    def root(self, theta: Array, xi: Array) -> Array:
+        """Sigma^(1/2)(theta) xi, shape (..., d), for xi (..., width)."""
+
+    def variance(self, theta: Array) -> Array:
+        """The diagonal of Sigma(theta), shape (..., d)."""
+
+    def covariance(self, theta: Array) -> Array:
+        """Sigma(theta), shape (..., d, d)."""
+
+
 @runtime_checkable
-class GradientNoise(Protocol):
+class GradientNoise(Covariance, Protocol):
     """The noise of a problem's gradient; `odeopt.noise` makes problems that have it."""
 
     @property
@@ -21,12 +34,6 @@ class GradientNoise(Protocol):
     @property
     def width(self) -> int:
         """How many standard normals make one Gaussian noise of this covariance."""
-
-    def root(self, theta: Array, xi: Array) -> Array:
-        """Sigma^(1/2)(theta) xi, shape (..., d), for xi (..., width)."""
-
-    def variance(self, theta: Array) -> Array:
-        """The diagonal of Sigma(theta), shape (..., d)."""
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
         """What decides the noise of a step, step after step, for all members: indices of a batch, normals, ..."""

@@ -24,6 +24,21 @@ TABLE = {  # public name: the arguments to test it with
     "beale": [{}],
     "double_well": [{}, {"d": 4}],
     "himmelblau": [{}],
+    "finite_sum": [
+        {
+            "loss": lambda theta, x, y: np.exp(-theta @ x) + y * theta[0] ** 2,
+            "grad": lambda theta, x, y: -x * np.exp(-theta @ x) + y * np.array([2 * theta[0], 0, 0]),
+            "data": OVERLAP,
+            "theta0": np.ones(3),
+        },
+        {
+            "loss": lambda theta, x: np.sum(x * theta**2, axis=-1) / 2,
+            "grad": lambda theta, x: x * theta,
+            "data": (OVERLAP[0] ** 2,),
+            "theta0": np.ones(3),
+            "minimizer": np.zeros(3),
+        },
+    ],
     "huber": [{}, {"slope": 0.3, "smoothness": 4.0, "theta0": -2.0}],
     "least_squares": [{}, {"features": 4, "ridge": 0.1}, {"data": OVERLAP, "ridge": 0.5}],
     "logistic_regression": [
@@ -98,6 +113,7 @@ def test_minimizer(name, arguments):
     if problem.minimizer is None:
         assert (name, arguments.get("ridge"), arguments.get("eigenvalues")) in {
             ("tanh_network", None, None),  # unknown
+            ("finite_sum", None, None),  # unknown
             ("logistic_regression", 0.0, None),  # need not exist
             ("quadratic", None, (-1, 3)),  # unbounded below
         }

@@ -1,6 +1,20 @@
 """Noise: problems whose gradients have it, and the streams of random numbers that drive it."""
 
-from odeopt.noise.gaussian import gaussian
+from odeopt.noise.accumulated import accumulated
+from odeopt.noise.base import covariance
+from odeopt.noise.gaussian import correlated, gaussian, gaussian_like
+from odeopt.noise.minibatches import minibatches
 from odeopt.noise.streams import normals, streams
+from odeopt.noise.svag import svag
 
-__all__ = ["gaussian", "normals", "streams"]
+__all__ = [
+    "accumulated",
+    "correlated",
+    "covariance",
+    "gaussian",
+    "gaussian_like",
+    "minibatches",
+    "normals",
+    "streams",
+    "svag",
+]

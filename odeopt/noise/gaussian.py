@@ -1,4 +1,4 @@
-"""g(theta) + sigma(theta) xi, xi standard normal: Gaussian noise, additive or state-dependent."""
+"""g(theta) + Sigma^(1/2)(theta) xi, xi standard normal: Gaussian noise, additive or state-dependent."""
 
 from __future__ import annotations
 
@@ -11,18 +11,44 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
+from odeopt.law import Covariance
+from odeopt.noise.base import noise_of
 from odeopt.noise.streams import normals
 from odeopt.problems import Problem
+
+SYMMETRY = 1e-12  # relative: what rounding leaves of a symmetric matrix, and of eigenvalues that are zero
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Independent normal noise of standard deviation sigma(theta), shape (..., d), on each coordinate."""
+    """Normal noise of some covariance."""
 
     exact: Callable[[Array], Array]
-    sigma: Callable[[Array], Array]
+    law: Covariance
     width: int
     name: str = "Gaussian noise"
+
+    def root(self, theta: Array, xi: Array) -> Array:
+        return self.law.root(theta, xi)
+
+    def variance(self, theta: Array) -> Array:
+        return self.law.variance(theta)
+
+    def covariance(self, theta: Array) -> Array:
+        return self.law.covariance(theta)
+
+    def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
+        return normals(rng, members, self.width)
+
+    def grad(self, theta: Array, draw: Array) -> Array:
+        return self.exact(theta) + self.root(theta, draw)
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """Independent noise of standard deviation sigma(theta), shape (..., d), on each coordinate."""
+
+    sigma: Callable[[Array], Array]
 
     def root(self, theta: Array, xi: Array) -> Array:
         return self.sigma(theta) * xi
@@ -30,11 +56,25 @@ class Gaussian:
     def variance(self, theta: Array) -> Array:
         return self.sigma(theta) ** 2 * np.ones_like(theta)
 
-    def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
-        return normals(rng, members, self.width)
+    def covariance(self, theta: Array) -> Array:
+        return self.variance(theta)[..., None] * np.eye(theta.shape[-1])
 
-    def grad(self, theta: Array, draw: Array) -> Array:
-        return self.exact(theta) + self.root(theta, draw)
+
+@dataclass(frozen=True)
+class Full:
+    """Noise of covariance factor factor^T, factor(theta) of shape (..., d, d)."""
+
+    factor: Callable[[Array], Array]
+
+    def root(self, theta: Array, xi: Array) -> Array:
+        return (self.factor(theta) @ xi[..., None])[..., 0]
+
+    def variance(self, theta: Array) -> Array:
+        return np.sum(self.factor(theta) ** 2, axis=-1) * np.ones_like(theta)
+
+    def covariance(self, theta: Array) -> Array:
+        factor = self.factor(theta)
+        return factor @ np.swapaxes(factor, -1, -2) * np.ones_like(theta)[..., None]
 
 
 def gaussian(problem: Problem, sigma: Any) -> Problem:
@@ -47,6 +87,47 @@ def gaussian(problem: Problem, sigma: Any) -> Problem:
     if callable(sigma):
         value = np.asarray(sigma(problem.theta0))
         check.spread("sigma(theta0)", value, problem.theta0.shape)
-        return dataclasses.replace(problem, noise=Gaussian(problem.grad, sigma, problem.dim))
+        return _with(problem, Diagonal(sigma))
     constant = check.spread("sigma", check.nonnegative("sigma", sigma), (problem.dim,))
-    return dataclasses.replace(problem, noise=Gaussian(problem.grad, lambda theta: constant, problem.dim))
+    return _with(problem, Diagonal(lambda theta: constant))
+
+
+def correlated(problem: Problem, covariance: Any) -> Problem:
+    """The problem with g + Sigma^(1/2) xi: Sigma (d, d), positive semi-definite, or a function of theta (..., d, d).
+
+    >>> from odeopt import problems
+    >>> correlated(problems.quadratic(), [[1, 1], [1, 1]]).noise.variance(np.zeros(2)).round(12)
+    array([1., 1.])
+    """
+    if callable(covariance):
+        square_root(covariance(problem.theta0), problem.theta0.shape)
+        return _with(problem, Full(lambda theta: square_root(covariance(theta), theta.shape)), "correlated ")
+    constant = square_root(covariance, (problem.dim,))
+    return _with(problem, Full(lambda theta: constant), "correlated ")
+
+
+def gaussian_like(problem: Problem) -> Problem:
+    """The problem with Gaussian noise of the same covariance Sigma(theta) as its noise has now.
+
+    >>> from odeopt import noise, problems
+    >>> gaussian_like(noise.minibatches(problems.least_squares(), 32))
+    Problem least squares: d = 11, gradient by hand, batched, Gaussian noise like minibatches of 32
+    """
+    law = noise_of(problem)
+    return dataclasses.replace(problem, noise=Gaussian(problem.grad, law, law.width, f"Gaussian noise like {law.name}"))
+
+
+def square_root(covariance: Any, shape: tuple[int, ...]) -> Array:
+    """The symmetric S with S S = Sigma at theta of this shape: unlike a Cholesky factor it depends smoothly on Sigma."""
+    matrix = check.spread("covariance", covariance, (*shape, shape[-1]) if np.ndim(covariance) != 2 else shape[-1:] * 2)
+    size = np.abs(matrix).max(initial=np.finfo(float).tiny)
+    if np.abs(matrix - np.swapaxes(matrix, -1, -2)).max() > SYMMETRY * size:
+        raise ValueError(f"covariance must be symmetric, got {covariance!r}")
+    values, vectors = np.linalg.eigh(matrix)
+    if values.min() < -SYMMETRY * size:
+        raise ValueError(f"covariance must have no negative eigenvalue, got one of {values.min():.3g}")
+    return (vectors * np.sqrt(np.maximum(values, 0))[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+
+
+def _with(problem: Problem, law: Covariance, kind: str = "") -> Problem:
+    return dataclasses.replace(problem, noise=Gaussian(problem.grad, law, problem.dim, f"{kind}Gaussian noise".strip()))

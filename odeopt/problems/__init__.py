@@ -2,6 +2,7 @@
 
 from odeopt.problems.base import Problem
 from odeopt.problems.extremal import huber
+from odeopt.problems.finite_sum import finite_sum
 from odeopt.problems.networks import tanh_network
 from odeopt.problems.quadratic import quadratic
 from odeopt.problems.regression import least_squares, logistic_regression
@@ -11,6 +12,7 @@ __all__ = [
     "Problem",
     "beale",
     "double_well",
+    "finite_sum",
     "himmelblau",
     "huber",
     "least_squares",

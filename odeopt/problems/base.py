@@ -16,6 +16,7 @@ from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Derived, gradient_of, hvp_of
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.problems.members import Function, Looped, over_members, probe_points
+from odeopt.problems.samples import Samples
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -42,6 +43,7 @@ class Problem:
     batched: bool | None
     flow_solution: Function | None
     noise: GradientNoise | None
+    samples: Samples | None
 
     def __init__(
         self,
@@ -55,13 +57,17 @@ class Problem:
         batched: bool | None = None,
         flow_solution: Function | None = None,
         noise: GradientNoise | None = None,
+        samples: Samples | None = None,
     ) -> None:
         """`batched`: None to find out;  `flow_solution(t, theta0)`: the gradient flow in closed form, (n, ..., d).
 
-        `noise`: that of the gradient, see `odeopt.noise`; `grad` itself has none.
+        `noise`: that of the gradient, see `odeopt.noise`; `grad` itself has none.  `samples`: what L is the mean of;
+        `problems.finite_sum` makes them of your data.
         """
         if not isinstance(noise, GradientNoise | None):
             raise TypeError(f"noise must be that of odeopt.noise or None, got {noise!r}")
+        if not isinstance(samples, Samples | None):
+            raise TypeError(f"samples must be Samples or None, see problems.finite_sum, got {samples!r}")
         start = _point("theta0", theta0)
         end = None if minimizer is None else _point("minimizer", minimizer)
         _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
@@ -73,6 +79,7 @@ class Problem:
         hvp = over_members("hvp", hvp, 1, batched, near, near[::-1]) if hvp else hvp_of(grad, near)
         vars(self).update(loss=loss, grad=grad, theta0=start, hvp=hvp, minimizer=end)
         vars(self).update(name=name, batched=batched, flow_solution=flow_solution, noise=noise)
+        vars(self).update(samples=samples)
 
     @property
     def dim(self) -> int:

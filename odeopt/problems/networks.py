@@ -11,6 +11,7 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.problems.base import Problem
 from odeopt.problems.data import sklearn_datasets
+from odeopt.problems.samples import Samples
 
 CLASSES = 10
 PIXELS = 16
@@ -32,26 +33,26 @@ def tanh_network(hidden: int = 8, samples: int = 200, rng: Any = 0) -> Problem:
     x, one_hot = _digits(samples)
     split = _splitter(hidden)
 
-    def forward(theta: Array) -> tuple[Array, Array, Array]:
+    def forward(theta: Array, x: Array) -> tuple[Array, Array, Array]:
         W, b, V, c = split(theta)
         a = np.tanh(x @ W + b)
         z = a @ V + c
         return V, a, z
 
-    def loss(theta: Array) -> Array:
-        _, _, z = forward(theta)
+    def loss(theta: Array, x: Array, one_hot: Array) -> Array:
+        _, _, z = forward(theta, x)
         return np.mean(_log_sum_exp(z) - np.sum(one_hot * z, axis=-1), axis=-1)
 
-    def grad(theta: Array) -> Array:
-        V, a, z = forward(theta)
-        dz = (_softmax(z) - one_hot) / samples
+    def grad(theta: Array, w: Array, x: Array, one_hot: Array) -> Array:
+        V, a, z = forward(theta, x)
+        dz = w[..., None] * (_softmax(z) - one_hot) / x.shape[-2]
         du = (dz @ _T(V)) * (1 - a**2)
         return _join(_T(x) @ du, du, _T(a) @ dz, dz)
 
     def hvp(theta: Array, p: Array) -> Array:
         """The derivative of every line of `grad` along p.                               [Pearlmutter 1994]"""
         theta, p = np.broadcast_arrays(theta, p)
-        (V, a, z), (pW, pb, pV, pc) = forward(theta), split(p)
+        (V, a, z), (pW, pb, pV, pc) = forward(theta, x), split(p)
         s = _softmax(z)
         dz = (s - one_hot) / samples
         da = dz @ _T(V)
@@ -64,7 +65,8 @@ def tanh_network(hidden: int = 8, samples: int = 200, rng: Any = 0) -> Problem:
     W = generator.normal(size=(PIXELS, hidden)) / np.sqrt(PIXELS)
     V = generator.normal(size=(hidden, CLASSES)) / np.sqrt(hidden)
     theta0 = np.concatenate([W.ravel(), np.zeros(hidden), V.ravel(), np.zeros(CLASSES)])
-    return Problem(loss, grad, hvp=hvp, theta0=theta0, name="tanh network", batched=True)
+    made = Samples((x, one_hot), loss, grad)
+    return Problem(made.loss, made.grad, hvp=hvp, theta0=theta0, name="tanh network", batched=True, samples=made)
 
 
 def _generator(rng: Any) -> np.random.Generator:

@@ -11,6 +11,7 @@ from odeopt.check import Array
 from odeopt.problems.base import Problem
 from odeopt.problems.data import design, signs
 from odeopt.problems.quadratic import linear_flow
+from odeopt.problems.samples import Samples
 
 
 def softplus(z: Array) -> Array:
@@ -22,6 +23,21 @@ def softplus(z: Array) -> Array:
 def sigmoid(z: Array) -> Array:
     """1 / (1 + e^-z) = (1 + tanh(z/2)) / 2, without overflow; z may be complex."""
     return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+def products(theta: Array, X: Array) -> Array:
+    """x_i.theta for all rows (n, d), or for each member's own (..., B, d)."""
+    return theta @ X.T if X.ndim == 2 else (X @ theta[..., None])[..., 0]
+
+
+def mean_of(r: Array, X: Array) -> Array:
+    """mean_i r_i x_i over the rows."""
+    return (r @ X if X.ndim == 2 else (r[..., None, :] @ X)[..., 0, :]) / X.shape[-2]
+
+
+def penalty(ridge: float, theta: Array) -> Array:
+    """ridge/2 |theta|^2, a part of every sample's loss."""
+    return ridge / 2 * np.sum(theta**2, axis=-1)
 
 
 def logistic_regression(
@@ -43,19 +59,27 @@ def logistic_regression(
     M = signs(y)[:, None] * X  # the margins are M theta
     n, d = M.shape
 
-    def loss(theta: Array) -> Array:
-        return np.mean(softplus(-theta @ M.T), axis=-1) + ridge / 2 * np.sum(theta**2, axis=-1)
+    def loss(theta: Array, M: Array) -> Array:
+        return np.mean(softplus(-products(theta, M)), axis=-1) + penalty(ridge, theta)
 
-    def grad(theta: Array) -> Array:
-        return -sigmoid(-theta @ M.T) @ M / n + ridge * theta
+    def grad(theta: Array, w: Array, M: Array) -> Array:
+        return mean_of(-w * sigmoid(-products(theta, M)), M) + ridge * theta * np.mean(w, axis=-1, keepdims=True)
 
     def hvp(theta: Array, p: Array) -> Array:
         s = sigmoid(theta @ M.T)
         return (s * (1 - s) * (p @ M.T)) @ M / n + ridge * p
 
-    minimizer = _newton(loss, grad, hvp, np.zeros(d)) if ridge > 0 else None
+    samples = Samples((M,), loss, grad)
+    minimizer = _newton(samples.loss, samples.grad, hvp, np.zeros(d)) if ridge > 0 else None
     return Problem(
-        loss, grad, hvp=hvp, theta0=np.zeros(d), minimizer=minimizer, name="logistic regression", batched=True
+        samples.loss,
+        samples.grad,
+        hvp=hvp,
+        theta0=np.zeros(d),
+        minimizer=minimizer,
+        name="logistic regression",
+        batched=True,
+        samples=samples,
     )
 
 
@@ -75,15 +99,23 @@ def least_squares(data: str | tuple[Any, Any] = "diabetes", features: int | None
     A = X.T @ X / n + ridge * np.eye(d)
     minimizer = np.linalg.lstsq(np.vstack([X, np.sqrt(n * ridge) * np.eye(d)]), np.append(y, np.zeros(d)))[0]
 
+    def loss(theta: Array, X: Array, y: Array) -> Array:
+        return np.mean((products(theta, X) - y) ** 2, axis=-1) / 2 + penalty(ridge, theta)
+
+    def grad(theta: Array, w: Array, X: Array, y: Array) -> Array:
+        return mean_of(w * (products(theta, X) - y), X) + ridge * theta * np.mean(w, axis=-1, keepdims=True)
+
+    samples = Samples((X, y), loss, grad)
     return Problem(
-        loss=lambda theta: np.mean((theta @ X.T - y) ** 2, axis=-1) / 2 + ridge / 2 * np.sum(theta**2, axis=-1),
-        grad=lambda theta: (theta @ X.T - y) @ X / n + ridge * theta,
+        samples.loss,
+        samples.grad,
         hvp=lambda theta, p: np.broadcast_arrays(theta, p)[1] @ A,
         theta0=np.zeros(d),
         minimizer=minimizer,
         flow_solution=linear_flow(*np.linalg.eigh(A), centre=minimizer),
         name="least squares",
         batched=True,
+        samples=samples,
     )
 
 

@@ -1,0 +1,29 @@
+"""The noise that a problem has, and its covariance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odeopt.check import Array
+from odeopt.law import GradientNoise
+from odeopt.problems import Problem
+
+
+def noise_of(problem: Any) -> GradientNoise:
+    """That of the problem's gradient, which must have some."""
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
+    if problem.noise is None:
+        raise ValueError(f"problem must have noise, e.g. odeopt.noise.minibatches(problem, 32), got {problem!r}")
+    return problem.noise
+
+
+def covariance(problem: Problem, theta: Any = None) -> Array:
+    """Sigma(theta) = E zeta zeta^T of the noisy gradient g + zeta, exactly: (..., d, d); default theta0.
+
+    >>> from odeopt import noise, problems
+    >>> covariance(noise.gaussian(problems.quadratic(), [1, 2])).tolist()
+    [[1.0, 0.0], [0.0, 4.0]]
+    """
+    law = noise_of(problem)
+    return law.covariance(problem.theta0 if theta is None else problem.at(theta).theta0)

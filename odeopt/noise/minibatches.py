@@ -1,0 +1,98 @@
+"""g_B = 1/B sum_{i in batch} grad L_i: the gradient of some samples, drawn at random."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.noise.streams import per_member
+from odeopt.problems import Problem
+from odeopt.problems.samples import Samples
+
+
+@dataclass(frozen=True)
+class Minibatches:
+    """Batches of `size` samples: Sigma = f S/size, S the covariance of one sample's gradient.
+
+    f = 1 with replacement and (n - size)/(n - 1) without, for a batch of full size.          [Cochran 1977, thm 2.2]
+    """
+
+    samples: Samples
+    size: int
+    replace: bool
+
+    @property
+    def name(self) -> str:
+        return f"minibatches of {self.size}" + (" with replacement" if self.replace else "")
+
+    @property
+    def width(self) -> int:
+        return self.samples.n
+
+    @property
+    def share(self) -> float:
+        """Sigma/S."""
+        n = self.samples.n
+        return (1.0 if self.replace else (n - self.size) / max(n - 1, 1)) / self.size
+
+    def root(self, theta: Array, xi: Array) -> Array:
+        """sqrt(share/n) sum_i xi_i (g_i - g): smooth in theta, as no factor of the matrix Sigma need be."""
+        centred = xi - np.mean(xi, axis=-1, keepdims=True)
+        return np.sqrt(self.share * self.samples.n) * self.samples.combined_grad(theta, centred)
+
+    def variance(self, theta: Array) -> Array:
+        return self.share * self.samples.variance(theta)
+
+    def covariance(self, theta: Array) -> Array:
+        return self.share * self.samples.covariance(theta)
+
+    def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
+        """Indices (*members, B)."""
+        n, size = self.samples.n, self.size
+        if self.replace:
+            yield from per_member(lambda stream, k: stream.integers(n, size=(k, size)), rng, members)
+        for epoch in per_member(lambda stream, k: stream.permuted(np.tile(np.arange(n), (k, 1)), axis=1), rng, members):
+            yield from pieces(epoch, size)
+
+    def grad(self, theta: Array, draw: Array) -> Array:
+        return self.samples.batch_grad(theta, draw)
+
+
+def pieces(indices: Array, size: int) -> Iterator[Array]:
+    """Batches (..., size) of indices (..., B), the last of which has the rest."""
+    for first in range(0, indices.shape[-1], size):
+        yield indices[..., first : first + size]
+
+
+def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
+    """The problem whose gradient is that of `size` of its samples, a new batch in every step.
+
+    replace=False goes through the samples epoch by epoch, each in a new random order, of each member its own.  Where
+    `size` does not divide n the last batch of an epoch has the rest, and its gradient is the mean over these fewer
+    samples: unbiased like the others, with more noise.  replace=True draws every sample on its own.
+
+    >>> from odeopt import problems
+    >>> minibatches(problems.logistic_regression(), 32)
+    Problem logistic regression: d = 31, gradient by hand, batched, minibatches of 32
+    """
+    samples = _samples(problem)
+    size = check.count("size", size, 1)
+    if not isinstance(replace, bool):
+        raise TypeError(f"replace must be True or False, got {replace!r}")
+    if not replace and size > samples.n:
+        raise ValueError(f"size must be at most {samples.n}, the number of samples, got {size}")
+    return dataclasses.replace(problem, noise=Minibatches(samples, size, replace))
+
+
+def _samples(problem: Any) -> Samples:
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.least_squares(), got {problem!r}")
+    if problem.samples is None:
+        raise ValueError(f"problem must have samples, see odeopt.problems.finite_sum, got {problem!r}")
+    return problem.samples

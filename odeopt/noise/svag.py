@@ -1,0 +1,65 @@
+"""a g_1 + b g_2, a, b = (1 +- sqrt(2l - 1))/2: SGD on the way to its stochastic differential equation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.law import GradientNoise
+from odeopt.noise.base import noise_of
+from odeopt.problems import Problem
+
+
+@dataclass(frozen=True)
+class SVAG:
+    """Two independent gradients combined: the same mean, as a + b = 1, and covariance l Sigma, as a^2 + b^2 = l."""
+
+    law: GradientNoise
+    l: int  # noqa: E741  the paper's letter
+
+    @property
+    def name(self) -> str:
+        return f"SVAG of {self.law.name}, l = {self.l}"
+
+    @property
+    def width(self) -> int:
+        return self.law.width
+
+    def root(self, theta: Array, xi: Array) -> Array:
+        return np.sqrt(self.l) * self.law.root(theta, xi)
+
+    def variance(self, theta: Array) -> Array:
+        return self.l * self.law.variance(theta)
+
+    def covariance(self, theta: Array) -> Array:
+        return self.l * self.law.covariance(theta)
+
+    def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
+        """Two sequences, each with epochs of its own: batches of one epoch are not independent."""
+        first, second = (self.law.draws(child, members) for child in rng.spawn(2))
+        return zip(first, second, strict=True)
+
+    def grad(self, theta: Array, draw: tuple[Any, Any]) -> Array:
+        root = np.sqrt(2 * self.l - 1)
+        first, second = (self.law.grad(theta, half) for half in draw)
+        return (1 + root) / 2 * first + (1 - root) / 2 * second
+
+
+def svag(problem: Problem, l: int) -> Problem:  # noqa: E741
+    """The noisy gradient a g_1 + b g_2, of covariance l Sigma, for steps of length h/l.     [Li, Malladi, Arora 2021]
+
+    Run it with `opt.with_step(opt.h / l)`, l times as many steps: l = 1 is the optimizer itself, l to infinity
+    its stochastic differential equation, whatever the law of the noise.
+
+    >>> import odeopt as oo
+    >>> noisy, opt = oo.noise.minibatches(oo.problems.least_squares(), 8), oo.optimizers.gd(lr=0.1)
+    >>> oo.simulate(opt.with_step(opt.h / 4), svag(noisy, 4), steps=4 * 10, rng=0).t[-1].round(12)
+    np.float64(1.0)
+    """
+    return dataclasses.replace(problem, noise=SVAG(noise_of(problem), check.count("l", l, 1)))
