@@ -10,6 +10,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.gradient import Gradient
+from odeopt.noise.brownian import BrownianPath
 from odeopt.noise.streams import normals
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -48,18 +49,21 @@ def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: 
     """The rows of a recorded path of noise, for all who shall see the same: (steps, ..., width) normals or draws."""
     if not is_noisy(opt, problem):
         raise ValueError(f"noise must be None for {opt.name} on {problem!r}, which have none")
+    if isinstance(noise, BrownianPath):
+        noise = noise.xi
+    if not isinstance(noise, list | tuple) and not (isinstance(noise, np.ndarray) and noise.ndim):
+        raise TypeError(f"noise must be a BrownianPath or an array of rows, one after the other, got {noise!r}")
     rows = steps * (normals_per_step(opt) if opt.flow.noisy else 1)
     if len(noise) < rows:
         raise ValueError(f"noise must have {rows} rows for {steps} steps of {opt.scheme.name}, got {len(noise)}")
-    if opt.flow.noisy:
-        array = check.point("noise", noise)
-        try:
-            np.broadcast_to(array[0], (*members, width(opt, problem)))
-        except ValueError as error:
-            expected = ("rows", *members, width(opt, problem))
-            raise ValueError(f"noise must have shape {expected} or broadcast to it, got {array.shape}") from error
-        noise = array
-    return iter(noise)
+    if not opt.flow.noisy:
+        return iter(noise)
+    array, shape = check.point("noise", noise), (*members, width(opt, problem))
+    try:
+        np.broadcast_to(array[0], shape)
+    except ValueError as error:
+        raise ValueError(f"noise must have shape {('rows', *shape)} or broadcast to it, got {array.shape}") from error
+    return (np.broadcast_to(row, shape) for row in array)
 
 
 def driven(opt: Optimizer, problem: Problem, grad: Gradient, draws: Iterator[Any] | None) -> Step:

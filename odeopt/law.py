@@ -35,6 +35,10 @@ class GradientNoise(Covariance, Protocol):
     def width(self) -> int:
         """How many standard normals make one Gaussian noise of this covariance."""
 
+    @property
+    def independent(self) -> bool:
+        """Whether the draws of different steps are independent, as a stochastic differential equation supposes."""
+
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
         """What decides the noise of a step, step after step, for all members: indices of a batch, normals, ..."""
 

@@ -31,6 +31,7 @@ class Symbol:
     latex: str
     binds: int = ATOM
     reciprocal_of: Symbol | None = None
+    root_of: Symbol | None = None
 
     def __repr__(self) -> str:
         return self.text
@@ -82,6 +83,8 @@ class Symbol:
         return Symbol(quotient.text, quotient.latex, PRODUCT, self) if other == 1 else quotient
 
     def __pow__(self, exponent: Any) -> Symbol:
+        if self.root_of is not None and exponent == 2:  # sqrt(a)^2 reads a
+            return self.root_of
         (a, la), power = _inside(self, ATOM), _symbol(exponent)
         text, _ = _inside(power, ATOM)
         return Symbol(f"{a}^{text}", f"{la}^{{{power.latex}}}", POWER)
@@ -149,7 +152,7 @@ def _function(name: str, inputs: list[Symbol]) -> Symbol:
     name = "abs" if name == "absolute" else name
     text, latex = ", ".join(x.text for x in inputs), ", ".join(x.latex for x in inputs)
     if name == "sqrt":
-        return Symbol(f"sqrt({text})", rf"\sqrt{{{latex}}}")
+        return Symbol(f"sqrt({text})", rf"\sqrt{{{latex}}}", root_of=inputs[0])
     if name == "abs":
         return Symbol(f"|{text}|", rf"\lvert {latex} \rvert")
     return Symbol(f"{name}({text})", rf"\operatorname{{{name}}}({latex})")

@@ -64,6 +64,13 @@ GENERIC = {
     "rkc1": (schemes.rkc1(5), 1),
     "rkc2": (schemes.rkc2(5), 2),
 }
+# scheme -> order on a flow without noise; strong and weak orders: test_stochastic_schemes.py
+STOCHASTIC = {
+    "euler_maruyama": (schemes.euler_maruyama, 1),
+    "milstein": (schemes.milstein, 1),
+    "stochastic_heun": (schemes.stochastic_heun, 2),
+    "platen": (schemes.platen, 2),
+}
 NEEDS_RELAXATION = {"exponential_euler": (schemes.exponential_euler, 1), "etd2rk": (schemes.etd2rk, 2)}
 
 Split = schemes.Splitting
@@ -128,6 +135,11 @@ WORDS = [
     ("shampoo", Split("memory drift memory", push="midpoint"), 2),
     ("lion", Split("[drift memory]"), 1),
     ("sign_flow", Split("drift"), 1),
+    ("langevin", Split("drift"), 1),  # the orders of flows with noise are those without it
+    ("kramers", schemes.baoab, 2),
+    ("kramers", schemes.obabo, 2),
+    ("sgd_first_order", Split("drift"), 1),
+    ("sgd_second_order", Split("drift", push="midpoint"), 2),
     ("normalized_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift", push="midpoint"), 2),
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import odeopt as oo
-from odeopt import flow, laws, ops, push, relax, schemes
+from odeopt import flow, laws, push, schemes
 
 LAMBDA = np.array([1.0, 3.0])
 BOWL = oo.problems.quadratic(eigenvalues=LAMBDA, angle=0)
@@ -38,33 +38,20 @@ def test_heavy_ball(make, lr, beta):
     np.testing.assert_allclose(variance(found), exact, rtol=1e-10)
 
 
-def langevin(T):
-    move = push("theta", lambda grad, theta: -grad(theta), noise=lambda xi, T: ops.sqrt(2 * T) * xi)
-    return flow("theta", {"T": T}, move=move)
-
-
-def kramers(damping, T):
-    return flow(
-        "theta v",
-        {"damping": damping, "T": T},
-        drift=push("theta", lambda v: v),
-        kick=push("v", lambda grad, theta: -grad(theta)),
-        friction=relax("v", rate=lambda damping: damping, noise=lambda xi, damping, T: ops.sqrt(2 * damping * T) * xi),
-    )
-
-
 def test_ornstein_uhlenbeck():
     t, T = np.array([0.0, 1e-3, 0.3, 2.0, 500.0]), 0.4
-    found = laws.flow_moments(langevin(T), BOWL, t, theta0=[1.0, -2.0])
+    found = laws.flow_moments(oo.flows.langevin(T), BOWL, t, theta0=[1.0, -2.0])
     np.testing.assert_allclose(found.mean, np.exp(-np.outer(t, LAMBDA)) * [1.0, -2.0], atol=1e-14)
     np.testing.assert_allclose(variance(found), T / LAMBDA * -np.expm1(-2 * np.outer(t, LAMBDA)), rtol=1e-12)
-    np.testing.assert_allclose(laws.flow_stationary(langevin(T), BOWL).covariance, found.covariance[-1], atol=1e-14)
+    np.testing.assert_allclose(
+        laws.flow_stationary(oo.flows.langevin(T), BOWL).covariance, found.covariance[-1], atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("damping", [0.1, 2.0, 30.0])
 def test_kramers_equilibrium_has_one_temperature(damping):
     """The density exp(-(L + v^2/2)/T): Var theta = T/lambda, Var v = T, uncorrelated, for every friction."""
-    found = laws.flow_stationary(kramers(damping, 0.3), BOWL)
+    found = laws.flow_stationary(oo.flows.kramers(damping, 0.3), BOWL)
     np.testing.assert_allclose(found.covariance, np.diag([*(0.3 / LAMBDA), 0.3, 0.3]), atol=1e-13)
     assert found.temperature == pytest.approx(0.3, rel=1e-12)
     assert found.loss == pytest.approx(BOWL.loss(BOWL.minimizer) + 0.3, rel=1e-12)  # d T/2
@@ -74,9 +61,8 @@ def test_kramers_equilibrium_has_one_temperature(damping):
 def test_baoab_has_the_exact_variance_of_theta_on_a_quadratic(h):
     """[Leimkuhler and Matthews 2013, sec. 3]; OBABO's is T/(lambda (1 - h^2 lambda/4))."""
     exact = 0.3 / LAMBDA
-    baoab = schemes.Splitting("kick drift friction drift kick")
-    obabo = schemes.Splitting("friction kick drift kick friction")
-    words = [laws.stationary(oo.Optimizer(kramers(1.0, 0.3), word, h), BOWL) for word in (baoab, obabo)]
+    kramers = oo.flows.kramers(1.0, 0.3)
+    words = [laws.stationary(oo.Optimizer(kramers, word, h), BOWL) for word in (schemes.baoab, schemes.obabo)]
     np.testing.assert_allclose(variance(words[0]), exact, rtol=1e-12)
     np.testing.assert_allclose(variance(words[1]), exact / (1 - h**2 * LAMBDA / 4), rtol=1e-12)
 

@@ -21,6 +21,8 @@ from odeopt import plots
 from odeopt.plots import style
 
 PLANE = oo.problems.quadratic((1, 20))
+LINE = oo.laws.langevin(oo.problems.double_well(), 0.1, (-2, 2), 40)
+DISC = oo.laws.langevin(PLANE, 0.1, ((-2, 2), (-2, 2)), 10)
 VALLEY = oo.problems.valley(d=3).at((-0.5, 0.3, 0.2))
 
 
@@ -57,6 +59,8 @@ CASES = {  # name: (the call, how many artists of which kind)
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
+    "density of one coordinate": (lambda ax: plots.density(LINE, LINE.evolve(0.5, [1, 2]), ax), 2),
+    "density in the plane": (lambda ax: plots.density(DISC, DISC.stationary(), ax), 1),
     "trajectory": (lambda ax: plots.trajectory(compared().iterates, ax), 1),
     "path": (lambda ax: plots.path(compared().iterates, ax), 1),
 }
@@ -205,6 +209,7 @@ def test_one_colour_per_optimizer():
 
 def test_every_scheme_has_a_style():
     named = [getattr(oo.schemes, name) for name in oo.schemes.__all__ if name[0].islower() and name[:3] != "rkc"]
+    named = [scheme for scheme in named if not isinstance(scheme, oo.schemes.Splitting)]  # one family
     named += [oo.schemes.rkc1(7), oo.schemes.rkc2(7), oo.schemes.Splitting("memory drift")]
     styles = [style.scheme_style(scheme.name) for scheme in named]
     assert (style.GREY, ".") not in styles

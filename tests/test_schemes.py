@@ -201,9 +201,9 @@ def test_implicit_scheme_in_many_dimensions():
     np.testing.assert_allclose(run.final, (1 + 0.5 * eigenvalues) ** -4.0, rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", [*tables.GENERIC, *tables.NEEDS_RELAXATION])
+@pytest.mark.parametrize("name", [*tables.GENERIC, *tables.NEEDS_RELAXATION, *tables.STOCHASTIC])
 def test_increment_is_the_difference(name):
-    scheme, _ = {**tables.GENERIC, **tables.NEEDS_RELAXATION}[name]
+    scheme, _ = {**tables.GENERIC, **tables.NEEDS_RELAXATION, **tables.STOCHASTIC}[name]
     problem, flow = tables.smooth_problem(), oo.flows.heavy_ball(1.0)
     y = flow.start(problem.theta0)
     new, increment, _ = scheme.bind(flow, problem.grad)(0.0, y, (), 1e-3)

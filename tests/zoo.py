@@ -121,6 +121,12 @@ def _adamax(t: Any, g: Any, x: Any, m: Any, u: Any, c1: Any, eps: float) -> tupl
 YOUNG = starts.aged(0.1)
 
 FLOWS = {
+    "langevin": FlowRow(flows.langevin(0.5), lambda t, g, x: (-g(x),)),
+    "kramers": FlowRow(flows.kramers(1.5, 0.5), lambda t, g, x, v: (v, -g(x) - 1.5 * v)),
+    "sgd_first_order": FlowRow(flows.sgd_first_order(0.1), lambda t, g, x: (-g(x),)),
+    "sgd_second_order": FlowRow(  # H g by the complex step along g
+        flows.sgd_second_order(0.1), lambda t, g, x: (-g(x) - 0.05 * np.imag(g(x + 1e-30j * g(x))) / 1e-30,)
+    ),
     "high_resolution_nesterov": FlowRow(
         flows.high_resolution_nesterov(0.1),
         lambda t, g, x, v: (v - 0.1 * g(x), -3 / (t + 0.15) * v - (1 - 0.15 / (t + 0.15)) * g(x)),

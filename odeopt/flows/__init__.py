@@ -21,6 +21,7 @@ from odeopt.flows.nadam import nadam, nadam_scheduled
 from odeopt.flows.rprop import rprop, rprop_late
 from odeopt.flows.shampoo import shampoo
 from odeopt.flows.sign import lion, normalized_flow, sign_flow
+from odeopt.flows.stochastic import kramers, langevin, sgd_first_order, sgd_second_order
 
 __all__ = [
     "adadelta",
@@ -44,7 +45,9 @@ __all__ = [
     "heavy_ball",
     "hessian_damped",
     "high_resolution_nesterov",
+    "kramers",
     "lamb",
+    "langevin",
     "lars",
     "lion",
     "muon",
@@ -58,6 +61,8 @@ __all__ = [
     "rmsprop",
     "rprop",
     "rprop_late",
+    "sgd_first_order",
+    "sgd_second_order",
     "shampoo",
     "sign_flow",
     "su_boyd_candes",

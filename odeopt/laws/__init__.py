@@ -1,5 +1,26 @@
-"""What noise does in the long run: exact moments, densities, escape times."""
+"""What noise does in the long run, without sampling: exact moments, densities on a grid, escape times.
 
+d theta = -grad L dt + sqrt(2 T) dW (Ito) has temperature T and stationary density exp(-L/T)/Z; written with sigma dW,
+T = sigma^2/2 and the density is exp(-2 L/sigma^2)/Z.
+"""
+
+from odeopt.laws.escape import kramers_time, mean_first_passage
+from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
+from odeopt.laws.langevin import kramers, langevin
 from odeopt.laws.moments import Moments, flow_moments, flow_stationary, moments, stationary
+from odeopt.laws.of_flow import density_of
 
-__all__ = ["Moments", "flow_moments", "flow_stationary", "moments", "stationary"]
+__all__ = [
+    "FokkerPlanck",
+    "Moments",
+    "density_of",
+    "flow_moments",
+    "flow_stationary",
+    "fokker_planck",
+    "kramers",
+    "kramers_time",
+    "langevin",
+    "mean_first_passage",
+    "moments",
+    "stationary",
+]

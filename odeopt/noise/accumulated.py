@@ -11,8 +11,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.noise.base import noise_of
-from odeopt.noise.minibatches import Minibatches, pieces
+from odeopt.noise.minibatches import Minibatches, minibatches_of, pieces
 from odeopt.problems import Problem
 
 
@@ -30,6 +29,10 @@ class Accumulated:
     @property
     def width(self) -> int:
         return self.big.width
+
+    @property
+    def independent(self) -> bool:
+        return self.big.independent
 
     def root(self, theta: Array, xi: Array) -> Array:
         return self.big.root(theta, xi)
@@ -64,9 +67,7 @@ def accumulated(problem: Problem, micro: int) -> Problem:
     >>> accumulated(noise.minibatches(problems.logistic_regression(), 32), micro=4)
     Problem logistic regression: d = 31, gradient by hand, batched, 4 micro-batches of 32
     """
-    small, micro = noise_of(problem), check.count("micro", micro, 1)
-    if not isinstance(small, Minibatches):
-        raise ValueError(f"problem must have minibatches, see odeopt.noise.minibatches, got {problem!r}")
+    small, micro = minibatches_of(problem), check.count("micro", micro, 1)
     total = micro * small.size
     size = total if small.replace else min(total, small.samples.n)
     return dataclasses.replace(problem, noise=Accumulated(dataclasses.replace(small, size=size), small.size))

@@ -27,6 +27,7 @@ class Gaussian:
     law: Covariance
     width: int
     name: str = "Gaussian noise"
+    independent: bool = True
 
     def root(self, theta: Array, xi: Array) -> Array:
         return self.law.root(theta, xi)
@@ -118,7 +119,7 @@ def gaussian_like(problem: Problem) -> Problem:
 
 
 def square_root(covariance: Any, shape: tuple[int, ...]) -> Array:
-    """The symmetric S with S S = Sigma at theta of this shape: unlike a Cholesky factor it depends smoothly on Sigma."""
+    """The symmetric S with S S = Sigma, theta of this shape: unlike a Cholesky factor it is a continuous function."""
     matrix = check.spread("covariance", covariance, (*shape, shape[-1]) if np.ndim(covariance) != 2 else shape[-1:] * 2)
     size = np.abs(matrix).max(initial=np.finfo(float).tiny)
     if np.abs(matrix - np.swapaxes(matrix, -1, -2)).max() > SYMMETRY * size:

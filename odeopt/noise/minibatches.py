@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
+from odeopt.noise.base import noise_of
 from odeopt.noise.streams import per_member
 from odeopt.problems import Problem
 from odeopt.problems.samples import Samples
@@ -36,6 +38,10 @@ class Minibatches:
         return self.samples.n
 
     @property
+    def independent(self) -> bool:
+        return self.replace
+
+    @property
     def share(self) -> float:
         """Sigma/S."""
         n = self.samples.n
@@ -54,11 +60,16 @@ class Minibatches:
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
         """Indices (*members, B)."""
-        n, size = self.samples.n, self.size
+        for row in self.rows(rng, members, self.size):
+            yield from pieces(row, self.size)
+
+    def rows(self, rng: np.random.Generator, members: tuple[int, ...], length: int) -> Iterator[Array]:
+        """Indices in the order in which they are used: epochs (*members, n), or `length` independent ones at a time."""
+        n = self.samples.n
         if self.replace:
-            yield from per_member(lambda stream, k: stream.integers(n, size=(k, size)), rng, members)
-        for epoch in per_member(lambda stream, k: stream.permuted(np.tile(np.arange(n), (k, 1)), axis=1), rng, members):
-            yield from pieces(epoch, size)
+            return per_member(lambda stream, k: stream.integers(n, size=(k, length)), rng, members)
+        order = np.arange(n)
+        return per_member(lambda stream, k: stream.permuted(np.tile(order, (k, 1)), axis=1), rng, members)
 
     def grad(self, theta: Array, draw: Array) -> Array:
         return self.samples.batch_grad(theta, draw)
@@ -75,7 +86,9 @@ def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
 
     replace=False goes through the samples epoch by epoch, each in a new random order, of each member its own.  Where
     `size` does not divide n the last batch of an epoch has the rest, and its gradient is the mean over these fewer
-    samples: unbiased like the others, with more noise.  replace=True draws every sample on its own.
+    samples: unbiased like the others, with more noise.  The noise of an epoch's batches adds up to none, so SGD ends
+    below what Sigma, that of one batch, makes of it.  replace=True draws every sample on its own, as stochastic
+    differential equations suppose.
 
     >>> from odeopt import problems
     >>> minibatches(problems.logistic_regression(), 32)
@@ -88,6 +101,32 @@ def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
     if not replace and size > samples.n:
         raise ValueError(f"size must be at most {samples.n}, the number of samples, got {size}")
     return dataclasses.replace(problem, noise=Minibatches(samples, size, replace))
+
+
+def batches(problem: Problem, sizes: Iterable[int], rng: Any = None, members: tuple[int, ...] = ()) -> list[Array]:
+    """The batches of a run whose size changes, for `simulate(..., noise=batches(...))`: indices (*members, B_k).
+
+    problem has minibatches, with or without replacement.  Without, epoch follows epoch, and a batch may have the last
+    samples of one and the first of the next.
+
+    >>> from odeopt import problems
+    >>> [len(batch) for batch in batches(minibatches(problems.least_squares(), 2), [2, 4, 8])]
+    [2, 4, 8]
+    """
+    law, found = minibatches_of(problem), check.counts("sizes", sizes)
+    n, total = law.samples.n, sum(found)
+    if not law.replace and max(found) > n:
+        raise ValueError(f"sizes must be at most {n}, the number of samples, got {max(found)}")
+    rows = islice(law.rows(check.generator("rng", rng), members, n), -(-total // n))
+    return np.split(np.concatenate(list(rows), axis=-1)[..., :total], np.cumsum(found)[:-1], axis=-1)
+
+
+def minibatches_of(problem: Problem) -> Minibatches:
+    """The noise of a problem with minibatches."""
+    law = noise_of(problem)
+    if not isinstance(law, Minibatches):
+        raise ValueError(f"problem must have minibatches, see odeopt.noise.minibatches, got {problem!r}")
+    return law
 
 
 def _samples(problem: Any) -> Samples:

@@ -31,6 +31,10 @@ class SVAG:
     def width(self) -> int:
         return self.law.width
 
+    @property
+    def independent(self) -> bool:
+        return True
+
     def root(self, theta: Array, xi: Array) -> Array:
         return np.sqrt(self.l) * self.law.root(theta, xi)
 
@@ -41,9 +45,9 @@ class SVAG:
         return self.l * self.law.covariance(theta)
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
-        """Two sequences, each with epochs of its own: batches of one epoch are not independent."""
-        first, second = (self.law.draws(child, members) for child in rng.spawn(2))
-        return zip(first, second, strict=True)
+        """Two at a time."""
+        one_by_one = self.law.draws(rng, members)
+        return zip(one_by_one, one_by_one, strict=True)
 
     def grad(self, theta: Array, draw: tuple[Any, Any]) -> Array:
         root = np.sqrt(2 * self.l - 1)
@@ -55,11 +59,16 @@ def svag(problem: Problem, l: int) -> Problem:  # noqa: E741
     """The noisy gradient a g_1 + b g_2, of covariance l Sigma, for steps of length h/l.     [Li, Malladi, Arora 2021]
 
     Run it with `opt.with_step(opt.h / l)`, l times as many steps: l = 1 is the optimizer itself, l to infinity
-    its stochastic differential equation, whatever the law of the noise.
+    its stochastic differential equation, whatever the law of the noise.  Draws must be independent: the noise of
+    epochs cancels within each, and would vanish with the step.
 
     >>> import odeopt as oo
-    >>> noisy, opt = oo.noise.minibatches(oo.problems.least_squares(), 8), oo.optimizers.gd(lr=0.1)
+    >>> noisy = oo.noise.minibatches(oo.problems.least_squares(), 8, replace=True)
+    >>> opt = oo.optimizers.gd(lr=0.1)
     >>> oo.simulate(opt.with_step(opt.h / 4), svag(noisy, 4), steps=4 * 10, rng=0).t[-1].round(12)
     np.float64(1.0)
     """
-    return dataclasses.replace(problem, noise=SVAG(noise_of(problem), check.count("l", l, 1)))
+    law = noise_of(problem)
+    if not law.independent:
+        raise ValueError(f"problem must have independent draws, e.g. minibatches(..., replace=True), got {problem!r}")
+    return dataclasses.replace(problem, noise=SVAG(law, check.count("l", l, 1)))

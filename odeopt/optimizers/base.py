@@ -62,7 +62,7 @@ class Optimizer:
             if not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be a function of odeopt.starts, got {getattr(self, name)!r}")
         object.__setattr__(self, "h", check.positive("h", self.h))
-        check.together(h=self.h, **self.flow.params)
+        check.together(**{"h": self.h, **self.flow.params})
         if self.lr_time is None:
             object.__setattr__(self, "lr_time", self.h)
         self.scheme.bind(self.flow, lambda theta: theta)  # refuses now what would fail later

@@ -6,6 +6,7 @@ Every function takes results, and `ax=None`; it returns its artists, shows nothi
 from odeopt.plots.energy import energy
 from odeopt.plots.ensembles import ensemble
 from odeopt.plots.landscapes import landscape, path
+from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
 from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
@@ -13,6 +14,7 @@ from odeopt.plots.stability import sharpness, stability_chart, stability_region
 __all__ = [
     "comparison",
     "convergence",
+    "density",
     "energy",
     "ensemble",
     "following",

@@ -63,7 +63,8 @@ def _data(data: Any) -> tuple[Array, ...]:
         if a.dtype.kind not in "iufb":
             raise TypeError(f"data[{i}] must be an array of numbers, got {a.dtype}")
         if a.ndim == 0 or len(a) == 0 or len(a) != len(arrays[0] if arrays[0].ndim else ()):
-            raise ValueError(f"data must be arrays (n, ...) of one length n >= 1, got shapes {[a.shape for a in arrays]}")
+            shapes = [a.shape for a in arrays]
+            raise ValueError(f"data must be arrays (n, ...) of one length n >= 1, got shapes {shapes}")
         if not np.isfinite(a).all():
             raise ValueError(f"data[{i}] must be finite, got {a[~np.isfinite(a)][0]}")
     return arrays

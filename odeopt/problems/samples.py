@@ -18,8 +18,9 @@ BLOCK = 2**22  # numbers of per-sample gradients in memory at a time
 class Samples:
     """The mean over the rows of some data, each array (n, ...), and over any batch of them.
 
-    mean_loss(theta, *rows) = mean_i L_i(theta), shape (...), and mean_grad(theta, w, *rows) = mean_i w_i grad L_i(theta),
-    shape (..., d), are written once: rows (n, ...) are the same for all members, batches (..., B, ...) each one's own.
+    mean_loss(theta, *rows) = mean_i L_i(theta), shape (...), and
+    mean_grad(theta, w, *rows) = mean_i w_i grad L_i(theta), shape (..., d),
+    are written once: rows (n, ...) are the same for all members, batches (..., B, ...) each one's own.
     """
 
     data: tuple[Array, ...]
@@ -57,11 +58,17 @@ class Samples:
 
     def variance(self, theta: Array) -> Array:
         """mean_i (g_i - g)^2, (..., d): the diagonal of `covariance`."""
-        return sum(np.sum(apart**2, axis=-2) for apart in self._deviations(theta)) / self.n
+        total = np.zeros(theta.shape)
+        for apart in self._deviations(theta):
+            total += np.sum(apart**2, axis=-2)
+        return total / self.n
 
     def covariance(self, theta: Array) -> Array:
         """mean_i (g_i - g) (g_i - g)^T, (..., d, d): of the gradient of one sample, drawn at random."""
-        return sum(np.swapaxes(apart, -1, -2) @ apart for apart in self._deviations(theta)) / self.n
+        total = np.zeros((*theta.shape, theta.shape[-1]))
+        for apart in self._deviations(theta):
+            total += np.swapaxes(apart, -1, -2) @ apart
+        return total / self.n
 
     def _singly(self, which: slice) -> list[Array]:
         """Each sample as a batch of its own."""

@@ -52,8 +52,13 @@ class StepFailure(ArithmeticError):
 
 def refuse_projections(scheme: str, flow: Flow) -> None:
     """A scheme that sees only the right-hand side cannot follow a flow with projections or noise."""
-    refuse_without_flow(scheme, flow)
     refuse_noise(scheme, flow)
+    refuse_projected(scheme, flow)
+
+
+def refuse_projected(scheme: str, flow: Flow) -> None:
+    """A projection adds nothing to the right-hand side."""
+    refuse_without_flow(scheme, flow)
     for name, _ in _projections(flow):
         raise ValueError(f"{scheme} needs y' = f(y), but part {name!r} of {flow.name} is a projection: use Splitting")
 

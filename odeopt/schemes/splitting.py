@@ -138,6 +138,17 @@ class Splitting:
         return step
 
 
+baoab = Splitting("kick drift friction drift kick", order=2)
+"""B A O A B on `flows.kramers`: on a harmonic well the stationary variance of theta is exact, whatever h.
+
+[Leimkuhler and Matthews 2013]  Strong order 1, weak order 2: under noise that does not read the state a word has the
+weak order that it has without noise.
+"""
+
+obabo = Splitting("friction kick drift kick friction", order=2)
+"""O B A B O on `flows.kramers`.                                                      [Bussi and Parrinello 2007]"""
+
+
 def relaxed(flow: Flow, grad: Grad, y: State, word: str, h: Any, decay: Decay = decays.exact) -> State:
     """The state after the parts of a word have acted for a time h without noise, the others standing still."""
     step = Splitting(word, decay).along(flow.quiet(), grad, parse(word))

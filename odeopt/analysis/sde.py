@@ -1,0 +1,36 @@
+"""The stochastic differential equation that an optimizer follows under noisy gradients."""
+
+from __future__ import annotations
+
+from odeopt import check, flows, optimizers
+from odeopt.flow import Flow
+from odeopt.flows.gradient_noise import with_gradient_noise
+from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.base import projections_that_are_read
+
+
+def sde(opt: Optimizer, order: int = 1) -> Flow:
+    """y' = F(y, g) + sqrt(h) dF/dg Sigma^(1/2) xi: the flow of `opt`, and what the noise of its gradients adds.
+
+    Ito's sense, in the flow's own time, of weak order 1: [Li, Tai and E 2017] for gd and momentum, [Malladi et al.
+    2022] for RMSprop and Adam, where G tends to g^2 + diag Sigma.  order=2 is known for gd, `sgd_second_order`.
+    Run it by `oo.Optimizer(oo.sde(opt), schemes.euler_maruyama, opt.h)`; Adam's from an age of some steps, as m/c1 of
+    white noise is singular at t = 0.  ValueError where g stands under a sign, a norm, a maximum or a filter.
+
+    >>> from odeopt.optimizers import gd, momentum
+    >>> sde(gd(lr=0.1))
+    theta' = -grad L(theta) - sqrt(h)*noise(theta)
+    with h = 0.1
+    >>> sde(momentum(lr=0.01))
+    theta' = -m
+    m'     = (grad L(theta) - m)/tau + sqrt(h)*noise(theta)/tau
+    with tau = 0.949122, h = 0.1
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.gd(), got {opt!r}")
+    plain = opt.recipe is not None and opt.recipe.make is optimizers.gd
+    if check.count("order", order, 1) > (2 if plain else 1):
+        raise ValueError(f"order must be {'1 or 2' if plain else '1'} for {opt.name}, got {order}")
+    if found := projections_that_are_read(opt.flow):
+        raise ValueError(f"sde needs a flow without projections that are read, {opt.name} has {', '.join(found)}")
+    return flows.sgd_second_order(opt.lr) if order == 2 else with_gradient_noise(opt.flow, opt.h)

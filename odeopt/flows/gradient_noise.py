@@ -1,0 +1,114 @@
+"""g <- g + sqrt(h) Sigma^(1/2) xi in every formula of a flow: what it is for gradients with noise, step by step of h.
+
+A formula affine in g passes the noise on.  Of c g^2 the mean stays, c (g^2 + diag Sigma): its fluctuation changes
+means by what the step h does anyway.                                                      [Malladi et al. 2022]
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from odeopt import check, ops
+from odeopt.check import Array, Number
+from odeopt.flow import Flow, Part, Project, Push
+from odeopt.formula import Formula, mapped, reading, reads
+
+
+def with_gradient_noise(flow: Flow, h: Number) -> Flow:
+    """The flow with the noise that a gradient of covariance Sigma, drawn anew each h, brings into its parts.
+
+    >>> from odeopt.flows import rmsprop
+    >>> with_gradient_noise(rmsprop(tau=1.0), 0.1)
+    theta' = -grad L(theta)/(sqrt(G) + eps) - sqrt(h)*noise(theta)/(sqrt(G) + eps)
+    G'     = (grad L(theta)^2 + diag Sigma(theta) - G)/tau
+    with tau = 1, eps = 1e-08, h = 0.1
+    """
+    check.distinct("params", ("h", *flow.params, *flow.variables))
+    if flow.noisy:
+        raise ValueError(f"flow must be without noise, {flow.name} has noise in {', '.join(flow.noisy)}")
+    if flow.filters:
+        raise ValueError(f"flow must be without filters, {flow.name} has {len(flow.filters)}: put decay into the loss")
+    parts = {name: tuple(_noisy(flow, name, part) for part in group) for name, group in flow.parts.items()}
+    return flow.altered(
+        params=MappingProxyType({**flow.params, "h": check.positive("h", h)}),
+        parts=MappingProxyType(parts),
+        name=f"{flow.name} with gradient noise",
+    )
+
+
+def _noisy(flow: Flow, name: str, part: Part) -> Part:
+    """The part with its mean and its noise; what scales it (a rate) must not read the gradient."""
+    driving, *rest = part.formulas()
+    if any(_response(flow, formula) != "none" for formula in rest):
+        raise ValueError(f"the rate of part {name!r} of {flow.name} reads the gradient: no SDE is known")
+    kind = _response(flow, driving)
+    if kind == "other" or (kind != "none" and isinstance(part, Project)):
+        raise ValueError(
+            f"part {name!r} of {flow.name} must read the gradient as a + b g or c g^2 coordinate by coordinate: "
+            "the noise of a sign, a norm or a maximum is no white noise"
+        )
+    if kind == "none" or isinstance(part, Project):
+        return part
+    if kind == "square":
+        mean = _mean_of_square(driving)
+        return replace(part, force=mean) if isinstance(part, Push) else replace(part, target=mean)
+    noise = mapped(lambda h, change: ops.sqrt(h) * change, _change(driving, kind), "h")
+    if isinstance(part, Push):
+        return replace(part, noise=noise)
+    return replace(part, noise=mapped(lambda *v: v[-1] * noise(*v[:-1]), part.rate, *reads(noise)))
+
+
+def _change(formula: Formula, kind: str) -> Formula:
+    """F[noise] - F[0], where F is linear without the second."""
+    names = reads(formula)
+    where = names.index("grad")
+    renamed = tuple("noise" if name == "grad" else name for name in names)
+    if kind == "linear":
+        return reading(renamed, formula)
+    still = lambda theta: 0.0 * theta
+    return reading(renamed, lambda *v: formula(*v) - formula(*v[:where], still, *v[where + 1 :]))
+
+
+def _mean_of_square(formula: Formula) -> Formula:
+    """F[g] + F[sqrt(diag Sigma)]."""
+    names = reads(formula)
+    where = names.index("grad")
+
+    def mean(*v: Any) -> Any:
+        return formula(*v) + formula(*v[:where], partial(_deviation, v[where]), *v[where + 1 :])
+
+    return reading(names, mean)
+
+
+def _deviation(grad: Any, theta: Any) -> Any:
+    return ops.sqrt(grad.variance(theta))
+
+
+def _response(flow: Flow, formula: Formula) -> str:
+    """How a formula answers to the gradient, as measured: none, linear, affine, square or other."""
+    if "grad" not in reads(formula):
+        return "none"
+    rng, size = np.random.default_rng(0), 8
+    state = tuple(rng.uniform(0.5, 0.7, 1 if name in flow.clocks else size) for name in flow.variables)  # G > a^2
+    a, b = rng.standard_normal((2, size))
+    placed = flow.placed(formula)
+
+    def at(g: Array) -> Any:
+        return placed(1.0, lambda theta: g, state)
+
+    try:
+        with np.errstate(all="ignore"):
+            zero, F, K, sum_, twice = at(0 * a), at(a), at(b), at(200 * a - 300 * b), at(200 * a)
+    except ValueError as error:
+        raise ValueError(f"the formulas of {flow.name} act on matrices: no SDE is known") from error
+    if np.allclose(F, zero, rtol=1e-12) and np.allclose(twice, zero, rtol=1e-12):
+        return "none"
+    if np.allclose(sum_ - zero, 200 * (F - zero) - 300 * (K - zero), rtol=1e-9):
+        return "affine" if np.any(zero) else "linear"
+    square = np.allclose(F * b**2, K * a**2, rtol=1e-9) and np.allclose(twice, 4e4 * F, rtol=1e-9)
+    return "square" if square and not np.any(zero) else "other"

@@ -1,0 +1,148 @@
+"""p_t = -div(a p) + sum_k d^2(D_k p)/dx_k^2: how the density of d theta = a dt + sqrt(2 D) dW (Ito) moves, on a grid.
+
+Langevin's equation d theta = -grad L dt + sqrt(2 T) dW has temperature T and stationary density exp(-L/T)/Z.  With
+the noise written sigma dW that is exp(-2 L/sigma^2)/Z, T = sigma^2/2.
+
+Finite volumes, zero flux at the walls: mass is conserved and no density becomes negative.  Errors are O(h^2) in the
+width of the cells, but O(h) if a coordinate is without noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.laws import markov
+from odeopt.laws.flux import Flux, ito_flux, sides
+from odeopt.laws.grid import Grid, make_grid
+from odeopt.laws.target import leaks, level_of
+
+
+@dataclass(frozen=True, eq=False)
+class FokkerPlanck:
+    """The equation on its grid, made by `fokker_planck`, `langevin` or `kramers`.
+
+    A density is an array over the cells: probability per length or area.
+    """
+
+    grid: Grid
+    fluxes: tuple[Flux, ...] = field(repr=False)
+
+    @cached_property
+    def generator(self) -> Any:
+        """Q of p' = Q p, sparse (cells, cells): >= 0 off the diagonal, columns that sum to 0."""
+        from scipy.sparse import coo_array, diags_array
+
+        index, entries = np.arange(np.prod(self.grid.cells)).reshape(self.grid.cells), []
+        for axis, (flux, h) in enumerate(zip(self.fluxes, self.grid.widths, strict=True)):
+            (low, high), (up, down) = sides(index, axis), flux.speeds(h)
+            entries += [(up / h, high, low), (down / h, low, high)]
+        rates, to, start = (np.concatenate([e.ravel() for e in column]) for column in zip(*entries, strict=True))
+        Q = coo_array((rates, (to, start)), shape=(index.size, index.size)).tocsr()
+        return (Q - diags_array(Q.sum(axis=0))).tocsr()
+
+    def stationary(self) -> Array:
+        """The density with Q p = 0; ValueError if the box has several parts that are never left.
+
+        >>> well = fokker_planck(drift=lambda x: -x, diffusion=0.5, box=(-5, 5), cells=100)
+        >>> print(well.mean(lambda x: x[..., 0] ** 2, well.stationary()).round(6))
+        0.5
+        """
+        return markov.stationary(self.generator).reshape(self.grid.cells) / self.grid.volume
+
+    def evolve(self, start: Any, times: Any) -> Array:
+        """The densities (..., *cells) at the times (...), which do not decrease, from a density or a point theta.
+
+        Exact in time to rounding, non-negative, of the same mass.  The work: t r products with the generator, r the
+        largest rate of leaving a cell, 2 sum_k D_k/h_k^2 where noise rules.
+        """
+        t = np.asarray(check.nonnegative("times", times))
+        if t.ndim > 1 or np.any(np.diff(np.atleast_1d(t)) < 0):
+            raise ValueError(f"times must be a number, or numbers that do not decrease, got {times!r}")
+        p, found = self._start(start).ravel(), []
+        for step in np.diff(np.atleast_1d(t), prepend=0.0):
+            p = markov.evolved(self.generator, p, float(step))
+            found.append(p)
+        return np.reshape(found, (*t.shape, *self.grid.cells))
+
+    def mean_first_passage(self, target: Any) -> Array:
+        """u(theta), the mean time to reach the target: Q^T u = -1 outside, u = 0 inside; an array over the cells.
+
+        `target`: a function of theta that is >= 0 inside, and smooth, so that its edge is found between the centres;
+        or one that is True inside, whose edge lies on faces; or in one dimension an interval (lo, hi), maybe of inf.
+        """
+        level = level_of(target, self.grid)
+        outside = np.flatnonzero(level.ravel() < 0)
+        leak = leaks(level, self.fluxes, self.grid.widths).ravel()[outside]
+        u = np.zeros(level.size)
+        u[outside] = markov.hitting_times(self.generator[outside][:, outside], leak)
+        return u.reshape(level.shape)
+
+    def mean(self, f: Callable[[Array], Any], density: Any) -> Array:
+        """E[f(theta)] = sum_i f(theta_i) p_i vol_i;  f: theta (*cells, d) -> (*cells) or (*cells, ...)."""
+        p = self.grid.density("density", density)
+        values = np.asarray(f(self.grid.points))
+        return np.tensordot(p, values, axes=self.grid.dim) * self.grid.volume
+
+    def covariance(self, density: Any) -> Array:
+        """E[(theta - m)(theta - m)^T], (..., d, d)."""
+        m = self.mean(lambda theta: theta, density)
+        second = self.mean(lambda theta: theta[..., :, None] * theta[..., None, :], density)
+        return second - m[..., :, None] * m[..., None, :]
+
+    def at(self, values: Any, theta: Any) -> float:
+        """An array over the cells, such as first-passage times, at a point: by linear interpolation."""
+        return float(np.vdot(values, self.grid.delta("theta", theta)) * self.grid.volume)
+
+    def flux(self, density: Any) -> tuple[Array, ...]:
+        """J at the inner faces of each axis: probability per time, and per length of face in two dimensions."""
+        p, found = self.grid.density("density", density), []
+        for axis, flux, h in zip(self.grid.axes, self.fluxes, self.grid.widths, strict=True):
+            (low, high), (up, down) = sides(p, axis), flux.speeds(h)
+            found.append(up * low - down * high)
+        return tuple(found)
+
+    def __repr__(self) -> str:
+        box = " x ".join(f"[{lo:g}, {hi:g}]" for lo, hi in self.grid.box)
+        return f"FokkerPlanck on {box}, {' x '.join(map(str, self.grid.cells))} cells"
+
+    def plot(self, density: Any = None, ax: Any = None) -> Any:
+        """A density, by default the stationary one: a line, or shades in the plane; returns the artists."""
+        from odeopt.plots import density as plotted
+
+        return plotted(self, self.stationary() if density is None else density, ax=ax)
+
+    def _start(self, start: Any) -> Array:
+        if np.shape(start) in ((), (self.grid.dim,)):
+            return self.grid.delta("start", start)
+        p = self.grid.density("start", start)
+        if p.shape != self.grid.cells:
+            raise ValueError(f"start must be one density {self.grid.cells} or one theta, got shape {p.shape}")
+        return p
+
+
+def fokker_planck(drift: Any, diffusion: Any, box: Any, cells: Any) -> FokkerPlanck:
+    """p_t = -div(a p) + sum_k d^2(D_k p)/dx_k^2 for the drift a and the diffusion D: functions of theta, or constants.
+
+    theta has shape (..., d), d = 1 or 2, and so have a and D; D, half the squared noise amplitude of each
+    coordinate, may depend on theta and may be 0.  `box` = ((lo, hi), ...), or (lo, hi) for d = 1;  `cells`: their
+    number along each axis, 3 or more.
+
+    >>> fokker_planck(lambda x: -x, lambda x: 0.1 * (1 + x**2), box=(-3, 3), cells=60)
+    FokkerPlanck on [-3, 3], 60 cells
+    """
+    grid = make_grid(box, cells)
+    D = grid.values("diffusion", diffusion, grid.points)
+    if np.any(D < 0):
+        raise ValueError(f"diffusion must be non-negative, got {D.min():g} on the grid")
+    fluxes = []
+    for axis, h in enumerate(grid.widths):
+        a = grid.values("drift", drift, grid.faces(axis))
+        fluxes.append(ito_flux(a[..., axis], D[..., axis], axis, h))
+    return FokkerPlanck(grid, tuple(fluxes))

@@ -1,0 +1,42 @@
+"""The Fokker-Planck equation of a stochastic flow: its drift and diffusion are read off the flow itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.flow import Flow
+from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
+from odeopt.laws.linear_map import slope_as_map
+from odeopt.problems import Problem
+
+
+def density_of(flow: Flow, problem: Problem, box: Any, cells: Any) -> FokkerPlanck:
+    """p_t = -div(a p) + sum_k d^2(D_k p)/dy_k^2 for y' = a(y) + B(y) xi, D_k = sum_j B_kj^2/2.
+
+    The state y, theta and memory, must be one or two numbers, which noise does not correlate.  `box` and `cells` as in
+    `fokker_planck`; where theta is without noise, as in Kramers' equation, the error is O(h).
+
+    >>> from odeopt import flow, problems, push
+    >>> walk = flow("theta", move=push("theta", lambda grad, theta: -grad(theta), noise=lambda xi: 0.5 * xi))
+    >>> density_of(walk, problems.double_well(), box=(-2, 2), cells=50)
+    FokkerPlanck on [-2, 2], 50 cells
+    """
+    image, size, width, name = slope_as_map(flow, problem, flow.start(problem.theta0))
+
+    def drift(y: Array) -> Array:
+        rows = y.reshape(-1, size)
+        return image(rows, np.zeros((len(rows), width))).reshape(y.shape)
+
+    def diffusion(y: Array) -> Array:
+        rows, still = y.reshape(-1, size), drift(y).reshape(-1, size)
+        B = np.stack([image(rows, np.tile(e, (len(rows), 1))) - still for e in np.eye(width)], axis=-1)
+        D = B @ B.swapaxes(-1, -2) / 2
+        own = np.einsum("...kk->...k", D)
+        if np.any(np.abs(D - own[..., None] * np.eye(size)) > 1e-12 * np.max(own, initial=0.0)):
+            raise ValueError(f"the noise of {name} must not correlate the coordinates of its state")
+        return own.reshape(y.shape)
+
+    return fokker_planck(drift, diffusion, box, cells)
