@@ -43,6 +43,7 @@ def test_an_optimizer_beside_its_flow():
     digits.runs(theirs())
 
 
+@pytest.mark.slow
 def test_minibatches_are_those_of_a_training_loop():
     """Recorded batches, optax' own Adam on the pytree."""
     problem = oo.noise.minibatches(theirs(), 32)

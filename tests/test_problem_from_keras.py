@@ -59,9 +59,8 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["batch norm", *(pytest.param(n, marks=pytest.mark.slow) for n in MODELS if n != "batch norm")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_derivatives(name):
     """Against differences; the loss is that of `evaluate`, which Keras computes in float32."""
     model = keras.Sequential([keras.Input((16,)), *MODELS[name](), layers.Dense(10)])

@@ -197,7 +197,7 @@ REFUSED = {
     "complex": (
         _refused(nn.Linear(1, 1, dtype=torch.complex64)), ValueError, "parameters must be real, got 'weight'",
     ),
-    "no tuple": (_refused(data=[1.0]), TypeError, r"data must be a tuple \(X, y\)"),
+    "no tuple": (_refused(data=[1.0]), TypeError, "data must be a tuple of arrays"),
     "other lengths": (_refused(data=(np.ones((3, 1)), np.ones(2))), ValueError, "data must be arrays .* of one length"),
     "NaN": (_refused(data=(np.full((3, 1), np.nan), np.ones(3))), ValueError, r"data\[0\] must be finite, got nan"),
     "words": (_refused(data=(np.array(["a"]),)), TypeError, r"data\[0\] must be an array of numbers"),

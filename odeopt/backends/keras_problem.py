@@ -34,6 +34,7 @@ def keras_problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, n
     Keras must run on JAX, in float64 (JAX_ENABLE_X64=1), or on torch.  Where the loss is the mean of what it is on
     single samples, minibatches can be drawn (`odeopt.noise.minibatches`).
 
+    >>> import numpy as np
     >>> line, x = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), np.arange(4.0)[:, None]
     >>> fit = Problem.from_keras(line, (x, 2 * x + 1), "mean_squared_error", name="line")
     >>> fit.grad([1.0, 1.0]), [array.shape for array in fit.to_parameters([1.0, 2.0]).values()]
