@@ -118,8 +118,11 @@ assert ratio[4] > 1.3
 # %%
 parabola = oo.noise.gaussian(oo.problems.quadratic(eigenvalues=(1,), angle=0).at([1.0]), 1.0)
 rates = 0.2 / 2.0 ** np.arange(7)
-flows = {"gradient flow": lambda lr: oo.flows.gradient_flow(),
-         "SDE1": lambda lr: oo.sde(oo.optimizers.gd(lr)), "SDE2": lambda lr: oo.sde(oo.optimizers.gd(lr), 2)}  # fmt: skip
+flows = {
+    "gradient flow": lambda lr: oo.flows.gradient_flow(),
+    "SDE1": lambda lr: oo.sde(oo.optimizers.gd(lr)),
+    "SDE2": lambda lr: oo.sde(oo.optimizers.gd(lr), 2),
+}
 exact = [oo.laws.moments(oo.optimizers.gd(lr), parabola, round(1 / lr)).loss[-1] for lr in rates]
 errors = {name: abs(np.array([oo.laws.flow_moments(flow(lr), parabola, [1.0]).loss[-1] for lr in rates]) - exact)
           for name, flow in flows.items()}  # fmt: skip
@@ -269,7 +272,8 @@ for b in (8, 10, 12):
     most = round(16 * exact[batches == b][0] / lr)
     walks[b] = oo.ensemble(oo.optimizers.gd(lr), problem, 300, most, target=arrived, rng=2).mean_first_passage
     true = exact[batches == b][0]
-    print(f"B = {b:2d}: exact {true:.1f}, Kramers {kramers[batches == b][0]:.1f}, SGD {walks[b][0]:.1f} +- {walks[b][1]:.1f}")
+    mean, error = walks[b]
+    print(f"B = {b:2d}: exact {true:.1f}, Kramers {kramers[batches == b][0]:.1f}, SGD {mean:.1f} +- {error:.1f}")
     assert abs(walks[b][0] - true) < 3 * walks[b][1]
 print(f"B = 16 takes {exact[-1] / exact[0]:.1f} times as long as B = 8")
 
@@ -279,7 +283,9 @@ ax.semilogy(batches, exact, color=style.INK, label="exact")
 ax.semilogy(batches, kramers, "--", color=style.GREY, label="Kramers")
 means, deviations = np.transpose(list(walks.values()))
 ax.errorbar(list(walks), means, 2 * deviations, fmt="o", color=style.colour("gd"), label="SGD, 2 standard errors")
-ax.set(xlabel="batch size B", ylabel="mean time to the other minimum", title="The escape time is exponential in the batch")
+ax.set(
+    xlabel="batch size B", ylabel="mean time to the other minimum", title="The escape time is exponential in the batch"
+)
 ax.legend()
 plt.show()
 
