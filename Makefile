@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 ENV    := .venv/ready
 
-.PHONY: help venv test test-all lint types figures notebooks zoo clean
+.PHONY: help venv test test-all lint types figures notebooks zoo bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -18,7 +18,7 @@ $(ENV): pyproject.toml
 	touch $@
 
 test: $(ENV)  ## the tests, without those marked slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not long"
 
 test-all: $(ENV)  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -q -n auto
@@ -39,6 +39,10 @@ notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
 zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch,jax,keras]'
 	$(BIN)/python tests/write_zoo.py
+
+bench: $(ENV)  ## how fast, beside C and NumPy by hand
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast]'
+	$(BIN)/python benchmarks/speed.py
 
 clean:  ## remove all that make has made, but the gallery
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/*.ipynb

@@ -30,8 +30,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`odeopt.plots` (with Matplotlib) and `odeopt.testing` are imported when they are first used."""
-    if name in ("plots", "testing"):
+    """`odeopt.plots` (with Matplotlib), `odeopt.testing` and `odeopt.words` are imported when they are first used."""
+    if name in ("plots", "testing", "words"):
         return import_module(f"odeopt.{name}")
     raise AttributeError(f"module 'odeopt' has no attribute {name!r}")
 

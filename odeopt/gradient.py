@@ -44,6 +44,14 @@ class Gradient:
             self._point = theta
         return self._value
 
+    def knows(self, theta: Array) -> bool:
+        """Whether its value here is remembered."""
+        return theta is self._point
+
+    def recall(self, theta: Array, value: Array) -> None:
+        """The value at theta, which is known from elsewhere."""
+        self._point, self._value = theta, value
+
     def under(self, draw: Any) -> None:
         """From now on the noisy gradient of this draw, a batch for example: the same at every point."""
         self._draw, self._point = draw, None

@@ -9,14 +9,38 @@ from typing import Any
 DELAY = 1.0  # seconds before a bar appears
 
 
+def seen() -> bool:
+    """Whether somebody is looking: at a terminal, or in Jupyter."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def announce(text: str, progress: bool | None) -> None:
+    """One line for people who would otherwise wonder; shown as a bar would be."""
+    if _shown(progress):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _shown(progress: bool | None) -> bool:
+    return seen() if progress is None else progress
+
+
+class Silent:
+    """A bar that nobody sees."""
+
+    def update(self, amount: float) -> None: ...
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *raised: object) -> None: ...
+
+
 def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> Any:
     """A tqdm bar; progress=None shows it to people only, True always, False never."""
+    if not _shown(progress):
+        return Silent()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter without ipywidgets gets the bar in text, and no warning
         from tqdm.auto import tqdm
 
-    seen = sys.stderr.isatty() or "ipykernel" in sys.modules
-    shown = seen if progress is None else progress
-    return tqdm(
-        total=total, desc=label, unit=unit, delay=DELAY if progress is None else 0, disable=not shown, leave=False
-    )
+    return tqdm(total=total, desc=label, unit=unit, delay=DELAY if progress is None else 0, leave=False)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from odeopt import check
-from odeopt.check import Array
 from odeopt.symbols import Symbol, short, symbol
 
 SNAP = 1e-6  # steps: a count that rounding has moved this far from a whole number is that number
@@ -29,9 +28,9 @@ class Schedule:
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     stretch: float = 1.0
 
-    def __call__(self, k: Any) -> Array:
+    def __call__(self, k: Any) -> Any:
         """The factor at step k, a number or an array of them."""
-        return np.asarray(self.factor((np.asarray(k) + 0.5) * self.stretch - 0.5), dtype=float)
+        return self.factor(np.add(k, 0.5) * self.stretch - 0.5)
 
     def __repr__(self) -> str:
         given = {**self.settings, **({"stretch": self.stretch} if self.stretch != 1 else {})}
@@ -47,9 +46,10 @@ class Schedule:
         def speed(t: Any) -> Any:
             if isinstance(t, Symbol):
                 return symbol("s")(t)
-            k = np.asarray(t) / h - middle
+            k = np.divide(t, h) - middle
             whole = np.rint(k)
-            return self(np.where(np.abs(k - whole) < SNAP, whole, k))
+            snap = SNAP + 8 * np.finfo(k.dtype).eps * np.abs(k)  # the rounding of a count in single precision
+            return self(np.where(np.abs(k - whole) < snap, whole, k))
 
         return speed
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
 from odeopt.driving import draws_of, driven, is_noisy, recorded
-from odeopt.gradient import EvaluationError
+from odeopt.gradient import EvaluationError, Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.progress import bar
@@ -34,6 +35,30 @@ class Snapshot:
 
 Callback = Callable[[Snapshot], Any]
 
+BACKENDS = ("auto", "numpy", "floats", "blocks", "numba")
+WORTHWHILE = 300  # steps: fewer cost less than to write the program
+
+
+class Leap(Protocol):
+    """(k, y) -> (k', y') with k' >= k, the records in between made; `name` says by which means."""
+
+    @property
+    def name(self) -> str:
+        """As `Trajectory.backend` has it."""
+
+    def __call__(self, k: int, y: State) -> tuple[int, State]:
+        """As many steps as it takes at once, or none."""
+
+
+@dataclass(frozen=True)
+class StepByStep:
+    """No leaps."""
+
+    name: str = "numpy"
+
+    def __call__(self, k: int, y: State) -> tuple[int, State]:
+        return k, y
+
 
 def simulate(
     opt: Optimizer,
@@ -46,6 +71,7 @@ def simulate(
     noise: Any = None,
     callback: Callback | None = None,
     progress: bool | None = None,
+    backend: str = "auto",
 ) -> Trajectory:
     """The iterates of an optimizer, as a Trajectory with t = k h.
 
@@ -56,6 +82,10 @@ def simulate(
     the same; a flow with noise of its own, and a start that reads the gradient, see the exact one.  `rng` (None, a
     seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
     `noise.BrownianPath` or rows of (..., width) normals or draws.
+
+    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members) and "numba"
+    (both; needs the extra `fast`) take many at once, by code that is generated from the same step; "auto" is what
+    costs least, and `run.backend` says which it was.  Numbers agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
@@ -72,19 +102,37 @@ def simulate(
     steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of intermediate_result, got {callback!r}")
+    check.choice("backend", backend, BACKENDS)
     theta0 = initial_point(opt.members, problem, theta0)
     grad, draws = problem.oracle(), _draws(opt, problem, rng, noise, steps, theta0.shape[:-1])
     with np.errstate(all="ignore"):
         y = opt.initial_state(grad, theta0)
         _refuse_singular_start(opt, y)
         h = column(opt.h)
-        step = driven(opt, problem, grad, draws)
+        bind = partial(driven, opt, problem, grad, draws)
         path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
         watch = _watcher(opt, problem, path, record_every, callback)
-        status, message = _run(step, y, h, steps, watch, bar(steps, opt.name, progress))
+        leap = _leaps(opt, problem, grad, draws, path, steps, record_every, callback is not None, backend, progress)
+        status, message = _run(bind, y, h, steps, watch, bar(steps, opt.name, progress), leap)
         if status is Status.NOT_FINITE and not grad.finite:
             message += "; the gradient was NaN or infinite"
-    return path.trajectory(opt.flow, problem, grad, status, message, opt.name)
+    return path.trajectory(opt.flow, problem, grad, status, message, opt.name, backend=leap.name)
+
+
+def _leaps(
+    opt: Optimizer, problem: Problem, grad: Gradient, draws: Any, path: Recorder, steps: int, every: int, watched: bool,
+    backend: str, progress: bool | None,
+) -> Leap:  # fmt: skip
+    """What takes many steps at once, where there is such a thing and it pays."""
+    if backend == "numpy" or (backend == "auto" and steps < WORTHWHILE):
+        return StepByStep()
+    if draws is not None:
+        if backend != "auto":
+            raise ValueError(f"backend must be 'auto' or 'numpy' for a run with noise, got {backend!r}")
+        return StepByStep("numpy (it has noise)")
+    from odeopt.backends.leaps import Leaps
+
+    return Leaps(opt, problem, grad, path, steps, every, watched, backend, progress)
 
 
 def _draws(
@@ -127,14 +175,12 @@ def _watcher(
     opt: Optimizer, problem: Problem, path: Recorder, every: int, callback: Callback | None
 ) -> Callable[[int, State, bool], None]:
     """Records step k (if it is due, or forced as the last) and shows it to the callback."""
-    recorded = 0
 
     def watch(k: int, y: State, last: bool) -> None:
-        nonlocal recorded
-        if k == recorded or not (last or k % every == 0):
+        if k == path.step or not (last or k % every == 0):
             return
-        recorded, t = k, k * np.asarray(opt.h)
-        path.append(t, y)
+        t = k * np.asarray(opt.h)
+        path.append(t, y, k)
         if callback is not None:
             y[0].flags.writeable = False
             callback(Snapshot(k, t, y[0], _loss(problem, y[0])))
@@ -149,21 +195,30 @@ def _loss(problem: Problem, theta: Array) -> Any:
         raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
 
 
-def _run(step: Any, y: State, h: Any, steps: int, watch: Any, progress: Any) -> tuple[Status, str]:
+def _run(bind: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, leap: Leap) -> tuple[Status, str]:
     """The loop; every way out leaves the last finite state recorded."""
     k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
-    stride = max(1, steps // 1000)
+    step, stride, shown = None, max(1, steps // 1000), 0
     try:
         with progress:
             while k < steps:
+                far, y = leap(k, y)
+                if far > k:
+                    k = far
+                    watch(k, y, k == steps)
+                    progress.update(k - shown)
+                    shown = k
+                    continue
+                step = step or bind()
                 new, _, memory = step(t0 + k * h, y, memory, h)
                 if not finite(new) and not finite_members(new).any():
                     watch(k, y, True)
                     return Status.NOT_FINITE, f"not finite at step {k + 1}; ends with the last finite state, step {k}"
                 y, k = new, k + 1
                 watch(k, y, k == steps)
-                if k % stride == 0:
-                    progress.update(stride)
+                if k - shown >= stride:
+                    progress.update(k - shown)
+                    shown = k
         members = finite_members(y)
     except StopIteration:
         return Status.STOPPED, f"stopped by the callback at step {k}"

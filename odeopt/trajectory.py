@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -37,7 +38,8 @@ class Trajectory:
     nfev and ngev count loss and gradient evaluations; `sol(t)`, if asked for, interpolates theta.
     If the run ended early, all arrays end at the last finite state.  In an ensemble whose members fail one by one the
     run goes on until the last does; `finite` (...) says which members reached the end.  With one step h per member t
-    has shape (n+1, ...).  `flow` and `problem` are what was solved or simulated.
+    has shape (n+1, ...).  `flow` and `problem` are what was solved or simulated, `backend` by
+    which means.
     """
 
     t: Array
@@ -52,6 +54,7 @@ class Trajectory:
     sol: Callable[[Any], Array] | None = field(default=None, repr=False)
     flow: Field | None = field(default=None, repr=False)
     problem: Problem | None = field(default=None, repr=False)
+    backend: str = "numpy"
 
     @property
     def success(self) -> bool:
@@ -106,40 +109,66 @@ class Recorder:
     """Room for the records of a run, filled one by one and cut to what was reached."""
 
     def __init__(self, capacity: int, t: Any, y: State) -> None:
+        shapes = [np.shape(t), *(u.shape for u in y), y[0].shape[:-1]]
+        sizes = [capacity * math.prod(shape) for shape in shapes]
         try:
-            self.t = np.empty((capacity, *np.shape(t)))
-            self.y = tuple(np.empty((capacity, *u.shape)) for u in y)
+            memory = np.empty(sum(sizes))  # one piece: allocators hand it out again, already mapped
         except (MemoryError, ValueError) as error:
             raise MemoryError(f"no room for {capacity} records; fewer need less: see record_every") from error
-        self.filled = 0
-        self.append(t, y)
+        pieces = np.split(memory, np.cumsum(sizes)[:-1])
+        self.t, *self.y, self.loss = (u.reshape(capacity, *shape) for u, shape in zip(pieces, shapes, strict=True))
+        self.unknown: list[tuple[int, int]] = []  # records without their loss: from, to
+        self.filled, self.step = 0, -1
+        self.append(t, y, 0)
 
-    def append(self, t: Any, y: State) -> None:
-        self.t[self.filled] = t
+    def append(self, t: Any, y: State, step: int = -1) -> None:
+        """One record: the state after so many steps, where these are counted."""
         for record, u in zip(self.y, y, strict=True):
             record[self.filled] = u
-        self.filled += 1
+        self.keep(1, t, step)
+
+    def room(self, n: int) -> tuple[State, Array]:
+        """Where the next n records and their losses belong."""
+        here = slice(self.filled, self.filled + n)
+        return tuple(record[here] for record in self.y), self.loss[here]
+
+    def scratch(self, n: int) -> tuple[State, Array]:
+        """Room of the same shape for n states that are not recorded."""
+        return tuple(np.empty((n, *record.shape[1:])) for record in self.y), np.empty((n, *self.loss.shape[1:]))
+
+    def keep(self, n: int, t: Any, step: int, known: bool = False) -> None:
+        """The next n records hold, with their losses if these are known; the last is the state after so many steps."""
+        here = self.filled, self.filled + n
+        self.t[slice(*here)] = t
+        self.filled, self.step = here[1], step
+        if not known:
+            joined = bool(self.unknown) and self.unknown[-1][1] == here[0]
+            self.unknown[-1:] = [(self.unknown[-1][0], here[1])] if joined else [*self.unknown[-1:], here]
 
     def trajectory(
         self, flow: Field, problem: Problem, grad: Any, status: Status, message: str, name: str,
-        sol: Callable[[Any], Array] | None = None,
+        sol: Callable[[Any], Array] | None = None, backend: str = "numpy",
     ) -> Trajectory:  # fmt: skip
         """The records as a Trajectory; the loss is evaluated here, on all of them at once."""
         t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
-        values, status, message = _losses(problem.loss, y[0], status, message)
+        values, status, message = self._losses(problem.loss, status, message)
         memory = dict(zip(flow.variables[1:], y[1:], strict=True))
-        return Trajectory(t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem)
+        return Trajectory(
+            t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem, backend
+        )
 
-
-def _losses(loss: Callable[[Array], Any], theta: Array, status: Status, message: str) -> tuple[Array, Status, str]:
-    try:
+    def _losses(self, loss: Callable[[Array], Any], status: Status, message: str) -> tuple[Array, Status, str]:
+        theta, values = self.y[0], self.loss[: self.filled]
         at_once = max(1, LOSS_BLOCK // theta[0].size)  # records whose loss is evaluated in one call
-        blocks = [theta[i : i + at_once] for i in range(0, len(theta), at_once)]
-        with np.errstate(all="ignore"):
-            values = np.concatenate([np.asarray(loss(block), dtype=float) for block in blocks])
-        if values.shape != theta.shape[:-1]:
-            raise ValueError(f"it must return the shape {theta.shape[:-1]}, got {values.shape}")
-        return values, status, message
-    except Exception as error:  # the path is worth more than its loss
-        failed = f"loss raised {type(error).__name__}: {error}"
-        return np.full(theta.shape[:-1], np.nan), min(status, Status.EVALUATION_FAILED), f"{message}; {failed}"
+        pieces = [slice(i, min(i + at_once, end)) for start, end in self.unknown for i in range(start, end, at_once)]
+        try:
+            with np.errstate(all="ignore"):
+                for piece in pieces:
+                    found = np.asarray(loss(theta[piece]), dtype=float)
+                    if found.shape != values[piece].shape:
+                        raise ValueError(f"it must return the shape {values[piece].shape}, got {found.shape}")
+                    values[piece] = found
+            return values, status, message
+        except Exception as error:  # the path is worth more than its loss
+            failed = f"loss raised {type(error).__name__}: {error}"
+            return np.full(values.shape, np.nan), min(status, Status.EVALUATION_FAILED), f"{message}; {failed}"

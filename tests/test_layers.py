@@ -21,7 +21,7 @@ LAYERS = [
     {"starts"},
     {"optimizers"},
     {"driving"},
-    {"simulate"},
+    {"simulate", "words"},
     {"solve", "ensemble"},
     {"compare", "convergence", "analysis", "laws"},
     {"testing"},

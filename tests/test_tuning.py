@@ -92,7 +92,7 @@ def test_acceleration_is_the_square_root_of_kappa():
     kappa = 1e6
     gap = [1 - oo.convergence_rate(tune(1, kappa), (1, kappa)) for tune, _, _ in TUNED.values()]
     assert gap[0] * kappa == pytest.approx(2, rel=1e-3)
-    assert gap[1] * kappa**0.5 == pytest.approx(2, rel=1e-3)
+    assert gap[1] == pytest.approx(2 / (kappa**0.5 + 1), rel=1e-4)  # a double root is known to the root of rounding
     assert gap[3] * kappa**0.5 == pytest.approx(2 / 3**0.5, rel=1e-3)
 
 

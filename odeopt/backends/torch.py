@@ -1,4 +1,7 @@
-"""A torch.optim optimizer as a one-step map, its formula unknown: what it does is asked of it, step by step."""
+"""A torch.optim optimizer as a one-step map, its formula unknown: what it does is asked of it, step by step.
+
+The way out, `to_torch`, is in `odeopt.backends.torch_out`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,11 @@ except ImportError as error:  # the extra is named, as everywhere
 
 from odeopt.analysis.one_step import OneStep, from_step
 from odeopt.backends.leaves import joined, split
+from odeopt.backends.torch_out import to_torch
 from odeopt.check import Array
 from odeopt.state import State
+
+__all__ = ["from_torch", "to_torch"]
 
 
 def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: str = "") -> OneStep:

@@ -11,6 +11,7 @@ from odeopt.optimizers.layerwise import lamb, lars
 from odeopt.optimizers.momentum import heavy_ball, momentum, nesterov, nesterov_k
 from odeopt.optimizers.muon import muon
 from odeopt.optimizers.relatives import adamax, amsgrad, nadam, radam
+from odeopt.optimizers.rows import lazy
 from odeopt.optimizers.rprop import rprop
 from odeopt.optimizers.shampoo import shampoo
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
@@ -36,6 +37,7 @@ __all__ = [
     "l2",
     "lamb",
     "lars",
+    "lazy",
     "lion",
     "lookahead",
     "momentum",

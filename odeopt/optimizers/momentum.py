@@ -86,7 +86,7 @@ def _first_buffer(beta: Any, dampening: float) -> Start:
 
     def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
         surplus = column((1 - beta) / beta * dampening / (1 - dampening))
-        return flow.start(theta0, m=surplus * grad(theta0))
+        return theta0, surplus * grad(theta0)
 
     return start
 

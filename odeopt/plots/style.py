@@ -72,6 +72,10 @@ SCHEMES = {
     "RKC1": ("#882255", "*"),
     "RKC2": (INK, "d"),
     "splitting": ("#AA4466", ">"),
+    "Euler-Maruyama": ("#77AADD", "o"),
+    "Milstein": ("#EE8866", "s"),
+    "stochastic Heun": ("#DDCC77", "D"),
+    "Platen": ("#225555", "^"),
 }
 FLOW = {"color": INK, "linestyle": "-", "linewidth": 1.2}
 GRADIENT_FLOW = {"color": GREY, "linestyle": "--", "linewidth": 1.0}

@@ -13,9 +13,10 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.law import GradientNoise
-from odeopt.problems.derivatives import Derived, gradient_of, hvp_of
+from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.problems.members import Function, Looped, over_members, probe_points
+from odeopt.problems.parameters import Parameters
 from odeopt.problems.samples import Samples
 
 
@@ -44,6 +45,7 @@ class Problem:
     flow_solution: Function | None
     noise: GradientNoise | None
     samples: Samples | None
+    parameters: Parameters | None
 
     def __init__(
         self,
@@ -58,16 +60,19 @@ class Problem:
         flow_solution: Function | None = None,
         noise: GradientNoise | None = None,
         samples: Samples | None = None,
+        parameters: Parameters | None = None,
     ) -> None:
         """`batched`: None to find out;  `flow_solution(t, theta0)`: the gradient flow in closed form, (n, ..., d).
 
         `noise`: that of the gradient, see `odeopt.noise`; `grad` itself has none.  `samples`: what L is the mean of;
-        `problems.finite_sum` makes them of your data.
+        `problems.finite_sum` makes them of your data.  `parameters`: the named arrays that theta is made of.
         """
         if not isinstance(noise, GradientNoise | None):
             raise TypeError(f"noise must be that of odeopt.noise or None, got {noise!r}")
         if not isinstance(samples, Samples | None):
             raise TypeError(f"samples must be Samples or None, see problems.finite_sum, got {samples!r}")
+        if not isinstance(parameters, Parameters | None):
+            raise TypeError(f"parameters must be Parameters or None, see Problem.from_torch, got {parameters!r}")
         start = _point("theta0", theta0)
         end = None if minimizer is None else _point("minimizer", minimizer)
         _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
@@ -79,7 +84,59 @@ class Problem:
         hvp = over_members("hvp", hvp, 1, batched, near, near[::-1]) if hvp else hvp_of(grad, near)
         vars(self).update(loss=loss, grad=grad, theta0=start, hvp=hvp, minimizer=end)
         vars(self).update(name=name, batched=batched, flow_solution=flow_solution, noise=noise)
-        vars(self).update(samples=samples)
+        vars(self).update(samples=samples, parameters=parameters)
+
+    @classmethod
+    def from_torch(cls, module: Any, loss: Callable[..., Any], data: tuple[Any, ...], name: str = "") -> Problem:
+        """L(theta) = loss(module(X), y) for data = (X, y), of a torch module; see odeopt.backends.torch_problem.
+
+        theta is all its parameters that require a gradient.  The module is copied to float64 and is never changed,
+        but by `load`.  Gradient and Hessian-vector product are torch's.                         (extra `torch`)
+        """
+        from odeopt.backends.torch_problem import torch_problem
+
+        return torch_problem(module, loss, data, name)
+
+    @classmethod
+    def from_jax(cls, fn: Callable[..., Any], params: Any, data: Any = None, name: str = "") -> Problem:
+        """L(theta) = fn(params), or fn(params, data), of any pytree of params; see odeopt.backends.jax_problem.
+
+        theta is all leaves of params, in float64, in which JAX must compute.  Gradient and Hessian-vector product
+        are JAX's.                                                                                 (extra `jax`)
+        """
+        from odeopt.backends.jax_problem import jax_problem
+
+        return jax_problem(fn, params, data, name)
+
+    @classmethod
+    def from_keras(cls, model: Any, data: tuple[Any, Any], loss: Any = None, name: str = "") -> Problem:
+        """L(theta) = mean_i loss(y_i, model(X_i)) for data = (X, y), of a Keras model: odeopt.backends.keras_problem.
+
+        loss is by default the one it was compiled with; theta is all trainable variables of a copy in float64.
+                                                                                                 (extra `keras`)
+        """
+        from odeopt.backends.keras_problem import keras_problem
+
+        return keras_problem(model, data, loss, name)
+
+    def to_parameters(self, theta: Any) -> dict[str, Array]:
+        """theta (..., d) as the named arrays (..., *shape) that it is made of."""
+        return self._parameters().named(self.at(theta).theta0)
+
+    def load(self, theta: Any) -> Any:
+        """Write theta (d,) into the module or model that the problem came from, in its own precision, and return it.
+
+        Of a problem from JAX nothing is written: it returns new params.
+        """
+        made = self._parameters()
+        if np.ndim(theta) != 1:
+            raise ValueError(f"theta must have shape ({self.dim},), one vector, got {np.shape(theta)}")
+        return made.put(made.named(self.at(theta).theta0))
+
+    def _parameters(self) -> Parameters:
+        if self.parameters is None:
+            raise ValueError(f"the problem must come from torch, JAX or Keras to have named parameters, got {self!r}")
+        return self.parameters
 
     @property
     def dim(self) -> int:
@@ -88,13 +145,13 @@ class Problem:
 
     @property
     def gradient_source(self) -> str:
-        """by hand, complex step or 3-point differences."""
-        return self.grad.source if isinstance(self.grad, Derived) else "by hand"
+        """by hand, automatic differentiation, complex step or 3-point differences."""
+        return _source(self.grad)
 
     @property
     def hvp_source(self) -> str:
-        """by hand, complex step of grad or central differences of grad."""
-        return self.hvp.source if isinstance(self.hvp, Derived) else "by hand"
+        """by hand, automatic differentiation, complex step of grad or central differences of grad."""
+        return _source(self.hvp)
 
     def oracle(self) -> Gradient:
         """Its gradient as schemes see it, counted from 0."""
@@ -132,6 +189,12 @@ class Problem:
         title = f"Problem {self.name}" if self.name else "Problem"
         noise = f", {self.noise.name}" if self.noise else ""
         return f"{title}: d = {self.dim}, gradient {source}, {members}{noise}"
+
+
+def _source(f: Any) -> str:
+    """Who differentiated."""
+    made = f.f if isinstance(f, Looped) else f
+    return made.source if isinstance(made, Derived | Automatic) else "by hand"
 
 
 def _brought(f: Any) -> Any:

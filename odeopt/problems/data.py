@@ -62,3 +62,19 @@ def signs(y: Array) -> Array:
     if not (labels <= {-1, 1} or labels <= {0, 1}):
         raise ValueError(f"data y must hold the labels 0 and 1, or -1 and 1, got {np.unique(y)[:5]}")
     return np.where(y > 0, 1.0, -1.0)
+
+
+def rows_of(data: Any) -> tuple[Array, ...]:
+    """The arrays (n, ...) of a tuple (x, y, ...), finite and of one length."""
+    if not isinstance(data, tuple) or not data:
+        raise TypeError(f"data must be a tuple of arrays (n, ...), e.g. (x, y), got {data!r}")
+    arrays = tuple(np.asarray(a) for a in data)
+    for i, a in enumerate(arrays):
+        if a.dtype.kind not in "iufb":
+            raise TypeError(f"data[{i}] must be an array of numbers, got {a.dtype}")
+        if a.ndim == 0 or len(a) == 0 or len(a) != len(arrays[0] if arrays[0].ndim else ()):
+            shapes = [a.shape for a in arrays]
+            raise ValueError(f"data must be arrays (n, ...) of one length n >= 1, got shapes {shapes}")
+        if not np.isfinite(a).all():
+            raise ValueError(f"data[{i}] must be finite, got {a[~np.isfinite(a)][0]}")
+    return arrays

@@ -31,6 +31,17 @@ class Derived:
         return self.f(*arguments)
 
 
+@dataclass(frozen=True)
+class Automatic:
+    """A derivative by a library's automatic differentiation: exact to rounding, and so as good as one by hand."""
+
+    f: Callable[..., Array]
+    source: str
+
+    def __call__(self, *arguments: Any) -> Array:
+        return self.f(*arguments)
+
+
 def complex_step(loss: Function) -> Derived:
     """dL/dtheta_j = Im L(theta + i h e_j) / h,   h = 1e-20.                              [Squire & Trapp 1998]"""
 

@@ -10,6 +10,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.problems.base import Problem
+from odeopt.problems.data import rows_of
 from odeopt.problems.derivatives import analytic_in_code, complex_step, three_point
 from odeopt.problems.members import Function, batches, probe_points, single_value
 from odeopt.problems.samples import Samples
@@ -38,7 +39,7 @@ def finite_sum(
     for argument, f in (("loss", loss), ("grad", grad)):
         if not (callable(f) or (f is None and argument == "grad")):
             raise TypeError(f"{argument} must be a function of theta and a sample, got {f!r}")
-    rows, near = _data(data), probe_points(check.point("theta0", theta0).reshape(-1, np.shape(theta0)[-1])[0])
+    rows, near = rows_of(data), probe_points(check.point("theta0", theta0).reshape(-1, np.shape(theta0)[-1])[0])
     few = [np.resize(a, (len(near), *a.shape[1:])) for a in rows]
     one_loss = _over_samples("loss", loss, 0, batched, near, *few)
     one_grad = _over_samples("grad", grad, 1, batched, near, *few) if grad else _numerical(one_loss, near, few)
@@ -52,22 +53,6 @@ def finite_sum(
     samples = Samples(rows, mean_loss, mean_grad)
     of_all = samples.grad if grad else None
     return Problem(samples.loss, of_all, theta0=theta0, minimizer=minimizer, name=name, batched=True, samples=samples)
-
-
-def _data(data: Any) -> tuple[Array, ...]:
-    """The arrays, of one length."""
-    if not isinstance(data, tuple) or not data:
-        raise TypeError(f"data must be a tuple of arrays (n, ...), e.g. (x, y), got {data!r}")
-    arrays = tuple(np.asarray(a) for a in data)
-    for i, a in enumerate(arrays):
-        if a.dtype.kind not in "iufb":
-            raise TypeError(f"data[{i}] must be an array of numbers, got {a.dtype}")
-        if a.ndim == 0 or len(a) == 0 or len(a) != len(arrays[0] if arrays[0].ndim else ()):
-            shapes = [a.shape for a in arrays]
-            raise ValueError(f"data must be arrays (n, ...) of one length n >= 1, got shapes {shapes}")
-        if not np.isfinite(a).all():
-            raise ValueError(f"data[{i}] must be finite, got {a[~np.isfinite(a)][0]}")
-    return arrays
 
 
 def _over_samples(name: str, f: Function, rank: int, batched: bool | None, *points: Array) -> Function:

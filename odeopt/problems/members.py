@@ -23,6 +23,8 @@ class Looped:
     rank: int
 
     def __call__(self, *arguments: Any) -> Any:
+        if len(arguments) == 1 and arguments[0].ndim == 1:
+            return np.array(self.f(arguments[0].copy()))[()]
         arguments = tuple(np.broadcast_arrays(*arguments))
         *members, d = arguments[0].shape
         # copies: a function may need an argument that it can write to, or return the same buffer every time

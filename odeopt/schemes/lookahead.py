@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
+from odeopt import check, ops
 from odeopt.flow import Flow
 from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
 from odeopt.state import Grad, State
@@ -41,10 +41,12 @@ class Lookahead:
         def step(t: Any, y: State, memory: Memory, h: Any, *xi: Any) -> tuple[State, State, Memory]:
             (slow,), (count,), *inner = memory or ((y[0],), (np.zeros(1),))
             new, increment, past = fast(t, y, tuple(inner), h, *xi)
-            if count[0] + 1 < self.every:
-                return new, increment, ((slow,), (count + 1,), *past)
-            theta = slow + self.alpha * (new[0] - slow)
-            return (theta, *new[1:]), (theta - y[0], *increment[1:]), ((theta,), (np.zeros(1),), *past)
+            due = count + 1.5 - self.every  # positive once in k steps; no branch, so that it can be compiled
+            slow = ops.where_positive(due, slow + self.alpha * (new[0] - slow), slow)
+            theta = ops.where_positive(due, slow, new[0])
+            moved = ops.where_positive(due, slow - y[0], increment[0])
+            count = ops.where_positive(due, 0.0 * count, count + 1)
+            return (theta, *new[1:]), (moved, *increment[1:]), ((slow,), (count,), *past)
 
         return step
 

@@ -1,0 +1,94 @@
+"""A program on many members by NumPy alone: in blocks whose numbers stay in the cache, without new arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from odeopt.backends.nodes import UFUNCS, Node, Untraceable
+from odeopt.backends.program import Program
+from odeopt.backends.source import names_of, time_lines
+
+BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
+TRUTH = {
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
+    """loop(n, every, k, record, room, truth, state..., constants...), and how many arrays of numbers and of truth
+    values it works in."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    lines, numbers, truths = _step(program)
+    arguments = [*state, *(f"c{i}" for i in range(len(program.constants)))]
+    text = "\n".join(
+        [
+            f"def loop(n, every, k, record, room, truth, {', '.join(arguments)}):",
+            *[f"    b{i} = room[{i}]" for i in range(numbers)],
+            *[f"    q{i} = truth[{i}]" for i in range(truths)],
+            "    for r in range(n):",
+            "        for _ in range(every):",
+            *[f"            {line}" for line in [*time_lines(program), *lines]],
+            f"        record(r, ({', '.join(state)},))",
+            "    return 0",
+        ]
+    )  # fmt: skip
+    room: dict[str, Any] = {**UFUNCS, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
+    exec(compile(text, "<step on blocks>", "exec"), room)
+    return room["loop"], numbers, truths
+
+
+def _step(program: Program) -> tuple[list[str], int, int]:
+    """A step as calls with out=; each result has an array until it is read for the last time."""
+    names, body = names_of(program), program.body
+    outputs = [node for nodes in program.outputs for node in nodes]
+    kept = {node.index for node in outputs if isinstance(node, Node)}
+    last = {a.index: i for i, node in enumerate(body) for a in node.args if isinstance(a, Node)}
+    spare: dict[str, list[str]] = {"b": [], "q": []}
+    made = {"b": 0, "q": 0}
+    lines, guards = [], {guard.index for guard in program.guards}
+    spelled = lambda x: names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x)
+    for i, node in enumerate(body):
+        args = [spelled(a) for a in node.args]
+        ends = [names[index] for index in dict.fromkeys(a.index for a in node.args if isinstance(a, Node))
+                if last[index] == i and index not in kept and names.get(index, "y")[0] in spare]  # fmt: skip
+        if node.op != "where":  # which writes before it has read all
+            _release(ends, spare)
+        kind = "q" if node.op in TRUTH else "b"
+        if not spare[kind]:
+            spare[kind].append(f"{kind}{made[kind]}")
+            made[kind] += 1
+        target = names[node.index] = spare[kind].pop()
+        if node.op == "where":
+            lines += [f"copyto({target}, {args[2]})", f"copyto({target}, {args[1]}, where={args[0]})"]
+            _release(ends, spare)
+        else:
+            out = f"out={target}" if node.op in ("maximum", "minimum") else target  # which NumPy wants by name
+            lines.append(f"{node.op}({', '.join([*args, out])})")
+        if node.index in guards:
+            lines.append(f"if {target}.any(): return 1")
+    return [*lines, *_moves(program, outputs, names)], made["b"], made["q"]
+
+
+def _release(ends: Sequence[str], spare: dict[str, list[str]]) -> None:
+    for name in ends:
+        spare[name[0]].append(name)
+
+
+def _moves(program: Program, outputs: Sequence[Any], names: dict[int, str]) -> list[str]:
+    """The new state takes the place of the old by an exchange of names, or is copied where it has no own array."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    spelled = [names[node.index] if isinstance(node, Node) else repr(node) for node in outputs]
+    changed = [(old, new) for old, new in zip(state, spelled, strict=True) if old != new]
+    swapped = [(old, new) for old, new in changed if new[0] == "b" and spelled.count(new) == 1]
+    if any(new[0] == "y" for _, new in changed):
+        raise Untraceable("its variables change places")
+    copies = [f"copyto({old}, {new})" for old, new in changed if (old, new) not in swapped]
+    if not swapped:
+        return copies
+    olds, news = ", ".join(old for old, _ in swapped), ", ".join(new for _, new in swapped)
+    return [*copies, f"{olds}, {news} = {news}, {olds}"]

@@ -1,0 +1,116 @@
+"""Which engine runs a step: what was asked for, or what costs least, its compiler included."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from odeopt.backends import numba as kernels
+from odeopt.backends.engines import Blocks, Engine, Floats, Members, Path
+from odeopt.backends.nodes import Untraceable
+from odeopt.backends.program import Program, program
+from odeopt.backends.pure import fingerprint
+from odeopt.gradient import Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.problems.members import Looped
+from odeopt.progress import announce
+
+WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
+FLOAT, ENTRY = 3e-8, 1e-9  # seconds per operation: a loop on floats, NumPy on many members
+IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from disk, an operation to compile
+
+_programs: WeakKeyDictionary[Optimizer, dict[Any, Program | Untraceable]] = WeakKeyDictionary()
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+
+
+def chosen(
+    opt: Optimizer, problem: Problem, grad: Gradient, sizes: list[int], members: tuple[int, ...],
+    steps: int, every: int, backend: str, progress: bool | None,
+) -> tuple[Engine | None, str]:  # fmt: skip
+    """The engine and its name, or None and why there is none."""
+    try:
+        made = _program(opt, problem, sizes, members, backend)
+        if members and backend == "floats":
+            raise Untraceable("it has members")
+        if not members and backend == "blocks":
+            raise Untraceable("it has no members")
+        engine = _engine(made, opt, grad, members, steps, every, backend, progress)
+        return engine, engine.name
+    except Untraceable as reason:
+        if backend != "auto":
+            raise ValueError(
+                f"backend must be 'auto' or 'numpy' for {opt.name} here: {reason}; got {backend!r}"
+            ) from reason
+        return None, f"numpy ({reason})"
+
+
+def _engine(
+    made: Program, opt: Optimizer, grad: Gradient, members: tuple[int, ...], steps: int, every: int, backend: str,
+    progress: bool | None,
+) -> Engine:  # fmt: skip
+    plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad)
+    if backend in ("floats", "blocks") or any(node.op == "call" for node in made.body):
+        return plain()
+    if backend == "auto" and find_spec("numba") is None:
+        return plain()
+    kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
+    if kernels.loaded(kernel.text):
+        return kernel
+    on_disk = kernels.on_disk(kernel.text)
+    if backend == "auto":
+        _spent[kernel.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
+        price = LOAD if on_disk else 0.5 + COMPILE * len(made.body)
+        if _spent[kernel.text] < price + (0 if "numba" in sys.modules else IMPORT):
+            return plain()
+    if not on_disk:
+        announce(f"{opt.name}: compiling its step, once", progress)
+    return kernel
+
+
+def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], backend: str) -> Program:
+    """The program, traced once for an optimizer and all that the gradient's and the loss's values depend on."""
+    if sizes[0] > WIDEST:
+        raise Untraceable(f"it has more than {WIDEST} coordinates")
+    grad, loss = _single(problem.grad), _single(problem.loss)
+    known = _programs.setdefault(opt, {})
+    try:
+        key = fingerprint(grad), _or_none(fingerprint, loss), tuple(sizes)
+        return _once(known, key, lambda: program(opt, grad, loss if key[1] else None, sizes))
+    except Untraceable:
+        if members or backend == "numba":
+            raise
+    made = _once(known, tuple(sizes), lambda: program(opt, None, None, sizes))
+    if made.count > 1 or made.carried:
+        raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
+    return made
+
+
+def _once(known: dict[Any, Program | Untraceable], key: Any, make: Callable[[], Program]) -> Program:
+    if key not in known:
+        try:
+            known[key] = make()
+        except Exception as error:  # whatever a formula or a user's function raises on symbols
+            known[key] = error if isinstance(error, Untraceable) else Untraceable(f"on symbols it raises {error!r}")
+    found = known[key]
+    if isinstance(found, Untraceable):
+        raise found
+    return found
+
+
+def _or_none(function: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return function(value)
+    except Untraceable:
+        return None
+
+
+def _single(f: Any) -> Any:
+    """The function of one vector."""
+    return f.f if isinstance(f, Looped) else f

@@ -1,0 +1,156 @@
+"""What runs a program: each takes many steps at once and says how many rows of the state it has written.
+
+run(k, y, grad, n, every, rows, losses) fills rows with the state after every `every` steps from step k on, and returns
+how many rows hold, the state and carried gradient after them, and an exception that ended them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from odeopt.backends import blocks, floats
+from odeopt.backends import numba as kernels
+from odeopt.backends.program import Program
+from odeopt.check import Array
+from odeopt.gradient import Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.state import State
+
+
+class Leap(NamedTuple):
+    """n rows hold; the state after them, with the gradient there if the program carries it."""
+
+    n: int
+    y: tuple[Array, ...]
+    error: BaseException | None = None
+
+
+class Floats:
+    """One path on Python's floats."""
+
+    name, operations = "floats", 400_000  # between two looks at the clock
+
+    def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
+        self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)
+        self.constants = [float(value) for value in program.values(opt)]
+        self._grad = grad
+        self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
+
+    def _call(self, *point: float) -> list[float]:
+        value = self._grad(np.array(point))
+        self.last = point, value
+        return value.tolist()
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+        state = [value for u in y for value in u.tolist()]
+        table, error = floats.rows(self.program, k, self.constants, state, n, every, self._call)
+        ends = np.cumsum([u.shape[-1] for u in y])[:-1]
+        parts = np.split(table, ends, axis=1)
+        for row, part in zip(rows, parts, strict=False):
+            row[: len(table)] = part
+        return Leap(len(table), tuple(part[-1].copy() for part in parts) if len(table) else y, error)
+
+
+class Path:
+    """One path in a compiled kernel."""
+
+    name, operations = "numba", 50_000_000
+
+    def __init__(self, program: Program, opt: Optimizer, strided: bool) -> None:
+        self.program, self.losses, self.calls = program, program.loss is not None, False
+        self.text = kernels.path_source(program, strided, program.loss is not None)
+        self.constants = np.array([float(value) for value in program.values(opt)])
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+        state = np.concatenate(y)
+        done = kernels.compiled(self.text)(n, every, k, rows, losses, state, self.constants)
+        if done and not np.isfinite(state.sum()):  # which stays so
+            done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
+        ended = tuple(np.split(state, np.cumsum([u.size for u in y])[:-1]))
+        return Leap(done, ended if done == n else ())
+
+
+class Members:
+    """Many members in a compiled kernel, in blocks, on all cores."""
+
+    name, operations = "numba", 4_000_000_000
+
+    def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+        self.program, self.losses, self.calls = program, program.loss is not None, False
+        values = program.values(opt)
+        own = [np.ndim(value) > 0 for value in values]
+        self.text = kernels.members_source(program, tuple(own), program.loss is not None)
+        self.number, self.constants, self.own = int(np.prod(members)), *_split(values, own, members)
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+        kernel, M = kernels.compiled(self.text), self.number
+        flat = tuple(u.reshape(M, -1).copy() for u in y)
+        into, values = tuple(row.reshape(n, M, -1) for row in rows), losses.reshape(n, M)
+        part = lambda a, b: kernel(a, b, n, every, k, into, values, flat, self.constants, self.own)
+        met = sum(in_parts(part, M, kernels.BLOCK, n * every * M * len(self.program.body)))
+        return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
+
+
+class Blocks:
+    """Many members by NumPy alone."""
+
+    name, operations = "blocks", 400_000_000
+
+    def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+        self.program, self.losses, self.calls = program, False, False
+        values = program.values(opt)
+        self.owned = [np.ndim(value) > 0 for value in values]
+        self.values, self.members = values, members
+        self.number, _, self.own = int(np.prod(members)), *_split(values, self.owned, members)
+        self.loop, self.numbers, self.truths = blocks.compiled(program)
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+        M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
+        into = [row.reshape(n, M, -1) for row in rows]
+        entries = [(v, i) for v, u in enumerate(flat) for i in range(u.shape[1])]
+
+        def part(a: int, b: int) -> int:
+            state = [np.ascontiguousarray(flat[v][a:b, i]) for v, i in entries]
+            own = iter(self.own)
+            constants = [next(own)[a:b] if mine else value for mine, value in zip(self.owned, self.values, strict=True)]
+            room = np.empty((self.numbers, b - a)), np.empty((self.truths, b - a), dtype=bool)
+
+            def record(r: int, now: Sequence[Array]) -> None:
+                for (v, i), u in zip(entries, now, strict=True):
+                    if v < len(into):
+                        into[v][r, a:b, i] = u
+                    if r == n - 1:
+                        flat[v][a:b, i] = u
+
+            with np.errstate(all="ignore"):
+                return self.loop(n, every, k, record, *room, *state, *constants)
+
+        met = sum(in_parts(part, M, blocks.BLOCK, n * every * M * len(self.program.body)))
+        return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
+
+
+Engine = Floats | Path | Members | Blocks
+
+
+def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...]) -> tuple[Array, Array]:
+    """The constants as numbers (0 where each member has its own), and the members' own, a row each."""
+    rows = [np.broadcast_to(value, members).ravel() for value, mine in zip(values, own, strict=True) if mine]
+    numbers = np.array([0.0 if mine else float(value) for value, mine in zip(values, own, strict=True)])
+    return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))
+
+
+def in_parts(part: Callable[[int, int], int], number: int, block: int, operations: int) -> list[int]:
+    """part(a, b) for pieces of whole blocks, on all cores where it is long; members depend on nobody else."""
+    threads = (os.cpu_count() or 1) if operations > 1_000_000 else 1
+    size = block * max(1, number // (8 * threads * block))
+    edges = [*range(0, number, size), number]
+    if threads == 1 or len(edges) == 2:
+        return [part(a, b) for a, b in pairwise(edges)]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(part, edges[:-1], edges[1:]))

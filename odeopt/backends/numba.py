@@ -1,0 +1,153 @@
+"""A program as a kernel that Numba compiles: one path in registers, or many members, innermost, in blocks.
+
+Kernels are kept on disk under a hash of their whole source: the numbers of the gradient and the formulas of the step
+stand in it, so that none is ever taken for another.  NUMBA's own index beside it knows versions and processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odeopt import files
+from odeopt.backends.program import Program
+from odeopt.backends.source import block, names_of, step_lines, time_lines
+
+BLOCK = 64  # members whose state stays in the processor's first cache
+
+HEADER = """
+from math import exp, expm1, floor, inf, log, log1p, nan, sqrt, tanh, sin, cos
+from numba import njit
+from numpy import absolute, empty, maximum, minimum, power, sign
+
+@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)
+"""
+
+
+@lru_cache(maxsize=256)
+def path_source(program: Program, strided: bool, loss: bool) -> str:
+    """loop(n, every, k, rows, losses, y, c): n rows, or fewer where a guard is true; y becomes the last of them."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    recorded = [node.args[0] for nodes in _recorded(program) for node in nodes]
+    step = [*time_lines(program), *step_lines(program)]
+    record = [f"rows[{v}][r, {i}] = y{v}_{i}" for v, i in (name[1:].split("_") for name in recorded)]
+    body = [
+        *(["for _ in range(every):", *_in(step)] if strided else step),
+        *record,
+        *(_loss_lines(program, str, "losses[r]") if loss else []),
+        *[f"y[{i}] = {name}" for i, name in enumerate(state) if strided],
+    ]
+    return "\n".join(
+        [
+            "def loop(n, every, k, rows, losses, y, c):",
+            *_in([f"{name} = y[{i}]" for i, name in enumerate(state)]),
+            *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
+            "    for r in range(n):",
+            *_in(_in(body)),
+            *_in([f"y[{i}] = {name}" for i, name in enumerate(state) if not strided]),
+            "    return n",
+        ]
+    )
+
+
+@lru_cache(maxsize=256)
+def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
+    """loop(first, last, n, every, k, rows, losses, y, c, C): n rows of these members; the number of guards met.
+
+    own[i]: the constant i has a value per member, a row of C.
+    """
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    split = [name[1:].split("_") for name in state]
+    recorded = [node.args[0] for nodes in _recorded(program) for node in nodes]
+    mine = {f"c{i}" for i, is_own in enumerate(own) if is_own} | set(state)
+    rename = lambda name: f"{name}[i]" if name in mine else name
+    time = time_lines(program, rename)
+    step = step_lines(program, rename, leave="met += 1")
+    record = [f"rows[{v}][r, b + i, {i}] = y{v}_{i}[i]" for v, i in (name[1:].split("_") for name in recorded)]
+    losses = _loss_lines(program, rename, "losses[r, b + i]") if loss else []
+    each = "for i in range(size):"
+    return "\n".join(
+        [
+            "def loop(first, last, n, every, start, rows, losses, y, c, C):",
+            "    met = 0",
+            *_in([f"{name} = empty({BLOCK})" for name in state]),
+            *_in([f"c{i} = c[{i}]" for i, is_own in enumerate(own) if not is_own]),
+            f"    for b in range(first, last, {BLOCK}):",
+            f"        size, k = min({BLOCK}, last - b), start",
+            *_in(_in([f"c{i} = C[{row}, b:b + size]" for row, i in enumerate(np.flatnonzero(own))])),
+            *_in(_in([each, *_in([f"y{v}_{i}[i] = y[{v}][b + i, {i}]" for v, i in split])])),
+            "        for r in range(n):",
+            "            for _ in range(every):",
+            *_in(_in(_in(_in([each, *_in([*time[:1], *step]), *time[1:]])))),
+            *_in(_in(_in([each, *_in([*record, *losses])]))),
+            *_in(_in([each, *_in([f"y[{v}][b + i, {i}] = y{v}_{i}[i]" for v, i in split])])),
+            "    return met",
+        ]
+    )  # fmt: skip
+
+
+def _recorded(program: Program) -> tuple[Any, ...]:
+    """The state without the gradient that it carries."""
+    return program.state[:-1] if program.carried else program.state
+
+
+def _loss_lines(program: Program, rename: Callable[[str], str], target: str) -> list[str]:
+    names = {index: rename(name) for index, name in names_of(program).items()}
+    lines, spelled = block([program.loss], names)
+    return [*lines, f"{target} = {spelled(program.loss)}"]
+
+
+def _in(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def cache_folder() -> Path:
+    """$ODEOPT_CACHE, or odeopt in the user's cache."""
+    own = os.environ.get("ODEOPT_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "odeopt"
+
+
+def loaded(text: str) -> bool:
+    """Whether this process has compiled or read the kernel."""
+    return _name(text) in sys.modules
+
+
+def on_disk(text: str) -> bool:
+    """Whether the kernel needs no compiler any more."""
+    return any((cache_folder() / "__pycache__").glob(f"{_name(text)}.*.nbc"))
+
+
+@lru_cache(maxsize=64)
+def compiled(text: str) -> Callable[..., int]:
+    """The kernel of this source, compiled at its first call, or read from the disk."""
+    name, path = _name(text), cache_folder() / f"{_name(text)}.py"
+    try:
+        if not path.exists() or path.read_text() != _whole(text, True):
+            files.write(path, _whole(text, True).encode())
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)  # Numba's cache looks for it there
+        spec.loader.exec_module(module)
+        return module.loop
+    except OSError:  # no place to keep it
+        room: dict[str, Any] = {}
+        exec(compile(_whole(text, False), f"<{name}>", "exec"), room)
+        return room["loop"]
+
+
+def _whole(text: str, cache: bool) -> str:
+    return HEADER.replace("CACHE", str(cache)).lstrip() + text + "\n"
+
+
+@lru_cache(maxsize=256)
+def _name(text: str) -> str:
+    return "odeopt_kernel_" + hashlib.sha256(_whole(text, True).encode()).hexdigest()[:32]

@@ -1,0 +1,127 @@
+"""The program of an optimizer's step on a problem: scalar operations, the same in every step.
+
+The step runs once on traced arrays, its parameters and its h being inputs: their numbers are no part of the program,
+while those of the gradient are.  What does not change from step to step is computed once, before the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from odeopt.backends.nodes import UFUNCS, Graph, Node, Untraceable, needed
+from odeopt.backends.tracing import TracedGradient, as_traced, called, scalar, traced
+from odeopt.optimizers.base import Optimizer
+from odeopt.state import State, column
+
+Function = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """state -> outputs, unless one of the guards is true; `loss` is that of the state.
+
+    `carried`: the state ends with the gradient at theta, which the step before has found.
+    `count` gradients a step, the first of them at theta if `first`.
+    """
+
+    state: tuple[tuple[Node, ...], ...]
+    outputs: tuple[tuple[Any, ...], ...]
+    guards: tuple[Node, ...]
+    h: Node
+    count: int
+    first: bool
+    carried: bool
+    loss: Any
+
+    @cached_property
+    def results(self) -> list[Any]:
+        """All that a step computes: the new state and the guards."""
+        return [*(node for nodes in self.outputs for node in nodes), *self.guards]
+
+    @cached_property
+    def body(self) -> list[Node]:
+        """The operations of a step, in order."""
+        return [node for node in needed(self.results) if node.varies and node.op != "input"]
+
+    @cached_property
+    def constants(self) -> list[Node]:
+        """The nodes that a step reads and none changes."""
+        read = [a for node in self.body for a in node.args if isinstance(a, Node)]
+        read += [node for node in self.results if isinstance(node, Node)]
+        read += [self.h] if self.reads_time else []
+        return list(dict.fromkeys(node for node in read if not node.varies))
+
+    @cached_property
+    def reads_time(self) -> bool:
+        """Whether a step needs to know when it is."""
+        return any(isinstance(a, Node) and a.op == "input" and a.args == ("t",) for n in self.body for a in n.args)
+
+    def advance(self, opt: Optimizer, t: Any, y: State) -> tuple[State, bool]:
+        """The state after a step from y, by NumPy, and whether a guard was met."""
+        known = dict(zip((n.index for n in self.constants), map(column, self.values(opt)), strict=True))
+        entries = [u[..., i : i + 1] for u in y for i in range(u.shape[-1])]
+        known |= dict(zip((n.index for nodes in self.state for n in nodes), entries, strict=True))
+        value = lambda a: known.get(a.index, t) if isinstance(a, Node) else a
+        with np.errstate(all="ignore"):
+            for node in self.body:
+                known[node.index] = UFUNCS[node.op](*map(value, node.args))
+        new = [
+            np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
+            for nodes in self.outputs
+        ]
+        return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
+
+    def values(self, opt: Optimizer) -> list[Any]:
+        """The constants for these parameters: numbers, or one per member."""
+        known: dict[str, Any] = {**opt.flow.params, "h": opt.h}
+        values: dict[int, Any] = {}
+        with np.errstate(all="ignore"):
+            for node in needed(self.constants):
+                inside = [values[a.index] if isinstance(a, Node) else a for a in node.args]
+                values[node.index] = known[inside[0]] if node.op == "input" else UFUNCS[node.op](*inside)
+        return [values[node.index] for node in self.constants]
+
+
+def program(opt: Optimizer, grad: Function | None, loss: Function | None, sizes: Sequence[int]) -> Program:
+    """The program of a step on states of these sizes; raises Untraceable where there is none.
+
+    grad=None: the gradient is called from the program.
+
+    A step that ends with the gradient with which the next begins is traced with that as part of the state.
+    """
+    plain, ends_there = _traced(opt, grad, loss, sizes, carried=False)
+    return _traced(opt, grad, loss, sizes, carried=True)[0] if ends_there else plain
+
+
+def _traced(
+    opt: Optimizer, function: Function | None, loss: Function | None, sizes: Sequence[int], carried: bool
+) -> tuple[Program, bool]:
+    graph = Graph()
+    params = {name: scalar(graph.input(name, False)) for name in opt.flow.params}
+    y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
+    g = traced(graph, f"y{len(sizes)}", sizes[0])
+    grad = TracedGradient(function or called(graph), y[0] if carried else None, g)
+    step = opt.scheme.bind(replace(opt.flow, params=MappingProxyType(params)), grad)
+    h = graph.input("h", False)
+    new, _, memory = step(scalar(graph.input("t", True)), y, (), scalar(h))
+    if memory:
+        raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
+    if [np.shape(u) for u in new] != [u.shape for u in y]:
+        raise Untraceable(f"its state has shapes {[np.shape(u) for u in new]}, not {[u.shape for u in y]}")
+    begins_there = grad.first is y[0]
+    ends_there = grad.count > 1 and grad.point is new[0] and begins_there
+    state, outputs = ((*y, g), (*new, grad.value)) if carried else (y, new)
+    value = None if loss is None else as_traced(loss(y[0])).item()
+    return Program(
+        _entries(state), _entries(outputs), tuple(graph.guards), h, grad.count, begins_there, carried, value
+    ), ends_there
+
+
+def _entries(arrays: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(np.asarray(u)) for u in arrays)

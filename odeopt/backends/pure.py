@@ -1,0 +1,79 @@
+"""May a function be run once, on symbols, in the place of many times on numbers?  Only if numbers are all it reads.
+
+`fingerprint` holds all that a call depends on: its code, and what its closure, globals and defaults are now.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable
+from functools import lru_cache, partial
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from odeopt.backends.nodes import Untraceable
+
+LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
+WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
+BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
+
+
+def fingerprint(function: Callable[..., Any]) -> Any:
+    """What equals another only if the functions are the same; raises Untraceable if a call may do or read more."""
+    return _of(function, ())
+
+
+def _of(value: Any, inside: tuple[Any, ...]) -> Any:
+    if value is None or isinstance(value, bool | int | float | complex | str | np.number):
+        return type(value), value
+    if isinstance(value, tuple):
+        return tuple(_of(item, inside) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.size <= LARGEST:
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, partial):
+        return _of(value.func, inside), _of(value.args, inside), _of(tuple(sorted(value.keywords.items())), inside)
+    if isinstance(value, FunctionType) and not value.__module__.startswith("numpy"):
+        return "itself" if value in inside else _function(value, (*inside, value))
+    if _harmless(value):
+        return "library", value
+    raise Untraceable(f"it reads {type(value).__name__}, which may change")
+
+
+def _harmless(value: Any) -> bool:
+    if isinstance(value, ModuleType | np.ufunc):
+        return value is np or isinstance(value, np.ufunc)
+    if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
+        return value.__name__ in BUILTINS
+    return callable(value) and str(getattr(value, "__module__", "")).split(".")[0] == "numpy" and not _draws(value)
+
+
+def _draws(value: Any) -> bool:
+    return "random" in value.__module__
+
+
+def _function(f: FunctionType, inside: tuple[Any, ...]) -> Any:
+    read = _globals_read(f.__code__)
+    cells = tuple(cell.cell_contents for cell in f.__closure__ or ())
+    builtins = f.__globals__["__builtins__"]
+    room = {**(builtins if isinstance(builtins, dict) else vars(builtins)), **f.__globals__}
+    values = (*cells, *(room.get(name) for name in read), *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+    return f.__code__, tuple(_of(value, inside) for value in values)
+
+
+@lru_cache(maxsize=1024)
+def _globals_read(code: CodeType) -> tuple[str, ...]:
+    """The global names that a code reads; refuses code that writes to more than its own variables."""
+    read: dict[str, None] = {}
+    for instruction in dis.get_instructions(code):
+        name = instruction.opname
+        outside = name == "STORE_DEREF" and instruction.argval in code.co_freevars
+        if name in WRITES or outside or instruction.argval == "random":
+            raise Untraceable(f"it may do more than compute ({name.lower().replace('_', ' ')})")
+        if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+            read[instruction.argval] = None
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            read.update(dict.fromkeys(_globals_read(constant)))
+    return tuple(read)

@@ -1,0 +1,187 @@
+"""An odeopt optimizer as a torch.optim.Optimizer, from the same flow, scheme and step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+
+from odeopt import check
+from odeopt.backends.foreign import Foreign
+from odeopt.backends.torch_arrays import TORCH
+from odeopt.backends.torch_gradient import Evaluations, NotFinite
+from odeopt.backends.training import begin, blocks, bound, is_paced, refuse
+from odeopt.optimizers.base import Optimizer
+
+KEY: Any = "odeopt"  # where the state is kept, beside torch's own keys
+GROUP = ("params", "lr", "initial_lr", "param_names")
+
+
+class FlowOptimizer(torch.optim.Optimizer):
+    """The steps of an odeopt optimizer on the parameters of a model; `to_torch` makes it."""
+
+    def __init__(self, opt: Optimizer, params: Iterable[Any], nan: str = "raise") -> None:
+        refuse(opt, "to_torch")
+        self.opt, self.nan = opt, check.choice("nan", nan, ("raise", "skip"))
+        super().__init__(params, {"lr": opt.lr})
+        self.parameters = [p for group in self.param_groups for p in group["params"]]
+        self.blocks = blocks(opt, [tuple(p.shape) for p in self.parameters], _matrix)
+        self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], None)
+        self._steps = [bound(b.opt, self._gradient_of(i), self._rate_of(i)) for i, b in enumerate(self.blocks)]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Groups differ in lr alone, and are all given at the start."""
+        if "blocks" in vars(self):
+            raise ValueError("params must all be given at the start: theta is all of them in one vector")
+        for key in param_group:
+            check.choice("key of a parameter group", key, GROUP)
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        check.nonnegative("lr", group["lr"])
+        for p in group["params"]:
+            _refuse_parameter(p)
+        if len({p.device for each in self.param_groups for p in each["params"]}) > 1:
+            raise ValueError("params must be on one device")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The state of the same optimizer on the same parameters."""
+        known, given = self._signature(), state_dict["state"].get(KEY, {}).get("of", self._signature())
+        if given != known:
+            raise ValueError(
+                f"state must be of {known[0]} in vectors of {known[1]}, got one of {given[0]} in {given[1]}"
+            )
+        super().load_state_dict(state_dict)
+
+    def _signature(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """The variables, and the size of each block's theta."""
+        sizes = (sum(self.parameters[j].numel() for j in block.members) for block in self.blocks)
+        return self.opt.flow.variables, tuple(sizes)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; a closure evaluates the loss and its gradient again, wherever the scheme asks for it.
+
+        Returns the loss of the first evaluation, None without a closure.
+        """
+        if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
+            raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
+        k, skipped, states = self._held()
+        self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure)
+        try:
+            with np.errstate(all="ignore"):
+                after = [self._advanced(i, k, held) for i, held in enumerate(states)]
+        except NotFinite as error:
+            if self.nan == "raise":
+                raise FloatingPointError(f"{error} in step {k + 1}; parameters and state are as before it") from None
+            self._hold(k, skipped + 1, states)
+            return self._evaluations.loss
+        self._evaluations.write([y[0] for y, _ in after])
+        self._hold(k + 1, skipped, [_kept((y[1:], memory)) for y, memory in after])
+        return self._evaluations.loss
+
+    @property
+    def skipped(self) -> int:
+        """How many steps were skipped for a gradient that was not finite."""
+        return self._held()[1]
+
+    def _advanced(self, i: int, k: int, held: Any) -> Any:
+        """The next state of a block and its scheme's memory."""
+        opt: Optimizer = self.blocks[i].opt
+        theta: Any = self._evaluations.theta[i]
+        memory: Any = ()
+        if held is None:
+            y = begin(opt, self._gradient_of(i), theta, clock=np.asarray)
+        else:
+            rest, memory = _restored(held, theta)
+            y = (theta, *rest)
+        new, _, memory = self._steps[i](k * opt.h, y, memory, opt.h)
+        if not all(np.isfinite(u).all() if isinstance(u, np.ndarray) else torch.isfinite(u.value).all() for u in new):
+            raise NotFinite("the state is not finite")
+        return self._evaluations.without_the_unused(i, new, y), memory
+
+    def _gradient_of(self, i: int) -> Callable[[Any], Any]:
+        return lambda theta: self._evaluations(i, theta)
+
+    def _rate_of(self, i: int) -> Callable[[], Any]:
+        """The learning rate over the optimizer's own; one for each coordinate where groups differ."""
+
+        def rate() -> Any:
+            rates = [float(group["lr"]) / float(self.opt.lr) for group in self.param_groups for _ in group["params"]]
+            mine = [rates[j] for j in self.blocks[i].members]
+            if len(set(mine)) == 1:
+                return mine[0]
+            pieces = [
+                torch.full_like(self.parameters[j], r).reshape(-1)
+                for j, r in zip(self.blocks[i].members, mine, strict=True)
+            ]
+            return Foreign(torch.cat(pieces), TORCH)
+
+        return rate
+
+    def _held(self) -> tuple[int, int, list[Any]]:
+        """Steps done, steps skipped, and the memory of each block."""
+        if KEY not in self.state:
+            return 0, 0, [None for _ in self.blocks]
+        held = self.state[KEY]
+        return held["step"], held["skipped"], held["memory"]
+
+    def _hold(self, k: int, skipped: int, memory: list[Any]) -> None:
+        self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "memory": memory}
+
+
+def _kept(u: Any) -> Any:
+    """State as torch.load(weights_only=True) reads it: tensors, and clocks as lists of float64."""
+    if isinstance(u, tuple):
+        return tuple(_kept(part) for part in u)
+    if isinstance(u, Foreign):
+        return u.value
+    return u.tolist() if isinstance(u, np.ndarray) else u
+
+
+def _restored(u: Any, like: Foreign) -> Any:
+    """The inverse, on the device of `like`."""
+    if isinstance(u, tuple):
+        return tuple(_restored(part, like) for part in u)
+    if torch.is_tensor(u):
+        return Foreign(u.to(like.value.device), TORCH)
+    return np.array(u) if isinstance(u, list) else u
+
+
+def _matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """torch's weights are (out, in, ...): a row for each output; a vector is none."""
+    return (shape[0], prod(shape[1:])) if len(shape) > 1 else None
+
+
+def _refuse_parameter(p: Any) -> None:
+    if not p.is_floating_point():
+        raise TypeError(f"params must be real and floating, got one of {p.dtype} and shape {tuple(p.shape)}")
+    if p.numel() == 0:
+        raise ValueError(f"params must not be empty, got one of shape {tuple(p.shape)}")
+
+
+def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> FlowOptimizer:
+    """A torch optimizer that makes the steps of `opt` on `params`: tensors, or groups that differ in lr.
+
+    theta is all parameters in one vector, so that norms are those of the model; the layers of LAMB and LARS are its
+    parameters, and Muon, Shampoo and Adafactor see each parameter as a matrix (out, in ...).  The lr of a group, as a
+    torch scheduler writes it, acts as a schedule does: at constant betas.  An optimizer built by hand has h for lr.
+
+    A scheme that needs the gradient elsewhere than at theta (Heun, RKC, leapfrog) takes it from the closure of
+    `step(closure)`, which must evaluate the same batch each time.  A gradient or state that is not finite stops with a
+    FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
+    A parameter without a gradient stays as it is.  The state is saved by state_dict, and continues bit for bit.
+
+    >>> from odeopt import optimizers
+    >>> theta = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    >>> heavy = to_torch(optimizers.momentum(lr=0.25, beta=0.5), [theta])
+    >>> for _ in range(2):
+    ...     heavy.zero_grad()
+    ...     (theta**2).sum().div(2).backward()
+    ...     heavy.step()
+    >>> theta.tolist()
+    [0.4375, -0.875]
+    """
+    return FlowOptimizer(opt, params, nan)

@@ -1,0 +1,306 @@
+"""Every way to run a step gives what the step gives: numbers to rounding, counts, records and messages exactly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import odeopt as oo
+from odeopt import Status, optimizers, schedules
+from odeopt.backends import numba as kernels
+from odeopt.backends.nodes import Graph, Untraceable
+from odeopt.backends.pure import fingerprint
+from odeopt.backends.tracing import traced
+
+STEPS, TOLERANCE = 150, 1e-13
+
+
+def _optimizers():
+    rows = {f"optimizer {n}": row.limits[0][0](0.01) if row.limits else getattr(optimizers, n)()
+            for n, row in tables.OPTIMIZERS.items()}  # fmt: skip
+    adam = optimizers.adam(0.01)
+    rows |= {f"wrapper {n}": getattr(optimizers, n)(adam, *a)
+             for n, a in {"clip_norm": (1.0,), "clip_value": (0.5,), "decoupled": (0.1,), "l2": (0.1,),
+                          "lookahead": (), "scheduled": (schedules.cosine(500),)}.items()}  # fmt: skip
+    for n, (scheme, _) in {**tables.GENERIC, **tables.NEEDS_RELAXATION}.items():
+        rows[f"scheme {n}"] = oo.Optimizer(oo.flows.averaged_gradient(0.5), scheme, 0.01)
+    for i, (name, word, _) in enumerate(tables.WORDS):
+        row = tables.ALL_FLOWS[name]
+        rows[f"word {i} {name}: {word.word}"] = oo.Optimizer(row.flow.quiet(), word, 0.01, start=row.start)
+    return rows
+
+
+ROWS = _optimizers()
+STAYS = {  # what no program of scalars can be: memory of earlier steps, equations to solve, matrices, schedules of k
+    "optimizer muon", "optimizer shampoo", "wrapper lookahead", "wrapper scheduled", "scheme ab2", "scheme ab3",
+    "scheme implicit_euler", "scheme trapezoid", "scheme bdf2",
+}  # fmt: skip
+STAYING_FLOWS = ("muon", "shampoo", "sgd_second_order")  # matrices; the last reads the Hessian
+COMPILES = {n: opt for n, opt in ROWS.items() if n not in STAYS and not any(flow in n for flow in STAYING_FLOWS)}
+
+
+def same(run, expected, tolerance=TOLERANCE):
+    assert (run.status, run.message, run.ngev, run.nfev) == (
+        expected.status, expected.message, expected.ngev, expected.nfev)  # fmt: skip
+    np.testing.assert_array_equal(run.t, expected.t)
+    assert run.state.keys() == expected.state.keys()
+    pairs = [
+        (run.theta, expected.theta),
+        (run.loss, expected.loss),
+        *((run.state[k], expected.state[k]) for k in run.state),
+    ]
+    for new, old in pairs:
+        scale = np.max(np.abs(old), initial=0.0, where=np.isfinite(old))
+        np.testing.assert_allclose(new, old, rtol=tolerance, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("name", COMPILES)
+def test_a_loop_on_floats_is_the_step(name):
+    problem, opt = tables.smooth_problem(), COMPILES[name]
+    run = oo.simulate(opt, problem, STEPS, record_every=3, backend="floats")
+    assert run.backend == "floats"
+    same(run, oo.simulate(opt, problem, STEPS, record_every=3, backend="numpy"))
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in COMPILES])
+def test_what_stays_with_numpy_says_why(name):
+    problem, opt = tables.smooth_problem(), ROWS[name]
+    with pytest.raises(ValueError, match="backend must be 'auto' or 'numpy' for"):
+        oo.simulate(opt, problem, 5, backend="floats")
+
+
+def test_auto_falls_back_and_says_why():
+    run = oo.simulate(ROWS["scheme ab2"], tables.smooth_problem(), 400)
+    assert run.backend == "numpy (AB2 remembers earlier steps)"
+    same(run, oo.simulate(ROWS["scheme ab2"], tables.smooth_problem(), 400, backend="numpy"), 0)
+
+
+@pytest.mark.parametrize("name", COMPILES)
+def test_blocks_of_members_are_the_step(name):
+    problem, opt = tables.smooth_problem(), COMPILES[name]
+    starts = problem.theta0 + np.random.default_rng(0).uniform(-0.1, 0.1, (3, 2, 2))
+    runs = [oo.simulate(opt, problem, 60, starts, record_every=7, backend=b) for b in ("blocks", "numpy")]
+    assert runs[0].backend == "blocks"
+    same(*runs)
+
+
+@pytest.mark.numba
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPILES)
+def test_a_kernel_is_the_step(name):
+    pytest.importorskip("numba")
+    # these two circle the minimum, where every step doubles what is left of a rounding
+    steps = 60 if name in ("optimizer lamb", "optimizer normalized_gd") else STEPS
+    problem, opt = tables.smooth_problem(), COMPILES[name]
+    runs = [oo.simulate(opt, problem, steps, backend=b) for b in ("numba", "numpy")]
+    assert runs[0].backend == "numba"
+    same(*runs)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("make", [optimizers.momentum, optimizers.adam])
+def test_a_kernel_for_members_is_the_step(make):
+    """More members than one block has, and not a multiple of it; hyperparameters of their own, or shared."""
+    pytest.importorskip("numba")
+    lr, beta = np.geomspace(1e-4, 1e-3, 23)[:, None], np.linspace(0, 0.9, 5)
+    for opt in (make(lr, beta), make(lr[:, 0], 0.5)):
+        runs = [oo.simulate(opt, tables.smooth_problem(), 50, record_every=20, backend=b) for b in ("numba", "numpy")]
+        assert runs[0].backend == "numba"
+        same(*runs)
+
+
+FINITE = dict(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    lr=st.floats(1e-4, 0.05), beta1=st.floats(0, 0.99), beta2=st.floats(0.5, 0.999), d=st.integers(1, 5),
+    steps=st.integers(1, 8), every=st.integers(1, 9), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_any_hyperparameters_and_shapes(lr, beta1, beta2, d, steps, every, seed):
+    """Over a few steps: RMSprop in its closed loop amplifies rounding later."""
+    rng = np.random.default_rng(seed)
+    problem = oo.problems.quadratic(rng.uniform(0.1, 3, d), theta0=rng.normal(size=d))
+    for opt in (optimizers.adam(lr, beta1, beta2), optimizers.nesterov(lr, beta1), optimizers.rmsprop(lr, beta2)):
+        same(*[oo.simulate(opt, problem, steps, record_every=every, backend=b) for b in ("floats", "numpy")])
+        starts = rng.normal(size=(4, d))
+        same(*[oo.simulate(opt, problem, steps, starts, record_every=every, backend=b) for b in ("blocks", "numpy")])
+
+
+@pytest.mark.parametrize("every", [1, 7, 10**6])
+@pytest.mark.parametrize("kind", ["traced", "called"])
+def test_divergence_ends_at_the_same_step(every, kind):
+    problem = oo.problems.quadratic((1, 20)) if kind == "traced" else counted()
+    runs = [oo.simulate(optimizers.gd(3.0), problem, 2000, record_every=every, backend=b) for b in ("floats", "numpy")]
+    assert runs[0].status is Status.NOT_FINITE
+    same(*runs, 1e-12)
+
+
+def counted(function=lambda x: x * [1.0, 20.0]):
+    """A problem whose gradient has a side effect: it may be called, not traced."""
+    calls = []
+
+    def grad(x):
+        calls.append(1)
+        return function(x)
+
+    return oo.Problem(lambda x: 0.5 * (x**2 * [1, 20]).sum(-1), grad, theta0=[1.0, 1.0], batched=True)
+
+
+def test_a_gradient_that_is_no_formula_is_called():
+    for every in (1, 7, 1000):
+        runs = [
+            oo.simulate(optimizers.adam(0.01), counted(), 500, record_every=every, backend=b) for b in ("auto", "numpy")
+        ]
+        assert runs[0].backend == "floats"
+        same(*runs)
+    with pytest.raises(ValueError, match="here: it reads list, which may change; got 'numba'"):
+        oo.simulate(optimizers.adam(0.01), counted(), 500, backend="numba")
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError, ValueError, KeyboardInterrupt])
+def test_a_called_gradient_that_raises(failure):
+    runs = []
+    for backend in ("floats", "numpy"):
+        seen = []
+
+        def function(x, seen=seen):
+            seen.append(1)
+            if len(seen) == 400:
+                raise failure("here")
+            return x * 1.0
+
+        problem = counted(function)
+        seen.clear()
+        runs.append(oo.simulate(optimizers.gd(0.001), problem, 1000, record_every=9, backend=backend))
+    assert runs[0].status in (Status.EVALUATION_FAILED, Status.INTERRUPTED)
+    same(*runs)
+
+
+def test_callback_and_progress(capsys):
+    def stop(result):
+        seen.append((result.step, float(result.loss)))
+        if result.step >= 400:
+            raise StopIteration
+
+    runs, shown = [], []
+    for backend in ("floats", "numpy"):
+        seen: list = []
+        runs.append(oo.simulate(optimizers.adam(0.01), oo.problems.rosenbrock(), 900, record_every=50,
+                                callback=stop, progress=True, backend=backend))  # fmt: skip
+        shown.append(seen)
+    assert runs[0].status is Status.STOPPED
+    same(*runs)
+    assert shown[0] == shown[1]
+    assert "adam" in capsys.readouterr().err
+
+
+def test_a_guard_leaves_the_singular_point_to_the_step():
+    """At rest on the minimum g = 0 and Lion's soft sign is 0/0: its limit is the step's to take."""
+    problem = oo.problems.quadratic((1, 2)).at([0.0, 1.0])
+    for opt in (optimizers.lion(0.01), optimizers.signsgd(0.01), optimizers.adam(0.01, eps=0.0)):
+        same(*[oo.simulate(opt, problem, 300, backend=b) for b in ("floats", "numpy")])
+
+
+def test_bad_backends_are_refused():
+    gd, problem = optimizers.gd(0.1), oo.problems.quadratic()
+    with pytest.raises(ValueError, match="backend must be one of auto, blocks, floats, numba, numpy, got 'jax'"):
+        oo.simulate(gd, problem, 5, backend="jax")
+    with pytest.raises(ValueError, match="it has members; got 'floats'"):
+        oo.simulate(gd, problem, 5, np.ones((3, 2)), backend="floats")
+    with pytest.raises(ValueError, match="it has no members; got 'blocks'"):
+        oo.simulate(gd, problem, 5, backend="blocks")
+    noisy = oo.Problem(
+        problem.loss, problem.grad, theta0=[1.0, 1.0], noise=oo.noise.gaussian(problem, 0.1).noise, batched=True
+    )
+    with pytest.raises(ValueError, match="for a run with noise, got 'floats'"):
+        oo.simulate(gd, noisy, 5, backend="floats")
+
+
+def test_only_formulas_have_a_fingerprint():
+    shared, total = [0], 0
+    scale = np.array([1.0, 2.0])
+
+    def stores(x):
+        nonlocal total
+        total += 1
+        return x
+
+    def draws(x):
+        return x + np.random.normal()  # noqa: NPY002
+
+    def prints(x):
+        print(x)
+        return x
+
+    for impure in (stores, draws, prints, lambda x: x * shared[0], lambda x: x * np.random.default_rng(0).normal()):
+        with pytest.raises(Untraceable):
+            fingerprint(impure)
+    formula = lambda x: x * scale
+    before = fingerprint(formula)
+    assert before == fingerprint(formula)
+    scale[0] = 3.0
+    assert before != fingerprint(formula)
+
+
+def test_a_gradient_whose_numbers_change_is_not_taken_for_the_one_before():
+    scale = np.array([1.0, 2.0])
+    problem = oo.Problem(lambda x: 0.5 * (x**2 * scale).sum(-1), lambda x: x * scale, theta0=[1.0, 1.0], batched=True)
+    opt = optimizers.gd(0.01)
+    first = oo.simulate(opt, problem, 400, backend="floats")
+    scale[:] = 2.0, 1.0
+    second = oo.simulate(opt, problem, 400, backend="floats")
+    np.testing.assert_allclose(first.theta, second.theta[:, ::-1], rtol=1e-14)
+
+
+def test_a_branching_gradient_is_called():
+    problem = oo.Problem(lambda x: abs(x[0]), lambda x: np.array([1.0 if x[0] > 0 else -1.0]), theta0=[1.0])
+    run = oo.simulate(optimizers.gd(0.01), problem, 400)
+    assert run.backend == "floats"
+    same(run, oo.simulate(optimizers.gd(0.01), problem, 400, backend="numpy"))
+
+
+def test_programs_share_equal_operations():
+    graph = Graph()
+    x = traced(graph, "x", 1)
+    a, b = (x**2 + 1.0)[0], (1.0 * (x * x) - (-1.0 * (0.0 + x**0))[0] * 1.0)[0]
+    assert a.op == "add"
+    assert b.args[0] is a.args[0]
+
+
+@pytest.mark.numba
+@pytest.mark.slow
+def test_kernels_are_read_from_the_disk_by_the_next_process(tmp_path, monkeypatch):
+    """The second process finds the kernel, the same numbers, and another gradient's never."""
+    pytest.importorskip("numba")
+    code = """
+import numpy as np, odeopt as oo
+from odeopt.backends import numba as kernels
+for b in (5.0, 7.0)[: int(__import__('sys').argv[1])]:
+    run = oo.simulate(oo.optimizers.gd(1e-3), oo.problems.rosenbrock(b=b), 500, backend="numba")
+    same = oo.simulate(oo.optimizers.gd(1e-3), oo.problems.rosenbrock(b=b), 500, backend="numpy")
+    assert np.allclose(run.theta, same.theta, rtol=1e-12), b
+"""
+    monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path))
+    for expected, number in ((1, "1"), (2, "2")):
+        subprocess.run([sys.executable, "-c", code, number], check=True)
+        assert len(list(tmp_path.glob("*.py"))) == expected
+        assert len(list((tmp_path / "__pycache__").glob("*.nbc"))) == expected
+
+
+@pytest.mark.numba
+def test_kernels_without_a_place_on_disk(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("numba")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path / "file"))
+    kernels.compiled.cache_clear()
+    problem = oo.problems.rosenbrock(b=3)
+    run = oo.simulate(optimizers.gd(1e-3), problem, 400, backend="numba", progress=True)
+    assert "gd: compiling its step, once" in capsys.readouterr().err
+    same(run, oo.simulate(optimizers.gd(1e-3), problem, 400, backend="numpy"))
