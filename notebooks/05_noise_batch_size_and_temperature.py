@@ -116,7 +116,8 @@ assert ratio[4] > 1.3
 # $\Sigma(\theta)$ is larger than at the minimum:
 
 # %%
-ends = oo.simulate(sgd, oo.noise.minibatches(cancer, 4, replace=True), 200, np.tile(best, (100, 1)), rng=0).final
+four = oo.noise.minibatches(cancer, 4, replace=True)
+ends = oo.simulate(sgd, four, 200, np.tile(best, (100, 1)), record_every=200, rng=0).final
 there = np.trace(oo.noise.covariance(noisy[1], ends), axis1=-2, axis2=-1).mean() / np.trace(spectra["at the minimum"])
 print(f"B = 4: after 200 steps tr Sigma is {there:.1f} times that at the minimum")
 assert there > 1.3
@@ -309,7 +310,7 @@ wells = oo.Problem(lambda x: np.sum(x**4 / 4 - x**2 / 2 + x / 10, axis=-1), lamb
 hot, gd = (2 * 0.1 / 0.1) ** 0.5, oo.optimizers.gd(lr=0.1)  # T = 0.1
 fading = oo.optimizers.scheduled(gd, oo.schedules.exponential(1 - 1 / 3000))
 trials = {"large batch": (gd, hot / 8), "small batch": (gd, hot), "small, then larger": (fading, hot)}
-found = {name: oo.ensemble(opt, oo.noise.gaussian(wells, sigma), 500, 10_000, rng=3,
+found = {name: oo.ensemble(opt, oo.noise.gaussian(wells, sigma), 400, 8000, rng=3,
                            observe={"better": lambda theta: 1.0 * (theta[..., 0] < 0)})
          for name, (opt, sigma) in trials.items()}  # fmt: skip
 for name, run in found.items():
@@ -412,7 +413,7 @@ assert ends[512] > 1.1 * ends[2]
 # %%
 schedule, lr, B, total = oo.schedules.step(every=200, factor=1 / 4), 0.8, 4, 3200
 grown, start = oo.batch_schedule(schedule, B, total), np.zeros((30, 31))
-four, sgd, keep = oo.noise.minibatches(cancer, B), oo.optimizers.gd(lr), {"record_every": 4}
+four, sgd, keep = oo.noise.minibatches(cancer, B), oo.optimizers.gd(lr), {"record_every": 8}
 path = oo.noise.batches(four, grown, rng=1, members=(30,))
 runs = {"rate and batch constant": oo.simulate(sgd, four, total // B, start, rng=0, **keep),
         "rate falls": oo.simulate(oo.optimizers.scheduled(sgd, schedule), four, total // B, start, rng=0, **keep),
