@@ -18,7 +18,7 @@ $(ENV): pyproject.toml
 	touch $@
 
 test: $(ENV)  ## the tests, without those marked slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not long"
 
 test-all: $(ENV)  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -q -n auto

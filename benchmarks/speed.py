@@ -87,7 +87,7 @@ def our_path(rule: str, backend: str) -> tuple[Callable[[], object], int]:
     }
     problem = oo.problems.rosenbrock()
     steps = STEPS if backend == "numba" else STEPS // 5
-    return lambda: oo.simulate(opt, problem, steps, backend=backend).check(), steps
+    return lambda: oo.simulate(opt[rule], problem, steps, backend=backend).check(), steps
 
 
 def grid() -> tuple[np.ndarray, np.ndarray]:

@@ -59,3 +59,25 @@ def test_escape_takes_the_exact_time(who, T):
     mean, error = run.check().mean_first_passage
     assert error < 0.06 * exact
     assert mean == pytest.approx(exact, abs=3 * error)
+
+
+@pytest.mark.slow
+def test_sgd_on_real_minibatches_against_its_equations():
+    """breast_cancer, batches of 4 drawn with replacement: SDE2 is right in the descent, and SVAG tends to SDE1."""
+    problem, lr, steps = oo.problems.logistic_regression("breast_cancer"), 0.3, 2
+    noisy, gd = oo.noise.minibatches(problem, 4, replace=True), oo.optimizers.gd(lr=lr)
+
+    def mean_loss(opt, noisy, members, every, rng):
+        run = oo.ensemble(opt, noisy, members, steps * every, record_every=every, rng=rng).check()
+        return run.loss_mean[-1], run.loss_variance[-1] / members
+
+    sgd = mean_loss(gd, noisy, 8000, 1, 1)
+    svag = mean_loss(gd.with_step(lr / 32), oo.noise.svag(noisy, 32), 2000, 32, 2)
+    first, second = (
+        mean_loss(oo.Optimizer(oo.sde(gd, order=order), oo.schemes.stochastic_heun, lr / 8), noisy, 1000, 8, 2 + order)
+        for order in (1, 2)
+    )
+    error = lambda a, b: 3 * (a[1] + b[1]) ** 0.5
+    assert abs(first[0] - sgd[0]) > 5 * abs(second[0] - sgd[0])
+    assert abs(first[0] - sgd[0]) > 5 * error(first, sgd)
+    assert abs(svag[0] - first[0]) < error(svag, first) + abs(first[0] - sgd[0]) / 8  # SVAG is O(1/l) from it

@@ -17,6 +17,7 @@ import odeopt as oo
 from odeopt import optimizers as opts
 
 pytestmark = pytest.mark.keras
+FEW = ("adam", "momentum", "adamw")  # the others compile for minutes: `make test-all`
 jax = pytest.importorskip("jax")
 keras = pytest.importorskip("keras")
 from odeopt.backends.keras import to_keras  # noqa: E402
@@ -93,7 +94,7 @@ def assert_equal_runs(ours, theirs, steps=50):
 EQUAL = [name for name in oracles.KERAS if name != "muon"]  # Keras' leaves the vectors to Adam
 
 
-@pytest.mark.parametrize("name", EQUAL)
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.long) for n in EQUAL])
 def test_equal_to_keras_itself(name):
     opt = make(name)
     assert_equal_runs(to_keras(opt), kerass(name, opt.settings))
@@ -122,7 +123,7 @@ def test_what_keras_does_around_a_step(case):
     assert_equal_runs(to_keras(opt, **SETTINGS[case]), kerass("adam", opt.settings, **SETTINGS[case]), 12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", training.ONE_GRADIENT)
 def test_it_trains(name):
     losses = train(to_keras(ALL[name]()), variables(), 80)
@@ -139,6 +140,7 @@ def problem_of(k):
     return oo.problems.Problem(lambda theta: 0.0 * theta[..., 0], grad, theta0=flat(variables()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in ALL if name not in training.MATRICES])
 def test_the_same_steps_as_simulate(name):
     """On one batch, by `advance`, which gives a scheme all the gradients that it asks for."""

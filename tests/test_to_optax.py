@@ -11,6 +11,7 @@ import odeopt as oo
 from odeopt import optimizers as opts
 
 pytestmark = pytest.mark.jax
+FEW = ("adam", "momentum", "adamw")  # the others compile for minutes: `make test-all`
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
 from odeopt.backends.optax import to_optax  # noqa: E402
@@ -78,7 +79,7 @@ def make(name, **settings):
     return getattr(opts, name)(lr=lr, like="optax", **settings)
 
 
-@pytest.mark.parametrize("name", EQUAL)
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.long) for n in EQUAL])
 def test_equal_to_optax_itself(name):
     opt = make(name)
     ours, *_ = train(to_optax(opt), network(), 50)
@@ -126,6 +127,7 @@ def problem_of(k):
     return oo.problems.Problem(lambda theta: 0.0 * theta[..., 0], lambda theta: np.asarray(grad(theta)), theta0=theta0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in ALL if name not in training.MATRICES])
 def test_the_same_steps_as_simulate(name):
     """On one batch, the iterates that odeopt's own loop makes on NumPy's arrays."""
@@ -141,7 +143,7 @@ def test_the_same_steps_as_simulate(name):
     np.testing.assert_allclose(flat(params), run.theta[-1], rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALL)
 def test_it_trains(name):
     _, _, losses = train(to_optax(ALL[name]()), network(), 80, several=name in training.SEVERAL_GRADIENTS)

@@ -27,7 +27,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 def _both(a: Any, b: Any) -> tuple[Any, Any]:
     """Two tensors of one kind, where one may be a number."""
     like = a if torch.is_tensor(a) else b
-    return tuple(torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b))  # type: ignore[return-value]
+    first, second = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b))
+    return first, second
 
 
 TORCH = Library("torch", FUNCTIONS, lambda x, like: torch.as_tensor(x, dtype=like.dtype, device=like.device))
