@@ -468,7 +468,7 @@ OPTIMIZERS = {
 }
 
 
-WRAPPERS = ("clip_norm", "clip_value", "decoupled", "l2", "lookahead", "scheduled")
+WRAPPERS = ("clip_norm", "clip_value", "decoupled", "ema", "l2", "lookahead", "scheduled")
 
 
 def smooth_problem() -> oo.Problem:

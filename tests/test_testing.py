@@ -21,6 +21,7 @@ WRAPPED = {
     "clip_norm": opts.clip_norm(opts.adam(lr=0.01), 1.0),
     "clip_value": opts.clip_value(opts.gd(lr=0.01), 1.0),  # momentum's order 2 needs a gradient without kinks
     "decoupled": opts.decoupled(opts.rmsprop(lr=0.01, start="settled"), 0.1),
+    "ema": opts.ema(opts.adam(lr=0.01), 0.9),
     "lookahead": opts.lookahead(opts.momentum(lr=0.01), 0.5, 5),
 }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from odeopt import check, ops
 from odeopt.check import Number
-from odeopt.flow import Flow, Push, Speed, flow, project, push
+from odeopt.flow import Flow, Push, Speed, flow, project, push, relax
+from odeopt.formula import mapped
 
 
 def asgd(lambd: Number = 1e-4, alpha: Number = 0.75, t0: Number = 1e6, step: Number = 0.01) -> Flow:
@@ -51,3 +54,25 @@ def _falling(t: Any, grad: Any, theta: Any, lambd: Any, alpha: Any) -> Any:
 
 def _average(t: Any, theta: Any, average: Any, t0: Any, step: Any) -> Any:
     return average + (theta - average) / ops.maximum(t / step - 1 - t0, 1.0)
+
+
+def averaged(inner: Flow, averaging: Number) -> Flow:
+    """average' = averaging (theta - average), beside any flow, which does not see it.
+
+    >>> from odeopt.flows import gradient_flow
+    >>> averaged(gradient_flow(), averaging=0.1)
+    theta'   = -grad L(theta)
+    average' = averaging*(theta - average)
+    with averaging = 0.1
+    """
+    check.distinct("variables", (*inner.variables, "average"))
+    check.distinct("params", (*inner.params, "averaging"))
+    rate = check.positive("averaging", averaging)
+    onset = inner.onset and replace(inner.onset, state=mapped(lambda theta, y: (*y, theta), inner.onset.state, "theta"))
+    part = relax("average", target=lambda theta: theta, rate=lambda averaging: averaging)
+    return inner.altered(
+        variables=(*inner.variables, "average"),
+        params=MappingProxyType({**inner.params, "averaging": rate}),
+        parts=MappingProxyType({**inner.parts, "averaging": (part,)}),
+        onset=onset,
+    )

@@ -15,7 +15,7 @@ from odeopt.optimizers.rows import lazy
 from odeopt.optimizers.rprop import rprop
 from odeopt.optimizers.shampoo import shampoo
 from odeopt.optimizers.sign import lion, normalized_gd, signsgd
-from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, l2, lookahead, scheduled
+from odeopt.optimizers.wrappers import clip_norm, clip_value, decoupled, ema, l2, lookahead, scheduled
 
 __all__ = [
     "Optimizer",
@@ -30,6 +30,7 @@ __all__ = [
     "clip_norm",
     "clip_value",
     "decoupled",
+    "ema",
     "from_config",
     "gd",
     "half_start_adam",

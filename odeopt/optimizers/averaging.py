@@ -1,4 +1,4 @@
-"""Averaged gradient descent: the flow is that of gradient descent with a slowly falling rate."""
+"""Averages of the path: of gradient descent with a slowly falling rate, and of any optimizer."""
 
 from __future__ import annotations
 

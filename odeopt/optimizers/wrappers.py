@@ -1,4 +1,4 @@
-"""Optimizers of optimizers: schedules, decay of the weights, clipping, Lookahead.  Each wraps any other, once.
+"""Optimizers of optimizers: schedules, decay of the weights, clipping, Lookahead, averages.  Each wraps any other.
 
 A filter (l2, clip_value, clip_norm) changes the gradient that the formulas see; the outermost is nearest to the loss:
 clip_norm(l2(opt, ...), 1.0) clips the loss's gradient and then adds the decay, as torch does.
@@ -11,15 +11,20 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from odeopt import check, ops, schedules
 from odeopt.check import Number
 from odeopt.flow import Flow, Push, Speed
+from odeopt.flows.averaging import averaged
 from odeopt.formula import Formula, mapped
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
+from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.lookahead import Lookahead, innermost
 from odeopt.schemes.splitting import Splitting
-from odeopt.state import column
+from odeopt.starts import Start
+from odeopt.state import Grad, State, column
 
 
 def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
@@ -145,6 +150,53 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
     settings = {"opt": opt, "alpha": alpha, "every": every}
     return _wrapped(lookahead, settings, opt, order=1, flow=flow, scheme=scheme, lr_time=lr_time)
+
+
+def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
+    """average <- decay average + (1 - decay) theta after each step, theta itself after the first: run.state["average"].
+
+    average' = (theta - average)/tau, decay = exp(-h/tau).                [as AveragedModel of torch, use_ema of Keras]
+
+    >>> from odeopt import optimizers
+    >>> print(str(ema(optimizers.gd(lr=0.1), 0.9)).partition(": ")[2])
+    gradient flow by Euler, averaged, h = 0.1
+    theta'   = -grad L(theta)
+    average' = averaging*(theta - average)
+    with averaging = 1.05361
+    """
+    decay = check.fraction("decay", decay)
+    if not np.all(np.asarray(decay) > 0):
+        raise ValueError(f"decay must be in (0, 1), got {decay!r}")
+    rate = -np.log(decay) / _checked(opt).h
+
+    def at(h: Any) -> dict[str, Any]:
+        return {"opt": opt.with_step(h), "decay": np.exp(-rate * h)[()]}
+
+    return _wrapped(
+        ema,
+        {"opt": opt, "decay": decay},
+        opt,
+        at=at,
+        flow=averaged(opt.flow, rate),
+        scheme=Averaged(opt.scheme),
+        start=_with_average(opt.start),
+        flow_start=_at_rest_or_with_average(opt.flow_start),
+    )
+
+
+def _with_average(start: Start) -> Start:
+    """The average begins at theta0."""
+    return lambda flow, grad, theta0, h: (*start(flow, grad, theta0, h)[:-1], theta0.copy())
+
+
+def _at_rest_or_with_average(start: Start) -> Start:
+    """The same, unless a flow that is singular at rest starts there, whose onset knows the average."""
+
+    def started(flow: Flow, grad: Grad, theta0: Any, h: Any) -> State:
+        y = start(flow, grad, theta0, h)
+        return y if flow.onset and not any(u.any() for u in y[1:]) else (*y[:-1], theta0.copy())
+
+    return started
 
 
 def _checked(opt: Any) -> Optimizer:

@@ -9,6 +9,7 @@ import numpy as np
 
 from odeopt import check, ops
 from odeopt.flow import Flow
+from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
 from odeopt.state import Grad, State
 
@@ -58,4 +59,4 @@ class Lookahead:
 
 def innermost(scheme: Scheme) -> Scheme:
     """The scheme that makes the fast steps."""
-    return innermost(scheme.fast) if isinstance(scheme, Lookahead) else scheme
+    return innermost(scheme.fast) if isinstance(scheme, Lookahead | Averaged) else scheme

@@ -1,0 +1,61 @@
+"""average <- R average + (1 - R) theta after each step of another scheme, R = exp(-rate h): averages of the path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from odeopt import decay as decays
+from odeopt import ops
+from odeopt.flow import Flow
+from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
+from odeopt.schemes.moves import move_of
+from odeopt.state import Grad, State
+
+PART = "averaging"
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The fast scheme moves along all parts but `averaging`, which then relaxes, exactly; its first target is copied.
+
+    >>> from odeopt import schemes
+    >>> Averaged(schemes.euler).name
+    'Euler, averaged'
+    """
+
+    fast: Scheme
+
+    @property
+    def name(self) -> str:
+        return f"{self.fast.name}, averaged"
+
+    @property
+    def order(self) -> int:
+        """Of theta, which no average moves."""
+        return self.fast.order
+
+    def bind(self, flow: Flow, grad: Grad) -> Step:
+        (part,) = flow.parts[PART]
+        i, move = flow.variables.index(part.slot), move_of(flow, part, grad, decays.exact, "euler")
+        fast = self.fast.bind(_without(flow), grad)
+
+        def step(t: Any, y: State, memory: Memory, h: Any, *xi: Any) -> tuple[State, State, Memory]:
+            new, increment, past = fast(t, y, memory, h, *xi)
+            gained = ops.where_positive(t, move(t, new, h, None), new[0] - y[i])
+            average = new[i] + gained
+            return (*new[:i], average, *new[i + 1 :]), (*increment[:i], gained, *increment[i + 1 :]), past
+
+        return step
+
+    def normals(self, flow: Flow) -> int:
+        """As many as the fast scheme needs."""
+        assert isinstance(self.fast, StochasticScheme)
+        return self.fast.normals(_without(flow))
+
+
+def _without(flow: Flow) -> Flow:
+    """The parts that move the others."""
+    parts = {name: group for name, group in flow.parts.items() if name != PART}
+    return flow.altered(parts=MappingProxyType(parts))
