@@ -119,7 +119,7 @@ def slope(family, order, steps=(80, 160, 320)):
     return -np.polyfit(np.log(steps), np.log(errors), 1)[0]
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("order", [1, 2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_followed_with_order_K(name, order):
     assert slope(FAMILIES[name], order) == pytest.approx(order, abs=0.25)

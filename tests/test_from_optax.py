@@ -85,7 +85,7 @@ def deviation(make, h, problem, order):
     return np.abs(oo.solve(flow, problem, times, rtol=1e-12, atol=1e-13).check().theta - np.array(path)).max()
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("order", [1, 2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_followed_with_order_K(name, order):
     steps = np.array([80, 160, 320])

@@ -56,7 +56,7 @@ def test_the_map_is_the_optimizer(name):
     np.testing.assert_allclose(ours, path_of(optimizer, parameters, loss, 50), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n if n == "Adam" else pytest.param(n, marks=pytest.mark.long) for n in CASES])
 def test_the_modified_flow_follows_it(name):
     errors = {}
     for order in (2, 6):

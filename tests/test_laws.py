@@ -43,8 +43,15 @@ def test_members_of_the_plane_have_the_density_of_kramers_equation():
     assert np.all(error < 3 * run.standard_error[-1] + 0.01)  # O(h^2) is left of the grid
 
 
-@pytest.mark.parametrize("T", [0.1, pytest.param(0.05, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("who", ["Langevin", "SGD"])
+@pytest.mark.parametrize(
+    ("who", "T"),
+    [
+        ("Langevin", 0.1),
+        ("SGD", 0.1),
+        pytest.param("Langevin", 0.05, marks=pytest.mark.slow),
+        pytest.param("SGD", 0.05, marks=pytest.mark.long),
+    ],
+)
 def test_escape_takes_the_exact_time(who, T):
     """From -1 to 1 over the barrier, within 3 standard errors."""
     exact = oo.laws.mean_first_passage(WELL, T, -1, 1)
