@@ -98,6 +98,41 @@ def test_keras_averages_alike():
     np.testing.assert_allclose(by_hand(path, 0.9)[1:], theirs, rtol=0, atol=1e-12)
 
 
+@pytest.mark.torch
+def test_in_a_training_loop_of_torch():
+    torch = pytest.importorskip("torch")
+    from odeopt.backends.torch import to_torch
+
+    p = torch.nn.Parameter(torch.tensor(PROBLEM.theta0.copy()))
+    optimizer = to_torch(opts.ema(opts.adam(lr=0.01), 0.8), [p])
+    for _ in range(20):
+        p.grad = torch.tensor(PROBLEM.grad(p.detach().numpy()))
+        optimizer.step()
+    (state,) = optimizer.state.values()
+    (variables, _), (values, _) = state["of"], state["memory"][0]
+    ours = oo.simulate(opts.ema(opts.adam(lr=0.01), 0.8), PROBLEM, 20)
+    np.testing.assert_allclose(p.detach().numpy(), ours.theta[-1], rtol=0, atol=1e-13)
+    average = values[variables[1:].index("average")]
+    np.testing.assert_allclose(average.numpy(), ours.state["average"][-1], rtol=0, atol=1e-13)
+
+
+@pytest.mark.jax
+def test_in_a_training_loop_of_optax():
+    jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
+    from odeopt.backends.optax import to_optax
+
+    transform, theta = to_optax(opts.ema(opts.adam(lr=0.01), 0.8)), jax.numpy.asarray(PROBLEM.theta0)
+    state, update = transform.init(theta), jax.jit(transform.update)
+    for _ in range(20):
+        change, state = update(jax.numpy.asarray(PROBLEM.grad(np.asarray(theta))), state, theta)
+        theta = optax.apply_updates(theta, change)
+    ours = oo.simulate(opts.ema(opts.adam(lr=0.01), 0.8), PROBLEM, 20)
+    np.testing.assert_allclose(theta, ours.theta[-1], rtol=0, atol=1e-13)
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+    kept = [leaf for leaf in leaves if leaf.shape == (2,) and np.allclose(leaf, ours.state["average"][-1], 0, 1e-13)]
+    assert len(kept) == 1
+
+
 def test_the_average_follows_its_flow():
     """To first order: it is one step late, and its first value is a copy."""
     error, steps = [], (50, 100, 200, 400)

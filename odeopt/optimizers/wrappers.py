@@ -186,7 +186,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
 
 def _with_average(start: Start) -> Start:
     """The average begins at theta0."""
-    return lambda flow, grad, theta0, h: (*start(flow, grad, theta0, h)[:-1], theta0.copy())
+    return lambda flow, grad, theta0, h: (*start(flow, grad, theta0, h)[:-1], theta0)
 
 
 def _at_rest_or_with_average(start: Start) -> Start:
@@ -194,7 +194,7 @@ def _at_rest_or_with_average(start: Start) -> Start:
 
     def started(flow: Flow, grad: Grad, theta0: Any, h: Any) -> State:
         y = start(flow, grad, theta0, h)
-        return y if flow.onset and not any(u.any() for u in y[1:]) else (*y[:-1], theta0.copy())
+        return y if flow.onset and not any(u.any() for u in y[1:]) else (*y[:-1], theta0)
 
     return started
 
