@@ -151,7 +151,7 @@ def test_it_trains(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["half-start Adam", "lookahead", "AB3", "Muon", "warm-up", "RKC"])
 def test_saved_loaded_and_continued_bit_for_bit(name, dtype, tmp_path):
     """Leaf by leaf as arrays, as every checkpoint of JAX does it."""
