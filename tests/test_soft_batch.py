@@ -24,6 +24,7 @@ WRAPPED = {
     "clip_norm": optimizers.clip_norm(ADAM, 0.1),
     "clip_value": optimizers.clip_value(ADAM, 0.05),
     "decoupled": optimizers.decoupled(ADAM, 0.1),
+    "ema": optimizers.ema(ADAM, 0.9),
     "l2": optimizers.l2(optimizers.momentum(lr=0.1), 0.1),
     "lookahead": optimizers.lookahead(ADAM, every=2),
     "scheduled": optimizers.scheduled(optimizers.momentum(lr=0.1), schedules.cosine(8)),
