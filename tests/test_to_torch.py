@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -438,32 +436,3 @@ def test_a_state_of_another_optimizer_is_refused():
     heavy.step()
     with pytest.raises(ValueError, match=r"state must be of \('theta', 'm', 'G', 'c1', 'c2'\).* got .*'theta', 'm'\)"):
         to_torch(opts.adam(), [p]).load_state_dict(heavy.state_dict())
-
-
-MISSING = """
-import sys
-for name in {absent!r}:
-    sys.modules[name] = None
-import odeopt as oo
-oo.simulate(oo.optimizers.adam(), oo.problems.quadratic(), 3).check()
-try:
-    from odeopt.backends.{module} import {function}
-except ImportError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("module", "function", "absent"),
-    [
-        ("torch", "to_torch", ["torch"]),
-        ("optax", "to_optax", ["jax"]),
-        ("optax", "to_optax", ["optax"]),
-        ("keras", "to_keras", ["keras"]),
-    ],
-)
-def test_a_missing_extra_is_named_and_nothing_else_breaks(module, function, absent):
-    code = MISSING.format(absent=absent, module=module, function=function)
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    extra = {"optax": "jax"}.get(module, module)
-    assert f"install odeopt-toolkit[{extra}]" in out
