@@ -113,8 +113,10 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         good = self._all_finite([[move for _, move in moves], grads, after])
         for j, move in moves:
             variables[j].assign(ops.where(good, variables[j].value + move, variables[j].value))
-        for variable, value in zip(leaves(self._held), leaves(after), strict=True):
-            variable.assign(ops.where(good, value, variable.value))
+        kept = leaves(self._held)
+        now = [ops.where(good, new, old.value) for new, old in zip(leaves(after), kept, strict=True)]
+        for variable, value in zip(kept, now, strict=True):  # after all are read: torch assigns in place
+            variable.assign(value)
         self._count.assign_add(ops.cast(good, "int32"))
         self._skipped.assign_add(1 - ops.cast(good, "int32"))
         self._ngev.assign_add(ngev)

@@ -20,6 +20,7 @@ class SeveralGradients:
     fit, train_on_batch, callbacks and metrics are Keras' own, and so is the step of any other optimizer.
 
     >>> import odeopt as oo
+    >>> from odeopt.backends.keras import SeveralGradients, to_keras
     >>> class Line(SeveralGradients, keras.Sequential):
     ...     pass
     >>> heun = to_keras(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, h=0.1))
