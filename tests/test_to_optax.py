@@ -127,6 +127,13 @@ def problem_of(k):
     return oo.problems.Problem(lambda theta: 0.0 * theta[..., 0], lambda theta: np.asarray(grad(theta)), theta0=theta0)
 
 
+@pytest.mark.parametrize(("name", "count"), [("Heun", 2), ("AB3", 1)])
+def test_the_gradients_are_counted(name, count):
+    """The one that is given, and those that are asked of grad_fn; the first two steps of AB3 are RK3."""
+    _, state, _ = train(to_optax(ALL[name]()), network(), 5, several=True)
+    assert state.ngev == 5 * count + 4 * (name == "AB3")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in ALL if name not in training.MATRICES])
 def test_the_same_steps_as_simulate(name):

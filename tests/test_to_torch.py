@@ -232,6 +232,56 @@ def test_the_closure_is_called_as_often_as_the_scheme_asks(name, count):
 
     optimizer.step(evaluate)
     assert calls == [True] * count
+    assert optimizer.ngev == count
+    assert optimizer.state_dict()["state"]["odeopt"]["ngev"] == count
+
+
+@pytest.mark.parametrize("form", ["two updates", "mean of two points"])
+def test_heun_is_the_article_in_both_of_its_forms(form):
+    """By hand: theta~ = theta - lr g, then theta - lr (g + g~)/2, or (theta + theta~ - lr g~)/2.  [kexue.fm 5879]"""
+    ours, theirs, lr = network(), network(), 0.3
+    train(ours, to_torch(training.by_scheme(oo.schemes.heun, lr), ours.parameters()), 20, closure=True)
+    for k in range(20):
+        theta = [p.detach().clone() for p in theirs.parameters()]
+        g = torch.autograd.grad(loss_of(theirs, k), list(theirs.parameters()))
+        torch._foreach_sub_([p.data for p in theirs.parameters()], [lr * slope for slope in g])
+        after = torch.autograd.grad(loss_of(theirs, k), list(theirs.parameters()))
+        for p, start, first, second in zip(theirs.parameters(), theta, g, after, strict=True):
+            mean = (start + p.data - lr * second) / 2
+            p.data = start - lr / 2 * (first + second) if form == "two updates" else mean
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-14)
+
+
+def test_heun_is_lookahead_with_each_batch_twice():
+    ours, theirs = network(), network()
+    train(ours, to_torch(training.by_scheme(oo.schemes.heun, 0.3), ours.parameters()), 20, closure=True)
+    optimizer = to_torch(opts.lookahead(opts.gd(lr=0.3), alpha=0.5, every=2), theirs.parameters())
+    for k in range(20):
+        for _ in range(2):
+            train(theirs, optimizer, 1, first=k)
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-14)
+    assert optimizer.ngev == 40
+
+
+def test_dropout_has_one_mask_in_a_step():
+    """And each step another: torch's random numbers are the same in every evaluation, and go on after it."""
+    first = network()
+    model = torch.nn.Sequential(first[0], first[1], torch.nn.Dropout(0.5), first[2])
+    optimizer, masks = to_torch(training.by_scheme(oo.schemes.rk4, 0.3), model.parameters()), []
+    model[2].register_forward_hook(lambda module, inputs, output: masks.append((output != 0).numpy()))
+    torch.manual_seed(0)
+    train(model, optimizer, 3, closure=True)
+    assert len(masks) == optimizer.ngev == 12
+    for k in range(3):
+        assert all(np.array_equal(mask, masks[4 * k]) for mask in masks[4 * k : 4 * k + 4])
+        assert not np.array_equal(masks[4 * k], masks[4 * k - 1])
+    torch.manual_seed(0)
+    for _ in range(3):
+        torch.nn.functional.dropout(torch.ones(128, 16), 0.5)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    train(model, optimizer, 3, closure=True)
+    assert torch.equal(torch.rand(1), after)  # as after one evaluation a step
 
 
 @pytest.mark.parametrize("name", training.SEVERAL_GRADIENTS)
@@ -327,6 +377,7 @@ def test_a_gradient_that_is_not_finite(name, value):
         else:
             optimizer.step(poisoned)
             assert optimizer.skipped == 1
+            assert optimizer.ngev == (8 if name == "Heun" else 4)  # the cost of the skipped step, too
         np.testing.assert_array_equal(flat(model), flat(clean))
         train(model, optimizer, 3, first=3, closure=True)
         train(clean, other, 3, first=3, closure=True)

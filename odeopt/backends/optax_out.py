@@ -19,10 +19,11 @@ from odeopt.optimizers.base import Optimizer
 
 
 class FlowState(NamedTuple):
-    """Steps done, steps skipped, and the memory of each theta."""
+    """Steps done, steps skipped, gradients evaluated (those of skipped steps too), and the memory of each theta."""
 
     count: Any
     skipped: Any
+    ngev: Any
     held: tuple[Held, ...]
 
 
@@ -37,7 +38,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
 
     theta is all parameters in one vector; the layers of LAMB and LARS are the parameters, and Muon, Shampoo and
     Adafactor see each as a matrix (... in, out).  `update` needs params.  A scheme that needs the gradient elsewhere
-    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch.
+    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch and
+    with the same random key.  `ngev` of the state counts the gradients, the one that is given too.
 
     >>> from odeopt import optimizers
     >>> heavy, theta = to_optax(optimizers.momentum(lr=0.25, beta=0.5)), jnp.array([1.0, -2.0])
@@ -61,7 +63,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
         for block in _blocks(opt, leaves):
             theta = Foreign(vector([leaves[j] for j in block.members]), JAX)
             held.append(initial(block.opt, theta, growth(block.opt, theta.shape[0])))
-        return FlowState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), tuple(held))
+        count, skipped, ngev = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return FlowState(count, skipped, ngev, tuple(held))
 
     def update(grads: Any, state: FlowState, params: Any = None, *, grad_fn: Any = None, **_: Any) -> Any:
         if params is None:
@@ -70,7 +73,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
         found = _blocks(opt, leaves)
         slopes: list[Any] = jax.tree.leaves(grads)
         changes: list[Any] = list(leaves)
-        after = []
+        after: list[Held] = []
+        ngev = state.ngev + 1
         for block, held in zip(found, state.held, strict=True):
             mine = [leaves[j] for j in block.members]
             theta, g = vector(mine), vector([slopes[j] for j in block.members])
@@ -78,11 +82,12 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
             elsewhere = _elsewhere(grad_fn, tree, leaves, len(found))
             given = Foreign(theta, JAX), Foreign(g.astype(theta.dtype), JAX)
             grown = growth(block.opt, theta.size)
-            move, new = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
+            move, new, asked = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
             after.append(new)
+            ngev = ngev + asked
             for j, piece in zip(block.members, pieces(move, mine), strict=True):
                 changes[j] = piece
-        return _guarded(tree, changes, slopes, state, tuple(after), nan)
+        return _guarded(tree, changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -129,7 +134,7 @@ def _guarded(tree: Any, changes: Any, slopes: Any, state: FlowState, after: tupl
         raise_unless(good, state.count)
     held = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state.held)
     moves = [jnp.where(good, change, 0) for change in changes]
-    return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, held)
+    return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, state.ngev, held)
 
 
 def _refuse_parameters(leaves: list[Any]) -> None:
