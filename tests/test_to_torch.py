@@ -393,6 +393,21 @@ def test_divergence_does_not_poison():
     assert p.item() == 1e300
 
 
+def test_a_scheduler_that_is_not_finite_moves_nothing():
+    p = parameter()
+    optimizer = to_torch(opts.momentum(0.1), [p], nan="skip")
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: 1.0 if k < 2 else np.nan)
+    path = []
+    for _ in range(4):
+        p.grad = torch.ones(2)
+        optimizer.step()
+        scheduler.step()
+        path.append(p.detach().clone())
+    assert not torch.equal(path[0], path[1])
+    assert torch.equal(path[1], path[3])
+    assert optimizer.skipped == 2
+
+
 def parameter(**more):
     return torch.nn.Parameter(torch.ones(2, **more))
 
@@ -443,6 +458,16 @@ REFUSED = {
         lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": -1}]),
         ValueError,
         "lr must be non-neg",
+    ),
+    "no lr": (
+        lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": np.nan}]),
+        ValueError,
+        "lr must be non-negative and finite, got nan",
+    ),
+    "lr in words": (
+        lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": "fast"}]),
+        TypeError,
+        "lr must be numbers .* got 'fast'",
     ),
     "later parameters": (
         lambda: to_torch(opts.adam(), [parameter()]).add_param_group({"params": [parameter()]}),
