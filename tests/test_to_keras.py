@@ -187,7 +187,7 @@ SAVED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAVED)
 def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
-    model = network(SAVED[name]())
+    model = network(SAVED[name](), kernel_constraint=keras.constraints.MaxNorm(0.8))
     fit(model, 2)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -199,13 +199,17 @@ def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
     np.testing.assert_array_equal(flat(model.trainable_variables), flat(again.trainable_variables))
 
 
-@pytest.mark.slow
 def test_the_accuracy_of_kerass_own_in_single_precision():
+    """On data that it has not seen, within 1.25 %, five of 400."""
     keras.config.set_floatx("float32")
-    ours = fit(network(to_keras(opts.half_start_adam(0.01))), 20)
-    theirs = fit(network(keras.optimizers.Adam(0.01)), 20)
-    assert theirs > 0.96
-    assert ours == pytest.approx(theirs, abs=0.01)
+    found = []
+    for optimizer in (to_keras(opts.half_start_adam(0.01)), keras.optimizers.Adam(0.01)):
+        model = network(optimizer)
+        fit(model, 40)
+        found.append(model.evaluate(*training.held_out(), batch_size=400, verbose=0)[1])
+    ours, theirs = found
+    assert theirs > 0.95
+    assert ours == pytest.approx(theirs, abs=0.0126)
 
 
 @pytest.mark.slow
@@ -254,7 +258,7 @@ def test_data_that_are_not_finite_are_skipped_by_fit():
 
 def test_data_that_are_not_finite_stop_fit():
     model, before, x, y = spoiled("raise")
-    with pytest.raises(Exception, match="not finite in step 3"):
+    with pytest.raises(FloatingPointError, match="not finite in step 3"):
         model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
     for w, v in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(w, v)

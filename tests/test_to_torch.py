@@ -58,7 +58,7 @@ def flat(model):
 
 
 def accuracy(model):
-    x, y = training.digits()
+    x, y = training.held_out()
     with torch.no_grad():
         dtype = next(model.parameters()).dtype
         return float((model(torch.tensor(x, dtype=dtype)).argmax(-1).numpy() == y).mean())
@@ -211,11 +211,15 @@ def test_it_trains(name):
 
 
 def test_the_accuracy_of_torchs_own():
-    ours, theirs = network(torch.float32), network(torch.float32)
-    train(ours, to_torch(training.strang_adam(lr=0.01), ours.parameters()), 300, closure=True)
-    train(theirs, torch.optim.Adam(theirs.parameters(), lr=0.01), 300)
-    assert accuracy(theirs) > 0.96
-    assert accuracy(ours) == pytest.approx(accuracy(theirs), abs=0.005)
+    """On data that it has not seen: half-start and Strang Adam as good as Adam, within 1.25 %, five of 400."""
+    networks = [network(torch.float32) for _ in range(3)]
+    train(networks[0], torch.optim.Adam(networks[0].parameters(), lr=0.01), 300)
+    train(networks[1], to_torch(opts.half_start_adam(lr=0.01), networks[1].parameters()), 300)
+    train(networks[2], to_torch(training.strang_adam(lr=0.01), networks[2].parameters()), 300, closure=True)
+    theirs, *ours = map(accuracy, networks)
+    print(theirs, ours)
+    assert theirs > 0.95
+    assert ours == pytest.approx([theirs, theirs], abs=0.0126)
 
 
 @pytest.mark.parametrize(("name", "count"), [("Strang Adam", 2), ("Heun", 2), ("RK4", 4), ("RKC", 5), ("leapfrog", 1)])
