@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -70,7 +71,8 @@ def make(name, **settings):
     return getattr(opts, name)(lr=lr, like="keras", **settings)
 
 
-def in_double(optimizer, weights, steps):
+@contextmanager
+def in_double():
     """Keras' own means and norms are in float32 on JAX."""
 
     def mean(x, axis=None, keepdims=False):
@@ -80,13 +82,14 @@ def in_double(optimizer, weights, steps):
         return jax.numpy.linalg.norm(keras.ops.convert_to_tensor(x), ord, axis, keepdims)
 
     with mock.patch.multiple(keras.src.ops, mean=mean, norm=norm):
-        train(optimizer, weights, steps)
+        yield
 
 
 def assert_equal_runs(ours, theirs, steps=50):
     mine, yours = variables(), variables()
     train(ours, mine, steps)
-    in_double(theirs, yours, steps)
+    with in_double():
+        train(theirs, yours, steps)
     assert np.abs(flat(yours) - flat(variables())).max() > 1e-4
     np.testing.assert_allclose(flat(mine), flat(yours), rtol=1e-12, atol=1e-12)
 
@@ -98,6 +101,19 @@ EQUAL = [name for name in oracles.KERAS if name != "muon"]  # Keras' leaves the 
 def test_equal_to_keras_itself(name):
     opt = make(name)
     assert_equal_runs(to_keras(opt), kerass(name, opt.settings))
+
+
+def test_muon_is_kerass_on_matrices():
+    """On the kernels alone: Keras leaves vectors to AdamW, ours makes columns of them."""
+    ours, theirs = (variables()[::2] for _ in range(2))
+    opt = make("muon")
+    _, b1, _, b2 = (w.value for w in variables())
+    with in_double():
+        for weights, optimizer in ((ours, to_keras(opt)), (theirs, kerass("muon", opt.settings))):
+            for k in range(10):
+                W1, W2 = (w.value for w in weights)
+                optimizer.apply(gradient([W1, b1, W2, b2], *training.batch(k))[1][::2], weights)
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-12)
 
 
 def test_a_schedule_of_keras():

@@ -88,6 +88,30 @@ def test_equal_to_optax_itself(name):
     np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-12)
 
 
+def test_muon_is_optaxs_on_matrices():
+    """The biases stay what they are: optax leaves vectors to Adam, ours makes columns of them."""
+    import optax.contrib
+
+    def run(transform):
+        weights = [network()[layer]["W"] for layer in ("hidden", "out")]
+        slope = jax.grad(lambda weights, x, y: loss(with_biases(weights), x, y))
+        state = transform.init(weights)
+        step = jax.jit(lambda g, state, weights: transform.update(g, state, weights))
+        for k in range(20):
+            change, state = step(slope(weights, *training.batch(k)), state, weights)
+            weights = optax.apply_updates(weights, change)
+        return flat(weights)
+
+    settings = make("muon").settings
+    theirs = run(optax.contrib.muon(0.01, **oracles.OPTAX["muon"](settings)[1]))
+    np.testing.assert_allclose(run(to_optax(make("muon"))), theirs, rtol=1e-12, atol=1e-12)
+
+
+def with_biases(weights):
+    params = network()
+    return {name: {"W": W, "b": params[name]["b"]} for name, W in zip(params, weights, strict=True)}
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw", "nesterov"])
 def test_an_optax_schedule_as_the_learning_rate(name):
     opt, rate = make(name), optax.cosine_decay_schedule(0.02, 40)
