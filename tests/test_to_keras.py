@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ FEW = ("adam", "momentum", "adamw")  # the others compile for minutes: `make tes
 jax = pytest.importorskip("jax")
 keras = pytest.importorskip("keras")
 from odeopt.backends.keras import to_keras  # noqa: E402
+from odeopt.backends.keras_out import FlowOptimizer  # noqa: E402
 
 ALL = training.ONE_GRADIENT | training.SEVERAL_GRADIENTS
 
@@ -155,7 +157,7 @@ def test_the_same_steps_as_simulate(name):
 
 @pytest.mark.parametrize("name", training.SEVERAL_GRADIENTS)
 def test_one_gradient_is_not_enough(name):
-    with pytest.raises(ValueError, match=r"model.fit has one gradient a step: call advance"):
+    with pytest.raises(ValueError, match=r"a step of keras.Model has one gradient: make the model an odeopt.backends.keras.Model"):
         train(to_keras(ALL[name]()), variables(), 3)
 
 
@@ -244,11 +246,6 @@ REFUSED = {
     "an ensemble": (lambda: to_keras(opts.adam(np.ones(3))), ValueError, r"members of shape \(3,\)"),
     "implicit": (lambda: to_keras(training.by_scheme(oo.schemes.bdf2, 0.1)), ValueError, "explicit scheme: BDF2"),
     "a rate of Rprop": (lambda: to_keras(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
-    "a flow by hand": (
-        lambda: to_keras(training.momentum_by_hand()).get_config(),
-        ValueError,
-        "needs a named optimizer",
-    ),
     "a variable without a gradient": (
         lambda: partly(to_keras(opts.adam()), [one(), one()]),
         ValueError,
@@ -267,6 +264,21 @@ def test_what_is_refused(case):
     call, kind, message = REFUSED[case]
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_an_optimizer_by_hand_is_a_custom_object():
+    opt = training.momentum_by_hand()
+    config = json.loads(json.dumps(to_keras(opt, weight_decay=0.1).get_config()))
+    with keras.saving.custom_object_scope({opt.name: opt}):
+        again = FlowOptimizer.from_config(config)
+    assert again.opt is opt
+    assert again.get_config() == config
+    for given in ({}, {opt.name: training.momentum_by_hand(lr=0.02)}, {opt.name: "momentum"}):
+        with (
+            keras.saving.custom_object_scope(given),
+            pytest.raises(ValueError, match="custom_objects must hold the optimizer 'optimizer' that was built by"),
+        ):
+            FlowOptimizer.from_config(config)
 
 
 ON_TORCH = """
