@@ -233,6 +233,39 @@ def test_a_gradient_that_is_not_finite_is_skipped_or_stops(value):
     np.testing.assert_array_equal(flat(weights), flat(clean))
 
 
+def spoiled(nan):
+    """A model after an epoch on whole data, the same weights by themselves, and data of which the first row is NaN."""
+    x, y = (part[:256].copy() for part in training.digits())
+    model = network(to_keras(opts.adam(0.01), nan=nan, weight_decay=0.1))
+    model.fit(x, y, batch_size=128, verbose=0)
+    x[0] = np.nan
+    return model, [w.copy() for w in model.get_weights()], x, y
+
+
+def test_data_that_are_not_finite_are_skipped_by_fit():
+    """The second of two batches is a step of its own."""
+    model, before, x, y = spoiled("skip")
+    model.fit(x[:128], y[:128], batch_size=128, shuffle=False, verbose=0)
+    for w, v in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, v)
+    model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
+    assert int(model.optimizer._skipped.value) == 2
+    assert int(model.optimizer._count.value) == 3
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_data_that_are_not_finite_stop_fit():
+    model, before, x, y = spoiled("raise")
+    with pytest.raises(Exception, match="not finite in step 3"):
+        model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
+    for w, v in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, v)
+    again, *_ = spoiled("raise")
+    for each in (model, again):
+        fit(each, 1)
+    np.testing.assert_array_equal(flat(model.trainable_variables), flat(again.trainable_variables))
+
+
 def one(dtype="float64", shape=(2,)):
     return keras.Variable(np.ones(shape), dtype=dtype)
 
@@ -245,6 +278,10 @@ REFUSED = {
     "integers": (lambda: to_keras(opts.adam()).build([one("int32")]), TypeError, "real and floating, got .* of int32"),
     "an ensemble": (lambda: to_keras(opts.adam(np.ones(3))), ValueError, r"members of shape \(3,\)"),
     "implicit": (lambda: to_keras(training.by_scheme(oo.schemes.bdf2, 0.1)), ValueError, "explicit scheme: BDF2"),
+    "complex": (lambda: to_keras(opts.adam()).build([one("complex64")]), TypeError, "floating, got .* of complex64"),
+    "a negative rate": (lambda: to_keras(opts.adam(), -0.1), ValueError, "learning_rate must be non-neg.* got -0.1"),
+    "no rate": (lambda: to_keras(opts.adam(), np.nan), ValueError, "learning_rate must be non-negative and finite"),
+    "a rate in words": (lambda: to_keras(opts.adam(), "fast"), ValueError, "`learning_rate` should be float"),
     "a rate of Rprop": (lambda: to_keras(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
     "a variable without a gradient": (
         lambda: partly(to_keras(opts.adam()), [one(), one()]),
@@ -283,6 +320,8 @@ def test_an_optimizer_by_hand_is_a_custom_object():
 
 ON_TORCH = """
 import keras, numpy as np, training, tempfile
+import test_to_keras as tests
+from pathlib import Path
 from odeopt import optimizers as opts
 from odeopt.backends.keras import to_keras
 keras.config.set_floatx("float64")
@@ -300,10 +339,14 @@ def fit(model):
 
 model, theirs = network(to_keras(opts.adam(0.01, like="keras"))), network(keras.optimizers.Adam(0.01))
 assert np.abs(fit(model) - fit(theirs)).max() < 1e-12
-with tempfile.TemporaryDirectory() as folder:
-    model.save(folder + "/model.keras")
-    again = keras.saving.load_model(folder + "/model.keras")
-assert (fit(model) == fit(again)).all()
+for name in tests.SAVED:
+    with tempfile.TemporaryDirectory() as folder:
+        tests.test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, Path(folder))
+tests.test_constraints_are_kept()
+tests.test_data_that_are_not_finite_are_skipped_by_fit()
+tests.test_data_that_are_not_finite_stop_fit()
+tests.test_the_accuracy_of_kerass_own_in_single_precision()
+keras.config.set_floatx("float64")
 for opt in (opts.half_start_adam(0.01), opts.lookahead(opts.muon(0.05)), opts.lamb(0.02)):
     fit(network(to_keras(opt)))
 print("equal")

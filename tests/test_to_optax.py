@@ -220,6 +220,14 @@ def test_a_gradient_that_is_not_finite_is_skipped_or_stops(value):
         to_optax(opts.adam(0.01)).update(bad, state, params)
 
 
+def test_a_schedule_that_is_not_finite_moves_nothing():
+    transform, params = to_optax(opts.momentum(0.01), lambda k: jnp.where(k < 2, 0.01, jnp.nan), nan="skip"), network()
+    half, state, _ = train(transform, params, 2)
+    after, state, _ = train(transform, half, 2, first=2, state=state)
+    np.testing.assert_array_equal(flat(after), flat(half))
+    assert int(state.skipped) == 2
+
+
 def stopped(compiled, *arguments):
     jax.block_until_ready(compiled(*arguments))
     jax.effects_barrier()
@@ -255,6 +263,13 @@ REFUSED = {
         lambda: to_optax(oo.Optimizer(oo.flows.su_boyd_candes(), oo.schemes.rk4, 0.1)),
         ValueError,
         "cannot compile Su-Boyd-Candes: a rate of v is infinite at t = 0",
+    ),
+    "a negative rate": (lambda: to_optax(opts.adam(), -0.1), ValueError, "learning_rate must be non-neg.* got -0.1"),
+    "no rate": (lambda: to_optax(opts.adam(), np.nan), ValueError, "learning_rate must be non-negative and finite"),
+    "a rate in words": (
+        lambda: to_optax(opts.adam(), "fast"),
+        TypeError,
+        "learning_rate must be numbers .* got 'fast'",
     ),
     "a rate of Rprop": (lambda: to_optax(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
     "no params": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -68,13 +68,15 @@ def pieces(whole: Any, leaves: Any) -> list[Any]:
     return [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in parts]
 
 
-def raise_unless(good: Any, count: Any) -> None:
-    """An error that names the step, also out of a compiled program."""
+def raise_unless(good: Any, count: Any, told: Callable[..., None] | None = None, values: Sequence[Any] = ()) -> None:
+    """An error that names the step, also out of a compiled program, all of whose values are then lost: told(values)."""
+
+    def stop(k: Any, *values: Any) -> None:
+        if told is not None:
+            told(values)
+        raise FloatingPointError(f"the gradient or the state is not finite in step {int(k) + 1}")
+
     if isinstance(good, jax.core.Tracer):
-        jax.lax.cond(good, lambda: None, lambda: io_callback(_stop, None, count))
+        jax.lax.cond(good, lambda: None, lambda: io_callback(stop, None, count, *values))
     elif not good:
-        _stop(count)
-
-
-def _stop(k: Any) -> None:
-    raise FloatingPointError(f"the gradient or the state is not finite in step {int(k) + 1}")
+        stop(count, *values)

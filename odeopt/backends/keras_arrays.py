@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -54,11 +55,12 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, list | tuple) else [tree]
 
 
-def raise_unless(good: Any, count: Any) -> None:
+def raise_unless(good: Any, count: Any, told: Callable[..., None], values: Sequence[Any]) -> None:
+    """An error that names the step; told(values) first, where a program on JAX loses them."""
     if keras.backend.backend() == "jax":
         from odeopt.backends import jax_arrays
 
-        jax_arrays.raise_unless(good, count)
+        jax_arrays.raise_unless(good, count, told, values)
     elif not bool(good):
         raise FloatingPointError(f"the gradient or the state is not finite in step {int(count) + 1}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -28,11 +28,15 @@ class FlowOptimizer(keras.optimizers.Optimizer):
     def __init__(self, opt: Optimizer, learning_rate: Any = None, nan: str = "raise", **settings: Any) -> None:
         refuse(opt, "to_keras")
         refuse_uncompiled(list(inwards(opt)), "to_keras")
+        if isinstance(learning_rate, int | float):
+            learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
         if learning_rate not in (None, opt.lr) and not is_paced(opt):
             raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
         super().__init__(**{"learning_rate": opt.lr if learning_rate is None else learning_rate, **settings})
         self.opt, self.nan, self._library = opt, check.choice("nan", nan, ("raise", "skip")), library()
         self._elsewhere: Elsewhere = _no_other_gradient
+        self._before: list[Any] = []  # the variables before Keras' weight decay
+        self._rescued: list[Any] = []  # all that a compiled step had begun with, when it was stopped
 
     def build(self, variables: list[Any]) -> None:
         """The memory of each theta as variables of their own, in the precision of theta."""
@@ -72,6 +76,11 @@ class FlowOptimizer(keras.optimizers.Optimizer):
             )
         self.advance(grads, learning_rate, self._as_the_first)
 
+    def _apply_weight_decay(self, variables: list[Any]) -> None:
+        """Keras' own, which is taken back where the step is."""
+        self._before = [ops.copy(v.value) for v in variables] if self.weight_decay else []
+        super()._apply_weight_decay(variables)
+
     @contextmanager
     def evaluated_by(self, elsewhere: Elsewhere) -> Iterator[None]:
         """Inside it `apply` takes the gradients that a scheme needs besides the first from elsewhere(values)."""
@@ -94,6 +103,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
     def advance(self, grads: list[Any], learning_rate: Any, elsewhere: Elsewhere) -> None:
         """One step; elsewhere(values of the variables) is the gradient of the same batch at another theta."""
         variables, moves, after, ngev = self._trainable_variables, [], [], 1
+        before, self._before = self._before or [v.value for v in variables], []
         k = self._now()
         for block, grown, held in zip(self._blocks, self._growth, self._held, strict=True):
             mine = [variables[j].value for j in block.members]
@@ -110,13 +120,16 @@ class FlowOptimizer(keras.optimizers.Optimizer):
             ngev += asked
             moves += list(zip(block.members, pieces(move, mine), strict=True))
             after.append(new)
-        good = self._all_finite([[move for _, move in moves], grads, after])
+        good = ops.all(ops.stack([ops.all(ops.isfinite(u)) for u in leaves([[u for _, u in moves], grads, after])]))
+        state = [*before, *(v.value for v in self.variables)]
         for j, move in moves:
-            variables[j].assign(ops.where(good, variables[j].value + move, variables[j].value))
+            variables[j].assign(ops.where(good, variables[j].value + move, before[j]))
         kept = leaves(self._held)
         now = [ops.where(good, new, old.value) for new, old in zip(leaves(after), kept, strict=True)]
         for variable, value in zip(kept, now, strict=True):  # after all are read: torch assigns in place
             variable.assign(value)
+        if self.nan == "raise":
+            raise_unless(good, k, self._rescue, state)
         self._count.assign_add(ops.cast(good, "int32"))
         self._skipped.assign_add(1 - ops.cast(good, "int32"))
         self._ngev.assign_add(ngev)
@@ -130,11 +143,16 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         """The count of steps: a number, or what JAX will know when it runs."""
         return self._count.value if keras.backend.backend() == "jax" else int(self._count.value)
 
-    def _all_finite(self, tree: Any) -> Any:
-        good = ops.all(ops.stack([ops.all(ops.isfinite(u)) for u in leaves(tree)]))
-        if self.nan == "raise":
-            raise_unless(good, self._count.value)
-        return good
+    def _rescue(self, values: Sequence[Any]) -> None:
+        self._rescued = list(values)
+
+    def finalize_variable_values(self, var_list: list[Any]) -> None:
+        """At the end of fit; after one that was stopped on JAX, variables and state are as before that step."""
+        if self._rescued:
+            for variable, value in zip([*self._trainable_variables, *self.variables], self._rescued, strict=True):
+                variable.assign(value)
+        self._rescued = []
+        super().finalize_variable_values(var_list)
 
     def get_config(self) -> dict[str, Any]:
         """Keras' settings and those of the odeopt optimizer; one built by hand is there by its name and equations."""

@@ -53,6 +53,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
     refuse(opt, "to_optax")
     refuse_uncompiled(list(inwards(opt)), "to_optax")
     check.choice("nan", nan, ("raise", "skip"))
+    if not (learning_rate is None or callable(learning_rate) or isinstance(learning_rate, jax.Array)):
+        learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
     if learning_rate is not None and not is_paced(opt):
         raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
 
