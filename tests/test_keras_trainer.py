@@ -20,7 +20,8 @@ keras = pytest.importorskip("keras")
 from odeopt.backends.keras import Model, Sequential, SeveralGradients, to_keras  # noqa: E402
 
 SIZE, BATCHES = 599, 3  # 1797 digits in equal batches
-GRADIENTS = {"Heun": 2, "RK4": 4, "RKC": 5, "Strang Adam": 2, "leapfrog": 2, "AB3": 1}  # a step; Keras gives one always
+# of a step; Keras always gives one
+GRADIENTS = {"Heun": 2, "midpoint": 2, "RK4": 4, "RKC": 5, "Strang Adam": 2, "leapfrog": 2, "AB3": 1}
 
 
 @pytest.fixture(autouse=True)

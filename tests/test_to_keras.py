@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ FEW = ("adam", "momentum", "adamw")  # the others compile for minutes: `make tes
 jax = pytest.importorskip("jax")
 keras = pytest.importorskip("keras")
 from odeopt.backends.keras import to_keras  # noqa: E402
+from odeopt.backends.keras_out import FlowOptimizer  # noqa: E402
 
 ALL = training.ONE_GRADIENT | training.SEVERAL_GRADIENTS
 
@@ -171,7 +173,7 @@ def test_the_same_steps_as_simulate(name):
 
 @pytest.mark.parametrize("name", training.SEVERAL_GRADIENTS)
 def test_one_gradient_is_not_enough(name):
-    with pytest.raises(ValueError, match=r"model.fit has one gradient a step: call advance"):
+    with pytest.raises(ValueError, match="a step of keras.Model has one gradient: make the model an odeopt"):
         train(to_keras(ALL[name]()), variables(), 3)
 
 
@@ -319,6 +321,21 @@ def test_what_is_refused(case):
     call, kind, message = REFUSED[case]
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_an_optimizer_by_hand_is_a_custom_object():
+    opt = training.momentum_by_hand()
+    config = json.loads(json.dumps(to_keras(opt, weight_decay=0.1).get_config()))
+    with keras.saving.custom_object_scope({opt.name: opt}):
+        again = FlowOptimizer.from_config(config)
+    assert again.opt is opt
+    assert again.get_config() == config
+    for given in ({}, {opt.name: training.momentum_by_hand(lr=0.02)}, {opt.name: "momentum"}):
+        with (
+            keras.saving.custom_object_scope(given),
+            pytest.raises(ValueError, match="custom_objects must hold the optimizer 'optimizer' that was built by"),
+        ):
+            FlowOptimizer.from_config(config)
 
 
 ON_TORCH = """

@@ -249,7 +249,9 @@ def test_the_accuracy_of_torchs_own():
     assert ours == pytest.approx([theirs, theirs], abs=0.0126)
 
 
-@pytest.mark.parametrize(("name", "count"), [("Strang Adam", 2), ("Heun", 2), ("RK4", 4), ("RKC", 5), ("leapfrog", 1)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("Strang Adam", 2), ("Heun", 2), ("midpoint", 2), ("RK4", 4), ("RKC", 5), ("leapfrog", 1)]
+)
 def test_the_closure_is_called_as_often_as_the_scheme_asks(name, count):
     model, calls = network(), []
     optimizer = to_torch(training.SEVERAL_GRADIENTS[name](), model.parameters())

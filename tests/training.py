@@ -103,6 +103,7 @@ SEVERAL_GRADIENTS = {
     "Strang Adam": lambda: strang_adam(0.01),
     "AB3": lambda: by_scheme(schemes.ab3, 0.2),
     "Heun": lambda: by_scheme(schemes.heun, 0.3),
+    "midpoint": lambda: by_scheme(schemes.midpoint, 0.3),
     "RK4": lambda: by_scheme(schemes.rk4, 0.3),
     "RKC": lambda: by_scheme(schemes.rkc2(5), 1.0),
     "leapfrog": lambda: oo.Optimizer(
