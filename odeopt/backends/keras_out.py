@@ -24,7 +24,7 @@ from odeopt.backends.keras_arrays import (
     vector,
 )
 from odeopt.backends.pure_step import Held, advanced, growth, initial, refuse_uncompiled
-from odeopt.backends.training import blocks, inwards, is_paced, not_finite, refuse
+from odeopt.backends.training import blocks, inwards, is_paced, not_finite, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 NAME = "custom_object"
@@ -143,6 +143,14 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         self._count.assign_add(ops.cast(good, "int32"))
         self._skipped.assign_add(1 - ops.cast(good, "int32"))
         self._ngev.assign_add(ngev)
+
+    def memory(self, name: str) -> list[Any]:
+        """A variable of the flow in the shapes of the model's: "average" is what `optimizers.ema` keeps."""
+        where, found = place(self.opt, name), dict[int, Any]()
+        for block, held in zip(self._blocks, self._held, strict=True):
+            mine = [self._trainable_variables[j].value for j in block.members]
+            found |= dict(zip(block.members, pieces(held.memory[where].value, mine), strict=True))
+        return [found[j] for j in sorted(found)]
 
     @property
     def ngev(self) -> int:

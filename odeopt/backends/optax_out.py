@@ -14,7 +14,7 @@ from odeopt import check
 from odeopt.backends.foreign import Foreign
 from odeopt.backends.jax_arrays import JAX, pieces, raise_unless, vector
 from odeopt.backends.pure_step import Held, advanced, growth, initial, refuse_uncompiled
-from odeopt.backends.training import Block, blocks, inwards, is_paced, refuse
+from odeopt.backends.training import Block, blocks, inwards, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 
@@ -92,6 +92,23 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
         return _guarded(tree, changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
+    """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps.
+
+    >>> from odeopt import optimizers
+    >>> opt, theta = optimizers.momentum(lr=0.25, beta=0.5), {"w": jnp.array([1.0, -2.0])}
+    >>> _, state = to_optax(opt).update(theta, to_optax(opt).init(theta), theta)
+    >>> memory(opt, state, theta, "m")["w"].tolist()
+    [0.5, -1.0]
+    """
+    where, (leaves, tree) = place(opt, name), jax.tree.flatten(params)
+    found = list(leaves)
+    for block, held in zip(_blocks(opt, leaves), state.held, strict=True):
+        for j, piece in zip(block.members, pieces(held.memory[where], [leaves[j] for j in block.members]), strict=True):
+            found[j] = piece
+    return jax.tree.unflatten(tree, found)
 
 
 def _blocks(opt: Optimizer, leaves: list[Any]) -> list[Block]:

@@ -13,7 +13,7 @@ from odeopt import check
 from odeopt.backends.foreign import Foreign
 from odeopt.backends.torch_arrays import TORCH
 from odeopt.backends.torch_gradient import Evaluations, NotFinite
-from odeopt.backends.training import begin, blocks, bound, is_paced, refuse
+from odeopt.backends.training import begin, blocks, bound, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 KEY: Any = "odeopt"  # where the state is kept, beside torch's own keys
@@ -92,6 +92,17 @@ class FlowOptimizer(torch.optim.Optimizer):
     def ngev(self) -> int:
         """How many gradients were evaluated, those of skipped steps too: the cost, where a step takes several."""
         return self._held()[2]
+
+    def memory(self, name: str) -> list[Any]:
+        """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps."""
+        where, found = place(self.opt, name), dict[int, Any]()
+        for block, held in zip(self.blocks, self._held()[-1], strict=True):
+            if held is None:
+                raise ValueError("no step has been made: the optimizer has no memory yet")
+            parameters = [self.parameters[j] for j in block.members]
+            pieces = held[0][where].split([p.numel() for p in parameters])
+            found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
+        return [found[j] for j in sorted(found)]
 
     def _advanced(self, i: int, k: int, held: Any) -> Any:
         """The next state of a block and its scheme's memory."""
