@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -72,7 +73,8 @@ def make(name, **settings):
     return getattr(opts, name)(lr=lr, like="keras", **settings)
 
 
-def in_double(optimizer, weights, steps):
+@contextmanager
+def in_double():
     """Keras' own means and norms are in float32 on JAX."""
 
     def mean(x, axis=None, keepdims=False):
@@ -82,13 +84,14 @@ def in_double(optimizer, weights, steps):
         return jax.numpy.linalg.norm(keras.ops.convert_to_tensor(x), ord, axis, keepdims)
 
     with mock.patch.multiple(keras.src.ops, mean=mean, norm=norm):
-        train(optimizer, weights, steps)
+        yield
 
 
 def assert_equal_runs(ours, theirs, steps=50):
     mine, yours = variables(), variables()
     train(ours, mine, steps)
-    in_double(theirs, yours, steps)
+    with in_double():
+        train(theirs, yours, steps)
     assert np.abs(flat(yours) - flat(variables())).max() > 1e-4
     np.testing.assert_allclose(flat(mine), flat(yours), rtol=1e-12, atol=1e-12)
 
@@ -100,6 +103,19 @@ EQUAL = [name for name in oracles.KERAS if name != "muon"]  # Keras' leaves the 
 def test_equal_to_keras_itself(name):
     opt = make(name)
     assert_equal_runs(to_keras(opt), kerass(name, opt.settings))
+
+
+def test_muon_is_kerass_on_matrices():
+    """On the kernels alone: Keras leaves vectors to AdamW, ours makes columns of them."""
+    ours, theirs = (variables()[::2] for _ in range(2))
+    opt = make("muon")
+    _, b1, _, b2 = (w.value for w in variables())
+    with in_double():
+        for weights, optimizer in ((ours, to_keras(opt)), (theirs, kerass("muon", opt.settings))):
+            for k in range(10):
+                W1, W2 = (w.value for w in weights)
+                optimizer.apply(gradient([W1, b1, W2, b2], *training.batch(k))[1][::2], weights)
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-12)
 
 
 def test_a_schedule_of_keras():
@@ -189,7 +205,7 @@ SAVED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAVED)
 def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
-    model = network(SAVED[name]())
+    model = network(SAVED[name](), kernel_constraint=keras.constraints.MaxNorm(0.8))
     fit(model, 2)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -201,13 +217,17 @@ def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
     np.testing.assert_array_equal(flat(model.trainable_variables), flat(again.trainable_variables))
 
 
-@pytest.mark.slow
 def test_the_accuracy_of_kerass_own_in_single_precision():
+    """On data that it has not seen, within 1.25 %, five of 400."""
     keras.config.set_floatx("float32")
-    ours = fit(network(to_keras(opts.half_start_adam(0.01))), 20)
-    theirs = fit(network(keras.optimizers.Adam(0.01)), 20)
-    assert theirs > 0.96
-    assert ours == pytest.approx(theirs, abs=0.01)
+    found = []
+    for optimizer in (to_keras(opts.half_start_adam(0.01)), keras.optimizers.Adam(0.01)):
+        model = network(optimizer)
+        fit(model, 40)
+        found.append(model.evaluate(*training.held_out(), batch_size=400, verbose=0)[1])
+    ours, theirs = found
+    assert theirs > 0.95
+    assert ours == pytest.approx(theirs, abs=0.0126)
 
 
 @pytest.mark.slow
@@ -256,7 +276,7 @@ def test_data_that_are_not_finite_are_skipped_by_fit():
 
 def test_data_that_are_not_finite_stop_fit():
     model, before, x, y = spoiled("raise")
-    with pytest.raises(Exception, match="not finite in step 3"):
+    with pytest.raises(FloatingPointError, match="not finite in step 3"):
         model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
     for w, v in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(w, v)

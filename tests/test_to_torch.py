@@ -58,7 +58,7 @@ def flat(model):
 
 
 def accuracy(model):
-    x, y = training.digits()
+    x, y = training.held_out()
     with torch.no_grad():
         dtype = next(model.parameters()).dtype
         return float((model(torch.tensor(x, dtype=dtype)).argmax(-1).numpy() == y).mean())
@@ -102,6 +102,33 @@ def assert_equal_runs(ours, theirs, our_model, their_model, steps=50):
 def test_equal_to_torch_itself(name):
     opt, ours, theirs = make(name), network(), network()
     assert_equal_runs(to_torch(opt, ours.parameters()), torchs(name, opt.settings, theirs.parameters()), ours, theirs)
+
+
+def matrices_alone():
+    """The MLP without its biases: torch's Muon takes matrices only."""
+    layers = [torch.nn.Linear(m, n, bias=False) for m, n in pairwise(training.SIZES)]
+    model = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1]).to(torch.float64)
+    with torch.no_grad():
+        for p, value in zip(model.parameters(), training.weights()[::2], strict=True):
+            p.copy_(torch.tensor(value.T))
+    return model
+
+
+def muon_off(**settings):
+    """How far from torch's after 50 steps, of the way that it goes."""
+    opt, ours, theirs = make("muon", **settings), matrices_alone(), matrices_alone()
+    train(ours, to_torch(opt, ours.parameters()), 50)
+    train(theirs, torchs("muon", opt.settings, theirs.parameters()), 50)
+    way, off = (np.linalg.norm(flat(theirs) - flat(other)) for other in (matrices_alone(), ours))
+    return off / way
+
+
+def test_muon_is_torchs_but_for_its_bfloat16(monkeypatch):
+    """1.3 % off; 6e-7 where its matrices stay in double, for it divides by max(norm, eps), not by norm + eps."""
+    assert 0.005 < muon_off() < 0.02
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    assert 1e-7 < muon_off() < 1e-6
+    assert muon_off(eps=0.0) < 1e-12
 
 
 def test_strang_adam_with_its_half_start_is_torchs_adam():
@@ -211,11 +238,15 @@ def test_it_trains(name):
 
 
 def test_the_accuracy_of_torchs_own():
-    ours, theirs = network(torch.float32), network(torch.float32)
-    train(ours, to_torch(training.strang_adam(lr=0.01), ours.parameters()), 300, closure=True)
-    train(theirs, torch.optim.Adam(theirs.parameters(), lr=0.01), 300)
-    assert accuracy(theirs) > 0.96
-    assert accuracy(ours) == pytest.approx(accuracy(theirs), abs=0.005)
+    """On data that it has not seen: half-start and Strang Adam as good as Adam, within 1.25 %, five of 400."""
+    networks = [network(torch.float32) for _ in range(3)]
+    train(networks[0], torch.optim.Adam(networks[0].parameters(), lr=0.01), 300)
+    train(networks[1], to_torch(opts.half_start_adam(lr=0.01), networks[1].parameters()), 300)
+    train(networks[2], to_torch(training.strang_adam(lr=0.01), networks[2].parameters()), 300, closure=True)
+    theirs, *ours = map(accuracy, networks)
+    print(theirs, ours)
+    assert theirs > 0.95
+    assert ours == pytest.approx([theirs, theirs], abs=0.0126)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,26 @@ from odeopt import flow, ops, push, relax, schemes, starts
 from odeopt import optimizers as opts
 
 SIZES = (64, 16, 10)
+HELD_OUT = 400
 
 
 @cache
-def digits():
-    """Images (n, 64) in [0, 1] and labels (n,)."""
+def _shuffled():
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    return data.data / 16, data.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(data.target))
+    return data.data[order] / 16, data.target[order].astype(np.int64)
+
+
+def digits():
+    """Images (n, 64) in [0, 1] and labels (n,), to train on."""
+    return tuple(part[:-HELD_OUT] for part in _shuffled())
+
+
+def held_out():
+    """The others, for the accuracy."""
+    return tuple(part[-HELD_OUT:] for part in _shuffled())
 
 
 def batch(k, size=128):

@@ -12,6 +12,7 @@ from keras import ops
 
 from odeopt.backends.foreign import Library
 from odeopt.backends.pure_step import Held
+from odeopt.backends.training import not_finite
 
 
 def library() -> Library:
@@ -55,14 +56,22 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, list | tuple) else [tree]
 
 
-def raise_unless(good: Any, count: Any, told: Callable[..., None], values: Sequence[Any]) -> None:
-    """An error that names the step; told(values) first, where a program on JAX loses them."""
+def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], values: Sequence[Any]) -> None:
+    """An error that names the step; told(step, values) first, where a program on JAX loses them."""
     if keras.backend.backend() == "jax":
         from odeopt.backends import jax_arrays
 
-        jax_arrays.raise_unless(good, count, told, values)
+        jax_arrays.raise_unless(good, k, told, values)
     elif not bool(good):
-        raise FloatingPointError(f"the gradient or the state is not finite in step {int(count) + 1}")
+        raise not_finite(int(k))
+
+
+def settled() -> None:
+    """When all compiled steps are done."""
+    if keras.backend.backend() == "jax":
+        from odeopt.backends import jax_arrays
+
+        jax_arrays.settled()
 
 
 def refuse_variables(variables: list[Any]) -> None:

@@ -12,9 +12,19 @@ from keras import ops
 
 from odeopt import check, optimizers
 from odeopt.backends.foreign import Foreign
-from odeopt.backends.keras_arrays import leaves, library, matrix, pieces, raise_unless, refuse_variables, values, vector
+from odeopt.backends.keras_arrays import (
+    leaves,
+    library,
+    matrix,
+    pieces,
+    raise_unless,
+    refuse_variables,
+    settled,
+    values,
+    vector,
+)
 from odeopt.backends.pure_step import Held, advanced, growth, initial, refuse_uncompiled
-from odeopt.backends.training import blocks, inwards, is_paced, refuse
+from odeopt.backends.training import blocks, inwards, is_paced, not_finite, refuse
 from odeopt.optimizers.base import Optimizer
 
 NAME = "custom_object"
@@ -36,7 +46,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         self.opt, self.nan, self._library = opt, check.choice("nan", nan, ("raise", "skip")), library()
         self._elsewhere: Elsewhere = _no_other_gradient
         self._before: list[Any] = []  # the variables before Keras' weight decay
-        self._rescued: list[Any] = []  # all that a compiled step had begun with, when it was stopped
+        self._stopped: tuple[int, Sequence[Any]] | None = None  # a compiled step, and all that it began with
 
     def build(self, variables: list[Any]) -> None:
         """The memory of each theta as variables of their own, in the precision of theta."""
@@ -129,7 +139,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         for variable, value in zip(kept, now, strict=True):  # after all are read: torch assigns in place
             variable.assign(value)
         if self.nan == "raise":
-            raise_unless(good, k, self._rescue, state)
+            raise_unless(good, k, self._stop, state)
         self._count.assign_add(ops.cast(good, "int32"))
         self._skipped.assign_add(1 - ops.cast(good, "int32"))
         self._ngev.assign_add(ngev)
@@ -143,15 +153,17 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         """The count of steps: a number, or what JAX will know when it runs."""
         return self._count.value if keras.backend.backend() == "jax" else int(self._count.value)
 
-    def _rescue(self, values: Sequence[Any]) -> None:
-        self._rescued = list(values)
+    def _stop(self, k: int, values: Sequence[Any]) -> None:
+        self._stopped = self._stopped or (k, values)
 
     def finalize_variable_values(self, var_list: list[Any]) -> None:
-        """At the end of fit; after one that was stopped on JAX, variables and state are as before that step."""
-        if self._rescued:
-            for variable, value in zip([*self._trainable_variables, *self.variables], self._rescued, strict=True):
+        """At the end of fit, also of one that a compiled step has stopped: all is then as before that step."""
+        settled()
+        if self._stopped is not None:
+            (k, values), self._stopped = self._stopped, None
+            for variable, value in zip([*self._trainable_variables, *self.variables], values, strict=True):
                 variable.assign(value)
-        self._rescued = []
+            raise not_finite(k)
         super().finalize_variable_values(var_list)
 
     def get_config(self) -> dict[str, Any]:

@@ -57,6 +57,11 @@ def refuse(opt: Any, caller: str) -> None:
         raise ValueError(f"{caller} cannot fit {opt.flow.name}, whose variables have lengths of their own, to a model")
 
 
+def not_finite(k: int) -> FloatingPointError:
+    """What stops a step that would poison the parameters."""
+    return FloatingPointError(f"the gradient or the state is not finite in step {k + 1}")
+
+
 def blocks(opt: Optimizer, shapes: Sequence[Shape], matrix: Callable[[Shape], tuple[int, int] | None]) -> list[Block]:
     """One block of all parameters, or one for each where the optimizer has a matrix `shape`."""
     everything = tuple(range(len(shapes)))
