@@ -356,7 +356,7 @@ fig.colorbar(shown, ax=axes, label="cosine")
 plt.show()
 
 # %% [markdown]
-# Third, the claim: by hand it is faster. On the Wikipedia sample in gensim's package it is: 1.4 to 1.6 times faster
+# Third, the claim: by hand it is faster. On the Wikipedia sample in gensim's package it is: 1.3 to 1.7 times faster
 # than the same model, batches and optimizer differentiated by torch, on one thread (`benchmarks/word2vec.py`). Five
 # epochs take about 6 s there, and the vectors' Spearman correlation with people's judgements in WordSim-353 is above
 # 0.35 (`oo.words.wikipedia`, `run.vectors.wordsim353()`; extra `words`). The advantage is that of a small model: no
@@ -422,6 +422,6 @@ assert np.isclose(first["own"], 1, rtol=1e-4)
 # | a custom optimizer | five lines: a flow, a word, a step | exact, in torch, optax and Keras |
 # | soft batch | the big batch, to rounding, if pieces weigh their samples | plain means are off by percents |
 # | several gradients | Heun costs twice and is stable no further | RKC gains without noise, loses with it |
-# | gradients by hand | faster, where the model is small | 1.4 to 1.6 times |
+# | gradients by hand | faster, where the model is small | 1.3 to 1.7 times |
 # | Lookahead | slower by $\alpha$, and little quieter than SGD at that speed | variance .84 of it, by the law |
 # | lazy rows | they need a clock of their own, or a first step of $3\,\mathrm{lr}$ | both |
