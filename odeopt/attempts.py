@@ -78,7 +78,7 @@ def _banded(equation: InitialValue) -> bool:
 
 
 def _stiffness(equation: InitialValue, functions: Functions) -> float:
-    """The fastest decay at the start, -Re of an eigenvalue, times the time; 0 where it is not known, or soon another."""
+    """The fastest decay at the start, -Re(eigenvalue), times the time; 0 where it is not known, or soon another."""
     flow = equation.flow
     if not isinstance(flow, Flow) or flow.preconditioner or flow.onset:
         return 0.0

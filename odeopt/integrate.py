@@ -51,26 +51,34 @@ class Slope:
     def __call__(self, s: float, vector: Array) -> Any:
         self.count += 1
         if self.count > self.budget:
-            reason = f"{self.budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
-            raise Ended(Status.TOO_MANY_EVALUATIONS, reason)
+            raise self._exhausted()
         try:
             return self.functions.f(s, vector)
-        except EvaluationError:
-            raise
         except Exception as error:
-            raise EvaluationError(f"the flow raised {type(error).__name__}: {error}") from error
+            raise _failed(error) from error
 
     def where_finite(self) -> Function:
-        """The same for a solver that a NaN would mislead."""
-        total, isfinite = (sum if self.functions.means == "floats" else np.sum), math.isfinite
+        """The same for a solver that a NaN would mislead; in one call, as LSODA does little but call it."""
+        f, budget, isfinite = self.functions.f, self.budget, math.isfinite
+        total: Any = sum if self.functions.means == "floats" else np.sum
 
-        def f(s: float, vector: Array) -> Any:
-            slopes = self(s, vector)
-            if not isfinite(total(slopes)):
+        def slopes(s: float, vector: Array) -> Any:
+            self.count += 1
+            if self.count > budget:
+                raise self._exhausted()
+            try:
+                found = f(s, vector)
+            except Exception as error:
+                raise _failed(error) from error
+            if not isfinite(total(found)):
                 raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite")
-            return slopes
+            return found
 
-        return f
+        return slopes
+
+    def _exhausted(self) -> Ended:
+        reason = f"{self.budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
+        return Ended(Status.TOO_MANY_EVALUATIONS, reason)
 
     def jacobian(self, s: float, vector: Array) -> Any:
         """d(dy/ds)/dy."""
@@ -83,6 +91,13 @@ class Slope:
         own = f" at most, {self.mean:.0f} on average" if self.mean not in (None, self.count) else ""
         by_hand = f", {self.jacobians} of its Jacobian" if self.jacobians else ""
         return f"{self.count} evaluations of the right-hand side{own}{by_hand}"
+
+
+def _failed(error: Exception) -> Exception:
+    """What the problem's gradient raises says so already."""
+    if isinstance(error, EvaluationError):
+        return error
+    return EvaluationError(f"the flow raised {type(error).__name__}: {error}")
 
 
 class Records:
@@ -178,11 +193,11 @@ def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     at = int(np.searchsorted(s, first.s, side="right"))  # what comes before is as good as the start
     rows[:at] = first.y
     try:
-        while at < len(s):
-            rows[at] = solver.integrate(s[at])
+        for end, piece in zip(s[at:].tolist(), np.diff(s[at:], prepend=first.s).tolist(), strict=True):
+            rows[at] = solver.integrate(end)
             if not solver.successful():
                 raise Ended(Status.STEP_FAILED, "LSODA failed")
-            shown.update(s[at] - (s[at - 1] if at else first.s))
+            shown.update(piece)
             at += 1
     finally:
         good = int(np.count_nonzero(np.isfinite(rows[:at].sum(axis=1))))
