@@ -10,7 +10,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.flow import Flow
-from odeopt.initial_value import Function, Functions, InitialValue
+from odeopt.initial_value import Function, Functions, InitialValue, from_diagonals
 from odeopt.state import pack
 
 METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
@@ -96,8 +96,7 @@ def _jacobian(equation: InitialValue, functions: Functions) -> Array | None:
     J = np.asarray(functions.jacobian(s, y))
     if not equation.members:
         return J[None]
-    band = J.reshape(2 * n - 1, M, n)
-    return np.stack([np.stack([band[n - 1 + a - b, :, b] for b in range(n)], -1) for a in range(n)], -2)
+    return from_diagonals(J, M, n)
 
 
 def _differences(f: Function, s: float, y: Array, M: int, n: int) -> Array | None:

@@ -96,3 +96,9 @@ def _after(onset: Onset, flow: Field, grad: Gradient, y: State, t: Any) -> State
     assert isinstance(flow, Flow)
     state = flow.placed(onset.state)(t, grad, y)
     return tuple(np.broadcast_to(u, v.shape).copy() for u, v in zip(state, y, strict=True))
+
+
+def from_diagonals(band: Any, number: int, n: int) -> Array:
+    """The blocks (M, n, n) of a matrix whose 2n - 1 diagonals LSODA has as (2n - 1, M n)."""
+    rows = np.reshape(band, (2 * n - 1, number, n))
+    return np.stack([np.stack([rows[n - 1 + a - b, :, b] for b in range(n)], -1) for a in range(n)], -2)

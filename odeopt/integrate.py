@@ -20,7 +20,7 @@ from odeopt.initial_value import Function, Functions, InitialValue
 from odeopt.state import State, finite, pack, unpack
 from odeopt.trajectory import Recorder, Status
 
-HALTS = 65  # pieces of a run that LSODA takes at least
+HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # pieces of a run that LSODA takes at least; the first are smaller
 MANY = 2_000_000_000  # steps: evaluations are what is limited
 
 
@@ -207,8 +207,9 @@ def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
 
 
 def _halts(s: Array) -> Array:
-    """Where LSODA is interrupted: at the records, and where these are few, at as many places that lose little."""
-    return s[1:] if len(s) > HALTS else np.union1d(s, np.linspace(0, 1, HALTS))[1:]
+    """Where LSODA is interrupted: at the records, and so often, above all early, that little is lost when it fails."""
+    often = np.linspace(0, 1, HALTS) if len(s) < HALTS else s
+    return np.unique(np.concatenate([s, often, EARLY]))[1:]
 
 
 def _jacobian(method: str, equation: InitialValue, slope: Slope) -> dict[str, Any]:

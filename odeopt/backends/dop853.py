@@ -31,7 +31,7 @@ def loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, r
 {scales_at_start}
             size, speed = sqrt({size}), sqrt({speed})
             h = 1e-6 if size < 1e-5 or speed < 1e-5 else 0.01 * size / speed
-        while i < len(targets) and n < stop:
+        while i < len(targets) and (n < stop or rejected):
             if n + {STAGES} > most:
                 flag[m] = {TOO_MANY}
                 break

@@ -30,11 +30,12 @@ Rows = tuple[tuple[Any, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class FieldProgram:
-    """slopes = f(s, state, constants); `gradients` of the problem in each evaluation."""
+    """slopes = f(s, state, constants) where no guard is true; `gradients` of the problem in each evaluation."""
 
     state: tuple[Node, ...]
     constants: tuple[Node, ...]
     slopes: tuple[Any, ...]
+    guards: tuple[Node, ...]
     gradients: int
 
     @cached_property
@@ -98,12 +99,10 @@ def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Seq
     y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
     gradient = TracedGradient(_with(own, constants[2 + len(params) :], grad), None, None)
     slopes = tuple(clock.speed(s) * u for u in field.rhs(gradient)(clock.time(s), y))
-    if graph.guards:
-        raise Untraceable("it branches on a value")
     if [np.shape(k) for k in slopes] != [u.shape for u in y]:
         raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
     flat = lambda arrays: tuple(node for u in arrays for node in np.asarray(u))
-    return FieldProgram(flat(y), tuple(constants), flat(slopes), gradient.count)
+    return FieldProgram(flat(y), tuple(constants), flat(slopes), tuple(graph.guards), gradient.count)
 
 
 def _per_member(value: Any, members: tuple[int, ...]) -> Any:

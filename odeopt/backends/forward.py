@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from odeopt.backends.nodes import Graph, Node, is_number, needed
+from odeopt.backends.nodes import Node, is_number, needed
 
 Partials = Callable[..., tuple[Any, ...]]  # (graph, value, *arguments) -> the partial derivatives
-
-
-def _chosen(g: Graph, condition: Any) -> tuple[Any, Any]:
-    return g.apply("where", condition, 1.0, 0.0), g.apply("where", condition, 0.0, 1.0)
 
 
 PARTIALS: dict[str, Partials] = {
@@ -30,15 +26,18 @@ PARTIALS: dict[str, Partials] = {
     "tanh": lambda g, v, a: (1.0 - v * v,),
     "sin": lambda g, v, a: (g.apply("cos", a),),
     "cos": lambda g, v, a: (-g.apply("sin", a),),
-    "maximum": lambda g, v, a, b: _chosen(g, g.apply("greater_equal", a, b)),
-    "minimum": lambda g, v, a, b: _chosen(g, g.apply("less_equal", a, b)),
-    "where": lambda g, v, c, a, b: (0.0, *_chosen(g, c)),
-}  # all others are constant between their jumps
+}
+CHOSEN: dict[str, Callable[..., Any]] = {
+    "maximum": lambda g, a, b: g.apply("greater_equal", a, b),
+    "minimum": lambda g, a, b: g.apply("less_equal", a, b),
+    "where": lambda g, c, a, b: c,
+}  # true where it is the first of the last two arguments; all other operations are constant between their jumps
 
 
 def jacobian(outputs: Sequence[Any], inputs: Sequence[Node]) -> tuple[tuple[Any, ...], ...]:
     """d outputs / d inputs, a row per output: nodes and numbers.
 
+    >>> from odeopt.backends.nodes import Graph
     >>> graph = Graph()
     >>> x, y = graph.input("x", True), graph.input("y", True)
     >>> jacobian([x * x + y], [x, y])
@@ -53,8 +52,13 @@ def _tangents(order: Sequence[Node], x: Node) -> dict[int, Any]:
     """d node / dx of all nodes that depend on x."""
     tangents: dict[int, Any] = {x.index: 1.0}
     for node in order:
-        if node.op in PARTIALS and any(isinstance(a, Node) and a.index in tangents for a in node.args):
-            tangents[node.index] = _chain(node, tangents)
+        if any(isinstance(a, Node) and a.index in tangents for a in node.args):
+            if node.op in PARTIALS:
+                tangents[node.index] = _chain(node, tangents)
+            elif node.op in CHOSEN:
+                condition = CHOSEN[node.op](node.graph, *node.args)
+                either = [_tangent(tangents, a) for a in node.args[-2:]]
+                tangents[node.index] = node.graph.apply("where", condition, *either)
     return tangents
 
 

@@ -13,30 +13,34 @@ from odeopt.backends.floats import HELPERS, RAISED
 from odeopt.backends.nodes import UFUNCS, Node, needed
 from odeopt.backends.source import block
 from odeopt.check import Array
-from odeopt.initial_value import Function
+from odeopt.initial_value import Function, from_diagonals
 
 
-def on_floats(made: Traced) -> tuple[Function, Function | None]:
-    """For one member: Python's floats; where these raise, NumPy would have inf or NaN."""
-    return _compiled(_float_source(made.program))(*made.values)
+def on_floats(made: Traced, plain: Function) -> tuple[Function, Function | None]:
+    """For one member: Python's floats.  Where these raise NumPy goes on; where a guard is true, the flow itself."""
+    _, diagonals = stacked(made, 1, plain)
+    n = len(made.program.state)
+    slow = diagonals and (lambda s, vector: from_diagonals(diagonals(s, vector), 1, n)[0])
+    return _compiled(_float_source(made.program))(plain, slow, *made.values)
 
 
 @lru_cache(maxsize=256)
 def _float_source(program: FieldProgram) -> str:
-    n, arguments = len(program.state), ", ".join(node.args[0] for node in program.constants)
+    arguments = ", ".join(node.args[0] for node in program.constants)
     entries = f"({', '.join(node.args[0] for node in program.state)},) = z.tolist()"
-    lines, spelled = block(list(program.slopes), {})
-    made = _function("rhs", [entries, *lines, f"return [{', '.join(map(spelled, program.slopes))}]"], "[nan]", n)
+    lines, spelled = block([*program.slopes, *program.guards], {})
+    lines += [f"if {spelled(guard)}: return plain(s, z)" for guard in program.guards]
+    made = _function("rhs", [entries, *lines, f"return [{', '.join(map(spelled, program.slopes))}]"], "plain(s, z)")
     if program.jacobian is not None:
         lines, spelled = block([node for row in program.jacobian for node in row], {})
         rows = ", ".join(f"[{', '.join(map(spelled, row))}]" for row in program.jacobian)
-        made += _function("jac", [entries, *lines, f"return [{rows}]"], f"[[0.0] * {n}]", n)
+        made += _function("jac", [entries, *lines, f"return [{rows}]"], "slow(s, z)")
     found = "rhs, jac" if program.jacobian is not None else "rhs, None"
-    return "\n".join([f"def make({arguments}):", *(f"    {line}" for line in made), f"    return {found}"])
+    return "\n".join([f"def make(plain, slow, {arguments}):", *(f"    {line}" for line in made), f"    return {found}"])
 
 
-def _function(name: str, body: Sequence[str], failed: str, n: int) -> list[str]:
-    guarded = ["try:", *(f"    {line}" for line in body), "except RAISED:", f"    return {failed} * {n}"]
+def _function(name: str, body: Sequence[str], otherwise: str) -> list[str]:
+    guarded = ["try:", *(f"    {line}" for line in body), "except RAISED:", f"    return {otherwise}"]
     return [f"def {name}(s, z):", *(f"    {line}" for line in guarded)]
 
 
@@ -47,16 +51,18 @@ def _compiled(text: str) -> Callable[..., tuple[Function, Function | None]]:
     return room["make"]
 
 
-def stacked(made: Traced, number: int) -> tuple[Function, Function | None]:
+def stacked(made: Traced, number: int, plain: Function) -> tuple[Function, Function | None]:
     """For many members: NumPy on the columns of (M, n); the Jacobian as its 2n - 1 diagonals."""
     program, n = made.program, len(made.program.state)
     rows = program.jacobian
     diagonals = [] if rows is None else [(n - 1 + a - b, b, rows[a][b]) for a in range(n) for b in range(n)]
-    slopes, entries = needed(program.slopes), needed(node for *_, node in diagonals)
+    slopes, entries = needed([*program.slopes, *program.guards]), needed(node for *_, node in diagonals)
 
     def f(s: float, vector: Array) -> Array:
         out = np.empty((number, n))
         value = _values(program, slopes, s, vector.reshape(number, n), made.values)
+        if any(np.any(value(guard)) for guard in program.guards):
+            return plain(s, vector)
         for i, node in enumerate(program.slopes):
             out[:, i] = value(node)
         return out.ravel()

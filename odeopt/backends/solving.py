@@ -18,7 +18,7 @@ from odeopt.backends.field import FieldProgram, Traced, traced_field
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.slopes import on_floats, stacked
 from odeopt.check import Array
-from odeopt.initial_value import Functions, InitialValue
+from odeopt.initial_value import Function, Functions, InitialValue
 from odeopt.integrate import Ended, Records, Slope
 from odeopt.progress import announce
 from odeopt.state import pack
@@ -43,7 +43,8 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
         made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
     except Untraceable as reason:
         return _refused(equation, reason, backend)
-    f, jacobian = stacked(made, equation.number) if equation.members else on_floats(made)
+    plain = _late(equation)
+    f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
     slopes = np.asarray(f(equation.begin, start))
     if made.program not in _checked:
         _, first = _plain(equation, "numpy")
@@ -52,6 +53,18 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
         _checked.add(made.program)
     means = "columns" if equation.members else "floats"
     return Functions(f, jacobian, made.program.gradients, means, _kernel(equation, made, backend, progress)), slopes
+
+
+def _late(equation: InitialValue) -> Function:
+    """As the flow is, made when it is first needed."""
+    made: list[Function] = []
+
+    def f(s: float, vector: Array) -> Any:
+        if not made:
+            made.append(equation.slope())
+        return made[0](s, vector)
+
+    return f
 
 
 def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
@@ -71,7 +84,9 @@ def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functio
 def _kernel(equation: InitialValue, made: Traced, backend: str, progress: bool | None) -> Kernel | None:
     """The kernel, where it is asked for, or pays."""
     n = len(made.program.state)
-    if n > dop853.WIDEST or backend not in ("auto", "numba") or (backend == "auto" and find_spec("numba") is None):
+    if n > dop853.WIDEST or made.program.guards or backend not in ("auto", "numba"):
+        return None
+    if backend == "auto" and find_spec("numba") is None:
         return None
     text = dop853.source(made.program)
     if kernels.loaded(text):
