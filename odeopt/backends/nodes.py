@@ -171,6 +171,8 @@ def _sum(graph: Graph, a: Any, b: Any) -> Any:
 
 
 def _power(graph: Graph, base: Any, exponent: float) -> Any:
+    if exponent == 0.0:
+        return 1.0
     if exponent == 0.5:
         return graph.apply("sqrt", base)
     if exponent == -1.0:

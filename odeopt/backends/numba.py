@@ -147,7 +147,7 @@ def compiled(text: str) -> Callable[..., int]:
 
 
 def _whole(text: str, cache: bool) -> str:
-    return HEADER.replace("CACHE", str(cache)).lstrip() + text + "\n"
+    return (HEADER + text).replace("CACHE", str(cache)).lstrip() + "\n"
 
 
 @lru_cache(maxsize=256)
