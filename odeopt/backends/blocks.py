@@ -21,10 +21,11 @@ TRUTH = {
 @lru_cache(maxsize=64)
 def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
     """loop(n, every, k, record, room, truth, state..., constants...), and how many arrays of numbers and of truth
-    values it works in."""
+    values it works in.  A step with noise asks draw(), the last argument, for its normals, an array of each."""
     state = [node.args[0] for nodes in program.state for node in nodes]
     lines, numbers, truths = _step(program)
-    arguments = [*state, *(f"c{i}" for i in range(len(program.constants)))]
+    arguments = [*state, *(f"c{i}" for i in range(len(program.constants))), *(["draw"] if program.xi else [])]
+    drawn = [f"{', '.join(node.args[0] for node in program.xi)}, = draw()"] if program.xi else []
     text = "\n".join(
         [
             f"def loop(n, every, k, record, room, truth, {', '.join(arguments)}):",
@@ -32,7 +33,7 @@ def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
             *[f"    q{i} = truth[{i}]" for i in range(truths)],
             "    for r in range(n):",
             "        for _ in range(every):",
-            *[f"            {line}" for line in [*time_lines(program), *lines]],
+            *[f"            {line}" for line in [*drawn, *time_lines(program), *lines]],
             f"        record(r, ({', '.join(state)},))",
             "    return 0",
         ]

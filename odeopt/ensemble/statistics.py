@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,39 +12,74 @@ from odeopt.check import Array
 
 
 @dataclass(frozen=True)
+class Tally:
+    """Of groups of members: how many are finite, their mean, and their spread sum (x - mean) (x - mean)^T.
+
+    count (..., groups), mean (..., groups, k), spread (..., groups, k, k)
+    """
+
+    count: Array
+    mean: Array
+    spread: Array
+
+    @classmethod
+    def of(cls, x: Array) -> Tally:
+        """One group, x (k, members); members of which an entry is not finite are left out."""
+        with np.errstate(all="ignore"):  # a member on its way to infinity
+            if not np.isfinite(x.sum()):
+                x = x[:, np.isfinite(x).all(axis=0)]
+            n = x.shape[1]
+            mean = x.sum(axis=1) / max(n, 1)
+            offset = x - mean[:, None]
+        return cls(np.array([float(n)]), mean[None], (offset @ offset.T)[None])
+
+    @classmethod
+    def stack(cls, tallies: Sequence[Tally]) -> Tally:
+        """Of one group at several times."""
+        return cls(*(np.stack(parts) for parts in _parts(tallies)))
+
+    @classmethod
+    def join(cls, tallies: Sequence[Tally]) -> Tally:
+        """Of several groups at the same times."""
+        count, mean, spread = _parts(tallies)
+        return cls(np.concatenate(count, -1), np.concatenate(mean, -2), np.concatenate(spread, -3))
+
+    def total(self) -> tuple[Array, Array, Array]:
+        """n (...), the mean (..., k) and the unbiased covariance (..., k, k) of all: within the groups and between them.
+
+        NaN where there are too few members.
+        """
+        with np.errstate(all="ignore"):
+            n = self.count.sum(axis=-1)
+            share = self.count[..., None]
+            mean = (share * self.mean).sum(axis=-2) / n[..., None]
+            offset = np.where(share > 0, self.mean - mean[..., None, :], 0.0)
+            between = (share * offset).swapaxes(-1, -2) @ offset
+            covariance = (self.spread.sum(axis=-3) + between) / np.where(n > 1, n - 1, np.nan)[..., None, None]
+        return n.astype(int), mean, covariance
+
+
+def _parts(tallies: Sequence[Tally]) -> tuple[list[Array], list[Array], list[Array]]:
+    return [t.count for t in tallies], [t.mean for t in tallies], [t.spread for t in tallies]
+
+
+@dataclass(frozen=True)
 class Census:
-    """What is counted at each record: probabilities of the quantiles, and the edges of the histogram's bins."""
+    """What needs all members at once: probabilities of the quantiles, and the edges of the histogram's bins."""
 
     probabilities: Array
     edges: Array
 
-    def __call__(self, values: Array, loss: Array) -> dict[str, Any]:
-        """The statistics of values (members, k) and loss (members,) over the members whose values are all finite."""
-        alive = np.isfinite(values).all(axis=-1) & np.isfinite(loss)
-        x, L = values[alive], loss[alive]
-        with np.errstate(over="ignore"):  # a member on its way to infinity
-            of_values, of_loss = moments(x), moments(L[:, None])
-        return {
-            "alive": len(x),
-            **of_values,
-            "loss_mean": of_loss["mean"][0],
-            "loss_variance": of_loss["covariance"][0, 0],
-            "quantiles": np.quantile(x, self.probabilities, axis=0) if len(x) else self._nothing(x.shape[1]),
-            "counts": np.array([self._counted(column) for column in x.T]),
-        }
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to count."""
+        return bool(self.probabilities.size or self.edges.size)
 
-    def _counted(self, column: Array) -> Any:
-        return np.histogram(column, self.edges)[0] if self.edges.size else np.zeros(0, dtype=int)
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Quantiles (q, k) and counts (k, bins) of the members of x (k, members) whose entries are all finite."""
+        nothing = np.full((self.probabilities.size, len(x)), np.nan)
+        quantiles = np.quantile(x, self.probabilities, axis=1) if x.size else nothing
+        return quantiles, np.array([self._counted(row) for row in x])
 
-    def _nothing(self, k: int) -> Array:
-        return np.full((self.probabilities.size, k), np.nan)
-
-
-def moments(x: Array) -> dict[str, Array]:
-    """The mean (k,) and the unbiased covariance (k, k) of x (members, k); NaN where there are too few members."""
-    n, k = x.shape
-    if n == 0:
-        return {"mean": np.full(k, np.nan), "covariance": np.full((k, k), np.nan)}
-    mean = x.mean(axis=0)
-    offset = x - mean
-    return {"mean": mean, "covariance": offset.T @ offset / (n - 1) if n > 1 else np.full((k, k), np.nan)}
+    def _counted(self, row: Array) -> Any:
+        return np.histogram(row, self.edges)[0] if self.edges.size else np.zeros(0, dtype=int)

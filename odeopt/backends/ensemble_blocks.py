@@ -1,0 +1,171 @@
+"""Blocks of an ensemble whose steps a program takes, by NumPy or in a compiled kernel, from the same rows of numbers.
+
+Where a guard of the program is true, the step itself goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count
+from typing import Any
+
+import numpy as np
+
+from odeopt.backends import blocks
+from odeopt.backends import numba as kernels
+from odeopt.backends.ensemble_source import ensemble_source, piece
+from odeopt.backends.program import Program
+from odeopt.check import Array
+from odeopt.driving import driven
+from odeopt.ensemble.normals import Addressed, Normals, visits
+from odeopt.ensemble.plan import Plan
+from odeopt.ensemble.statistics import Tally
+from odeopt.state import State
+
+UNLIMITED = 1 << 62
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What all blocks share: the program and its constants, and the state, a row of all members for each entry.
+
+    `target`: the program also sees whether a member is in the target.
+    """
+
+    plan: Plan
+    program: Program
+    constants: list[float]
+    sizes: tuple[int, ...]
+    rows: Array
+    arrivals: Array
+    target: bool
+
+    @property
+    def observes(self) -> bool:
+        """Whether the program sees what is to be counted."""
+        return len(self.program.seen) > self.target
+
+    def state(self, rows: Array) -> State:
+        """Rows as the arrays of a state, (members, d) each."""
+        ends = list(accumulate(self.sizes))
+        return tuple(rows[end - size : end].T for end, size in zip(ends, self.sizes, strict=True))
+
+    def start(self, y: State, grad: Any) -> Array:
+        """A state as rows, with the gradient there if the program carries it."""
+        carried = [grad(y[0])] if self.program.carried else []
+        return np.concatenate([u.T for u in (*y, *carried)])
+
+
+class Block:
+    """The members first, ..., last - 1."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        self.job, self.members, self.normals = job, members, normals
+        part = slice(members.start, members.stop)
+        self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
+        self._grad = job.plan.problem.oracle()
+        self._size = 1 if job.program.guards else UNLIMITED  # steps at a time
+        self._watch(0, self.state())
+
+    def state(self) -> State:
+        return self.job.state(self.rows)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
+        raise NotImplementedError
+
+    watches = False  # whether it must be seen step by step when members arrive
+
+    def advance(self, k: int, n: int, every: int) -> Tally | None:
+        if self.normals is not None:
+            self.normals.mark()
+        if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
+            return self.run(k, n, every)[1]
+        tallies = []
+        for _ in range(max(n, 1)):
+            self._walk(k, every)
+            k += every
+            if n:
+                tallies.append(Tally.of(self._observed(k)))
+        return Tally.stack(tallies) if tallies else None
+
+    def _observed(self, k: int) -> Array:
+        plan, program = self.job.plan, self.job.program
+        if not self.job.observes:
+            return plan.observed(k, self.state())
+        return program.look(k * plan.opt.h, self.rows)[: len(plan.observables) + 1]
+
+    def _walk(self, k: int, steps: int) -> None:
+        end = k + steps
+        while k < end:
+            m = 1 if self.watches else min(self._size, end - k)
+            before = self.rows.copy() if self.job.program.guards else self.rows
+            met, _ = self.run(k, 0, m)
+            if met:
+                self.rows[...] = before
+                self._step(k)
+                self._size, m = max(1, m // 2), 1
+            elif self._size < UNLIMITED:
+                self._size *= 2
+            k += m
+            if self.watches:
+                self._watch(k, self.state())
+
+    def _step(self, k: int) -> None:
+        """One step, by itself."""
+        plan = self.job.plan
+        draws = None if self.normals is None else visits(self.normals, plan.rows, k)
+        with np.errstate(all="ignore"):
+            step = driven(plan.opt, plan.problem, self._grad, draws)
+            y, _, _ = step(k * plan.opt.h, tuple(u.copy() for u in self.state()), (), plan.opt.h)
+            self.rows[...] = self.job.start(y, plan.problem.grad)
+
+
+class NumpyBlock(Block):
+    """By NumPy alone, without new arrays."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        super().__init__(job, members, normals)
+        self.watches = job.plan.target is not None
+        self._loop, self._numbers, self._truths = blocks.compiled(job.program)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        size, steps, ends = len(self.members), count(k), count(k + every, every)
+        room = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
+        tallies: list[Tally] = []
+
+        def record(r: int, now: Sequence[Array]) -> None:
+            end = next(ends) * self.job.plan.opt.h
+            if n:
+                seen = self.job.program.look(end, now)
+                tallies.append(Tally.of(seen[: len(seen) - self.job.target]))
+            if r == max(n, 1) - 1:
+                for row, u in zip(self.rows, now, strict=True):
+                    row[...] = u
+
+        draw = [] if self.normals is None else [lambda: self.normals.at(next(steps))]
+        with np.errstate(all="ignore"):
+            met = self._loop(max(n, 1), every, k, record, *room, *self.rows, *self.job.constants, *draw)
+        return bool(met), Tally.stack(tallies) if tallies else None
+
+
+class KernelBlock(Block):
+    """In a compiled kernel, which makes its normals itself."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        super().__init__(job, members, normals)
+        self.watches = job.plan.target is not None and not job.target
+        self._loop = kernels.compiled(ensemble_source(job.program, job.target))
+        self._key = normals.key if isinstance(normals, Addressed) else np.zeros(2, np.uint64)
+        self._constants, self._groups = np.array(job.constants), -(-len(members) // piece(job.program, job.target))
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        shape, width = (max(n, 1), self._groups), len(self.job.plan.observables) + 1
+        tally = Tally(np.empty((*shape, 1)), np.empty((*shape, width)), np.empty((*shape, width, width)))
+        first, last, h = self.members.start, self.members.stop, float(self.job.plan.opt.h)
+        met = self._loop(
+            first, last, n, every, k, h, self.job.rows, self._constants, self._key, self.job.arrivals, tally.count,
+            tally.mean, tally.spread,
+        )  # fmt: skip
+        return bool(met), Tally(tally.count[..., 0], tally.mean, tally.spread) if n else None

@@ -1,0 +1,95 @@
+"""The standard normals of a block of members, step after step, from one of two generators.
+
+"threefry" has no state: the normals of a member and a step are computed from their address and the seed, whoever asks.
+"sfc64" is NumPy's fastest stream of random numbers, one for each block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, Protocol
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.noise.box_muller import normal_pair
+from odeopt.noise.threefry import threefry
+
+GENERATORS = ("auto", "threefry", "sfc64")
+
+
+class Normals(Protocol):
+    """The normals of a block."""
+
+    def at(self, k: int) -> Array:
+        """Those of step k, rows (width, members): steps come in order, or from the last `mark` on once more."""
+
+    def mark(self) -> None:
+        """From here on steps may be asked for again."""
+
+
+class Addressed:
+    """The normals q = 0, ..., width - 1 of the steps 2 p and 2 p + 1 of member i are the pair at (i, p width + q).
+
+    >>> some, more = (Addressed(np.array([1, 2], np.uint64), range(n), width=1) for n in (3, 9))
+    >>> bool((some.at(5) == more.at(5)[:, :3]).all())
+    True
+    """
+
+    def __init__(self, key: Array, members: range, width: int) -> None:
+        self.key, self._members, self._width = key, members, width
+        self._pair, self._rows = -1, np.empty(0)
+
+    def at(self, k: int) -> Array:
+        if k // 2 != self._pair:
+            self._pair, self._rows = k // 2, self._both(k // 2)
+        now = self._rows[k % 2]
+        if k % 2:  # nobody will ask for these again
+            self._pair, self._rows = -1, np.empty(0)
+        return now
+
+    def _both(self, pair: int) -> Array:
+        members = np.arange(self._members.start, self._members.stop, dtype=np.uint64)
+        places = np.arange(pair * self._width, (pair + 1) * self._width, dtype=np.uint64)
+        return np.stack(normal_pair(*threefry(members, places[:, None], *self.key)))
+
+    def mark(self) -> None:
+        pass
+
+
+class Stream:
+    """The normals of a stream of its own."""
+
+    def __init__(self, seed: Any, members: range, width: int) -> None:
+        self._bits = np.random.SFC64(seed)
+        self._draw, self._shape, self._next = np.random.Generator(self._bits).standard_normal, (width, len(members)), 0
+        self.mark()
+
+    def at(self, k: int) -> Array:
+        if k < self._next:
+            self._next, self._bits.state = self._marked
+        while self._next < k:
+            self._draw(self._shape)
+            self._next += 1
+        self._next += 1
+        return self._draw(self._shape)
+
+    def mark(self) -> None:
+        self._marked = self._next, self._bits.state
+
+
+def normals_of(generator: str, rng: np.random.Generator, blocks: list[range], width: int) -> list[Normals]:
+    """Those of each block, from children of the generator's seed."""
+    seeds: Any = rng.bit_generator.seed_seq
+    if generator == "threefry":
+        key = seeds.spawn(1)[0].generate_state(2, np.uint64)
+        return [Addressed(key, members, width) for members in blocks]
+    return [Stream(seed, members, width) for seed, members in zip(seeds.spawn(len(blocks)), blocks, strict=True)]
+
+
+def visits(normals: Normals, rows: int, k: int = 0) -> Iterator[Array]:
+    """The normals of each of the `rows` visits of step k and all after it, (members, width), as a step reads them."""
+    for step in count(k):
+        for row in np.split(normals.at(step), rows):
+            yield row.T
