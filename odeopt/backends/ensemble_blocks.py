@@ -90,7 +90,7 @@ class Block:
                 tallies.append(Tally.of(self._observed(k)))
         return Tally.stack(tallies) if tallies else None
 
-    def _observed(self, k: int) -> Array:
+    def _observed(self, k: int) -> list[Array]:
         plan, program = self.job.plan, self.job.program
         if not self.job.observes:
             return plan.observed(k, self.state())
@@ -157,7 +157,7 @@ class KernelBlock(Block):
         super().__init__(job, members, normals)
         self.watches = job.plan.target is not None and not job.target
         self._loop = kernels.compiled(ensemble_source(job.program, job.target))
-        self._key = normals.key if isinstance(normals, Addressed) else np.zeros(2, np.uint64)
+        self._key = tuple(normals.key) if isinstance(normals, Addressed) else (np.uint64(0), np.uint64(0))
         self._constants, self._groups = np.array(job.constants), -(-len(members) // piece(job.program, job.target))
 
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:

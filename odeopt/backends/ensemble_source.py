@@ -29,12 +29,14 @@ inlined = njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def draw(z, words, first, width, member, size, pair, key):
+def draw(z, first, width, member, size, pair, key):
     """Rows of z from `first` on: the normals of the step 2 pair, `width` of them, and of 2 pair + 1."""
+    k0, k1 = key
+    words = z.view(np.uint64)
     for q in range(width):
-        a, b = first + q, first + width + q
+        a, b, place = first + q, first + width + q, np.uint64(pair * width + q)
         for i in range(size):
-            words[a, i], words[b, i] = threefry(np.uint64(member + i), np.uint64(pair * width + q), key[0], key[1])
+            words[a, i], words[b, i] = threefry(np.uint64(member + i), place, k0, k1)
         for i in range(size):
             z[a, i], z[b, i] = normal_pair(words[a, i], words[b, i])
 
@@ -103,7 +105,7 @@ def ensemble_source(program: Program, target: bool) -> str:
     step = [*time[:1], each, *_in(step_lines(program, rename, leave="met += 1"))]
     ahead = ["k += 1"]
     if W:
-        step = [f"if k % 2 == 0 or k == start: draw(z, words, {S}, {W}, b, size, k // 2, key)", f"now = {S} + {W} * (k % 2)", *step]
+        step = [f"if k % 2 == 0 or k == start: draw(z, {S}, {W}, b, size, k // 2, key)", f"now = {S} + {W} * (k % 2)", *step]
     if target:
         arrive = [*_seen(program, program.seen[-1:], rename, ["reached"]), f"{arrival} = t if reached and {arrival} != {arrival} else {arrival}"]
         ahead += ["t = k * h", each, *_in(arrive)]
@@ -115,7 +117,7 @@ def ensemble_source(program: Program, target: bool) -> str:
     save = [*(f"y[{row}, b + i] = {rows[name]}" for row, name in enumerate(state)), *([f"arrived[b + i] = {arrival}"] if target else [])]
     lines = [
         "def loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread):",
-        *_in(["met = 0", f"z = empty(({first + len(seen)}, {size}))", "words = z.view(np.uint64)"]),
+        *_in(["met = 0", f"z = empty(({first + len(seen)}, {size}))"]),
         *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
         f"    for b in range(first, last, {size}):",
         *_in(_in([f"size, k, g = min({size}, last - b), start, (b - first) // {size}", each, *_in(load)])),
@@ -126,7 +128,7 @@ def ensemble_source(program: Program, target: bool) -> str:
         *_in(_in([each, *_in(save)])),
         "    return met",
     ]
-    return "\n".join([*lines, HELPERS, *_constants(), *_functions()])
+    return "\n".join([*lines, _drawing()])
 
 
 def _seen(program: Program, nodes: tuple[Any, ...], rename: Any, targets: list[str]) -> list[str]:
@@ -135,12 +137,13 @@ def _seen(program: Program, nodes: tuple[Any, ...], rename: Any, targets: list[s
     return [*lines, *(f"{target} = {spelled(node) if isinstance(node, Node) else repr(node)}" for target, node in zip(targets, nodes, strict=True))]
 
 
-def _constants() -> list[str]:
-    return [f"{name} = {value!r}" for module in (threefry, box_muller) for name, value in vars(module).items() if isinstance(value, float | np.integer)]
-
-
-def _functions() -> list[str]:
-    return [f"\n\n@inlined\n{inspect.getsource(f).rstrip()}" for module in (threefry, box_muller) for f in _own(module)]
+@lru_cache(maxsize=1)
+def _drawing() -> str:
+    """The source of the normals as it stands in `odeopt.noise`, for the compiler and for the name of the kernel."""
+    modules = (threefry, box_muller)
+    numbers = [(name, x) for m in modules for name, x in vars(m).items() if isinstance(x, float | np.integer)]
+    functions = [inspect.getsource(f).rstrip() for m in modules for f in _own(m)]
+    return "\n".join([HELPERS, *(f"{name} = {x!r}" for name, x in numbers), *(f"\n\n@inlined\n{f}" for f in functions)])
 
 
 def _own(module: ModuleType) -> list[Any]:

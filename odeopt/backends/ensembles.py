@@ -57,24 +57,27 @@ def crew_or_reason(
         _verify(plan, made, y)
     except Untraceable as reason:
         return str(reason)
+    if backend == "numba" and find_spec("numba") is None:
+        return "Numba is not installed (extra `fast`)"
     kernel = backend == "numba" or (backend == "auto" and _pays(plan, made, generator))
     if kernel and generator == "sfc64":
         raise ValueError("generator must be 'auto' or 'threefry' for backend 'numba', got 'sfc64'")
     rows = np.empty((sum(map(len, made.state)), plan.members))
     sizes = tuple(u.shape[-1] for u in y)
     job = Job(plan, made, [float(value) for value in made.values(plan.opt)], sizes, rows, arrivals, target)
-    parts = _parts(plan.members, MOST * 8) if kernel else blocks(plan.members)
+    parts = _parts(plan.members) if kernel else blocks(plan.members)
     for part in parts:
         rows[:, part.start : part.stop] = job.start(_start(plan, slice(part.start, part.stop)), plan.problem.grad)
     width = plan.rows * plan.width
     normals: Any = normals_of(generator, rng, parts, width) if width else [None] * len(parts)
-    if kernel and not kernels.on_disk(ensemble_source(made, target)):
+    text = ensemble_source(made, target) if kernel else ""
+    if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
         announce(f"{plan.opt.name}: compiling its step, once", progress)
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
     members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
     pure = len(made.seen) == len(plan.observables) + 1 + (plan.target is not None)
     lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * width)))
-    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap)
+    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap, several=job.observes)
 
 
 def _pays(plan: Plan, made: Program, generator: str) -> bool:
@@ -83,7 +86,9 @@ def _pays(plan: Plan, made: Program, generator: str) -> bool:
     return generator != "sfc64" and operations > LONG and find_spec("numba") is not None
 
 
-def _parts(members: int, size: int) -> list[range]:
+def _parts(members: int) -> list[range]:
+    """Of whole pieces: enough for every thread, and not too many."""
+    size = MOST * max(8, members // (64 * MOST))
     return [range(start, min(start + size, members)) for start in range(0, members, size)]
 
 

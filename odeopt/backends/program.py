@@ -97,12 +97,16 @@ class Program:
         ]
         return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
 
-    def look(self, t: Any, entries: Sequence[Array]) -> Array:
-        """What is seen of members whose state has these entries (members,): a row for each, (k, members)."""
-        nodes = [node for nodes in self.state for node in nodes]
-        known = dict(zip((node.index for node in nodes), entries, strict=False))
-        value = evaluated(varying(self.seen), known, t)
-        return np.stack([np.broadcast_to(value(node), entries[0].shape) for node in self.seen])
+    def look(self, t: Any, entries: Sequence[Array]) -> list[Array]:
+        """What is seen of members whose state has these entries (members,), each a row."""
+        order, indices = self._looks
+        value = evaluated(order, dict(zip(indices, entries, strict=True)), t)
+        rows = [value(node) for node in self.seen]
+        return [row if np.ndim(row) else np.full(entries[0].shape, row) for row in rows]
+
+    @cached_property
+    def _looks(self) -> tuple[list[Node], list[int]]:
+        return varying(self.seen), [node.index for nodes in self.state for node in nodes]
 
     def values(self, opt: Optimizer) -> list[Any]:
         """The constants for these parameters: numbers, or one per member."""

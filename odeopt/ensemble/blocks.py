@@ -18,7 +18,7 @@ from odeopt.schemes.base import Memory
 from odeopt.state import State
 
 WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
-LAP = 4_000_000  # steps of all members
+LAP, RECORDS = 4_000_000, 100  # the most in a lap: steps of all members, records
 BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
 
 
@@ -46,7 +46,7 @@ def laps(strides: tuple[int, ...], most: int, several: bool) -> Iterator[tuple[i
     for every, equal in groupby(strides):
         records = len(list(equal))
         long, rest = divmod(every - 1, most)
-        n = max(1, most // every) if several else 1
+        n = min(RECORDS, max(1, most // every)) if several else 1
         while records:
             yield from [(0, most)] * long
             yield min(n, records), rest + 1
@@ -88,12 +88,14 @@ class Crew:
     name:    how they do, as `Ensemble.backend` has it
     threads: how many by default
     most:    steps in a lap, after which one may be interrupted
+    several: whether a lap may hold several records, as nothing can fail in it
     """
 
     blocks: Sequence[Block]
     name: str
     threads: int
     most: int
+    several: bool
 
     def states(self) -> list[State]:
         """Of each block."""
@@ -123,7 +125,7 @@ def crew_of(
         Stepped(plan, part, noise, arrivals[part.start : part.stop])
         for part, noise in zip(parts, _noise(plan, generator, rng, parts), strict=True)
     ]
-    return Crew(members, f"numpy{why}", 1, max(1, LAP // plan.members))
+    return Crew(members, f"numpy{why}", 1, max(1, LAP // plan.members), several=False)
 
 
 def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[range]) -> list[Iterator[Any] | None]:

@@ -102,14 +102,14 @@ class Plan:
 
         return watch
 
-    def observed(self, step: int, y: State) -> Array:
-        """The observables of some members and the loss, a row of each: (k + 1, members)."""
+    def observed(self, step: int, y: State) -> list[Array]:
+        """The observables of some members and the loss, k + 1 rows (members,)."""
         with np.errstate(all="ignore"):
             rows = [np.asarray(f(step * self.opt.h, y), dtype=float) for f in self.observables.values()]
         for name, row in zip(self.observables, rows, strict=True):
             if row.shape != y[0].shape[:1]:
                 raise ValueError(f"observable {name!r} must be one number per member, got shape {row.shape}")
-        return np.stack([*rows, self._loss(y[0])])
+        return [*rows, self._loss(y[0])]
 
     def _loss(self, theta: Array) -> Array:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,12 +75,14 @@ class Records:
         """The rows that are filled."""
         plan = self.plan
         ends = np.cumsum((0, *plan.strides))[: self.size]
-        run = Ensemble(
+        whole = self.size == len(plan.strides) + 1
+        rows = self.arrays if whole else {name: array[: self.size].copy() for name, array in self.arrays.items()}
+        return Ensemble(
             t=ends * float(plan.opt.h),
-            **self.arrays,
+            **rows,
             probabilities=plan.census.probabilities,
             edges=plan.census.edges,
-            first_passage=arrivals if plan.target else np.empty(0),
+            first_passage=arrivals,
             members=plan.members,
             status=status,
             message=message,
@@ -90,4 +91,3 @@ class Records:
             final=final,
             **facts,
         )
-        return run if self.size == len(plan.strides) + 1 else replace(run, **{name: array[: self.size].copy() for name, array in self.arrays.items()})

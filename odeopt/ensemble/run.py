@@ -87,7 +87,7 @@ def ensemble(
     check.choice("backend", backend, BACKENDS)
     generator = plan.generator(generator, find_spec("numba") is not None)
     plan.refuse_without_room()
-    arrivals, records = np.full(plan.members, np.nan), Records(plan)
+    arrivals, records = np.full(plan.members if plan.target else 0, np.nan), Records(plan)
     crew = crew_of(plan, generator, rng, arrivals, backend, progress)
     with ThreadPoolExecutor(workers or crew.threads) as pool, bar(plan.steps, opt.name, progress) as shown:
         status, message, whole = _march(crew, pool, arrivals, records, shown)
@@ -98,11 +98,11 @@ def ensemble(
 def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any) -> tuple[Status, str, bool]:
     """Lap after lap; every way out leaves the records that were made, and says whether all members are at one time."""
     plan, done = records.plan, 0
-    together = records.alone or plan.target is not None
+    several = crew.several and not records.alone and plan.target is None
     try:
         records.moments(Tally.stack([Tally.join([Tally.of(plan.observed(0, y)) for y in crew.states()])]))
         records.census(0, crew)
-        for n, every in laps(plan.strides, crew.most, several=not together):
+        for n, every in laps(plan.strides, crew.most, several=several):
             tallies, interrupted = _lap(crew, pool, done, n, every)
             done += max(n, 1) * every
             shown.update(max(n, 1) * every)

@@ -23,15 +23,20 @@ class Tally:
     spread: Array
 
     @classmethod
-    def of(cls, x: Array) -> Tally:
-        """One group, x (k, members); members of which an entry is not finite are left out."""
+    def of(cls, rows: Sequence[Array]) -> Tally:
+        """One group, k rows (members,); members of which an entry is not finite are left out."""
         with np.errstate(all="ignore"):  # a member on its way to infinity
-            if not np.isfinite(x.sum()):
-                x = x[:, np.isfinite(x).all(axis=0)]
-            n = x.shape[1]
-            mean = x.sum(axis=1) / max(n, 1)
-            offset = x - mean[:, None]
-        return cls(np.array([float(n)]), mean[None], (offset @ offset.T)[None])
+            sums = np.array([row.sum() for row in rows])
+            if not np.isfinite(sums).all():
+                alive = np.isfinite(rows).all(axis=0)
+                rows = [row[alive] for row in rows]
+                sums = np.array([row.sum() for row in rows])
+            mean = sums / max(len(rows[0]), 1)
+            offsets = [row - m for row, m in zip(rows, mean, strict=True)]
+            spread = np.zeros((len(rows), len(rows)))
+            for i, a in enumerate(offsets):
+                spread[i, : i + 1] = spread[: i + 1, i] = [a @ b for b in offsets[: i + 1]]
+        return cls(np.array([float(len(rows[0]))]), mean[None], spread[None])
 
     @classmethod
     def stack(cls, tallies: Sequence[Tally]) -> Tally:
