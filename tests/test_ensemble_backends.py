@@ -56,7 +56,13 @@ def same(a, b, tolerance=0.0):
 
 def run(case, backend, members=700, steps=41, **more):
     opt, problem = NOISY_CASES[case]
-    settings = {"generator": "auto" if case == "without noise" else "threefry", "record_every": 7, "rng": 5, "final": True, **more}
+    settings = {
+        "generator": "auto" if case == "without noise" else "threefry",
+        "record_every": 7,
+        "rng": 5,
+        "final": True,
+        **more,
+    }
     found = oo.ensemble(opt, problem, members, steps, backend=backend, **settings)
     assert found.backend == backend
     return found
@@ -126,11 +132,16 @@ def test_observables_that_cannot_be_traced_are_called():
 def test_members_that_diverge_are_left_out_alike():
     cubic = oo.Problem(lambda x: (x**4).sum(-1), lambda x: 4 * x**3, theta0=[1.0], batched=True)
     start = np.linspace(0.1, 50, 300)[:, None]
-    runs = [oo.ensemble(optimizers.gd(0.1), cubic, 300, 60, start, record_every=10, backend=b) for b in ("blocks", "numpy")]
+    runs = [
+        oo.ensemble(optimizers.gd(0.1), cubic, 300, 60, start, record_every=10, backend=b) for b in ("blocks", "numpy")
+    ]
     assert runs[0].status is runs[1].status is Status.NOT_FINITE
     assert 0 < runs[0].alive[-1] < 300
     same(runs[0], runs[1], TOLERANCE)
-    gone = [oo.ensemble(optimizers.gd(0.1), cubic, 300, 60, start + 9, record_every=1, backend=b) for b in ("blocks", "numpy")]
+    gone = [
+        oo.ensemble(optimizers.gd(0.1), cubic, 300, 60, start + 9, record_every=1, backend=b)
+        for b in ("blocks", "numpy")
+    ]
     assert "no member is finite at step" in gone[0].message
     same(gone[0], gone[1], TOLERANCE)
 
@@ -218,7 +229,9 @@ def test_memory_does_not_grow_with_the_steps(generator):
     peaks = []
     for steps in (2, 6):
         tracemalloc.start()
-        found = oo.ensemble(LANGEVIN, WELL, 1_200_000, steps, generator=generator, final=True, record_every=steps, workers=1)
+        found = oo.ensemble(
+            LANGEVIN, WELL, 1_200_000, steps, generator=generator, final=True, record_every=steps, workers=1
+        )
         peaks.append(tracemalloc.get_traced_memory()[1] / found.final.nbytes)
         tracemalloc.stop()
     assert max(peaks) < 1.2
@@ -257,7 +270,11 @@ BAD = [
     (dict(backend="jax"), ValueError, "backend must be one of auto, blocks, numba, numpy"),
     (dict(generator="pcg64"), ValueError, "generator must be one of auto, sfc64, threefry"),
     (dict(final=1), TypeError, "final must be True or False"),
-    (dict(backend="numba", generator="sfc64"), ValueError, "generator must be 'auto' or 'threefry' for backend 'numba'"),
+    (
+        dict(backend="numba", generator="sfc64"),
+        ValueError,
+        "generator must be 'auto' or 'threefry' for backend 'numba'",
+    ),
 ]
 
 

@@ -33,7 +33,7 @@ def in_last_places(values, exact):
     return np.max(np.abs(values - exact) / np.spacing(np.abs(exact)))
 
 
-@pytest.mark.parametrize("ours, exact, at", [
+@pytest.mark.parametrize(("ours", "exact", "at"), [
     (logarithm, math.log, np.r_[np.random.default_rng(0).random(20_000), np.logspace(-53, -1, 300, base=2), LAST,
                                 np.sqrt(0.5) + np.arange(-20, 20) * 2.0**-53, 1 - np.arange(1, 40) * 2.0**-53]),
     (sine, math.sin, np.r_[np.linspace(-np.pi / 4, np.pi / 4, 20_001), 1e-8, 1e-300]),

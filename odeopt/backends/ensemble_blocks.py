@@ -14,7 +14,7 @@ import numpy as np
 
 from odeopt.backends import blocks
 from odeopt.backends import numba as kernels
-from odeopt.backends.ensemble_source import ensemble_source, piece
+from odeopt.backends.ensemble_source import Layout, ensemble_source
 from odeopt.backends.program import Program
 from odeopt.check import Array
 from odeopt.driving import driven
@@ -94,7 +94,7 @@ class Block:
         plan, program = self.job.plan, self.job.program
         if not self.job.observes:
             return plan.observed(k, self.state())
-        return program.look(k * plan.opt.h, self.rows)[: len(plan.observables) + 1]
+        return program.look(k * plan.opt.h, list(self.rows))[: len(plan.observables) + 1]
 
     def _walk(self, k: int, steps: int) -> None:
         end = k + steps
@@ -144,7 +144,8 @@ class NumpyBlock(Block):
                 for row, u in zip(self.rows, now, strict=True):
                     row[...] = u
 
-        draw = [] if self.normals is None else [lambda: self.normals.at(next(steps))]
+        normals = self.normals
+        draw = [] if normals is None else [lambda: normals.at(next(steps))]
         with np.errstate(all="ignore"):
             met = self._loop(max(n, 1), every, k, record, *room, *self.rows, *self.job.constants, *draw)
         return bool(met), Tally.stack(tallies) if tallies else None
@@ -156,9 +157,10 @@ class KernelBlock(Block):
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         super().__init__(job, members, normals)
         self.watches = job.plan.target is not None and not job.target
-        self._loop = kernels.compiled(ensemble_source(job.program, job.target))
+        layout = Layout(job.program, job.target)
+        self._loop = kernels.compiled(ensemble_source(layout))
         self._key = tuple(normals.key) if isinstance(normals, Addressed) else (np.uint64(0), np.uint64(0))
-        self._constants, self._groups = np.array(job.constants), -(-len(members) // piece(job.program, job.target))
+        self._constants, self._groups = np.array(job.constants), -(-len(members) // layout.size)
 
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
         shape, width = (max(n, 1), self._groups), len(self.job.plan.observables) + 1

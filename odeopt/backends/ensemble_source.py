@@ -7,13 +7,13 @@ what is counted.  Every normal has an address, so that pieces and threads may be
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from odeopt.backends.nodes import Node
 from odeopt.backends.program import Program
 from odeopt.backends.source import block, names_of, step_lines, time_lines
 from odeopt.noise import box_muller, threefry
@@ -81,60 +81,105 @@ def finite_first(z, first, k, size):
 '''
 
 
-def piece(program: Program, target: bool) -> int:
-    """How many members at a time."""
-    rows = sum(map(len, program.state)) + 2 * len(program.xi) + len(program.seen) + target
-    return int(min(MOST, max(LEAST, 2 ** int(np.log2(CACHE / rows)))))
+@dataclass(frozen=True)
+class Layout:
+    """The rows of a piece: state, the normals of two steps, when each member arrived, and what is counted."""
+
+    program: Program
+    target: bool
+
+    @property
+    def states(self) -> list[str]:
+        """The names of the entries of the state."""
+        return [node.args[0] for nodes in self.program.state for node in nodes]
+
+    @property
+    def counted(self) -> tuple[Any, ...]:
+        """What the program sees, but for the target."""
+        return self.program.seen[: len(self.program.seen) - self.target]
+
+    @property
+    def arrival(self) -> int:
+        """The row behind the normals."""
+        return len(self.states) + 2 * len(self.program.xi)
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self.arrival + self.target + len(self.counted)
+
+    @property
+    def size(self) -> int:
+        """How many members at a time."""
+        return int(min(MOST, max(LEAST, 2 ** int(np.log2(CACHE / self.rows)))))
+
+    def rename(self, name: str) -> str:
+        """Where the value of an input is; the normals of an even step precede those of an odd one."""
+        if name in self.states:
+            return f"z[{self.states.index(name)}, i]"
+        drawn = [node.args[0] for node in self.program.xi]
+        return f"z[now + {drawn.index(name)}, i]" if name in drawn else name
 
 
 @lru_cache(maxsize=64)
-def ensemble_source(program: Program, target: bool) -> str:
+def ensemble_source(layout: Layout) -> str:
     """loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread) -> the number of guards met.
 
-    target: the last of what the program sees is whether the member is there: `arrived` then is when it first was.
+    From step `start` on the members first, ..., last - 1 of the rows y go n times `every` steps, and are counted after
+    each; n = 0: `every` steps uncounted.
     """
-    state = [node.args[0] for nodes in program.state for node in nodes]
-    S, W, size = len(state), len(program.xi), piece(program, target)
-    seen = program.seen[: len(program.seen) - target]
-    rows = {name: f"z[{row}, i]" for row, name in enumerate(state)}
-    rows |= {node.args[0]: f"z[now + {row}, i]" for row, node in enumerate(program.xi)}
-    arrival, first = f"z[{S + 2 * W}, i]", S + 2 * W + target
-    rename = lambda name: rows.get(name, name)
-    each = "for i in range(size):"
-    time = time_lines(program)
-    step = [*time[:1], each, *_in(step_lines(program, rename, leave="met += 1"))]
-    ahead = ["k += 1"]
-    if W:
-        step = [f"if k % 2 == 0 or k == start: draw(z, {S}, {W}, b, size, k // 2, key)", f"now = {S} + {W} * (k % 2)", *step]
-    if target:
-        arrive = [*_seen(program, program.seen[-1:], rename, ["reached"]), f"{arrival} = t if reached and {arrival} != {arrival} else {arrival}"]
-        ahead += ["t = k * h", each, *_in(arrive)]
-    counted = [
-        "t = k * h", each, *_in(_seen(program, seen, rename, [f"z[{first + o}, i]" for o in range(len(seen))])),
-        f"tally(z, {first}, {len(seen)}, size, count[r, g], mean[r, g], spread[r, g])",
-    ] if seen else ["pass"]  # fmt: skip
-    load = [*(f"{rows[name]} = y[{row}, b + i]" for row, name in enumerate(state)), *([f"{arrival} = arrived[b + i]"] if target else [])]
-    save = [*(f"y[{row}, b + i] = {rows[name]}" for row, name in enumerate(state)), *([f"arrived[b + i] = {arrival}"] if target else [])]
+    each, moved = "for i in range(size):", [(f"z[{row}, i]", f"y[{row}, b + i]") for row in range(len(layout.states))]
+    if layout.target:
+        moved.append((f"z[{layout.arrival}, i]", "arrived[b + i]"))
     lines = [
         "def loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread):",
-        *_in(["met = 0", f"z = empty(({first + len(seen)}, {size}))"]),
-        *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
-        f"    for b in range(first, last, {size}):",
-        *_in(_in([f"size, k, g = min({size}, last - b), start, (b - first) // {size}", each, *_in(load)])),
+        *_in(["met = 0", f"z = empty(({layout.rows}, {layout.size}))"]),
+        *_in([f"c{i} = c[{i}]" for i in range(len(layout.program.constants))]),
+        f"    for b in range(first, last, {layout.size}):",
+        f"        size, k, g = min({layout.size}, last - b), start, (b - first) // {layout.size}",
+        *_in([each, *_in([f"{inside} = {outside}" for inside, outside in moved])], 2),
         "        for r in range(max(n, 1)):",
         "            for _ in range(every):",
-        *_in(_in(_in(_in([*step, *ahead])))),
-        *_in(_in(_in(["if n > 0:", *_in(counted)]))),
-        *_in(_in([each, *_in(save)])),
+        *_in(_step(layout), 4),
+        "            if n > 0:",
+        *_in(_count(layout), 4),
+        *_in([each, *_in([f"{outside} = {inside}" for inside, outside in moved])], 2),
         "    return met",
     ]
     return "\n".join([*lines, _drawing()])
 
 
-def _seen(program: Program, nodes: tuple[Any, ...], rename: Any, targets: list[str]) -> list[str]:
-    names = {index: rename(name) for index, name in names_of(program).items()}
+def _step(layout: Layout) -> list[str]:
+    program, first, width = layout.program, len(layout.states), len(layout.program.xi)
+    lines = []
+    if width:
+        lines = [
+            f"if k % 2 == 0 or k == start: draw(z, {first}, {width}, b, size, k // 2, key)",
+            f"now = {first} + {width} * (k % 2)",
+        ]
+    lines += [*time_lines(program)[:1], "for i in range(size):"]
+    lines += [*_in(step_lines(program, layout.rename, leave="met += 1")), "k += 1"]
+    if layout.target:
+        row = f"z[{layout.arrival}, i]"
+        reached = _seen(layout, program.seen[-1:], ["reached"])
+        lines += ["t = k * h", "for i in range(size):"]
+        lines += _in([*reached, f"{row} = t if reached and {row} != {row} else {row}"])
+    return lines
+
+
+def _count(layout: Layout) -> list[str]:
+    if not layout.counted:
+        return ["pass"]
+    first, k = layout.arrival + layout.target, len(layout.counted)
+    seen = _seen(layout, layout.counted, [f"z[{first + o}, i]" for o in range(k)])
+    moments = f"tally(z, {first}, {k}, size, count[r, g], mean[r, g], spread[r, g])"
+    return ["t = k * h", "for i in range(size):", *_in(seen), moments]
+
+
+def _seen(layout: Layout, nodes: tuple[Any, ...], targets: list[str]) -> list[str]:
+    names = {index: layout.rename(name) for index, name in names_of(layout.program).items()}
     lines, spelled = block(list(nodes), names)
-    return [*lines, *(f"{target} = {spelled(node) if isinstance(node, Node) else repr(node)}" for target, node in zip(targets, nodes, strict=True))]
+    return [*lines, *(f"{target} = {spelled(node)}" for target, node in zip(targets, nodes, strict=True))]
 
 
 @lru_cache(maxsize=1)
@@ -150,5 +195,5 @@ def _own(module: ModuleType) -> list[Any]:
     return [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
 
 
-def _in(lines: list[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
+def _in(lines: list[str], depth: int = 1) -> list[str]:
+    return [f"{'    ' * depth}{line}" for line in lines]

@@ -17,7 +17,7 @@ import numpy as np
 from odeopt.backends import numba as kernels
 from odeopt.backends.choice import WIDEST
 from odeopt.backends.ensemble_blocks import Block, Job, KernelBlock, NumpyBlock
-from odeopt.backends.ensemble_source import MOST, ensemble_source
+from odeopt.backends.ensemble_source import MOST, Layout, ensemble_source
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import QUIET, Noise, Program, program
 from odeopt.backends.pure import fingerprint
@@ -70,7 +70,7 @@ def crew_or_reason(
         rows[:, part.start : part.stop] = job.start(_start(plan, slice(part.start, part.stop)), plan.problem.grad)
     width = plan.rows * plan.width
     normals: Any = normals_of(generator, rng, parts, width) if width else [None] * len(parts)
-    text = ensemble_source(made, target) if kernel else ""
+    text = ensemble_source(Layout(made, target)) if kernel else ""
     if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
         announce(f"{plan.opt.name}: compiling its step, once", progress)
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")

@@ -132,7 +132,7 @@ def known(ufunc: np.ufunc) -> str:
 
 
 def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
-    """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), a/4, products for small powers; or None."""
+    """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), a (1/4), products for powers; or None."""
     a, b = args[0], args[-1]
     if op == "square" or (op == "power" and is_number(b, 2.0)):
         return graph.apply("multiply", a, a)

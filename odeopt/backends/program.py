@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -87,9 +88,9 @@ class Program:
     def advance(self, opt: Optimizer, t: Any, y: State, xi: Sequence[Array] = ()) -> tuple[State, bool]:
         """The state after a step from y, by NumPy, and whether a guard was met; xi are rows (..., width)."""
         known = dict(zip((n.index for n in self.constants), map(column, self.values(opt)), strict=True))
-        for nodes, arrays in (([n for nodes in self.state for n in nodes], y), (self.xi, xi)):
-            columns = [u[..., i : i + 1] for u in arrays for i in range(u.shape[-1])]
-            known |= dict(zip((n.index for n in nodes), columns, strict=True))
+        inputs = [*chain(*self.state), *self.xi]
+        columns = [u[..., i : i + 1] for u in (*y, *xi) for i in range(u.shape[-1])]
+        known |= dict(zip((n.index for n in inputs), columns, strict=True))
         value = evaluated(self.body, known, t)
         new = [
             np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
@@ -106,7 +107,7 @@ class Program:
 
     @cached_property
     def _looks(self) -> tuple[list[Node], list[int]]:
-        return varying(self.seen), [node.index for nodes in self.state for node in nodes]
+        return varying(self.seen), [node.index for node in chain(*self.state)]
 
     def values(self, opt: Optimizer) -> list[Any]:
         """The constants for these parameters: numbers, or one per member."""

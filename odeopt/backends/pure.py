@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
@@ -21,7 +20,7 @@ WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 
-def fingerprint(function: Callable[..., Any]) -> Any:
+def fingerprint(function: Any) -> Any:
     """What equals another only if the functions are the same; raises Untraceable if a call may do or read more."""
     return _of(function, ())
 

@@ -14,7 +14,6 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.driving import is_noisy, normals_per_step, width
 from odeopt.ensemble.normals import GENERATORS
-from odeopt.ensemble.result import Ensemble
 from odeopt.ensemble.statistics import Census
 from odeopt.formula import Formula, place, reads
 from odeopt.gradient import EvaluationError
@@ -23,7 +22,6 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulate import initial_point
 from odeopt.state import State
-from odeopt.trajectory import Status
 
 RECORDS = 100  # by default
 NUMBER = 8  # bytes

@@ -75,8 +75,9 @@ class Records:
         """The rows that are filled."""
         plan = self.plan
         ends = np.cumsum((0, *plan.strides))[: self.size]
-        whole = self.size == len(plan.strides) + 1
-        rows = self.arrays if whole else {name: array[: self.size].copy() for name, array in self.arrays.items()}
+        rows: dict[str, Any] = dict(self.arrays)
+        if self.size < len(plan.strides) + 1:
+            rows = {name: array[: self.size].copy() for name, array in self.arrays.items()}
         return Ensemble(
             t=ends * float(plan.opt.h),
             **rows,

@@ -59,10 +59,10 @@ def ensemble(
     rng:          None, a seed or a Generator
     generator:    of the normals.  "threefry" computes those of a member and a step from the seed, the member and the
                   step alone: a seed has the same normals on every machine, whatever the number of members, steps or
-                  records.  "sfc64" is a stream for each block of members, several times faster in plain NumPy.  "auto" is
-                  "threefry" where Numba (extra `fast`) is installed and "sfc64" where not, so that `rng=0` there is
-                  another sample: name the generator if digits must be the same with and without the extra.  Batches
-                  always come from "sfc64".  `run.generator` says which it was
+                  records.  "sfc64" is a stream for each block of members, several times faster in plain NumPy.
+                  "auto" is "threefry" where Numba (extra `fast`) is installed and "sfc64" where not, so that there
+                  `rng=0` is another sample of the same law: name the generator if digits must be the same with and
+                  without the extra.  Batches are always drawn by "sfc64".  `run.generator` says which it was
     workers:      threads, whose number does not change a digit: by default all cores where everything that is called
                   can be written as a program, else 1 (the problem's functions must be pure for more)
     backend:      "numpy" takes the step itself, block after block of members; "blocks" and "numba" run the program that

@@ -50,7 +50,7 @@ class Tally:
         return cls(np.concatenate(count, -1), np.concatenate(mean, -2), np.concatenate(spread, -3))
 
     def total(self) -> tuple[Array, Array, Array]:
-        """n (...), the mean (..., k) and the unbiased covariance (..., k, k) of all: within the groups and between them.
+        """n (...), mean (..., k) and unbiased covariance (..., k, k) of all: within the groups and between them.
 
         NaN where there are too few members.
         """
