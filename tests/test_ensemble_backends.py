@@ -224,13 +224,13 @@ def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
 
 @pytest.mark.parametrize("generator", ["sfc64", "threefry"])
 def test_memory_does_not_grow_with_the_steps(generator):
-    """Final states of 1,200,000 members: their rows, and at most a fifth more."""
+    """Final states of 2,000,000 members: their rows, and at most a fifth more."""
     oo.ensemble(LANGEVIN, WELL, 50_000, 2, generator=generator)
     peaks = []
     for steps in (2, 6):
         tracemalloc.start()
         found = oo.ensemble(
-            LANGEVIN, WELL, 1_200_000, steps, generator=generator, final=True, record_every=steps, workers=1
+            LANGEVIN, WELL, 2_000_000, steps, generator=generator, final=True, record_every=steps, workers=1
         )
         peaks.append(tracemalloc.get_traced_memory()[1] / found.final.nbytes)
         tracemalloc.stop()

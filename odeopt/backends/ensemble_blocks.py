@@ -5,7 +5,7 @@ Where a guard of the program is true, the step itself goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
 from typing import Any
@@ -82,19 +82,29 @@ class Block:
             self.normals.mark()
         if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
             return self.run(k, n, every)[1]
-        tallies = []
+        tallies, count = [], self._counter()
         for _ in range(max(n, 1)):
             self._walk(k, every)
             k += every
             if n:
-                tallies.append(Tally.of(self._observed(k)))
+                tallies.append(count(k, list(self.rows)))
         return Tally.stack(tallies) if tallies else None
 
-    def _observed(self, k: int) -> list[Array]:
-        plan, program = self.job.plan, self.job.program
-        if not self.job.observes:
-            return plan.observed(k, self.state())
-        return program.look(k * plan.opt.h, list(self.rows))[: len(plan.observables) + 1]
+    def _counter(self) -> Callable[[int, Sequence[Array]], Tally]:
+        """(k, rows) -> the tally of these members at step k."""
+        job, size = self.job, len(self.members)
+        plan, counted = job.plan, len(job.plan.observables) + 1
+        if not job.observes:
+            return lambda k, rows: Tally.of(plan.observed(k, self.state()))
+        look, numbers, truths = blocks.looking(job.program)
+        room, truth, space = np.empty((numbers, size)), np.empty((truths, size), dtype=bool), np.empty((counted, size))
+
+        def count(k: int, rows: Sequence[Array]) -> Tally:
+            with np.errstate(all="ignore"):
+                seen = look(k * plan.opt.h, room, truth, *rows)[:counted]
+            return Tally.of([row if np.ndim(row) else np.full(size, row) for row in seen], space)
+
+        return count
 
     def _walk(self, k: int, steps: int) -> None:
         end = k + steps
@@ -131,24 +141,29 @@ class NumpyBlock(Block):
         self._loop, self._numbers, self._truths = blocks.compiled(job.program)
 
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        size, steps, ends = len(self.members), count(k), count(k + every, every)
-        room = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
-        tallies: list[Tally] = []
+        size, steps, ends, tallies = len(self.members), count(k), count(k + every, every), []
+        room, truth = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
+        tally = self._counter() if n else None
 
         def record(r: int, now: Sequence[Array]) -> None:
-            end = next(ends) * self.job.plan.opt.h
-            if n:
-                seen = self.job.program.look(end, now)
-                tallies.append(Tally.of(seen[: len(seen) - self.job.target]))
+            if tally:
+                tallies.append(tally(next(ends), now))
             if r == max(n, 1) - 1:
                 for row, u in zip(self.rows, now, strict=True):
                     row[...] = u
 
-        normals = self.normals
-        draw = [] if normals is None else [lambda: normals.at(next(steps))]
         with np.errstate(all="ignore"):
-            met = self._loop(max(n, 1), every, k, record, *room, *self.rows, *self.job.constants, *draw)
+            met = self._loop(
+                max(n, 1), every, k, record, room, truth, *self.rows, *self.job.constants, *self._draw(steps)
+            )
         return bool(met), Tally.stack(tallies) if tallies else None
+
+    def _draw(self, steps: Iterator[int]) -> list[Callable[[], Array]]:
+        normals = self.normals
+        if normals is None:
+            return []
+        room = np.empty((len(self.job.program.xi), len(self.members)))
+        return [lambda: normals.at(next(steps), room)]
 
 
 class KernelBlock(Block):
@@ -157,17 +172,15 @@ class KernelBlock(Block):
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         super().__init__(job, members, normals)
         self.watches = job.plan.target is not None and not job.target
-        layout = Layout(job.program, job.target)
-        self._loop = kernels.compiled(ensemble_source(layout))
+        self._loop = kernels.compiled(ensemble_source(Layout(job.program, job.target)))
         self._key = tuple(normals.key) if isinstance(normals, Addressed) else (np.uint64(0), np.uint64(0))
-        self._constants, self._groups = np.array(job.constants), -(-len(members) // layout.size)
+        self._constants = np.array(job.constants)
 
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        shape, width = (max(n, 1), self._groups), len(self.job.plan.observables) + 1
-        tally = Tally(np.empty((*shape, 1)), np.empty((*shape, width)), np.empty((*shape, width, width)))
-        first, last, h = self.members.start, self.members.stop, float(self.job.plan.opt.h)
+        width, job = len(self.job.plan.observables) + 1, self.job
+        count, mean, spread = (np.zeros((n, *shape)) for shape in ((1,), (width,), (width, width)))
         met = self._loop(
-            first, last, n, every, k, h, self.job.rows, self._constants, self._key, self.job.arrivals, tally.count,
-            tally.mean, tally.spread,
+            self.members.start, self.members.stop, n, every, k, float(job.plan.opt.h), job.rows, self._constants,
+            self._key, job.arrivals, count, mean, spread,
         )  # fmt: skip
-        return bool(met), Tally(tally.count[..., 0], tally.mean, tally.spread) if n else None
+        return bool(met), Tally(count, mean[:, None], spread[:, None]) if n else None

@@ -43,26 +43,37 @@ def draw(z, first, width, member, size, pair, key):
 
 @njit(error_model="numpy", fastmath={"contract", "reassoc"})
 def tally(z, first, k, size, count, mean, spread):
-    """`odeopt.ensemble.statistics.Tally.of` the k rows from `first` on, which it overwrites."""
+    """Adds the k rows from `first` on, which it overwrites, to a group of `odeopt.ensemble.statistics.Tally`.
+
+    S = S_1 + S_2 + (m_2 - m_1) (m_2 - m_1)^T n_1 n_2/(n_1 + n_2)                [Chan, Golub and LeVeque 1979]
+    """
     total = 0.0
     for a in range(first, first + k):
         for i in range(size):
             total += z[a, i]
     if not np.isfinite(total):
         size = finite_first(z, first, k, size)
-    count[0] = size
+    if size == 0:
+        return
+    here = z[first : first + k, 0].copy()
     for a in range(k):
         total = 0.0
         for i in range(size):
             total += z[first + a, i]
-        mean[a] = total / max(size, 1)
+        here[a] = total / size
         for i in range(size):
-            z[first + a, i] -= mean[a]
+            z[first + a, i] -= here[a]
+    n, share = count[0] + size, count[0] * size / (count[0] + size)
+    for a in range(k):
         for b in range(a + 1):
-            total = 0.0
+            total = (here[a] - mean[a]) * (here[b] - mean[b]) * share
             for i in range(size):
                 total += z[first + a, i] * z[first + b, i]
-            spread[a, b] = spread[b, a] = total
+            spread[a, b] += total
+            spread[b, a] = spread[a, b]
+    for a in range(k):
+        mean[a] += (here[a] - mean[a]) * size / n
+    count[0] = n
 
 
 @njit
@@ -126,7 +137,7 @@ def ensemble_source(layout: Layout) -> str:
     """loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread) -> the number of guards met.
 
     From step `start` on the members first, ..., last - 1 of the rows y go n times `every` steps, and are counted after
-    each; n = 0: `every` steps uncounted.
+    each, in zeros; n = 0: `every` steps uncounted.
     """
     each, moved = "for i in range(size):", [(f"z[{row}, i]", f"y[{row}, b + i]") for row in range(len(layout.states))]
     if layout.target:
@@ -136,7 +147,7 @@ def ensemble_source(layout: Layout) -> str:
         *_in(["met = 0", f"z = empty(({layout.rows}, {layout.size}))"]),
         *_in([f"c{i} = c[{i}]" for i in range(len(layout.program.constants))]),
         f"    for b in range(first, last, {layout.size}):",
-        f"        size, k, g = min({layout.size}, last - b), start, (b - first) // {layout.size}",
+        f"        size, k = min({layout.size}, last - b), start",
         *_in([each, *_in([f"{inside} = {outside}" for inside, outside in moved])], 2),
         "        for r in range(max(n, 1)):",
         "            for _ in range(every):",
@@ -172,7 +183,7 @@ def _count(layout: Layout) -> list[str]:
         return ["pass"]
     first, k = layout.arrival + layout.target, len(layout.counted)
     seen = _seen(layout, layout.counted, [f"z[{first + o}, i]" for o in range(k)])
-    moments = f"tally(z, {first}, {k}, size, count[r, g], mean[r, g], spread[r, g])"
+    moments = f"tally(z, {first}, {k}, size, count[r], mean[r], spread[r])"
     return ["t = k * h", "for i in range(size):", *_in(seen), moments]
 
 

@@ -87,8 +87,8 @@ def _pays(plan: Plan, made: Program, generator: str) -> bool:
 
 
 def _parts(members: int) -> list[range]:
-    """Of whole pieces: enough for every thread, and not too many."""
-    size = MOST * max(8, members // (64 * MOST))
+    """Up to 64 tasks of whole pieces: their number does not depend on that of the threads, as sums would."""
+    size = MOST * -(-members // (64 * MOST))
     return [range(start, min(start + size, members)) for start in range(0, members, size)]
 
 

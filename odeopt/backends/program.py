@@ -98,17 +98,6 @@ class Program:
         ]
         return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
 
-    def look(self, t: Any, entries: Sequence[Array]) -> list[Array]:
-        """What is seen of members whose state has these entries (members,), each a row."""
-        order, indices = self._looks
-        value = evaluated(order, dict(zip(indices, entries, strict=True)), t)
-        rows = [value(node) for node in self.seen]
-        return [row if np.ndim(row) else np.full(entries[0].shape, row) for row in rows]
-
-    @cached_property
-    def _looks(self) -> tuple[list[Node], list[int]]:
-        return varying(self.seen), [node.index for node in chain(*self.state)]
-
     def values(self, opt: Optimizer) -> list[Any]:
         """The constants for these parameters: numbers, or one per member."""
         known: dict[str, Any] = {**opt.flow.params, "h": opt.h}

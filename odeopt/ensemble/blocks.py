@@ -18,7 +18,7 @@ from odeopt.schemes.base import Memory
 from odeopt.state import State
 
 WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
-LAP, RECORDS = 4_000_000, 100  # the most in a lap: steps of all members, records
+LAP, RECORDS = 4_000_000, 500  # the most in a lap: steps of all members, records
 BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
 
 

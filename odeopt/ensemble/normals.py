@@ -22,8 +22,11 @@ GENERATORS = ("auto", "threefry", "sfc64")
 class Normals(Protocol):
     """The normals of a block."""
 
-    def at(self, k: int) -> Array:
-        """Those of step k, rows (width, members): steps come in order, or from the last `mark` on once more."""
+    def at(self, k: int, room: Array | None = None) -> Array:
+        """Those of step k, rows (width, members): steps come in order, or from the last `mark` on once more.
+
+        room: what may be overwritten, where memory shall not be asked for.
+        """
 
     def mark(self) -> None:
         """From here on steps may be asked for again."""
@@ -41,7 +44,7 @@ class Addressed:
         self.key, self._members, self._width = key, members, width
         self._pair, self._rows = -1, np.empty(0)
 
-    def at(self, k: int) -> Array:
+    def at(self, k: int, room: Array | None = None) -> Array:
         if k // 2 != self._pair:
             self._pair, self._rows = k // 2, self._both(k // 2)
         now = self._rows[k % 2]
@@ -66,14 +69,13 @@ class Stream:
         self._draw, self._shape, self._next = np.random.Generator(self._bits).standard_normal, (width, len(members)), 0
         self.mark()
 
-    def at(self, k: int) -> Array:
+    def at(self, k: int, room: Array | None = None) -> Array:
         if k < self._next:
             self._next, self._bits.state = self._marked
-        while self._next < k:
+        for _ in range(self._next, k):
             self._draw(self._shape)
-            self._next += 1
-        self._next += 1
-        return self._draw(self._shape)
+        self._next = k + 1
+        return self._draw(self._shape, out=room)
 
     def mark(self) -> None:
         self._marked = self._next, self._bits.state

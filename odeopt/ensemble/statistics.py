@@ -23,16 +23,21 @@ class Tally:
     spread: Array
 
     @classmethod
-    def of(cls, rows: Sequence[Array]) -> Tally:
-        """One group, k rows (members,); members of which an entry is not finite are left out."""
+    def of(cls, rows: Sequence[Array], room: Array | None = None) -> Tally:
+        """One group, k rows (members,); members of which an entry is not finite are left out.
+
+        room (k, members): what may be overwritten, where memory shall not be asked for.
+        """
         with np.errstate(all="ignore"):  # a member on its way to infinity
             sums = np.array([row.sum() for row in rows])
             if not np.isfinite(sums).all():
                 alive = np.isfinite(rows).all(axis=0)
-                rows = [row[alive] for row in rows]
+                rows, room = [row[alive] for row in rows], None
                 sums = np.array([row.sum() for row in rows])
             mean = sums / max(len(rows[0]), 1)
-            offsets = [row - m for row, m in zip(rows, mean, strict=True)]
+            offsets = np.empty((len(rows), len(rows[0]))) if room is None else room
+            for row, m, offset in zip(rows, mean, offsets, strict=True):
+                np.subtract(row, m, out=offset)
             spread = np.zeros((len(rows), len(rows)))
             for i, a in enumerate(offsets):
                 spread[i, : i + 1] = spread[: i + 1, i] = [a @ b for b in offsets[: i + 1]]
