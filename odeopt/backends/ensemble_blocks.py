@@ -125,7 +125,7 @@ class Block:
     def _step(self, k: int) -> None:
         """One step, by itself."""
         plan = self.job.plan
-        draws = None if self.normals is None else visits(self.normals, plan.rows, k)
+        draws = None if self.normals is None else visits(self.normals, k)
         with np.errstate(all="ignore"):
             step = driven(plan.opt, plan.problem, self._grad, draws)
             y, _, _ = step(k * plan.opt.h, tuple(u.copy() for u in self.state()), (), plan.opt.h)
@@ -158,12 +158,12 @@ class NumpyBlock(Block):
             )
         return bool(met), Tally.stack(tallies) if tallies else None
 
-    def _draw(self, steps: Iterator[int]) -> list[Callable[[], Array]]:
+    def _draw(self, steps: Iterator[int]) -> list[Callable[[], list[Array]]]:
         normals = self.normals
         if normals is None:
             return []
-        room = np.empty((len(self.job.program.xi), len(self.members)))
-        return [lambda: normals.at(next(steps), room)]
+        room = np.empty((self.job.plan.rows, len(self.members), self.job.plan.width))
+        return [lambda: [row[:, i] for row in normals.at(next(steps), room) for i in range(row.shape[1])]]
 
 
 class KernelBlock(Block):

@@ -68,15 +68,16 @@ def crew_or_reason(
     parts = _parts(plan.members) if kernel else blocks(plan.members)
     for part in parts:
         rows[:, part.start : part.stop] = job.start(_start(plan, slice(part.start, part.stop)), plan.problem.grad)
-    width = plan.rows * plan.width
-    normals: Any = normals_of(generator, rng, parts, width) if width else [None] * len(parts)
+    normals: Any = [None] * len(parts)
+    if plan.rows:
+        normals = normals_of(generator, rng, parts, plan.rows, plan.width)
     text = ensemble_source(Layout(made, target)) if kernel else ""
     if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
         announce(f"{plan.opt.name}: compiling its step, once", progress)
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
     members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
     pure = len(made.seen) == len(plan.observables) + 1 + (plan.target is not None)
-    lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * width)))
+    lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * len(made.xi))))
     return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap, several=job.observes)
 
 

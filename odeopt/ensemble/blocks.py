@@ -133,7 +133,7 @@ def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[ran
     if not is_noisy(plan.opt, plan.problem):
         return [None] * len(parts)
     if plan.rows:
-        return [visits(normals, plan.rows) for normals in normals_of(generator, rng, parts, plan.rows * plan.width)]
+        return [visits(normals) for normals in normals_of(generator, rng, parts, plan.rows, plan.width)]
     seeds: Any = rng.bit_generator.seed_seq
     streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds.spawn(len(parts))]
     return [draws_of(plan.opt, plan.problem, s, (len(part),)) for s, part in zip(streams, parts, strict=True)]

@@ -23,9 +23,9 @@ class Normals(Protocol):
     """The normals of a block."""
 
     def at(self, k: int, room: Array | None = None) -> Array:
-        """Those of step k, rows (width, members): steps come in order, or from the last `mark` on once more.
+        """Those of step k, (rows, members, width): steps come in order, or from the last `mark` on once more.
 
-        room: what may be overwritten, where memory shall not be asked for.
+        room: of this shape, what may be overwritten where memory shall not be asked for.
         """
 
     def mark(self) -> None:
@@ -33,29 +33,31 @@ class Normals(Protocol):
 
 
 class Addressed:
-    """The normals q = 0, ..., width - 1 of the steps 2 p and 2 p + 1 of member i are the pair at (i, p width + q).
+    """The normals q = 0, ..., n - 1 of the steps 2 p and 2 p + 1 of member i are the pair at (i, p n + q).
 
-    >>> some, more = (Addressed(np.array([1, 2], np.uint64), range(n), width=1) for n in (3, 9))
+    >>> some, more = (Addressed(np.array([1, 2], np.uint64), range(m), rows=1, width=2) for m in (3, 9))
     >>> bool((some.at(5) == more.at(5)[:, :3]).all())
     True
     """
 
-    def __init__(self, key: Array, members: range, width: int) -> None:
-        self.key, self._members, self._width = key, members, width
-        self._pair, self._rows = -1, np.empty(0)
+    def __init__(self, key: Array, members: range, rows: int, width: int) -> None:
+        self.key, self._members, self._shape = key, members, (2, rows, width, len(members))
+        self._pair, self._both = -1, np.empty(0)
 
     def at(self, k: int, room: Array | None = None) -> Array:
         if k // 2 != self._pair:
-            self._pair, self._rows = k // 2, self._both(k // 2)
-        now = self._rows[k % 2]
+            self._pair, self._both = k // 2, self._pairs(k // 2)
+        now = self._both[k % 2]
         if k % 2:  # nobody will ask for these again
-            self._pair, self._rows = -1, np.empty(0)
+            self._pair, self._both = -1, np.empty(0)
         return now
 
-    def _both(self, pair: int) -> Array:
+    def _pairs(self, pair: int) -> Array:
+        n = self._shape[1] * self._shape[2]
         members = np.arange(self._members.start, self._members.stop, dtype=np.uint64)
-        places = np.arange(pair * self._width, (pair + 1) * self._width, dtype=np.uint64)
-        return np.stack(normal_pair(*threefry(members, places[:, None], *self.key)))
+        places = np.arange(pair * n, (pair + 1) * n, dtype=np.uint64)
+        pairs = normal_pair(*threefry(members, places[:, None], *self.key))
+        return np.stack(pairs).reshape(self._shape).swapaxes(2, 3)
 
     def mark(self) -> None:
         pass
@@ -64,9 +66,10 @@ class Addressed:
 class Stream:
     """The normals of a stream of its own."""
 
-    def __init__(self, seed: Any, members: range, width: int) -> None:
+    def __init__(self, seed: Any, members: range, rows: int, width: int) -> None:
         self._bits = np.random.SFC64(seed)
-        self._draw, self._shape, self._next = np.random.Generator(self._bits).standard_normal, (width, len(members)), 0
+        self._draw, self._shape = np.random.Generator(self._bits).standard_normal, (rows, len(members), width)
+        self._next = 0
         self.mark()
 
     def at(self, k: int, room: Array | None = None) -> Array:
@@ -81,17 +84,17 @@ class Stream:
         self._marked = self._next, self._bits.state
 
 
-def normals_of(generator: str, rng: np.random.Generator, blocks: list[range], width: int) -> list[Normals]:
+def normals_of(generator: str, rng: np.random.Generator, blocks: list[range], rows: int, width: int) -> list[Normals]:
     """Those of each block, from children of the generator's seed."""
     seeds: Any = rng.bit_generator.seed_seq
     if generator == "threefry":
         key = seeds.spawn(1)[0].generate_state(2, np.uint64)
-        return [Addressed(key, members, width) for members in blocks]
-    return [Stream(seed, members, width) for seed, members in zip(seeds.spawn(len(blocks)), blocks, strict=True)]
+        return [Addressed(key, members, rows, width) for members in blocks]
+    children = seeds.spawn(len(blocks))
+    return [Stream(seed, members, rows, width) for seed, members in zip(children, blocks, strict=True)]
 
 
-def visits(normals: Normals, rows: int, k: int = 0) -> Iterator[Array]:
-    """The normals of each of the `rows` visits of step k and all after it, (members, width), as a step reads them."""
+def visits(normals: Normals, k: int = 0) -> Iterator[Array]:
+    """The normals of each visit of step k and all after it, (members, width), as a step reads them."""
     for step in count(k):
-        for row in np.split(normals.at(step), rows):
-            yield row.T
+        yield from normals.at(step)
