@@ -181,6 +181,16 @@ def test_auto_compiles_what_is_long(monkeypatch):
     assert oo.ensemble(LANGEVIN, WELL, 2000, 41, rng=0, generator="sfc64").backend == "blocks"
 
 
+@pytest.mark.numba
+def test_the_step_has_compiled_normals_where_they_are_many(monkeypatch):
+    pytest.importorskip("numba")
+    for case in ("gd", "BAOAB"):
+        expected = run(case, "numpy")
+        monkeypatch.setattr(blocks, "MANY", 0)
+        same(run(case, "numpy"), expected, TOLERANCE)
+        monkeypatch.undo()
+
+
 def test_batches_stay_with_the_step():
     noisy = oo.noise.minibatches(oo.problems.least_squares(), 8)
     found = oo.ensemble(optimizers.gd(0.1), noisy, 20, 20, rng=0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from odeopt.backends import blocks
 from odeopt.backends import numba as kernels
-from odeopt.backends.ensemble_source import Layout, ensemble_source
+from odeopt.backends.ensemble_source import Layout, ensemble_source, fill_source
 from odeopt.backends.program import Program
 from odeopt.check import Array
 from odeopt.driving import driven
@@ -24,6 +24,11 @@ from odeopt.ensemble.statistics import Tally
 from odeopt.state import State
 
 UNLIMITED = 1 << 62
+
+
+def fill(z: Array, first: int, pair: int, key: Array) -> None:
+    """`odeopt.ensemble.normals.filled`, compiled."""
+    kernels.compiled(fill_source())(z, first, pair, tuple(key))
 
 
 @dataclass(frozen=True, eq=False)

@@ -160,6 +160,15 @@ def ensemble_source(layout: Layout) -> str:
     return "\n".join([*lines, _drawing()])
 
 
+@lru_cache(maxsize=1)
+def fill_source() -> str:
+    """loop(z, first, pair, key): the normals of steps that no program takes."""
+    return f"""def loop(z, first, pair, key):
+    draw(z, 0, len(z) // 2, first, z.shape[1], pair, key)
+
+{_drawing()}"""
+
+
 def _step(layout: Layout) -> list[str]:
     program, first, width = layout.program, len(layout.states), len(layout.program.xi)
     lines = []

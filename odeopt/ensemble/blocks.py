@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from odeopt.check import Array
 from odeopt.driving import draws_of, driven, is_noisy
-from odeopt.ensemble.normals import normals_of, visits
+from odeopt.ensemble.normals import Fill, filled, normals_of, visits
 from odeopt.ensemble.plan import Plan
 from odeopt.ensemble.statistics import Tally
 from odeopt.schemes.base import Memory
@@ -19,6 +20,7 @@ from odeopt.state import State
 
 WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
 LAP, RECORDS = 4_000_000, 500  # the most in a lap: steps of all members, records
+MANY = 40_000_000  # normals: more than NumPy makes in the time that Numba needs to start
 BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
 
 
@@ -133,7 +135,16 @@ def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[ran
     if not is_noisy(plan.opt, plan.problem):
         return [None] * len(parts)
     if plan.rows:
-        return [visits(normals) for normals in normals_of(generator, rng, parts, plan.rows, plan.width)]
+        return [visits(normals) for normals in normals_of(generator, rng, parts, plan.rows, plan.width, _fill(plan))]
     seeds: Any = rng.bit_generator.seed_seq
     streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds.spawn(len(parts))]
     return [draws_of(plan.opt, plan.problem, s, (len(part),)) for s, part in zip(streams, parts, strict=True)]
+
+
+def _fill(plan: Plan) -> Fill:
+    """What makes the normals of Threefry: NumPy, or where they are many, Numba."""
+    if plan.members * plan.steps * plan.rows * plan.width < MANY or find_spec("numba") is None:
+        return filled
+    from odeopt.backends.ensemble_blocks import fill
+
+    return fill

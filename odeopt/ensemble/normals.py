@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Protocol
 
@@ -32,6 +32,16 @@ class Normals(Protocol):
         """From here on steps may be asked for again."""
 
 
+Fill = Callable[[Array, int, int, Array], object]
+
+
+def filled(z: Array, first: int, pair: int, key: Array) -> None:
+    """Into the rows z (2 n, members) the normals of the steps 2 pair and 2 pair + 1 of the members from `first` on."""
+    n, members = len(z) // 2, np.arange(first, first + z.shape[1], dtype=np.uint64)
+    places = np.arange(pair * n, (pair + 1) * n, dtype=np.uint64)
+    z[:n], z[n:] = normal_pair(*threefry(members, places[:, None], *key))
+
+
 class Addressed:
     """The normals q = 0, ..., n - 1 of the steps 2 p and 2 p + 1 of member i are the pair at (i, p n + q).
 
@@ -40,9 +50,9 @@ class Addressed:
     True
     """
 
-    def __init__(self, key: Array, members: range, rows: int, width: int) -> None:
-        self.key, self._members, self._shape = key, members, (2, rows, width, len(members))
-        self._pair, self._both = -1, np.empty(0)
+    def __init__(self, key: Array, members: range, rows: int, width: int, fill: Fill = filled) -> None:
+        self.key, self._first, self._shape = key, members.start, (2, rows, width, len(members))
+        self._pair, self._both, self._fill = -1, np.empty(0), fill
 
     def at(self, k: int, room: Array | None = None) -> Array:
         if k // 2 != self._pair:
@@ -53,11 +63,10 @@ class Addressed:
         return now
 
     def _pairs(self, pair: int) -> Array:
-        n = self._shape[1] * self._shape[2]
-        members = np.arange(self._members.start, self._members.stop, dtype=np.uint64)
-        places = np.arange(pair * n, (pair + 1) * n, dtype=np.uint64)
-        pairs = normal_pair(*threefry(members, places[:, None], *self.key))
-        return np.stack(pairs).reshape(self._shape).swapaxes(2, 3)
+        _, rows, width, members = self._shape
+        z = np.empty((2 * rows * width, members))
+        self._fill(z, self._first, pair, self.key)
+        return z.reshape(self._shape).swapaxes(2, 3)
 
     def mark(self) -> None:
         pass
@@ -84,12 +93,14 @@ class Stream:
         self._marked = self._next, self._bits.state
 
 
-def normals_of(generator: str, rng: np.random.Generator, blocks: list[range], rows: int, width: int) -> list[Normals]:
-    """Those of each block, from children of the generator's seed."""
+def normals_of(
+    generator: str, rng: np.random.Generator, blocks: list[range], rows: int, width: int, fill: Fill = filled
+) -> list[Normals]:
+    """Those of each block, from children of the generator's seed; `fill` may make those of Threefry faster."""
     seeds: Any = rng.bit_generator.seed_seq
     if generator == "threefry":
         key = seeds.spawn(1)[0].generate_state(2, np.uint64)
-        return [Addressed(key, members, rows, width) for members in blocks]
+        return [Addressed(key, members, rows, width, fill) for members in blocks]
     children = seeds.spawn(len(blocks))
     return [Stream(seed, members, rows, width) for seed, members in zip(children, blocks, strict=True)]
 
