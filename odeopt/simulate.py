@@ -139,12 +139,14 @@ def _draws(
     opt: Optimizer, problem: Problem, rng: Any, noise: Any, steps: int, members: tuple[int, ...]
 ) -> Iterator[Any] | None:
     """The noise of each step, if there is any."""
-    generator = check.generator("rng", rng)
+    generator = None if rng is None else check.generator("rng", rng)
     if noise is not None:
         if rng is not None:
             raise ValueError(f"rng must be None where noise is given, got {rng!r}")
         return recorded(opt, problem, noise, steps, members)
-    return draws_of(opt, problem, generator, members) if is_noisy(opt, problem) else None
+    if not is_noisy(opt, problem):
+        return None
+    return draws_of(opt, problem, generator or check.generator("rng", None), members)
 
 
 def _refuse_singular_start(opt: Optimizer, y: State) -> None:
@@ -164,6 +166,8 @@ def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Ar
     theta0 = check.point("theta0", problem.theta0 if theta0 is None else theta0)
     if theta0.shape[-1] != problem.dim:
         raise ValueError(f"theta0 must have last axis {problem.dim} like the problem, got shape {theta0.shape}")
+    if not members:
+        return theta0
     try:
         shape = np.broadcast_shapes((*members, 1), theta0.shape)
     except ValueError as error:

@@ -42,6 +42,8 @@ def finite(y: State) -> bool:
 
 def finite_members(y: State) -> Any:
     """Shape (...): which members have only finite entries."""
+    if finite(y):
+        return np.ones(y[0].shape[:-1], dtype=bool)
     return np.logical_and.reduce([np.isfinite(u).all(axis=-1) for u in y])
 
 

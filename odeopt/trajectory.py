@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,8 @@ class Recorder:
             memory = np.empty(sum(sizes))  # one piece: allocators hand it out again, already mapped
         except (MemoryError, ValueError) as error:
             raise MemoryError(f"no room for {capacity} records; fewer need less: see record_every") from error
-        pieces = np.split(memory, np.cumsum(sizes)[:-1])
+        ends = accumulate(sizes)
+        pieces = [memory[end - size : end] for end, size in zip(ends, sizes, strict=True)]
         self.t, *self.y, self.loss = (u.reshape(capacity, *shape) for u, shape in zip(pieces, shapes, strict=True))
         self.unknown: list[tuple[int, int]] = []  # records without their loss: from, to
         self.filled, self.step = 0, -1
@@ -125,21 +127,22 @@ class Recorder:
         """One record: the state after so many steps, where these are counted."""
         for record, u in zip(self.y, y, strict=True):
             record[self.filled] = u
-        self.keep(1, t, step)
+        self.t[self.filled] = t
+        self.keep(1, step)
 
-    def room(self, n: int) -> tuple[State, Array]:
-        """Where the next n records and their losses belong."""
+    def room(self, n: int) -> tuple[State, Array, Array]:
+        """Where the next n records, their losses and times belong."""
         here = slice(self.filled, self.filled + n)
-        return tuple(record[here] for record in self.y), self.loss[here]
+        return tuple(record[here] for record in self.y), self.loss[here], self.t[here]
 
-    def scratch(self, n: int) -> tuple[State, Array]:
+    def scratch(self, n: int) -> tuple[State, Array, Array]:
         """Room of the same shape for n states that are not recorded."""
-        return tuple(np.empty((n, *record.shape[1:])) for record in self.y), np.empty((n, *self.loss.shape[1:]))
+        states, losses, times = ([np.empty((n, *u.shape[1:])) for u in us] for us in (self.y, [self.loss], [self.t]))
+        return tuple(states), losses[0], times[0]
 
-    def keep(self, n: int, t: Any, step: int, known: bool = False) -> None:
+    def keep(self, n: int, step: int, known: bool = False) -> None:
         """The next n records hold, with their losses if these are known; the last is the state after so many steps."""
         here = self.filled, self.filled + n
-        self.t[slice(*here)] = t
         self.filled, self.step = here[1], step
         if not known:
             joined = bool(self.unknown) and self.unknown[-1][1] == here[0]

@@ -82,7 +82,7 @@ def test_picture_in_the_repository_fits_a_column(path):
     assert inches == pytest.approx({"06_orders": 5.2}.get(path.stem, 7.0), abs=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # `make figures` draws them too
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_draws_without_touching_rc_params(path):
     import matplotlib as mpl

@@ -116,7 +116,7 @@ def test_a_failing_cell_is_shown(tmp_path, cell, message):
     assert cell in str(failure.value)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # `make notebooks` runs them too
 @every_notebook
 def test_runs(source):
     notebook = load_build().execute(source)

@@ -1,7 +1,7 @@
 """What runs a program: each takes many steps at once and says how many rows of the state it has written.
 
-run(k, y, grad, n, every, rows, losses) fills rows with the state after every `every` steps from step k on, and returns
-how many rows hold, the state and carried gradient after them, and an exception that ended them.
+run(k, y, n, every, rows, losses, times) fills rows with the state after every `every` steps from step k on, and their
+times; it returns how many rows hold, the state and carried gradient after them, and an exception that ended them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
+from odeopt.backends.early import early
 from odeopt.backends.program import Program
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
-from odeopt.state import State
+from odeopt.state import State, unpack
 
 
 class Leap(NamedTuple):
@@ -39,7 +40,7 @@ class Floats:
     def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)
         self.constants = [float(value) for value in program.values(opt)]
-        self._grad = grad
+        self.h, self._grad = opt.h, grad
         self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
 
     def _call(self, *point: float) -> list[float]:
@@ -47,13 +48,14 @@ class Floats:
         self.last = point, value
         return value.tolist()
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
         table, error = floats.rows(self.program, k, self.constants, state, n, every, self._call)
         ends = np.cumsum([u.shape[-1] for u in y])[:-1]
         parts = np.split(table, ends, axis=1)
         for row, part in zip(rows, parts, strict=False):
             row[: len(table)] = part
+        times[...] = moments(k, n, every, self.h)
         return Leap(len(table), tuple(part[-1].copy() for part in parts) if len(table) else y, error)
 
 
@@ -63,17 +65,17 @@ class Path:
     name, operations = "numba", 50_000_000
 
     def __init__(self, program: Program, opt: Optimizer, strided: bool) -> None:
+        program = early(program)
         self.program, self.losses, self.calls = program, program.loss is not None, False
-        self.text = kernels.path_source(program, strided, program.loss is not None)
+        self.text, self.h = kernels.path_source(program, strided, program.loss is not None), float(opt.h)
         self.constants = np.array([float(value) for value in program.values(opt)])
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = np.concatenate(y)
-        done = kernels.compiled(self.text)(n, every, k, rows, losses, state, self.constants)
+        done = kernels.compiled(self.text)(n, every, k, rows, losses, times, self.h, state, self.constants)
         if done and not np.isfinite(state.sum()):  # which stays so
             done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
-        ended = tuple(np.split(state, np.cumsum([u.size for u in y])[:-1]))
-        return Leap(done, ended if done == n else ())
+        return Leap(done, unpack(state, y) if done == n else ())
 
 
 class Members:
@@ -82,17 +84,19 @@ class Members:
     name, operations = "numba", 4_000_000_000
 
     def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+        program = early(program)
         self.program, self.losses, self.calls = program, program.loss is not None, False
         values = program.values(opt)
         own = [np.ndim(value) > 0 for value in values]
         self.text = kernels.members_source(program, tuple(own), program.loss is not None)
-        self.number, self.constants, self.own = int(np.prod(members)), *_split(values, own, members)
+        self.h, self.number, self.constants, self.own = opt.h, int(np.prod(members)), *_split(values, own, members)
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         kernel, M = kernels.compiled(self.text), self.number
         flat = tuple(u.reshape(M, -1).copy() for u in y)
         into, values = tuple(row.reshape(n, M, -1) for row in rows), losses.reshape(n, M)
         part = lambda a, b: kernel(a, b, n, every, k, into, values, flat, self.constants, self.own)
+        times[...] = moments(k, n, every, self.h)
         met = sum(in_parts(part, M, kernels.BLOCK, n * every * M * len(self.program.body)))
         return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
 
@@ -106,11 +110,11 @@ class Blocks:
         self.program, self.losses, self.calls = program, False, False
         values = program.values(opt)
         self.owned = [np.ndim(value) > 0 for value in values]
-        self.values, self.members = values, members
+        self.h, self.values, self.members = opt.h, values, members
         self.number, _, self.own = int(np.prod(members)), *_split(values, self.owned, members)
         self.loop, self.numbers, self.truths = blocks.compiled(program)
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
         into = [row.reshape(n, M, -1) for row in rows]
         entries = [(v, i) for v, u in enumerate(flat) for i in range(u.shape[1])]
@@ -131,11 +135,18 @@ class Blocks:
             with np.errstate(all="ignore"):
                 return self.loop(n, every, k, record, *room, *state, *constants)
 
+        times[...] = moments(k, n, every, self.h)
         met = sum(in_parts(part, M, blocks.BLOCK, n * every * M * len(self.program.body)))
         return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
 
 
 Engine = Floats | Path | Members | Blocks
+
+
+def moments(k: int, n: int, every: int, h: Any) -> Array:
+    """The times of n records, one every so many steps after step k; (n, ...) for an h of each member."""
+    counts = k + every * np.arange(1.0, n + 1)
+    return counts * h if np.ndim(h) == 0 else np.multiply.outer(counts, h)
 
 
 def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...]) -> tuple[Array, Array]:

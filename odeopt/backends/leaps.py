@@ -12,7 +12,7 @@ from weakref import WeakSet
 import numpy as np
 
 from odeopt.backends.choice import chosen
-from odeopt.backends.engines import Engine, Floats
+from odeopt.backends.engines import Engine, Floats, moments
 from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
@@ -76,16 +76,16 @@ class Leaps:
         direct = due == self.every <= most and not self.watched and not engine.calls
         stride = self.every if direct else 1 if engine.calls else min(most, due)
         n = (most if direct or (engine.calls and not self.watched) else min(most, due)) // stride
-        rows, losses = self.path.room(n) if direct else self.path.scratch(n)
+        rows, losses, times = self.path.room(n) if direct else self.path.scratch(n)
         remembered = self.grad.knows(y[0])
-        leap = engine.run(k, self._start(engine, y), n, stride, rows, losses)
+        leap = engine.run(k, self._start(engine, y), n, stride, rows, losses, times)
         done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
         self._size = 2 * self._size if done == n else max(1, n * stride // 2)
         if done and not engine.calls:
             self.grad.count += engine.program.count * done * stride - (engine.program.first and remembered)
         if direct:
-            self.path.keep(done, self._times(k + stride, k + done * stride, stride), k + done * stride, engine.losses)
+            self.path.keep(done, k + done * stride, engine.losses)
         elif not self.watched and engine.calls:
             self._sample(rows, k, done, due)
         y = tuple(row[done - 1].copy() for row in rows) if done else y
@@ -97,14 +97,11 @@ class Leaps:
         picked = tuple(row[due - 1 : done : self.every] for row in rows)
         n = len(picked[0])
         if n:
-            for into, row in zip(self.path.room(n)[0], picked, strict=True):
+            room, _, times = self.path.room(n)
+            for into, row in zip(room, picked, strict=True):
                 into[...] = row
-            last = k + due + (n - 1) * self.every
-            self.path.keep(n, self._times(k + due, last, self.every), last)
-
-    def _times(self, first: int, last: int, stride: int) -> Any:
-        counts = np.arange(first, last + 1, stride, dtype=float)
-        return counts * self.opt.h if np.ndim(self.opt.h) == 0 else np.multiply.outer(counts, self.opt.h)
+            times[...] = moments(k + due - self.every, n, self.every, self.opt.h)
+            self.path.keep(n, k + due + (n - 1) * self.every)
 
     def _start(self, engine: Engine, y: State) -> State:
         return (*y, self.grad(y[0])) if engine.program.carried else y

@@ -34,12 +34,13 @@ from numpy import absolute, empty, maximum, minimum, power, sign
 
 @lru_cache(maxsize=256)
 def path_source(program: Program, strided: bool, loss: bool) -> str:
-    """loop(n, every, k, rows, losses, y, c): n rows, or fewer where a guard is true; y becomes the last of them."""
+    """loop(n, every, k, rows, losses, times, h, y, c): n rows, or fewer where a guard is true; y becomes the last."""
     state = [node.args[0] for nodes in program.state for node in nodes]
     recorded = [node.args[0] for nodes in _recorded(program) for node in nodes]
     step = [*time_lines(program), *step_lines(program)]
     record = [f"rows[{v}][r, {i}] = y{v}_{i}" for v, i in (name[1:].split("_") for name in recorded)]
     body = [
+        "times[r] = (first + (r + 1) * every) * h",
         *(["for _ in range(every):", *_in(step)] if strided else step),
         *record,
         *(_loss_lines(program, str, "losses[r]") if loss else []),
@@ -47,7 +48,8 @@ def path_source(program: Program, strided: bool, loss: bool) -> str:
     ]
     return "\n".join(
         [
-            "def loop(n, every, k, rows, losses, y, c):",
+            "def loop(n, every, k, rows, losses, times, h, y, c):",
+            "    first = k",
             *_in([f"{name} = y[{i}]" for i, name in enumerate(state)]),
             *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
             "    for r in range(n):",
