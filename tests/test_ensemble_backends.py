@@ -201,12 +201,14 @@ def test_batches_stay_with_the_step():
         oo.ensemble(optimizers.gd(0.1), noisy, 10, 20, generator="threefry")
 
 
-@pytest.mark.parametrize("backend", ["blocks", "numpy"])
+@pytest.mark.parametrize("backend", ["blocks", "numpy", pytest.param("numba", marks=pytest.mark.numba)])
 def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
     """All members then stand at one time, which `final` shows."""
-    monkeypatch.setattr(ensembles, "LAP", {"blocks": 1})
+    if backend == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(ensembles, "LAP", {"blocks": 1, "numba": 1})
     monkeypatch.setattr(blocks, "LAP", 1)
-    waited = []
+    waited, tasks = [], 2 if backend == "numba" else 1
 
     class Task(running.ThreadPoolExecutor):
         def submit(self, *call):
@@ -217,7 +219,7 @@ def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
         def result_of(self, result):
             def pressed():
                 waited.append(1)
-                if len(waited) == 25:
+                if len(waited) == 25 * tasks:
                     raise KeyboardInterrupt
                 return result()
 
