@@ -20,7 +20,7 @@ from odeopt.check import Array
 from odeopt.driving import driven
 from odeopt.ensemble.normals import Addressed, Normals, visits
 from odeopt.ensemble.plan import Plan
-from odeopt.ensemble.statistics import Tally
+from odeopt.ensemble.statistics import Sums, Tally, sums
 from odeopt.state import State
 
 UNLIMITED = 1 << 62
@@ -87,27 +87,31 @@ class Block:
             self.normals.mark()
         if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
             return self.run(k, n, every)[1]
-        tallies, count = [], self._counter()
+        found, count = [], self._counter()
         for _ in range(max(n, 1)):
             self._walk(k, every)
             k += every
             if n:
-                tallies.append(count(k, list(self.rows)))
-        return Tally.stack(tallies) if tallies else None
+                found.append(count(k, list(self.rows)))
+        return Tally.of(found) if found else None
 
-    def _counter(self) -> Callable[[int, Sequence[Array]], Tally]:
-        """(k, rows) -> the tally of these members at step k."""
+    def _counter(self) -> Callable[[int, Sequence[Array]], Sums]:
+        """(k, rows) -> the sums over these members at step k."""
         job, size = self.job, len(self.members)
         plan, counted = job.plan, len(job.plan.observables) + 1
         if not job.observes:
-            return lambda k, rows: Tally.of(plan.observed(k, self.state()))
+            return lambda k, rows: sums(plan.observed(k, self.state()))
         look, numbers, truths = blocks.looking(job.program)
-        room, truth, space = np.empty((numbers, size)), np.empty((truths, size), dtype=bool), np.empty((counted, size))
+        room, truth, space = (
+            np.empty((numbers, size)),
+            np.empty((truths, size), dtype=bool),
+            np.ones((counted + 1, size)),
+        )
 
-        def count(k: int, rows: Sequence[Array]) -> Tally:
+        def count(k: int, rows: Sequence[Array]) -> Sums:
             with np.errstate(all="ignore"):
                 seen = look(k * plan.opt.h, room, truth, *rows)[:counted]
-            return Tally.of([row if np.ndim(row) else np.full(size, row) for row in seen], space)
+            return sums([row if np.ndim(row) else np.full(size, row) for row in seen], space)
 
         return count
 
@@ -146,13 +150,13 @@ class NumpyBlock(Block):
         self._loop, self._numbers, self._truths = blocks.compiled(job.program)
 
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        size, steps, ends, tallies = len(self.members), count(k), count(k + every, every), []
+        size, steps, ends, found = len(self.members), count(k), count(k + every, every), []
         room, truth = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
-        tally = self._counter() if n else None
+        counted = self._counter() if n else None
 
         def record(r: int, now: Sequence[Array]) -> None:
-            if tally:
-                tallies.append(tally(next(ends), now))
+            if counted:
+                found.append(counted(next(ends), now))
             if r == max(n, 1) - 1:
                 for row, u in zip(self.rows, now, strict=True):
                     row[...] = u
@@ -161,7 +165,7 @@ class NumpyBlock(Block):
             met = self._loop(
                 max(n, 1), every, k, record, room, truth, *self.rows, *self.job.constants, *self._draw(steps)
             )
-        return bool(met), Tally.stack(tallies) if tallies else None
+        return bool(met), Tally.of(found) if found else None
 
     def _draw(self, steps: Iterator[int]) -> list[Callable[[], list[Array]]]:
         normals = self.normals

@@ -14,7 +14,7 @@ from odeopt.check import Array
 from odeopt.driving import draws_of, driven, is_noisy
 from odeopt.ensemble.normals import Fill, filled, normals_of, visits
 from odeopt.ensemble.plan import Plan
-from odeopt.ensemble.statistics import Tally
+from odeopt.ensemble.statistics import Tally, sums
 from odeopt.schemes.base import Memory
 from odeopt.state import State
 
@@ -69,15 +69,15 @@ class Stepped:
         self._watch(0, self._y)
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
-        tallies, h = [], self._opt.h
+        found, h = [], self._opt.h
         for end in (k + every * (i + 1) for i in range(max(n, 1))):
             with np.errstate(all="ignore"):
                 for now in range(end - every, end):
                     self._y, _, self._memory = self._step(now * h, self._y, self._memory, h)
                     self._watch(now + 1, self._y)
             if n:
-                tallies.append(Tally.of(self._observed(end, self._y)))
-        return Tally.stack(tallies) if tallies else None
+                found.append(sums(self._observed(end, self._y)))
+        return Tally.of(found) if found else None
 
     def state(self) -> State:
         return self._y

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from odeopt.check import Array
+
+Sums = tuple[list[float], Array]
+
+
+def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
+    """x_0 and sum (d, 1) (d, 1)^T, d = x - x_0, of k rows (members,): over the members whose entries are all finite.
+
+    room (k + 1, members): ones, what may be overwritten where memory shall not be asked for.
+    """
+    d = np.ones((len(rows) + 1, len(rows[0]))) if room is None else room
+    first = [row[0] for row in rows]
+    with np.errstate(all="ignore"):  # a member on its way to infinity
+        for row, x, offset in zip(rows, first, d, strict=False):
+            np.subtract(row, x, out=offset)
+        total = np.vecdot(d[:, None], d)
+        if isfinite(total.sum()) or (alive := np.isfinite(rows).all(axis=0)).all():
+            return first, total
+    if alive.any():
+        return sums([row[alive] for row in rows])
+    return [0.0] * len(rows), np.zeros_like(total)
 
 
 @dataclass(frozen=True)
@@ -23,35 +44,22 @@ class Tally:
     spread: Array
 
     @classmethod
-    def of(cls, rows: Sequence[Array], room: Array | None = None) -> Tally:
-        """One group, k rows (members,); members of which an entry is not finite are left out.
+    def of(cls, sums: Sequence[Sums]) -> Tally:
+        """One group at several times: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
 
-        room (k, members): what may be overwritten, where memory shall not be asked for.
+        [Chan, Golub and LeVeque 1983, eq. (1.3), with shifted data]
         """
-        with np.errstate(all="ignore"):  # a member on its way to infinity
-            sums = np.array([row.sum() for row in rows])
-            if not np.isfinite(sums).all():
-                alive = np.isfinite(rows).all(axis=0)
-                rows, room = [row[alive] for row in rows], None
-                sums = np.array([row.sum() for row in rows])
-            mean = sums / max(len(rows[0]), 1)
-            offsets = np.empty((len(rows), len(rows[0]))) if room is None else room
-            for row, m, offset in zip(rows, mean, offsets, strict=True):
-                np.subtract(row, m, out=offset)
-            spread = np.zeros((len(rows), len(rows)))
-            for i, a in enumerate(offsets):
-                spread[i, : i + 1] = spread[: i + 1, i] = [a @ b for b in offsets[: i + 1]]
-        return cls(np.array([float(len(rows[0]))]), mean[None], spread[None])
-
-    @classmethod
-    def stack(cls, tallies: Sequence[Tally]) -> Tally:
-        """Of one group at several times."""
-        return cls(*(np.stack(parts) for parts in _parts(tallies)))
+        first, total = (np.array(parts) for parts in zip(*sums, strict=True))
+        count, offset = total[:, -1, -1], total[:, :-1, -1]
+        shift = offset / np.maximum(count, 1)[:, None]
+        with np.errstate(all="ignore"):  # where a member is on its way to infinity
+            spread = total[:, :-1, :-1] - offset[:, :, None] * shift[:, None, :]
+        return cls(count[:, None], (first + shift)[:, None], spread[:, None])
 
     @classmethod
     def join(cls, tallies: Sequence[Tally]) -> Tally:
         """Of several groups at the same times."""
-        count, mean, spread = _parts(tallies)
+        count, mean, spread = zip(*((t.count, t.mean, t.spread) for t in tallies), strict=True)
         return cls(np.concatenate(count, -1), np.concatenate(mean, -2), np.concatenate(spread, -3))
 
     def total(self) -> tuple[Array, Array, Array]:
@@ -67,10 +75,6 @@ class Tally:
             between = (share * offset).swapaxes(-1, -2) @ offset
             covariance = (self.spread.sum(axis=-3) + between) / np.where(n > 1, n - 1, np.nan)[..., None, None]
         return n.astype(int), mean, covariance
-
-
-def _parts(tallies: Sequence[Tally]) -> tuple[list[Array], list[Array], list[Array]]:
-    return [t.count for t in tallies], [t.mean for t in tallies], [t.spread for t in tallies]
 
 
 @dataclass(frozen=True)
