@@ -30,8 +30,9 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
     if theta.shape != (len(times), *theta0.shape) or not np.isfinite(theta).all():
         return None
     path = Recorder(len(times), times[0], equation.at_rest)
-    path.room(len(times) - 1)[0][0][...] = theta[1:]
-    path.keep(len(times) - 1, times[1:], -1)
+    (rows,), _, clock = path.room(len(times) - 1)
+    rows[...], clock[...] = theta[1:], times[1:]
+    path.keep(len(times) - 1, -1)
     message = f"closed form (auto: {problem.name or 'the problem'} knows its gradient flow)"
     sol = _between(solution, theta0, times) if dense else None
     return path.trajectory(flow, problem, equation.grad, Status.DONE, message, flow.name, sol, "closed form")

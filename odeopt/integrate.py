@@ -124,9 +124,11 @@ class Records:
         """The states at these values of s, where every record up to the last of them is among them."""
         due = rows if np.array_equal(s, self.equation.s[1 : len(s) + 1]) else rows[np.isin(s, self.equation.s)]
         here = slice(self.done, self.done + len(due))
-        for into, u in zip(self.path.room(len(due))[0], unpack(due, self.equation.y), strict=True):
+        states, _, times = self.path.room(len(due))
+        for into, u in zip(states, unpack(due, self.equation.y), strict=True):
             into[...] = u
-        self.path.keep(len(due), self.equation.times[here], -1)
+        times[...] = self.equation.times[here]
+        self.path.keep(len(due), -1)
         self.done = here.stop
         if len(s):
             self.last = Piece(float(s[-1]), rows[-1], lambda _: rows[-1])
