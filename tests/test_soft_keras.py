@@ -29,8 +29,11 @@ BATCH, SAMPLES = sum(training.UNEVEN), 400  # batches of 113, 113, 113 and 61 = 
 
 @pytest.fixture(autouse=True)
 def _float64():
+    before = keras.config.dtype_policy()  # of new layers: kept from the first layer on, whatever floatx is
+    keras.config.set_dtype_policy("float64")
     with exactly():
         yield
+    keras.config.set_dtype_policy(before)
 
 
 def network(**constraints):
