@@ -26,10 +26,12 @@ GRADIENTS = {"Heun": 2, "midpoint": 2, "RK4": 4, "RKC": 5, "Strang Adam": 2, "le
 
 @pytest.fixture(autouse=True)
 def _float64():
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()  # the policy is kept from the first layer on
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
 
 
 def dense(**more):
