@@ -292,5 +292,7 @@ BAD = [
 
 @pytest.mark.parametrize(("arguments", "error", "message"), BAD)
 def test_bad_input(arguments, error, message):
+    if arguments.get("backend") == "numba":
+        pytest.importorskip("numba")
     with pytest.raises(error, match=message):
         oo.ensemble(**{"opt": optimizers.gd(0.1), "problem": NOISY, "members": 50, "steps": 5, **arguments})
