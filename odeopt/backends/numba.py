@@ -24,7 +24,7 @@ from odeopt.backends.source import block, names_of, step_lines, time_lines
 BLOCK = 64  # members whose state stays in the processor's first cache
 
 HEADER = """
-from math import exp, expm1, floor, inf, log, log1p, nan, sqrt, tanh, sin, cos
+from math import exp, expm1, floor, inf, isfinite, log, log1p, nan, sqrt, tanh, sin, cos
 from numba import njit
 from numpy import absolute, empty, maximum, minimum, power, sign
 
@@ -94,6 +94,24 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
             "    return met",
         ]
     )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def coordinates_source(program: Program) -> str:
+    """loop(first, last, y, c): a step of these coordinates, in place; how many numbers of theta are not finite after."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    step = step_lines(program, lambda name: name if name.startswith("c") else f"{name}[i]")
+    return "\n".join(
+        [
+            "def loop(first, last, y, c):",
+            *_in([f"{name} = y[{v}]" for v, name in enumerate(state)]),
+            *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
+            "    met = 0",
+            "    for i in range(first, last):",
+            *_in(_in([*step, f"met += not isfinite({state[0]}[i])"])),
+            "    return met",
+        ]
+    )
 
 
 def _recorded(program: Program) -> tuple[Any, ...]:
