@@ -43,6 +43,8 @@ zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and o
 bench: $(ENV)  ## how fast, beside C and NumPy by hand
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast]'
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/ensembles.py
+	$(BIN)/python benchmarks/solve.py
 
 clean:  ## remove all that make has made, but the gallery
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/*.ipynb

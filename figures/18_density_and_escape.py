@@ -16,6 +16,7 @@ T, H, MEMBERS = 0.1, 0.05, 100_000
 TIMES = {4.0: style.SKY, 40.0: style.BLUE}
 LR, BATCHES = 0.05, (1.0, 1.3, 1.6)
 WALKERS = 800
+DRAWS = "sfc64"  # the same picture with and without Numba
 
 
 def densities(ax):
@@ -24,7 +25,7 @@ def densities(ax):
     x = law.grid.points[:, 0]
     opt = oo.Optimizer(oo.flows.langevin(temperature=T), oo.schemes.platen, H)
     records = [round(t / H) for t in TIMES]
-    run = oo.ensemble(opt, WELL, MEMBERS, max(records), edges=edges, record_every=min(records), rng=1, workers=2)
+    run = oo.ensemble(opt, WELL, MEMBERS, max(records), edges=edges, record_every=min(records), rng=1, generator=DRAWS)
     middle, largest = (edges[1:] + edges[:-1]) / 2, 0.0
     for (t, colour), steps in zip(TIMES.items(), records, strict=True):
         counted = run.counts[np.searchsorted(run.t, steps * H * 0.999), 0] / (MEMBERS * np.diff(edges))
@@ -44,7 +45,8 @@ def densities(ax):
 def escape(opt, problem, exact):
     """Mean first passage from -1 to 1 and its standard error."""
     steps = round(16 * exact / opt.h)
-    run = oo.ensemble(opt, problem, WALKERS, steps, target=lambda theta: theta[..., 0] >= 1, record_every=500, rng=2)
+    there = lambda theta: theta[..., 0] >= 1
+    run = oo.ensemble(opt, problem, WALKERS, steps, target=there, record_every=500, rng=2, generator=DRAWS)
     return run.check().mean_first_passage
 
 

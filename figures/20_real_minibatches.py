@@ -24,7 +24,7 @@ LOOKS = {
 
 def mean_loss(opt, problem, members, every, rng):
     """(E[L], its standard error) at the times of SGD's steps."""
-    run = oo.ensemble(opt, problem, members, STEPS * every, record_every=every, rng=rng).check()
+    run = oo.ensemble(opt, problem, members, STEPS * every, record_every=every, rng=rng, generator="sfc64").check()
     return run.loss_mean, np.sqrt(run.loss_variance / members)
 
 

@@ -53,7 +53,9 @@ def ruled(kappa, ratio):
     """E[L] at the end, noise Sigma/kappa, steps/kappa."""
     noisy = oo.noise.gaussian(BOWL, 1 / np.sqrt(kappa))
     opt = oo.scale_batch(ADAM, kappa, noise_ratio=ratio)
-    return oo.ensemble(opt, noisy, MEMBERS, STEPS // kappa, rng=kappa, record_every=STEPS // kappa).loss_mean[-1]
+    steps = STEPS // kappa
+    run = oo.ensemble(opt, noisy, MEMBERS, steps, rng=kappa, record_every=steps, generator="sfc64")
+    return run.loss_mean[-1]
 
 
 def rules(ax):

@@ -171,3 +171,11 @@ def distinct(name: str, values: Iterable[str]) -> None:
     names = list(values)
     if twice := sorted({value for value in names if names.count(value) > 1}):
         raise ValueError(f"{name} must be distinct names, got {', '.join(twice)} twice")
+
+
+def within(name: str, value: Any, least: float, most: float) -> Array:
+    """Numbers (n,), or one, between two ends."""
+    array = numbers_of(name, value)
+    if array.ndim > 1 or not np.all((array >= least) & (array <= most)):
+        raise ValueError(f"{name} must be a number or (n,) in [{least:g}, {most:g}], got {value!r}")
+    return array

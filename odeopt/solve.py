@@ -8,25 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
+from odeopt.attempts import Asked, Attempt, attempts, error_scales
 from odeopt.check import Array
-from odeopt.clock import clock_of, record_times
-from odeopt.flow import Field, Flow, Onset, Relax
-from odeopt.gradient import Gradient
-from odeopt.integrate import Records, Slope, integrate, interpolant
+from odeopt.clock import record_times
+from odeopt.closed_form import closed_form
+from odeopt.flow import Field, Flow, Relax
+from odeopt.initial_value import Functions, InitialValue, initial_value
+from odeopt.integrate import Records, Slope, integrate, interpolant, solver_of
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulate import initial_point
-from odeopt.state import State, pack
+from odeopt.state import State, finite
 from odeopt.trajectory import Recorder, Status, Trajectory
-
-METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
-AUTO_BUDGET = 20_000  # evaluations after which "auto" turns from DOP853 to LSODA
-LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
-LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
-LSODA_SIZE = 200  # numbers in a state up to which its dense Jacobian pays
-ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver
 
 
 def solve(
@@ -42,6 +36,7 @@ def solve(
     max_evaluations: int = 500_000,
     dense_output: bool = False,
     progress: bool | None = None,
+    backend: str = "auto",
 ) -> Trajectory:
     """The flow of a problem, as a Trajectory at the times t.
 
@@ -53,19 +48,23 @@ def solve(
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
                      (RMSprop, Adagrad) is started by its expansion there
-    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": DOP853, and for small states LSODA
-                     if that needs more than 20 000 evaluations; the message says which
-    rtol, atol:      relative and absolute error of theta in a solver's step
+    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": the closed form of a problem's gradient flow
+                     where it is known; LSODA where the flow is stiff and its members are small; else DOP853, and
+                     LSODA if that needs more than 20 000 evaluations (100 000 if compiled).  The message says which
+                     and why
+    rtol, atol:      relative and absolute error of theta in a solver's step, of each member
     max_evaluations: of the right-hand side; when they are used up the run ends with a status
     dense_output:    `run.sol(t)` then interpolates theta between the records
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
+    backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
+                     `fast`; DOP853 of small members) generate code from it; "auto" is what costs least
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
     >>> bool(abs(run.final - oo.problems.quadratic().flow_solution(1.0, run.theta[0])).max() < 1e-10)
     True
     """
-    if not isinstance(flow, Field):
+    if not isinstance(flow, Flow | Field):
         shown = repr(flow).splitlines()[0]
         raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
     if isinstance(flow, Flow):
@@ -75,9 +74,7 @@ def solve(
             raise ValueError(
                 f"solve needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
             )
-    checked_solver(method, rtol, atol)
-    check.count("max_evaluations", max_evaluations, 1)
-    check.switch("progress", progress)
+    asked = Asked(method, rtol, atol, max_evaluations, dense_output, progress, backend)
     times = record_times(t)
     theta0 = initial_point(_members(flow, times), problem, theta0)
     if not isinstance(memory, Mapping | None):
@@ -85,58 +82,54 @@ def solve(
     y = flow.start(theta0, **(memory or {}))
     if isinstance(flow, Flow):
         _check_start(flow, times, y)
-    for name, budget in _attempts(method, pack(y).size, max_evaluations):
-        run = _attempt(flow, problem, times, y, name, (rtol, atol), budget, dense_output, progress)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _solved(initial_value(flow, problem, times, y), asked)
+
+
+def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
+    """By closed form where there is one, else by one method after the other until one reaches the end."""
+    from odeopt.backends.solving import functions_of
+
+    if asked.method == "auto" and (known := closed_form(equation, asked.dense)):
+        return known
+    functions, first = functions_of(equation, asked.backend, asked.progress)
+    if not finite((first,)):
+        path = Recorder(1, equation.times[0], equation.at_rest)
+        return _trajectory(equation, path, Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
+    for attempt in attempts(equation, functions, asked):
+        run = _attempt(equation, functions, asked, attempt)
         if run.status is not Status.TOO_MANY_EVALUATIONS:
             break
     return run
 
 
-def _attempts(method: str, size: int, budget: int) -> list[tuple[str, int]]:
-    """The methods to try in turn, each with its budget."""
-    if method != "auto":
-        return [(method, budget)]
-    if size > LSODA_SIZE:
-        return [("DOP853", budget)]
-    return [("DOP853", min(AUTO_BUDGET, budget)), ("LSODA", budget)]
-
-
-def _attempt(
-    flow: Field, problem: Problem, times: Array, y: State, method: str, tolerances: tuple[float, float], budget: int,
-    dense_output: bool, progress: bool | None,
-) -> Trajectory:  # fmt: skip
+def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt) -> Trajectory:
     """One run of one method."""
-    grad = problem.oracle()
-    onset = _singular_start(flow, times[0], y)
-    clock, s = clock_of(times, onset.power if onset else 1)
-    path = Recorder(len(times) + 1, times[0], y)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        begin = 0.0
-        if onset:
-            begin, y = ONSET, _after(onset, flow, grad, y, clock.time(ONSET))
-        slope = Slope(flow.rhs(grad), clock, y, budget)
-        records = Records(path, times, s, y, dense_output)
-        with bar(1.0, flow.name, progress, "T") as shown:
-            status, message = integrate(slope, begin, method, _error_scales(method, y, *tolerances), records, shown)
-    sol = interpolant(records.pieces, clock, y) if records.pieces and times.ndim == 1 else None
-    return path.trajectory(flow, problem, grad, status, message, flow.name, sol)
+    path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
+    slope, records = Slope(functions, attempt.budget), Records(path, equation, asked.dense)
+    run = functions.dop853 if attempt.whole else solver_of(attempt.method, asked.dense)
+    with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
+        scales = error_scales(equation, asked, attempt)
+        status, message = integrate(run, attempt.method, slope, scales, records, shown)
+    equation.grad.count += functions.gradients * slope.count
+    message += f" ({attempt.why})" if attempt.why else ""
+    pieces = records.pieces if equation.times.ndim == 1 else []
+    sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
+    return _trajectory(equation, path, status, message, sol, "numba" if attempt.whole else functions.means)
+
+
+def _trajectory(
+    equation: InitialValue, path: Recorder, status: Status, message: str, sol: Any = None, means: str = "numpy"
+) -> Trajectory:
+    flow = equation.flow
+    return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
 
 
 def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:
     """These arguments of `solve`, checked, for those who pass them on."""
-    check.choice("method", method, (*METHODS, "auto"))
-    for name, value, least in (("rtol", rtol, LEAST_RTOL), ("atol", atol, 0.0)):
-        if check.scalar(name, check.nonnegative(name, value)) < least:
-            raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    Asked(method, rtol, atol, 1, False, None, "auto")
     return {"method": method, "rtol": float(rtol), "atol": float(atol)}
-
-
-def _error_scales(method: str, y: State, rtol: float, atol: float) -> tuple[float, Array]:
-    """rtol, and atol for each number.  LSODA takes long steps over a memory below atol, whose root sets the speed."""
-    memory = LSODA_MEMORY if method == "LSODA" else 1.0
-    scales = (atol, *[atol * memory] * (len(y) - 1))
-    return rtol, pack(tuple(np.full_like(u, scale) for u, scale in zip(y, scales, strict=True)))
 
 
 def _members(flow: Field, times: Array) -> tuple[int, ...]:
@@ -154,16 +147,3 @@ def _check_start(flow: Flow, times: Array, y: State) -> None:
                 raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(times[0]):g}")
             if not np.all(times[0]) and np.any(y[flow.variables.index(part.slot)]):
                 raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")
-
-
-def _singular_start(flow: Field, t0: Array, y: State) -> Onset | None:
-    """The onset of a flow that starts at rest at t = 0, if it has one."""
-    at_rest = not np.any(t0) and not any(u.any() for u in y[1:])
-    return flow.onset if isinstance(flow, Flow) and at_rest else None
-
-
-def _after(onset: Onset, flow: Field, grad: Gradient, y: State, t: Any) -> State:
-    """The state a short time t after a singular start."""
-    assert isinstance(flow, Flow)
-    state = flow.placed(onset.state)(t, grad, y)
-    return tuple(np.broadcast_to(u, v.shape).copy() for u, v in zip(state, y, strict=True))

@@ -48,11 +48,13 @@ def finite_members(y: State) -> Any:
 
 
 def pack(y: State) -> Array:
-    """One flat vector for SciPy."""
-    return np.concatenate([u.ravel() for u in y])
+    """One flat vector for SciPy, member after member: what couples coordinates is then near the diagonal."""
+    return np.concatenate(y, axis=-1).ravel()
 
 
 def unpack(vector: Array, like: State) -> State:
-    """The inverse of `pack`, with the shapes of `like`."""
-    parts = np.split(vector, np.cumsum([u.size for u in like])[:-1])
-    return tuple(part.reshape(u.shape) for part, u in zip(parts, like, strict=True))
+    """The inverse of `pack`, with the shapes of `like`; of many vectors (..., N) too."""
+    n = sum(u.shape[-1] for u in like)
+    rows = vector.reshape(*vector.shape[:-1], *like[0].shape[:-1], n)
+    ends = np.cumsum([u.shape[-1] for u in like])
+    return tuple(rows[..., end - u.shape[-1] : end] for end, u in zip(ends.tolist(), like, strict=True))

@@ -12,6 +12,7 @@ import tables
 import odeopt as oo
 
 ROOT = Path(__file__).parents[1]
+FRAMEWORKS = ("torch", "jax", "keras")
 
 
 def test_contributing():
@@ -42,6 +43,23 @@ def test_readme(capsys, monkeypatch, tmp_path):
         out.append(capsys.readouterr().out)
     assert out[0] == printed.group(1)
     assert float(out[1]) == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize("package", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FRAMEWORKS])
+def test_readme_in_a_framework(package):
+    """The blocks that need an extra, where it is installed."""
+    pytest.importorskip(package)
+    text = (ROOT / "README.md").read_text()
+    (block,) = re.findall(rf"```python {package}\n(.*?)```", text, flags=re.DOTALL)
+    names: dict[str, object] = {"oo": oo}
+    exec(compile(block, "README.md", "exec"), names)
+    assert any(name.startswith("to_") for name in names)
+
+
+def test_every_block_of_the_readme_is_run_somewhere():
+    kinds = re.findall(r"^```(.*)$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)[::2]
+    assert [kind.removeprefix("python ") for kind in kinds if kind.startswith("python ")] == list(FRAMEWORKS)
+    assert set(kinds) == {"", "python", *(f"python {name}" for name in FRAMEWORKS)}
 
 
 def test_docstrings_cite_nothing_that_a_reader_cannot_find():

@@ -105,21 +105,21 @@ def test_in_a_training_loop_of_torch():
 
     p = torch.nn.Parameter(torch.tensor(PROBLEM.theta0.copy()))
     optimizer = to_torch(opts.ema(opts.adam(lr=0.01), 0.8), [p])
+    with pytest.raises(ValueError, match="no step has been made"):
+        optimizer.memory("average")
     for _ in range(20):
         p.grad = torch.tensor(PROBLEM.grad(p.detach().numpy()))
         optimizer.step()
-    (state,) = optimizer.state.values()
-    (variables, _), (values, _) = state["of"], state["memory"][0]
+    (average,) = optimizer.memory("average")
     ours = oo.simulate(opts.ema(opts.adam(lr=0.01), 0.8), PROBLEM, 20)
     np.testing.assert_allclose(p.detach().numpy(), ours.theta[-1], rtol=0, atol=1e-13)
-    average = values[variables[1:].index("average")]
     np.testing.assert_allclose(average.numpy(), ours.state["average"][-1], rtol=0, atol=1e-13)
 
 
 @pytest.mark.jax
 def test_in_a_training_loop_of_optax():
     jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
-    from odeopt.backends.optax import to_optax
+    from odeopt.backends.optax import memory, to_optax
 
     transform, theta = to_optax(opts.ema(opts.adam(lr=0.01), 0.8)), jax.numpy.asarray(PROBLEM.theta0)
     state, update = transform.init(theta), jax.jit(transform.update)
@@ -128,9 +128,28 @@ def test_in_a_training_loop_of_optax():
         theta = optax.apply_updates(theta, change)
     ours = oo.simulate(opts.ema(opts.adam(lr=0.01), 0.8), PROBLEM, 20)
     np.testing.assert_allclose(theta, ours.theta[-1], rtol=0, atol=1e-13)
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-    kept = [leaf for leaf in leaves if leaf.shape == (2,) and np.allclose(leaf, ours.state["average"][-1], 0, 1e-13)]
-    assert len(kept) == 1
+    average = memory(opts.ema(opts.adam(lr=0.01), 0.8), state, theta, "average")
+    np.testing.assert_allclose(average, ours.state["average"][-1], rtol=0, atol=1e-13)
+
+
+@pytest.mark.keras
+def test_in_a_training_loop_of_keras():
+    """Two variables, in their shapes; what has no entry for each of theta is named."""
+    pytest.importorskip("jax")
+    keras = pytest.importorskip("keras")
+    from odeopt.backends.keras import to_keras
+
+    variables = [keras.Variable(part.reshape(-1, 1), dtype="float64") for part in np.split(PROBLEM.theta0, 2)]
+    optimizer = to_keras(opts.ema(opts.adam(lr=0.01), 0.8), 0.01)
+    for _ in range(20):
+        g = PROBLEM.grad(np.concatenate([v.numpy().ravel() for v in variables]))
+        optimizer.apply([part.reshape(-1, 1) for part in np.split(g, 2)], variables)
+    ours = oo.simulate(opts.ema(opts.adam(lr=0.01), 0.8), PROBLEM, 20)
+    average = [np.asarray(u) for u in optimizer.memory("average")]
+    assert [u.shape for u in average] == [(1, 1), (1, 1)]
+    np.testing.assert_allclose(np.ravel(average), ours.state["average"][-1], rtol=0, atol=1e-8)  # lr in float32
+    with pytest.raises(ValueError, match="name must be one of G, average, m, got 'c1'"):
+        optimizer.memory("c1")
 
 
 def test_the_average_follows_its_flow():

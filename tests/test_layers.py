@@ -13,16 +13,16 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
-    {"check", "symbols", "files", "storage"},
+    {"check", "symbols", "files", "storage", "weighted"},
     {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
-    {"flows", "schemes", "integrate"},
+    {"flows", "schemes", "initial_value", "integrate", "attempts"},
     {"starts"},
     {"optimizers"},
     {"driving"},
     {"simulate", "words"},
-    {"solve", "ensemble"},
+    {"closed_form", "solve", "ensemble"},
     {"compare", "convergence", "analysis", "laws"},
     {"testing"},
     {"plots", "backends"},

@@ -297,3 +297,10 @@ def test_names_print():
     names += ["Gaussian noise like minibatches of 2", "SVAG of minibatches of 2 with replacement, l = 3"]
     assert [problem.noise.name for problem in NOISES.values()] == names
     assert repr(NOISES["batches"]).endswith("batched, minibatches of 2")
+
+
+@pytest.mark.xfail(strict=True, reason="G < 0 where the batch of the first step has a smaller gradient than its start")
+def test_half_start_adam_on_minibatches():
+    """In simulate its start, of age -h/2, reads the exact gradient; in training loops that of the first batch."""
+    problem = noise.minibatches(problems.logistic_regression((X, Y)), 2)
+    oo.simulate(oo.optimizers.half_start_adam(lr=0.01), problem, 20, np.ones((50, 3)), rng=0).check()

@@ -11,7 +11,7 @@ from scipy.special import j1
 
 import odeopt as oo
 from odeopt import Status
-from odeopt.solve import METHODS
+from odeopt.attempts import METHODS
 
 GF = oo.flows.gradient_flow()
 
@@ -216,7 +216,7 @@ def test_auto_turns_to_lsoda_where_the_flow_is_stiff():
     run = oo.solve(GF, scalar(lambda x: -1e6 * (x - 0.5)), 1.0).check()
     assert run.message.startswith("LSODA")
     assert run.final[0] == pytest.approx(0.5, abs=1e-9)
-    assert oo.solve(GF, oo.problems.quadratic(), 1.0).message.startswith("DOP853")
+    assert oo.solve(GF, oo.problems.rosenbrock(b=1), 1.0).message.startswith("DOP853")
 
 
 def test_a_formula_that_raises_on_the_way_is_named():

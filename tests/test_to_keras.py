@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -21,6 +23,7 @@ FEW = ("adam", "momentum", "adamw")  # the others compile for minutes: `make tes
 jax = pytest.importorskip("jax")
 keras = pytest.importorskip("keras")
 from odeopt.backends.keras import to_keras  # noqa: E402
+from odeopt.backends.keras_out import FlowOptimizer  # noqa: E402
 
 ALL = training.ONE_GRADIENT | training.SEVERAL_GRADIENTS
 
@@ -70,7 +73,8 @@ def make(name, **settings):
     return getattr(opts, name)(lr=lr, like="keras", **settings)
 
 
-def in_double(optimizer, weights, steps):
+@contextmanager
+def in_double():
     """Keras' own means and norms are in float32 on JAX."""
 
     def mean(x, axis=None, keepdims=False):
@@ -80,13 +84,14 @@ def in_double(optimizer, weights, steps):
         return jax.numpy.linalg.norm(keras.ops.convert_to_tensor(x), ord, axis, keepdims)
 
     with mock.patch.multiple(keras.src.ops, mean=mean, norm=norm):
-        train(optimizer, weights, steps)
+        yield
 
 
 def assert_equal_runs(ours, theirs, steps=50):
     mine, yours = variables(), variables()
     train(ours, mine, steps)
-    in_double(theirs, yours, steps)
+    with in_double():
+        train(theirs, yours, steps)
     assert np.abs(flat(yours) - flat(variables())).max() > 1e-4
     np.testing.assert_allclose(flat(mine), flat(yours), rtol=1e-12, atol=1e-12)
 
@@ -98,6 +103,19 @@ EQUAL = [name for name in oracles.KERAS if name != "muon"]  # Keras' leaves the 
 def test_equal_to_keras_itself(name):
     opt = make(name)
     assert_equal_runs(to_keras(opt), kerass(name, opt.settings))
+
+
+def test_muon_is_kerass_on_matrices():
+    """On the kernels alone: Keras leaves vectors to AdamW, ours makes columns of them."""
+    ours, theirs = (variables()[::2] for _ in range(2))
+    opt = make("muon")
+    _, b1, _, b2 = (w.value for w in variables())
+    with in_double():
+        for weights, optimizer in ((ours, to_keras(opt)), (theirs, kerass("muon", opt.settings))):
+            for k in range(10):
+                W1, W2 = (w.value for w in weights)
+                optimizer.apply(gradient([W1, b1, W2, b2], *training.batch(k))[1][::2], weights)
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-12)
 
 
 def test_a_schedule_of_keras():
@@ -155,7 +173,7 @@ def test_the_same_steps_as_simulate(name):
 
 @pytest.mark.parametrize("name", training.SEVERAL_GRADIENTS)
 def test_one_gradient_is_not_enough(name):
-    with pytest.raises(ValueError, match=r"model.fit has one gradient a step: call advance"):
+    with pytest.raises(ValueError, match="a step of keras.Model has one gradient: make the model an odeopt"):
         train(to_keras(ALL[name]()), variables(), 3)
 
 
@@ -187,7 +205,7 @@ SAVED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAVED)
 def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
-    model = network(SAVED[name]())
+    model = network(SAVED[name](), kernel_constraint=keras.constraints.MaxNorm(0.8))
     fit(model, 2)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -199,13 +217,17 @@ def test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, tmp_path):
     np.testing.assert_array_equal(flat(model.trainable_variables), flat(again.trainable_variables))
 
 
-@pytest.mark.slow
 def test_the_accuracy_of_kerass_own_in_single_precision():
+    """On data that it has not seen, within 1.25 %, five of 400."""
     keras.config.set_floatx("float32")
-    ours = fit(network(to_keras(opts.half_start_adam(0.01))), 20)
-    theirs = fit(network(keras.optimizers.Adam(0.01)), 20)
-    assert theirs > 0.96
-    assert ours == pytest.approx(theirs, abs=0.01)
+    found = []
+    for optimizer in (to_keras(opts.half_start_adam(0.01)), keras.optimizers.Adam(0.01)):
+        model = network(optimizer)
+        fit(model, 40)
+        found.append(model.evaluate(*training.held_out(), batch_size=400, verbose=0)[1])
+    ours, theirs = found
+    assert theirs > 0.95
+    assert ours == pytest.approx(theirs, abs=0.0126)
 
 
 @pytest.mark.slow
@@ -231,6 +253,39 @@ def test_a_gradient_that_is_not_finite_is_skipped_or_stops(value):
     np.testing.assert_array_equal(flat(weights), flat(clean))
 
 
+def spoiled(nan):
+    """A model after an epoch on whole data, the same weights by themselves, and data of which the first row is NaN."""
+    x, y = (part[:256].copy() for part in training.digits())
+    model = network(to_keras(opts.adam(0.01), nan=nan, weight_decay=0.1))
+    model.fit(x, y, batch_size=128, verbose=0)
+    x[0] = np.nan
+    return model, [w.copy() for w in model.get_weights()], x, y
+
+
+def test_data_that_are_not_finite_are_skipped_by_fit():
+    """The second of two batches is a step of its own."""
+    model, before, x, y = spoiled("skip")
+    model.fit(x[:128], y[:128], batch_size=128, shuffle=False, verbose=0)
+    for w, v in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, v)
+    model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
+    assert int(model.optimizer._skipped.value) == 2
+    assert int(model.optimizer._count.value) == 3
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_data_that_are_not_finite_stop_fit():
+    model, before, x, y = spoiled("raise")
+    with pytest.raises(FloatingPointError, match="not finite in step 3"):
+        model.fit(x, y, batch_size=128, shuffle=False, verbose=0)
+    for w, v in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, v)
+    again, *_ = spoiled("raise")
+    for each in (model, again):
+        fit(each, 1)
+    np.testing.assert_array_equal(flat(model.trainable_variables), flat(again.trainable_variables))
+
+
 def one(dtype="float64", shape=(2,)):
     return keras.Variable(np.ones(shape), dtype=dtype)
 
@@ -243,12 +298,11 @@ REFUSED = {
     "integers": (lambda: to_keras(opts.adam()).build([one("int32")]), TypeError, "real and floating, got .* of int32"),
     "an ensemble": (lambda: to_keras(opts.adam(np.ones(3))), ValueError, r"members of shape \(3,\)"),
     "implicit": (lambda: to_keras(training.by_scheme(oo.schemes.bdf2, 0.1)), ValueError, "explicit scheme: BDF2"),
+    "complex": (lambda: to_keras(opts.adam()).build([one("complex64")]), TypeError, "floating, got .* of complex64"),
+    "a negative rate": (lambda: to_keras(opts.adam(), -0.1), ValueError, "learning_rate must be non-neg.* got -0.1"),
+    "no rate": (lambda: to_keras(opts.adam(), np.nan), ValueError, "learning_rate must be non-negative and finite"),
+    "a rate in words": (lambda: to_keras(opts.adam(), "fast"), ValueError, "`learning_rate` should be float"),
     "a rate of Rprop": (lambda: to_keras(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
-    "a flow by hand": (
-        lambda: to_keras(training.momentum_by_hand()).get_config(),
-        ValueError,
-        "needs a named optimizer",
-    ),
     "a variable without a gradient": (
         lambda: partly(to_keras(opts.adam()), [one(), one()]),
         ValueError,
@@ -269,8 +323,25 @@ def test_what_is_refused(case):
         call()
 
 
+def test_an_optimizer_by_hand_is_a_custom_object():
+    opt = training.momentum_by_hand()
+    config = json.loads(json.dumps(to_keras(opt, weight_decay=0.1).get_config()))
+    with keras.saving.custom_object_scope({opt.name: opt}):
+        again = FlowOptimizer.from_config(config)
+    assert again.opt is opt
+    assert again.get_config() == config
+    for given in ({}, {opt.name: training.momentum_by_hand(lr=0.02)}, {opt.name: "momentum"}):
+        with (
+            keras.saving.custom_object_scope(given),
+            pytest.raises(ValueError, match="custom_objects must hold the optimizer 'optimizer' that was built by"),
+        ):
+            FlowOptimizer.from_config(config)
+
+
 ON_TORCH = """
 import keras, numpy as np, training, tempfile
+import test_to_keras as tests
+from pathlib import Path
 from odeopt import optimizers as opts
 from odeopt.backends.keras import to_keras
 keras.config.set_floatx("float64")
@@ -288,10 +359,14 @@ def fit(model):
 
 model, theirs = network(to_keras(opts.adam(0.01, like="keras"))), network(keras.optimizers.Adam(0.01))
 assert np.abs(fit(model) - fit(theirs)).max() < 1e-12
-with tempfile.TemporaryDirectory() as folder:
-    model.save(folder + "/model.keras")
-    again = keras.saving.load_model(folder + "/model.keras")
-assert (fit(model) == fit(again)).all()
+for name in tests.SAVED:
+    with tempfile.TemporaryDirectory() as folder:
+        tests.test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, Path(folder))
+tests.test_constraints_are_kept()
+tests.test_data_that_are_not_finite_are_skipped_by_fit()
+tests.test_data_that_are_not_finite_stop_fit()
+tests.test_the_accuracy_of_kerass_own_in_single_precision()
+keras.config.set_floatx("float64")
 for opt in (opts.half_start_adam(0.01), opts.lookahead(opts.muon(0.05)), opts.lamb(0.02)):
     fit(network(to_keras(opt)))
 print("equal")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -60,7 +58,7 @@ def flat(model):
 
 
 def accuracy(model):
-    x, y = training.digits()
+    x, y = training.held_out()
     with torch.no_grad():
         dtype = next(model.parameters()).dtype
         return float((model(torch.tensor(x, dtype=dtype)).argmax(-1).numpy() == y).mean())
@@ -104,6 +102,33 @@ def assert_equal_runs(ours, theirs, our_model, their_model, steps=50):
 def test_equal_to_torch_itself(name):
     opt, ours, theirs = make(name), network(), network()
     assert_equal_runs(to_torch(opt, ours.parameters()), torchs(name, opt.settings, theirs.parameters()), ours, theirs)
+
+
+def matrices_alone():
+    """The MLP without its biases: torch's Muon takes matrices only."""
+    layers = [torch.nn.Linear(m, n, bias=False) for m, n in pairwise(training.SIZES)]
+    model = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1]).to(torch.float64)
+    with torch.no_grad():
+        for p, value in zip(model.parameters(), training.weights()[::2], strict=True):
+            p.copy_(torch.tensor(value.T))
+    return model
+
+
+def muon_off(**settings):
+    """How far from torch's after 50 steps, of the way that it goes."""
+    opt, ours, theirs = make("muon", **settings), matrices_alone(), matrices_alone()
+    train(ours, to_torch(opt, ours.parameters()), 50)
+    train(theirs, torchs("muon", opt.settings, theirs.parameters()), 50)
+    way, off = (np.linalg.norm(flat(theirs) - flat(other)) for other in (matrices_alone(), ours))
+    return off / way
+
+
+def test_muon_is_torchs_but_for_its_bfloat16(monkeypatch):
+    """1.3 % off; 6e-7 where its matrices stay in double, for it divides by max(norm, eps), not by norm + eps."""
+    assert 0.005 < muon_off() < 0.02
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    assert 1e-7 < muon_off() < 1e-6
+    assert muon_off(eps=0.0) < 1e-12
 
 
 def test_strang_adam_with_its_half_start_is_torchs_adam():
@@ -213,14 +238,20 @@ def test_it_trains(name):
 
 
 def test_the_accuracy_of_torchs_own():
-    ours, theirs = network(torch.float32), network(torch.float32)
-    train(ours, to_torch(training.strang_adam(lr=0.01), ours.parameters()), 300, closure=True)
-    train(theirs, torch.optim.Adam(theirs.parameters(), lr=0.01), 300)
-    assert accuracy(theirs) > 0.96
-    assert accuracy(ours) == pytest.approx(accuracy(theirs), abs=0.005)
+    """On data that it has not seen: half-start and Strang Adam as good as Adam, within 1.25 %, five of 400."""
+    networks = [network(torch.float32) for _ in range(3)]
+    train(networks[0], torch.optim.Adam(networks[0].parameters(), lr=0.01), 300)
+    train(networks[1], to_torch(opts.half_start_adam(lr=0.01), networks[1].parameters()), 300)
+    train(networks[2], to_torch(training.strang_adam(lr=0.01), networks[2].parameters()), 300, closure=True)
+    theirs, *ours = map(accuracy, networks)
+    print(theirs, ours)
+    assert theirs > 0.95
+    assert ours == pytest.approx([theirs, theirs], abs=0.0126)
 
 
-@pytest.mark.parametrize(("name", "count"), [("Strang Adam", 2), ("Heun", 2), ("RK4", 4), ("RKC", 5), ("leapfrog", 1)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("Strang Adam", 2), ("Heun", 2), ("midpoint", 2), ("RK4", 4), ("RKC", 5), ("leapfrog", 1)]
+)
 def test_the_closure_is_called_as_often_as_the_scheme_asks(name, count):
     model, calls = network(), []
     optimizer = to_torch(training.SEVERAL_GRADIENTS[name](), model.parameters())
@@ -234,6 +265,56 @@ def test_the_closure_is_called_as_often_as_the_scheme_asks(name, count):
 
     optimizer.step(evaluate)
     assert calls == [True] * count
+    assert optimizer.ngev == count
+    assert optimizer.state_dict()["state"]["odeopt"]["ngev"] == count
+
+
+@pytest.mark.parametrize("form", ["two updates", "mean of two points"])
+def test_heun_is_the_article_in_both_of_its_forms(form):
+    """By hand: theta~ = theta - lr g, then theta - lr (g + g~)/2, or (theta + theta~ - lr g~)/2.  [kexue.fm 5879]"""
+    ours, theirs, lr = network(), network(), 0.3
+    train(ours, to_torch(training.by_scheme(oo.schemes.heun, lr), ours.parameters()), 20, closure=True)
+    for k in range(20):
+        theta = [p.detach().clone() for p in theirs.parameters()]
+        g = torch.autograd.grad(loss_of(theirs, k), list(theirs.parameters()))
+        torch._foreach_sub_([p.data for p in theirs.parameters()], [lr * slope for slope in g])
+        after = torch.autograd.grad(loss_of(theirs, k), list(theirs.parameters()))
+        for p, start, first, second in zip(theirs.parameters(), theta, g, after, strict=True):
+            mean = (start + p.data - lr * second) / 2
+            p.data = start - lr / 2 * (first + second) if form == "two updates" else mean
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-14)
+
+
+def test_heun_is_lookahead_with_each_batch_twice():
+    ours, theirs = network(), network()
+    train(ours, to_torch(training.by_scheme(oo.schemes.heun, 0.3), ours.parameters()), 20, closure=True)
+    optimizer = to_torch(opts.lookahead(opts.gd(lr=0.3), alpha=0.5, every=2), theirs.parameters())
+    for k in range(20):
+        for _ in range(2):
+            train(theirs, optimizer, 1, first=k)
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-12, atol=1e-14)
+    assert optimizer.ngev == 40
+
+
+def test_dropout_has_one_mask_in_a_step():
+    """And each step another: torch's random numbers are the same in every evaluation, and go on after it."""
+    first = network()
+    model = torch.nn.Sequential(first[0], first[1], torch.nn.Dropout(0.5), first[2])
+    optimizer, masks = to_torch(training.by_scheme(oo.schemes.rk4, 0.3), model.parameters()), []
+    model[2].register_forward_hook(lambda module, inputs, output: masks.append((output != 0).numpy()))
+    torch.manual_seed(0)
+    train(model, optimizer, 3, closure=True)
+    assert len(masks) == optimizer.ngev == 12
+    for k in range(3):
+        assert all(np.array_equal(mask, masks[4 * k]) for mask in masks[4 * k : 4 * k + 4])
+        assert not np.array_equal(masks[4 * k], masks[4 * k - 1])
+    torch.manual_seed(0)
+    for _ in range(3):
+        torch.nn.functional.dropout(torch.ones(128, 16), 0.5)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    train(model, optimizer, 3, closure=True)
+    assert torch.equal(torch.rand(1), after)  # as after one evaluation a step
 
 
 @pytest.mark.parametrize("name", training.SEVERAL_GRADIENTS)
@@ -329,6 +410,7 @@ def test_a_gradient_that_is_not_finite(name, value):
         else:
             optimizer.step(poisoned)
             assert optimizer.skipped == 1
+            assert optimizer.ngev == (8 if name == "Heun" else 4)  # the cost of the skipped step, too
         np.testing.assert_array_equal(flat(model), flat(clean))
         train(model, optimizer, 3, first=3, closure=True)
         train(clean, other, 3, first=3, closure=True)
@@ -342,6 +424,21 @@ def test_divergence_does_not_poison():
     with pytest.raises(FloatingPointError, match="the state is not finite in step 1"):
         optimizer.step()
     assert p.item() == 1e300
+
+
+def test_a_scheduler_that_is_not_finite_moves_nothing():
+    p = parameter()
+    optimizer = to_torch(opts.momentum(0.1), [p], nan="skip")
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: 1.0 if k < 2 else np.nan)
+    path = []
+    for _ in range(4):
+        p.grad = torch.ones(2)
+        optimizer.step()
+        scheduler.step()
+        path.append(p.detach().clone())
+    assert not torch.equal(path[0], path[1])
+    assert torch.equal(path[1], path[3])
+    assert optimizer.skipped == 2
 
 
 def parameter(**more):
@@ -395,6 +492,16 @@ REFUSED = {
         ValueError,
         "lr must be non-neg",
     ),
+    "no lr": (
+        lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": np.nan}]),
+        ValueError,
+        "lr must be non-negative and finite, got nan",
+    ),
+    "lr in words": (
+        lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": "fast"}]),
+        TypeError,
+        "lr must be numbers .* got 'fast'",
+    ),
     "later parameters": (
         lambda: to_torch(opts.adam(), [parameter()]).add_param_group({"params": [parameter()]}),
         ValueError,
@@ -438,32 +545,3 @@ def test_a_state_of_another_optimizer_is_refused():
     heavy.step()
     with pytest.raises(ValueError, match=r"state must be of \('theta', 'm', 'G', 'c1', 'c2'\).* got .*'theta', 'm'\)"):
         to_torch(opts.adam(), [p]).load_state_dict(heavy.state_dict())
-
-
-MISSING = """
-import sys
-for name in {absent!r}:
-    sys.modules[name] = None
-import odeopt as oo
-oo.simulate(oo.optimizers.adam(), oo.problems.quadratic(), 3).check()
-try:
-    from odeopt.backends.{module} import {function}
-except ImportError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("module", "function", "absent"),
-    [
-        ("torch", "to_torch", ["torch"]),
-        ("optax", "to_optax", ["jax"]),
-        ("optax", "to_optax", ["optax"]),
-        ("keras", "to_keras", ["keras"]),
-    ],
-)
-def test_a_missing_extra_is_named_and_nothing_else_breaks(module, function, absent):
-    code = MISSING.format(absent=absent, module=module, function=function)
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    extra = {"optax": "jax"}.get(module, module)
-    assert f"install odeopt-toolkit[{extra}]" in out

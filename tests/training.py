@@ -12,15 +12,26 @@ from odeopt import flow, ops, push, relax, schemes, starts
 from odeopt import optimizers as opts
 
 SIZES = (64, 16, 10)
+HELD_OUT = 400
 
 
 @cache
-def digits():
-    """Images (n, 64) in [0, 1] and labels (n,)."""
+def _shuffled():
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    return data.data / 16, data.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(data.target))
+    return data.data[order] / 16, data.target[order].astype(np.int64)
+
+
+def digits():
+    """Images (n, 64) in [0, 1] and labels (n,), to train on."""
+    return tuple(part[:-HELD_OUT] for part in _shuffled())
+
+
+def held_out():
+    """The others, for the accuracy."""
+    return tuple(part[-HELD_OUT:] for part in _shuffled())
 
 
 def batch(k, size=128):
@@ -28,6 +39,15 @@ def batch(k, size=128):
     x, y = digits()
     rows = np.random.default_rng(k).integers(0, len(x), size)
     return x[rows], y[rows]
+
+
+UNEVEN = (48, 48, 17)  # the micro-batches of a batch
+
+
+def micro_batches(k):
+    """The k-th batch in pieces of UNEVEN samples."""
+    cuts = np.cumsum(UNEVEN)
+    return list(zip(*[np.split(part, cuts[:-1]) for part in batch(k, cuts[-1])], strict=True))
 
 
 @cache
@@ -83,6 +103,7 @@ SEVERAL_GRADIENTS = {
     "Strang Adam": lambda: strang_adam(0.01),
     "AB3": lambda: by_scheme(schemes.ab3, 0.2),
     "Heun": lambda: by_scheme(schemes.heun, 0.3),
+    "midpoint": lambda: by_scheme(schemes.midpoint, 0.3),
     "RK4": lambda: by_scheme(schemes.rk4, 0.3),
     "RKC": lambda: by_scheme(schemes.rkc2(5), 1.0),
     "leapfrog": lambda: oo.Optimizer(

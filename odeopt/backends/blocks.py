@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.backends.nodes import UFUNCS, Node, Untraceable
-from odeopt.backends.program import Program
+from odeopt.backends.program import Program, varying
 from odeopt.backends.source import names_of, time_lines
 
 BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
@@ -21,36 +21,63 @@ TRUTH = {
 @lru_cache(maxsize=64)
 def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
     """loop(n, every, k, record, room, truth, state..., constants...), and how many arrays of numbers and of truth
-    values it works in."""
+    values it works in.  A step with noise asks draw(), the last argument, for its normals, an array of each."""
     state = [node.args[0] for nodes in program.state for node in nodes]
     lines, numbers, truths = _step(program)
-    arguments = [*state, *(f"c{i}" for i in range(len(program.constants)))]
+    arguments = [*state, *(f"c{i}" for i in range(len(program.constants))), *(["draw"] if program.xi else [])]
+    drawn = [f"{', '.join(node.args[0] for node in program.xi)}, = draw()"] if program.xi else []
     text = "\n".join(
         [
             f"def loop(n, every, k, record, room, truth, {', '.join(arguments)}):",
-            *[f"    b{i} = room[{i}]" for i in range(numbers)],
-            *[f"    q{i} = truth[{i}]" for i in range(truths)],
+            *_arrays(numbers, truths),
             "    for r in range(n):",
             "        for _ in range(every):",
-            *[f"            {line}" for line in [*time_lines(program), *lines]],
+            *[f"            {line}" for line in [*drawn, *time_lines(program), *lines]],
             f"        record(r, ({', '.join(state)},))",
             "    return 0",
         ]
     )  # fmt: skip
+    return _function("loop", text), numbers, truths
+
+
+@lru_cache(maxsize=64)
+def looking(program: Program) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
+    """look(t, room, truth, state...): what the program sees, and how many arrays it works in."""
+    state, names = [node.args[0] for nodes in program.state for node in nodes], names_of(program)
+    lines, numbers, truths = _calls(varying(program.seen), program.seen, (), names)
+    found = [names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x) for x in program.seen]
+    head = f"def look(t, room, truth, {', '.join(state)}):"
+    body = [*_arrays(numbers, truths), *[f"    {line}" for line in lines], f"    return {', '.join(found)},"]
+    text = "\n".join([head, *body])
+    return _function("look", text), numbers, truths
+
+
+def _arrays(numbers: int, truths: int) -> list[str]:
+    return [*(f"    b{i} = room[{i}]" for i in range(numbers)), *(f"    q{i} = truth[{i}]" for i in range(truths))]
+
+
+def _function(name: str, text: str) -> Callable[..., Any]:
     room: dict[str, Any] = {**UFUNCS, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
-    exec(compile(text, "<step on blocks>", "exec"), room)
-    return room["loop"], numbers, truths
+    exec(compile(text, f"<{name} on blocks>", "exec"), room)
+    return room[name]
 
 
 def _step(program: Program) -> tuple[list[str], int, int]:
-    """A step as calls with out=; each result has an array until it is read for the last time."""
-    names, body = names_of(program), program.body
-    outputs = [node for nodes in program.outputs for node in nodes]
+    """A step, and the new state in the place of the old."""
+    names, outputs = names_of(program), [node for nodes in program.outputs for node in nodes]
+    lines, numbers, truths = _calls(program.body, outputs, program.guards, names)
+    return [*lines, *_moves(program, outputs, names)], numbers, truths
+
+
+def _calls(
+    body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str]
+) -> tuple[list[str], int, int]:
+    """Calls with out=, whose targets `names` then has; each result has an array until it is read for the last time."""
     kept = {node.index for node in outputs if isinstance(node, Node)}
     last = {a.index: i for i, node in enumerate(body) for a in node.args if isinstance(a, Node)}
     spare: dict[str, list[str]] = {"b": [], "q": []}
     made = {"b": 0, "q": 0}
-    lines, guards = [], {guard.index for guard in program.guards}
+    lines, guards = [], {guard.index for guard in guarded}
     spelled = lambda x: names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x)
     for i, node in enumerate(body):
         args = [spelled(a) for a in node.args]
@@ -71,7 +98,7 @@ def _step(program: Program) -> tuple[list[str], int, int]:
             lines.append(f"{node.op}({', '.join([*args, out])})")
         if node.index in guards:
             lines.append(f"if {target}.any(): return 1")
-    return [*lines, *_moves(program, outputs, names)], made["b"], made["q"]
+    return lines, made["b"], made["q"]
 
 
 def _release(ends: Sequence[str], spare: dict[str, list[str]]) -> None:

@@ -58,7 +58,9 @@ def _engine(
     plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad)
     if backend in ("floats", "blocks") or any(node.op == "call" for node in made.body):
         return plain()
-    if backend == "auto" and find_spec("numba") is None:
+    if find_spec("numba") is None:
+        if backend == "numba":
+            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return plain()
     kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
     if kernels.loaded(kernel.text):

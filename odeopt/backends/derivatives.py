@@ -11,7 +11,10 @@ from itertools import product
 from math import factorial
 from typing import Any
 
-import sympy
+try:
+    import sympy
+except ImportError as error:  # the extra is named, as everywhere
+    raise ImportError("sympy is needed here: install odeopt-toolkit[symbolic]") from error
 
 from odeopt.backends.series import Series, Vector, expanded
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jax.experimental import io_callback
 
 from odeopt.backends.foreign import Library
+from odeopt.backends.training import not_finite
 
 
 def _any(x: Any) -> Any:
@@ -68,13 +70,23 @@ def pieces(whole: Any, leaves: Any) -> list[Any]:
     return [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in parts]
 
 
-def raise_unless(good: Any, count: Any) -> None:
-    """An error that names the step, also out of a compiled program."""
+def raise_unless(
+    good: Any, count: Any, told: Callable[[int, Sequence[Any]], None] | None = None, values: Sequence[Any] = ()
+) -> None:
+    """An error that names the step, also out of a compiled program, which loses all its values: told(step, values)."""
+
+    def stop(k: Any, *values: Any) -> None:
+        if told is not None:
+            told(int(k), values)
+        raise not_finite(int(k))
+
     if isinstance(good, jax.core.Tracer):
-        jax.lax.cond(good, lambda: None, lambda: io_callback(_stop, None, count))
+        jax.lax.cond(good, lambda: None, lambda: io_callback(stop, None, count, *values))
     elif not good:
-        _stop(count)
+        stop(count, *values)
 
 
-def _stop(k: Any) -> None:
-    raise FloatingPointError(f"the gradient or the state is not finite in step {int(k) + 1}")
+def settled() -> None:
+    """When all that compiled programs had to say is said; their errors are known by then."""
+    with suppress(jax.errors.JaxRuntimeError):
+        jax.effects_barrier()

@@ -15,10 +15,12 @@ except ImportError as error:  # the extra is named, as everywhere
 from odeopt import check
 from odeopt.analysis.one_step import OneStep
 from odeopt.backends.keras_out import to_keras
+from odeopt.backends.keras_soft import soft_batch
+from odeopt.backends.keras_trainer import Model, Sequential, SeveralGradients
 from odeopt.backends.leaves import pure_step
 from odeopt.check import Array
 
-__all__ = ["from_keras", "to_keras"]
+__all__ = ["Model", "Sequential", "SeveralGradients", "from_keras", "soft_batch", "to_keras"]
 
 BACKENDS = ("jax", "torch")
 CLOCK = "clock"

@@ -47,7 +47,7 @@ def keras_problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, n
     if not isinstance(data, tuple) or len(data) != 2:
         raise TypeError(f"data must be a tuple (X, y) of arrays (n, ...), got {data!r}")
     library, rows = _library(), data_rows(tuple(map(keras.ops.convert_to_numpy, data)))
-    with _exactly():
+    with exactly():
         ours, compute = _copied(model), _loss(model, loss)
     trained = model.trainable_variables
     shapes = {v.path: tuple(v.shape) for v in trained}
@@ -55,7 +55,7 @@ def keras_problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, n
     fixed = [library.tensor(keras.ops.convert_to_numpy(v)) for v in ours.non_trainable_variables]
 
     def f(theta: Any, X: Any, y: Any) -> Any:
-        with _exactly():
+        with exactly():
             values = list(pieces(theta, shapes).values())
             output, _, added = ours.stateless_call(values, fixed, X, training=False, return_losses=True)
             return keras.ops.mean(compute(y, output)) + sum(added)
@@ -70,7 +70,7 @@ def keras_problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, n
 
 
 @contextmanager
-def _exactly() -> Iterator[None]:
+def exactly() -> Iterator[None]:
     """Keras in float64: by default it computes tanh, mean and others of float64 in float32 on JAX and torch."""
     floatx, rounded = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE["float64"]
     keras.config.set_floatx("float64")

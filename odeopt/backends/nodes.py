@@ -132,7 +132,7 @@ def known(ufunc: np.ufunc) -> str:
 
 
 def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
-    """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), products for small powers; or None."""
+    """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), a (1/4), products for powers; or None."""
     a, b = args[0], args[-1]
     if op == "square" or (op == "power" and is_number(b, 2.0)):
         return graph.apply("multiply", a, a)
@@ -155,6 +155,8 @@ def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
             inside = [x.args[0] if is_negative(x) else x for x in args]
             product = graph.apply(op, *inside)
             return product if is_negative(a) and is_negative(b) else graph.apply("negative", product)
+    if op == "divide" and not isinstance(b, Node) and abs(np.frexp(b)[0]) == 0.5 and b * (1 / b) == 1:
+        return graph.apply("multiply", a, 1 / b)
     if op == "negative" and is_negative(a):
         return a.args[0]
     return None
@@ -171,6 +173,8 @@ def _sum(graph: Graph, a: Any, b: Any) -> Any:
 
 
 def _power(graph: Graph, base: Any, exponent: float) -> Any:
+    if exponent == 0.0:
+        return 1.0
     if exponent == 0.5:
         return graph.apply("sqrt", base)
     if exponent == -1.0:

@@ -98,16 +98,16 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
 
 @lru_cache(maxsize=256)
 def coordinates_source(program: Program) -> str:
-    """loop(first, last, y, c): a step of these coordinates, in place; how many numbers of theta are not finite after."""
+    """loop(n, y, c): a step of n coordinates, in place; how many numbers of theta are not finite after it."""
     state = [node.args[0] for nodes in program.state for node in nodes]
     step = step_lines(program, lambda name: name if name.startswith("c") else f"{name}[i]")
     return "\n".join(
         [
-            "def loop(first, last, y, c):",
+            "def loop(n, y, c):",
             *_in([f"{name} = y[{v}]" for v, name in enumerate(state)]),
             *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
             "    met = 0",
-            "    for i in range(first, last):",
+            "    for i in range(n):",
             *_in(_in([*step, f"met += not isfinite({state[0]}[i])"])),
             "    return met",
         ]
@@ -165,7 +165,7 @@ def compiled(text: str) -> Callable[..., int]:
 
 
 def _whole(text: str, cache: bool) -> str:
-    return HEADER.replace("CACHE", str(cache)).lstrip() + text + "\n"
+    return (HEADER + text).replace("CACHE", str(cache)).lstrip() + "\n"
 
 
 @lru_cache(maxsize=256)

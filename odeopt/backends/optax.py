@@ -16,10 +16,11 @@ except ImportError as error:  # the extra is named, as everywhere
 from odeopt import check
 from odeopt.analysis.one_step import OneStep
 from odeopt.backends.leaves import pure_step
-from odeopt.backends.optax_out import to_optax
+from odeopt.backends.optax_out import memory, to_optax
+from odeopt.backends.optax_soft import soft_batch
 from odeopt.check import Array
 
-__all__ = ["from_optax", "to_optax"]
+__all__ = ["from_optax", "memory", "soft_batch", "to_optax"]
 
 
 def from_optax(

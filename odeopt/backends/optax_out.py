@@ -14,15 +14,16 @@ from odeopt import check
 from odeopt.backends.foreign import Foreign
 from odeopt.backends.jax_arrays import JAX, pieces, raise_unless, vector
 from odeopt.backends.pure_step import Held, advanced, growth, initial, refuse_uncompiled
-from odeopt.backends.training import Block, blocks, inwards, is_paced, refuse
+from odeopt.backends.training import Block, blocks, inwards, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 
 class FlowState(NamedTuple):
-    """Steps done, steps skipped, and the memory of each theta."""
+    """Steps done, steps skipped, gradients evaluated (those of skipped steps too), and the memory of each theta."""
 
     count: Any
     skipped: Any
+    ngev: Any
     held: tuple[Held, ...]
 
 
@@ -37,7 +38,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
 
     theta is all parameters in one vector; the layers of LAMB and LARS are the parameters, and Muon, Shampoo and
     Adafactor see each as a matrix (... in, out).  `update` needs params.  A scheme that needs the gradient elsewhere
-    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch.
+    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch and
+    with the same random key.  `ngev` of the state counts the gradients, the one that is given too.
 
     >>> from odeopt import optimizers
     >>> heavy, theta = to_optax(optimizers.momentum(lr=0.25, beta=0.5)), jnp.array([1.0, -2.0])
@@ -51,6 +53,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
     refuse(opt, "to_optax")
     refuse_uncompiled(list(inwards(opt)), "to_optax")
     check.choice("nan", nan, ("raise", "skip"))
+    if not (learning_rate is None or callable(learning_rate) or isinstance(learning_rate, jax.Array)):
+        learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
     if learning_rate is not None and not is_paced(opt):
         raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
 
@@ -61,7 +65,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
         for block in _blocks(opt, leaves):
             theta = Foreign(vector([leaves[j] for j in block.members]), JAX)
             held.append(initial(block.opt, theta, growth(block.opt, theta.shape[0])))
-        return FlowState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), tuple(held))
+        count, skipped, ngev = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return FlowState(count, skipped, ngev, tuple(held))
 
     def update(grads: Any, state: FlowState, params: Any = None, *, grad_fn: Any = None, **_: Any) -> Any:
         if params is None:
@@ -70,7 +75,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
         found = _blocks(opt, leaves)
         slopes: list[Any] = jax.tree.leaves(grads)
         changes: list[Any] = list(leaves)
-        after = []
+        after: list[Held] = []
+        ngev = state.ngev + 1
         for block, held in zip(found, state.held, strict=True):
             mine = [leaves[j] for j in block.members]
             theta, g = vector(mine), vector([slopes[j] for j in block.members])
@@ -78,13 +84,31 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
             elsewhere = _elsewhere(grad_fn, tree, leaves, len(found))
             given = Foreign(theta, JAX), Foreign(g.astype(theta.dtype), JAX)
             grown = growth(block.opt, theta.size)
-            move, new = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
+            move, new, asked = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
             after.append(new)
+            ngev = ngev + asked
             for j, piece in zip(block.members, pieces(move, mine), strict=True):
                 changes[j] = piece
-        return _guarded(tree, changes, slopes, state, tuple(after), nan)
+        return _guarded(tree, changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
+    """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps.
+
+    >>> from odeopt import optimizers
+    >>> opt, theta = optimizers.momentum(lr=0.25, beta=0.5), {"w": jnp.array([1.0, -2.0])}
+    >>> _, state = to_optax(opt).update(theta, to_optax(opt).init(theta), theta)
+    >>> memory(opt, state, theta, "m")["w"].tolist()
+    [0.5, -1.0]
+    """
+    where, (leaves, tree) = place(opt, name), jax.tree.flatten(params)
+    found = list(leaves)
+    for block, held in zip(_blocks(opt, leaves), state.held, strict=True):
+        for j, piece in zip(block.members, pieces(held.memory[where], [leaves[j] for j in block.members]), strict=True):
+            found[j] = piece
+    return jax.tree.unflatten(tree, found)
 
 
 def _blocks(opt: Optimizer, leaves: list[Any]) -> list[Block]:
@@ -129,7 +153,7 @@ def _guarded(tree: Any, changes: Any, slopes: Any, state: FlowState, after: tupl
         raise_unless(good, state.count)
     held = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state.held)
     moves = [jnp.where(good, change, 0) for change in changes]
-    return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, held)
+    return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, state.ngev, held)
 
 
 def _refuse_parameters(leaves: list[Any]) -> None:

@@ -43,12 +43,15 @@ def advanced(
     rate: Any,
     elsewhere: Elsewhere,
     growth: Sequence[Any],
-) -> tuple[Any, Held]:
-    """The increment of theta in step k, and what is held after it."""
-    library = theta.library
+) -> tuple[Any, Held, Any]:
+    """The increment of theta in step k, what is held after it, and how often the gradient was asked elsewhere."""
+    library, asked = theta.library, [0]
 
     def grad(point: Foreign) -> Foreign:
-        return g if point.value is theta.value else Foreign(elsewhere(point.value), library)
+        if point.value is theta.value:
+            return g
+        asked[0] += 1
+        return Foreign(elsewhere(point.value), library)
 
     memory = held.memory
     if opt.start is not rest:
@@ -57,16 +60,17 @@ def advanced(
 
     def after(known: int) -> Callable[[], Any]:
         def run() -> Any:
+            asked[0] = 0  # JAX runs every alternative, to compile it
             y = (theta, *foreign(memory, library))
             new, increment, slopes = step(_time(k, opt, theta), y, foreign(held.slopes[:known], library), opt.h)
             kept = plain(slopes, theta)
-            return plain(increment[0], theta), (plain(new[1:], theta), (*kept, *held.slopes[len(kept) :]))
+            return plain(increment[0], theta), (plain(new[1:], theta), (*kept, *held.slopes[len(kept) :])), asked[0]
 
         return run
 
     alternatives = [after(len(slopes)) for slopes in growth]
-    move, (new, slopes) = library.choose(_least(k, len(alternatives) - 1), alternatives)
-    return move, Held(new, slopes)
+    move, (new, slopes), times = library.choose(_least(k, len(alternatives) - 1), alternatives)
+    return move, Held(new, slopes), times
 
 
 def _time(k: Any, opt: Optimizer, theta: Foreign) -> Any:

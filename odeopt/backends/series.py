@@ -12,11 +12,7 @@ from math import factorial
 from typing import Any
 
 import numpy as np
-
-try:
-    import sympy
-except ImportError as error:  # the extra is named, as everywhere
-    raise ImportError("sympy is needed here: install odeopt-toolkit[symbolic]") from error
+import sympy
 
 ROUNDING = 4e-16
 

@@ -30,9 +30,10 @@ def written(op: str, args: list[str]) -> str:
 
 
 def names_of(program: Program) -> dict[int, str]:
-    """The names of a program's inputs: y0_1 is the coordinate 1 of the variable 0, c2 a constant, t the time."""
+    """The names of a program's inputs: y0_1 is the coordinate 1 of the variable 0, c2 a constant, t the time,
+    x0_1 the normal 1 of the row 0."""
     names = {node.index: f"c{i}" for i, node in enumerate(program.constants)}
-    names |= {node.index: node.args[0] for nodes in program.state for node in nodes}
+    names |= {node.index: node.args[0] for nodes in (*program.state, program.xi) for node in nodes}
     return names
 
 

@@ -55,8 +55,9 @@ class Sweep:
         """
         d, work = arrays[0].size, arrays[0].size * len(self._coordinates.program.body)
         if self._compiles(d):
-            kernel, y, c = kernels.compiled(self._kernel), tuple(arrays), np.array(constants)
-            return sum(in_parts(lambda a, b: kernel(a, b, y, c), d, KERNEL, work))
+            kernel, c = kernels.compiled(self._kernel), np.array(constants)
+            part = lambda a, b: kernel(b - a, tuple(u[a:b] for u in arrays), c)
+            return sum(in_parts(part, d, KERNEL, work))
         loop, numbers, truths = blocks.compiled(self._coordinates.program)
 
         def part(a: int, b: int) -> int:

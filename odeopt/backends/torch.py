@@ -16,10 +16,11 @@ except ImportError as error:  # the extra is named, as everywhere
 from odeopt.analysis.one_step import OneStep, from_step
 from odeopt.backends.leaves import joined, split
 from odeopt.backends.torch_out import to_torch
+from odeopt.backends.torch_soft import soft_batch
 from odeopt.check import Array
 from odeopt.state import State
 
-__all__ = ["from_torch", "to_torch"]
+__all__ = ["from_torch", "soft_batch", "to_torch"]
 
 
 def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: str = "") -> OneStep:

@@ -32,3 +32,8 @@ def _both(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 TORCH = Library("torch", FUNCTIONS, lambda x, like: torch.as_tensor(x, dtype=like.dtype, device=like.device))
+
+
+def at_least_single(tensor: Any) -> Any:
+    """In single precision, or its own if that is higher."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

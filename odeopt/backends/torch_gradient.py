@@ -21,8 +21,11 @@ class NotFinite(Exception):
 class Evaluations:
     """grad(block, theta), remembered at the beginning and for the last theta of each block.
 
+    Every evaluation draws the same random numbers of torch, so that dropout has one mask in a step.
+
     theta:  of each block, the parameters at the beginning in one vector
     loss:   of the first evaluation, None where no closure made it
+    count:  of the evaluations
     unused: the parameters that had no gradient in any evaluation
     """
 
@@ -30,9 +33,11 @@ class Evaluations:
         self._parameters, self._blocks, self._closure = parameters, blocks, closure
         self.theta = [Foreign(vector([parameters[j] for j in members]), TORCH) for members in blocks]
         self.loss: Any = None
+        self.count = 0
         self.unused: set[int] = set(range(len(parameters)))
         self._beginning: list[Foreign] | None = None
         self._last: tuple[Any, Foreign] | None = None
+        self._draws = Draws(parameters[0].device) if closure else None
 
     def __call__(self, block: int, theta: Foreign) -> Foreign:
         if theta is self.theta[block]:
@@ -59,10 +64,12 @@ class Evaluations:
 
     def _evaluated(self) -> list[Foreign]:
         """The gradient of each block at the parameters as they are now."""
-        if self._closure is not None:
+        if self._closure is not None and self._draws is not None:
+            self._draws.again()
             with torch.enable_grad():
                 loss = self._closure()
             self.loss = loss if self.loss is None else self.loss
+        self.count += 1
         self.unused &= {j for j, p in enumerate(self._parameters) if p.grad is None}
         if len(self.unused) == len(self._parameters):
             raise ValueError("no parameter has a gradient: call loss.backward() before step(), or step(closure)")
@@ -98,6 +105,20 @@ class Evaluations:
             else u
             for u, v in zip(new, y, strict=True)
         )
+
+
+class Draws:
+    """torch's generators, those of the CPU and of the parameters' device, as they are when it is made."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._cpu = device, torch.get_rng_state()
+        self._own = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def again(self) -> None:
+        """Puts them back."""
+        torch.set_rng_state(self._cpu)
+        if self._own is not None:
+            torch.cuda.set_rng_state(self._own, self._device)
 
 
 def vector(tensors: Sequence[Any]) -> Any:

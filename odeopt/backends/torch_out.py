@@ -13,7 +13,7 @@ from odeopt import check
 from odeopt.backends.foreign import Foreign
 from odeopt.backends.torch_arrays import TORCH
 from odeopt.backends.torch_gradient import Evaluations, NotFinite
-from odeopt.backends.training import begin, blocks, bound, is_paced, refuse
+from odeopt.backends.training import begin, blocks, bound, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 KEY: Any = "odeopt"  # where the state is kept, beside torch's own keys
@@ -68,7 +68,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         """
         if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
             raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
-        k, skipped, states = self._held()
+        k, skipped, ngev, states = self._held()
         self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure)
         try:
             with np.errstate(all="ignore"):
@@ -76,16 +76,33 @@ class FlowOptimizer(torch.optim.Optimizer):
         except NotFinite as error:
             if self.nan == "raise":
                 raise FloatingPointError(f"{error} in step {k + 1}; parameters and state are as before it") from None
-            self._hold(k, skipped + 1, states)
+            self._hold(k, skipped + 1, ngev + self._evaluations.count, states)
             return self._evaluations.loss
         self._evaluations.write([y[0] for y, _ in after])
-        self._hold(k + 1, skipped, [_kept((y[1:], memory)) for y, memory in after])
+        memory = [_kept((y[1:], slopes)) for y, slopes in after]
+        self._hold(k + 1, skipped, ngev + self._evaluations.count, memory)
         return self._evaluations.loss
 
     @property
     def skipped(self) -> int:
         """How many steps were skipped for a gradient that was not finite."""
         return self._held()[1]
+
+    @property
+    def ngev(self) -> int:
+        """How many gradients were evaluated, those of skipped steps too: the cost, where a step takes several."""
+        return self._held()[2]
+
+    def memory(self, name: str) -> list[Any]:
+        """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps."""
+        where, found = place(self.opt, name), dict[int, Any]()
+        for block, held in zip(self.blocks, self._held()[-1], strict=True):
+            if held is None:
+                raise ValueError("no step has been made: the optimizer has no memory yet")
+            parameters = [self.parameters[j] for j in block.members]
+            pieces = held[0][where].split([p.numel() for p in parameters])
+            found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
+        return [found[j] for j in sorted(found)]
 
     def _advanced(self, i: int, k: int, held: Any) -> Any:
         """The next state of a block and its scheme's memory."""
@@ -121,15 +138,15 @@ class FlowOptimizer(torch.optim.Optimizer):
 
         return rate
 
-    def _held(self) -> tuple[int, int, list[Any]]:
-        """Steps done, steps skipped, and the memory of each block."""
+    def _held(self) -> tuple[int, int, int, list[Any]]:
+        """Steps done, steps skipped, gradients evaluated, and the memory of each block."""
         if KEY not in self.state:
-            return 0, 0, [None for _ in self.blocks]
+            return 0, 0, 0, [None for _ in self.blocks]
         held = self.state[KEY]
-        return held["step"], held["skipped"], held["memory"]
+        return held["step"], held["skipped"], held["ngev"], held["memory"]
 
-    def _hold(self, k: int, skipped: int, memory: list[Any]) -> None:
-        self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "memory": memory}
+    def _hold(self, k: int, skipped: int, ngev: int, memory: list[Any]) -> None:
+        self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "ngev": ngev, "memory": memory}
 
 
 def _kept(u: Any) -> Any:
@@ -170,7 +187,9 @@ def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> Fl
     torch scheduler writes it, acts as a schedule does: at constant betas.  An optimizer built by hand has h for lr.
 
     A scheme that needs the gradient elsewhere than at theta (Heun, RKC, leapfrog) takes it from the closure of
-    `step(closure)`, which must evaluate the same batch each time.  A gradient or state that is not finite stops with a
+    `step(closure)`, which must evaluate the same batch each time: it is called with the same random numbers of torch,
+    so that dropout has one mask in a step; the running statistics of BatchNorm move at every call.  `ngev` counts the
+    gradients.  A gradient or state that is not finite stops with a
     FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
     A parameter without a gradient stays as it is.  The state is saved by state_dict, and continues bit for bit.
 

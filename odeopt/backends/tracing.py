@@ -61,8 +61,10 @@ def as_traced(value: Any) -> Traced:
 class TracedGradient:
     """grad(theta) on traced arrays, remembered for the last theta, as `odeopt.gradient.Gradient` does."""
 
-    def __init__(self, function: Callable[[Any], Any], point: Any, value: Any) -> None:
-        self._function, self.point, self.value = function, point, value
+    def __init__(
+        self, function: Callable[[Any], Any], point: Any, value: Any, root: Callable[[Any, Any], Any] | None = None
+    ) -> None:
+        self._function, self.point, self.value, self._root = function, point, value, root
         self.count, self.first = 0, None
 
     def __call__(self, theta: Any) -> Any:
@@ -78,9 +80,12 @@ class TracedGradient:
         raise Untraceable("it reads the Hessian")
 
     def noise(self, theta: Any, xi: Any) -> Any:
-        raise Untraceable("it reads noise")
+        if self._root is None:
+            raise Untraceable("it reads noise")
+        return as_traced(self._root(theta, xi))
 
-    variance = noise
+    def variance(self, theta: Any) -> Any:
+        raise Untraceable("it reads the variance of the noise")
 
 
 def called(graph: Graph) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from odeopt import schedules
+from odeopt import check, schedules
 from odeopt.backends.foreign import Foreign
 from odeopt.flow import Flow, Speed
 from odeopt.optimizers.base import Optimizer
@@ -56,6 +56,18 @@ def refuse(opt: Any, caller: str) -> None:
         )
     if opt.flow.lengths and "shape" not in _named(opt).settings:
         raise ValueError(f"{caller} cannot fit {opt.flow.name}, whose variables have lengths of their own, to a model")
+
+
+def place(opt: Optimizer, name: str) -> int:
+    """Where a variable with an entry for each of theta stands in the memory of a flow."""
+    flow = opt.flow
+    check.choice("name", name, [u for u in flow.memory if u not in flow.clocks and u not in flow.lengths])
+    return flow.memory.index(name)
+
+
+def not_finite(k: int) -> FloatingPointError:
+    """What stops a step that would poison the parameters."""
+    return FloatingPointError(f"the gradient or the state is not finite in step {k + 1}")
 
 
 def blocks(opt: Optimizer, shapes: Sequence[Shape], matrix: Callable[[Shape], tuple[int, int] | None]) -> list[Block]:

@@ -1,66 +1,150 @@
-"""Members advance in blocks, each with a random stream of its own: any number of threads gives the same numbers."""
+"""Members advance in blocks, whose random numbers are their own: any number of threads gives the same digits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import groupby
+from typing import Any, Protocol
 
 import numpy as np
 
 from odeopt.check import Array
-from odeopt.driving import draws_of, driven, is_noisy, width
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
+from odeopt.driving import draws_of, driven, is_noisy
+from odeopt.ensemble.normals import Fill, filled, normals_of, visits
+from odeopt.ensemble.plan import Plan
+from odeopt.ensemble.statistics import Tally, sums
 from odeopt.schemes.base import Memory
 from odeopt.state import State
 
+WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
+LAP, RECORDS = 4_000_000, 500  # the most in a lap: steps of all members, records
+MANY = 40_000_000  # normals: more than NumPy makes in the time that Numba needs to start
 BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
-CHUNK = 2**20  # normals drawn at a time
-
-Watch = Callable[[int, State], None]  # what sees every step of a block
 
 
-def blocks(members: int) -> list[slice]:
+class Block(Protocol):
+    """Some of the members."""
+
+    def advance(self, k: int, n: int, every: int) -> Tally | None:
+        """From step k on n times `every` steps, and a tally after each; n = 0: `every` steps without one."""
+
+    def state(self) -> State:
+        """Now, (members, d) each."""
+
+
+def blocks(members: int) -> list[range]:
     """The members of each block."""
-    return [slice(start, min(start + BLOCK, members)) for start in range(0, members, BLOCK)]
+    return [range(start, min(start + BLOCK, members)) for start in range(0, members, BLOCK)]
 
 
-def block_streams(rng: np.random.Generator, number: int) -> list[np.random.Generator]:
-    """A child stream of `rng` for each block."""
-    seeds: Any = rng.bit_generator.seed_seq
-    return [np.random.Generator(np.random.SFC64(seed)) for seed in seeds.spawn(number)]
+def laps(strides: tuple[int, ...], most: int, several: bool) -> Iterator[tuple[int, int]]:
+    """(n, every) for `Block.advance`: no more than about `most` steps at a time, one record where not `several`.
+
+    >>> list(laps((4, 4, 4, 4, 4, 3), most=9, several=True)), list(laps((20,), most=9, several=True))
+    ([(2, 4), (2, 4), (1, 4), (1, 3)], [(0, 9), (0, 9), (1, 2)])
+    """
+    for every, equal in groupby(strides):
+        records = len(list(equal))
+        long, rest = divmod(every - 1, most)
+        n = min(RECORDS, max(1, most // every)) if several else 1
+        while records:
+            yield from [(0, most)] * long
+            yield min(n, records), rest + 1
+            records -= min(n, records)
 
 
-def block_draws(opt: Optimizer, problem: Problem, stream: np.random.Generator, size: int) -> Iterator[Any] | None:
-    """The noise of a block, step after step; None without any.  Batches come from a child stream per member."""
-    if not is_noisy(opt, problem):
-        return None
-    if opt.flow.noisy:
-        return _normals(stream, size, width(opt, problem))
-    return draws_of(opt, problem, stream, (size,))
+class Stepped:
+    """A block that the step itself takes."""
 
+    _memory: Memory = ()
 
-def _normals(stream: np.random.Generator, size: int, width: int) -> Iterator[Array]:
-    rows = max(1, CHUNK // (size * width))
-    while True:
-        yield from stream.standard_normal((rows, size, width))
-
-
-def advance(
-    opt: Optimizer, problem: Problem, theta0: Array, draws: Iterator[Any] | None, strides: Iterable[int], watch: Watch
-) -> Iterator[State]:
-    """The state at the start, and after each stride of so many steps."""
-    with np.errstate(all="ignore"):
-        grad = problem.oracle()
-        y, k = opt.initial_state(grad, theta0), 0
-        memory: Memory = ()
-        step = driven(opt, problem, grad, draws)
-    watch(0, y)
-    yield y
-    for stride in strides:
+    def __init__(self, plan: Plan, members: range, draws: Iterator[Any] | None, arrivals: Array) -> None:
+        self._opt, self._observed, self._watch = plan.opt, plan.observed, plan.watch(arrivals)
         with np.errstate(all="ignore"):
-            for _ in range(stride):
-                y, _, memory = step(k * opt.h, y, memory, opt.h)
-                k += 1
-                watch(k, y)
-        yield y
+            grad = plan.problem.oracle()
+            self._y = plan.opt.initial_state(grad, plan.theta0[members.start : members.stop])
+            self._step = driven(plan.opt, plan.problem, grad, draws)
+        self._watch(0, self._y)
+
+    def advance(self, k: int, n: int, every: int) -> Tally | None:
+        found, h = [], self._opt.h
+        for end in (k + every * (i + 1) for i in range(max(n, 1))):
+            with np.errstate(all="ignore"):
+                for now in range(end - every, end):
+                    self._y, _, self._memory = self._step(now * h, self._y, self._memory, h)
+                    self._watch(now + 1, self._y)
+            if n:
+                found.append(sums(self._observed(end, self._y)))
+        return Tally.of(found) if found else None
+
+    def state(self) -> State:
+        return self._y
+
+
+@dataclass(frozen=True)
+class Crew:
+    """All members, in blocks that may advance at once.
+
+    name:    how they do, as `Ensemble.backend` has it
+    threads: how many by default
+    most:    steps in a lap, after which one may be interrupted
+    several: whether a lap may hold several records, as nothing can fail in it
+    """
+
+    blocks: Sequence[Block]
+    name: str
+    threads: int
+    most: int
+    several: bool
+
+    def states(self) -> list[State]:
+        """Of each block."""
+        return [block.state() for block in self.blocks]
+
+    def theta(self) -> Array:
+        """Of all members, (members, d)."""
+        return np.concatenate([y[0] for y in self.states()])
+
+
+def crew_of(
+    plan: Plan, generator: str, rng: np.random.Generator, arrivals: Array, backend: str, progress: bool | None
+) -> Crew:
+    """Those who take the steps: a program's, or the step itself where there is none or it does not pay."""
+    why = ""
+    if backend != "numpy" and (backend != "auto" or plan.members * plan.steps >= WORTHWHILE):
+        from odeopt.backends.ensembles import crew_or_reason
+
+        crew = crew_or_reason(plan, generator, rng, arrivals, backend, progress)
+        if not isinstance(crew, str):
+            return crew
+        if backend != "auto":
+            raise ValueError(f"backend must be 'auto' or 'numpy' for {plan.opt.name} here: {crew}; got {backend!r}")
+        why = f" ({crew})"
+    parts = blocks(plan.members)
+    members = [
+        Stepped(plan, part, noise, arrivals[part.start : part.stop])
+        for part, noise in zip(parts, _noise(plan, generator, rng, parts), strict=True)
+    ]
+    return Crew(members, f"numpy{why}", 1, max(1, LAP // plan.members), several=False)
+
+
+def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[range]) -> list[Iterator[Any] | None]:
+    """That of each block, step after step: normals, or batches, of which each member has a stream of its own."""
+    if not is_noisy(plan.opt, plan.problem):
+        return [None] * len(parts)
+    if plan.rows:
+        return [visits(normals) for normals in normals_of(generator, rng, parts, plan.rows, plan.width, _fill(plan))]
+    seeds: Any = rng.bit_generator.seed_seq
+    streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds.spawn(len(parts))]
+    return [draws_of(plan.opt, plan.problem, s, (len(part),)) for s, part in zip(streams, parts, strict=True)]
+
+
+def _fill(plan: Plan) -> Fill:
+    """What makes the normals of Threefry: NumPy, or where they are many, Numba."""
+    if plan.members * plan.steps * plan.rows * plan.width < MANY or find_spec("numba") is None:
+        return filled
+    from odeopt.backends.ensemble_blocks import fill
+
+    return fill

@@ -12,27 +12,33 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.driving import is_noisy, width
-from odeopt.ensemble.blocks import BLOCK, CHUNK, Watch
-from odeopt.ensemble.result import Ensemble
+from odeopt.driving import is_noisy, normals_per_step, width
+from odeopt.ensemble.normals import GENERATORS
 from odeopt.ensemble.statistics import Census
 from odeopt.formula import Formula, place, reads
 from odeopt.gradient import EvaluationError
+from odeopt.noise.gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulate import initial_point
 from odeopt.state import State
-from odeopt.trajectory import Status
 
 RECORDS = 100  # by default
 NUMBER = 8  # bytes
 
+BACKENDS = ("auto", "numpy", "blocks", "numba")
+
 Observable = Callable[[Any, State], Any]  # (t, state) -> one value per member
+Watch = Callable[[int, State], None]  # what sees every step of a block
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A checked request: members, steps, strides between records, what to observe and to count."""
+    """A checked request: members, steps, strides between records, what to observe and to count.
+
+    `formulas`: the observables and the target as they were given, None for those that were not.
+    `rows`, `width`: how many rows of so many normals a step reads; 0 where there is no noise of normals.
+    """
 
     opt: Optimizer
     problem: Problem
@@ -43,12 +49,16 @@ class Plan:
     observables: Mapping[str, Observable]
     census: Census
     target: Observable | None
+    formulas: tuple[Formula, ...]
     paths: int
+    final: bool
+    rows: int
+    width: int
 
     @classmethod
     def of(
         cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: Any, record_every: Any, observe: Any,
-        quantiles: Any, edges: Any, target: Any, paths: Any,
+        quantiles: Any, edges: Any, target: Any, paths: Any, final: Any,
     ) -> Plan:  # fmt: skip
         """The arguments of `ensemble`, or a clear error."""
         if not isinstance(opt, Optimizer):
@@ -60,8 +70,7 @@ class Plan:
         d, start = problem.dim, initial_point((), problem, theta0)
         if start.shape not in ((d,), (members, d)):
             raise ValueError(f"theta0 must have shape ({d},) or ({members}, {d}), got {start.shape}")
-        if opt.flow.noisy:
-            width(opt, problem)
+        rows, wide = _normals(opt, problem)
         strides = (every,) * (steps // every) + ((steps % every,) if steps % every else ())
         census = Census(_probabilities(quantiles), _edges(edges))
         kept = check.count("paths", paths)
@@ -69,9 +78,13 @@ class Plan:
             raise ValueError(f"paths must be at most the {members} members, got {paths!r}")
         seen = _observables(opt, problem, observe)
         goal = None if target is None else _observable(opt, "target", target)
+        formulas = (*(observe.values() if observe else ()), *(() if target is None else (target,)))
+        if not isinstance(final, bool):
+            raise TypeError(f"final must be True or False, got {final!r}")
         return cls(
-            opt, problem, members, steps, np.broadcast_to(start, (members, d)), strides, seen, census, goal, kept
-        )
+            opt, problem, members, steps, np.broadcast_to(start, (members, d)), strides, seen, census, goal,
+            formulas, kept, final, rows, wide,
+        )  # fmt: skip
 
     def watch(self, arrivals: Array) -> Watch:
         """Notes when the members of a block first are in the target."""
@@ -87,59 +100,54 @@ class Plan:
 
         return watch
 
-    def values(self, step: int, y: State) -> Array:
-        """The observables, shape (members, k)."""
+    def observed(self, step: int, y: State) -> list[Array]:
+        """The observables of some members and the loss, k + 1 rows (members,)."""
         with np.errstate(all="ignore"):
-            columns = [np.asarray(f(step * self.opt.h, y), dtype=float) for f in self.observables.values()]
-        for name, column in zip(self.observables, columns, strict=True):
-            if column.shape != (self.members,):
-                raise ValueError(f"observable {name!r} must be one number per member, got shape {column.shape}")
-        return np.stack(columns, axis=-1)
+            rows = [np.asarray(f(step * self.opt.h, y), dtype=float) for f in self.observables.values()]
+        for name, row in zip(self.observables, rows, strict=True):
+            if row.shape != y[0].shape[:1]:
+                raise ValueError(f"observable {name!r} must be one number per member, got shape {row.shape}")
+        return [*rows, self._loss(y[0])]
 
-    def loss(self, theta: Array) -> Array:
-        """L of every member."""
+    def _loss(self, theta: Array) -> Array:
         try:
             with np.errstate(all="ignore"):
-                blocks = [self.problem.loss(theta[i : i + BLOCK]) for i in range(0, len(theta), BLOCK)]
+                return np.asarray(self.problem.loss(theta), dtype=float)
         except Exception as error:
             raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
-        return np.concatenate([np.asarray(block, dtype=float) for block in blocks])
 
-    def bytes_needed(self, workers: int) -> int:
-        """An estimate: the states and their next ones, the observables, what is recorded, and the noise in hand."""
+    def generator(self, asked: Any, fast: bool) -> str:
+        """The generator of the noise: what was asked for, or with a compiler "threefry", else "sfc64"; "" for none."""
+        check.choice("generator", asked, GENERATORS)
+        if not is_noisy(self.opt, self.problem):
+            return ""
+        if self.rows:
+            return asked if asked != "auto" else "threefry" if fast else "sfc64"
+        if asked == "threefry":
+            raise ValueError(f"generator must be 'auto' or 'sfc64' for {self.problem!r}, got {asked!r}")
+        return "sfc64"
+
+    def bytes_needed(self) -> int:
+        """An estimate: the states and their next ones, the noise in hand, what is recorded, and to count it."""
         d, k, records = self.problem.dim, len(self.observables), len(self.strides) + 1
         state = sum(self.opt.flow.lengths.get(name, d) for name in self.opt.flow.variables)
-        noise = workers * CHUNK if is_noisy(self.opt, self.problem) else 0
         counted = k * (2 + k + self.census.probabilities.size + self.census.edges.size) + self.paths * d
-        return NUMBER * (self.members * (3 * state + 3 * k + 3) + records * counted + noise)
+        at_once = 3 * (k + 1) if self.census.asks else 0
+        return NUMBER * (self.members * (3 * state + at_once + 1) + records * counted)
 
-    def refuse_without_room(self, workers: int) -> None:
+    def refuse_without_room(self) -> None:
         """A MemoryError before the work rather than in the midst of it."""
-        needed, there = self.bytes_needed(workers), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        needed, there = self.bytes_needed(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if needed > there:
             raise MemoryError(
                 f"members = {self.members} need about {needed / 2**30:.1f} GiB, this machine has {there / 2**30:.1f}"
             )
 
-    def result(
-        self, rows: list[dict[str, Any]], kept: list[Array], arrivals: Array, status: Status, message: str
-    ) -> Ensemble:
-        """The rows of the census as arrays."""
-        ends = np.cumsum((0, *self.strides))[: len(rows)]
-        columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-        return Ensemble(
-            t=ends * float(self.opt.h),
-            **columns,
-            probabilities=self.census.probabilities,
-            edges=self.census.edges,
-            first_passage=arrivals if self.target else np.empty(0),
-            paths=np.array(kept),
-            members=self.members,
-            status=status,
-            message=message,
-            observables=tuple(self.observables),
-            name=self.opt.name,
-        )
+
+def _normals(opt: Optimizer, problem: Problem) -> tuple[int, int]:
+    if opt.flow.noisy:
+        return normals_per_step(opt), width(opt, problem)
+    return (1, problem.noise.width) if isinstance(problem.noise, Gaussian) else (0, 0)
 
 
 def _observables(opt: Optimizer, problem: Problem, observe: Any) -> dict[str, Observable]:

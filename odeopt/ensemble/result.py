@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ class Ensemble:
     counts (n+1, k, bins):     how many members lie in each bin of `edges` (bins + 1,)
     first_passage (members,):  when each first was in the target, at the resolution of a step; NaN if never
     paths (n+1, m, d):         theta of the first m members
-    Variances are unbiased; of what was not asked for the arrays are empty.
+    final (members, d):        theta of all at the end
+    Variances are unbiased; of what was not asked for the arrays are empty.  `backend` is what took the steps, and
+    `generator` what drew the noise.
     """
 
     t: Array
@@ -43,6 +45,9 @@ class Ensemble:
     message: str
     observables: tuple[str, ...]
     name: str = ""
+    backend: str = "numpy"
+    generator: str = ""
+    final: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def success(self) -> bool:

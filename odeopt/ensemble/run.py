@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.ensemble.blocks import advance, block_draws, block_streams, blocks
-from odeopt.ensemble.plan import Plan
+from odeopt.ensemble.blocks import Crew, crew_of, laps
+from odeopt.ensemble.plan import BACKENDS, Plan
+from odeopt.ensemble.records import Records
 from odeopt.ensemble.result import Ensemble
+from odeopt.ensemble.statistics import Tally, sums
 from odeopt.gradient import EvaluationError
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import StepFailure
-from odeopt.state import State
 from odeopt.trajectory import Status
 
 
@@ -35,8 +37,11 @@ def ensemble(
     edges: Any = (),
     target: Callable[..., Any] | None = None,
     paths: int = 0,
+    final: bool = False,
     rng: Any = None,
-    workers: int = 1,
+    generator: str = "auto",
+    workers: int | None = None,
+    backend: str = "auto",
     progress: bool | None = None,
 ) -> Ensemble:
     """Statistics of many members of a noisy optimizer or a stochastic flow, whose paths are not kept.
@@ -50,9 +55,22 @@ def ensemble(
     target:       a formula of one truth value per member: its first-passage times are found, at the resolution of a
                   step, and the run ends when all members have arrived
     paths:        how many members' paths to keep
-    rng:          None, a seed or a Generator; blocks of members have child streams, so that the number of `workers`
-                  (threads; the problem's functions must then be pure) does not change a digit
+    final:        whether to keep theta of all members at the end
+    rng:          None, a seed or a Generator
+    generator:    of the normals.  "threefry" computes those of a member and a step from the seed, the member and the
+                  step alone: a seed has the same normals on every machine, whatever the number of members, steps or
+                  records.  "sfc64" is a stream for each block of members, several times faster in plain NumPy.
+                  "auto" is "threefry" where Numba (extra `fast`) is installed and "sfc64" where not, so that there
+                  `rng=0` is another sample of the same law: name the generator if digits must be the same with and
+                  without the extra.  Batches are always drawn by "sfc64".  `run.generator` says which it was
+    workers:      threads, whose number does not change a digit: by default all cores where everything that is called
+                  can be written as a program, else 1 (the problem's functions must be pure for more)
+    backend:      "numpy" takes the step itself, block after block of members; "blocks" and "numba" run the program that
+                  it writes, by NumPy and by a compiled kernel (which draws with "threefry", if at all); "auto" is what
+                  costs least at this length.  They agree to rounding; `run.backend` says which it was
 
+    Memory does not grow with the steps.  Moments at every step are cheap; quantiles, histograms and paths need
+    the states of all members at one time, and cost more.
     A run that needs more than the machine's memory is refused before it starts.  Ctrl-C, a failing gradient or a step
     without solution end it with a status and what was counted so far; members that diverge are left out, and counted.
 
@@ -63,51 +81,62 @@ def ensemble(
     >>> bool(abs(run.variance[-1, 0] - exact) < 4 * exact * (2 / 2000) ** 0.5)
     True
     """
-    plan = Plan.of(opt, problem, members, steps, theta0, record_every, observe, quantiles, edges, target, paths)
-    generator, workers = check.generator("rng", rng), check.count("workers", workers, 1)
+    plan = Plan.of(opt, problem, members, steps, theta0, record_every, observe, quantiles, edges, target, paths, final)
+    rng, workers = check.generator("rng", rng), None if workers is None else check.count("workers", workers, 1)
     check.switch("progress", progress)
-    plan.refuse_without_room(workers)
-    arrivals = np.full(plan.members, np.nan)
-    runs = [
-        advance(opt, problem, plan.theta0[part], block_draws(opt, problem, stream, part.stop - part.start),
-                plan.strides, plan.watch(arrivals[part]))
-        for part, stream in zip(blocks(plan.members), block_streams(generator, len(blocks(plan.members))), strict=True)
-    ]  # fmt: skip
-    rows: list[dict[str, Any]] = []
-    kept: list[Array] = []
-    with ThreadPoolExecutor(workers) as pool, bar(plan.steps, opt.name, progress) as shown:
-        status, message = _count(plan, lambda: list(pool.map(next, runs)), arrivals, rows, kept, shown)
-    return plan.result(rows, kept, arrivals, status, message)
+    check.choice("backend", backend, BACKENDS)
+    generator = plan.generator(generator, find_spec("numba") is not None)
+    plan.refuse_without_room()
+    arrivals, records = np.full(plan.members if plan.target else 0, np.nan), Records(plan)
+    crew = crew_of(plan, generator, rng, arrivals, backend, progress)
+    with ThreadPoolExecutor(workers or crew.threads) as pool, bar(plan.steps, opt.name, progress) as shown:
+        status, message, whole = _march(crew, pool, arrivals, records, shown)
+    theta = crew.theta() if plan.final and whole else np.empty((0, problem.dim))
+    return records.result(arrivals, theta, status, message, backend=crew.name, generator=generator)
 
 
-def _count(
-    plan: Plan, advance_all: Callable[[], list[State]], arrivals: Array, rows: list[Any], kept: list[Array], shown: Any
-) -> tuple[Status, str]:
-    """The census at each record; every way out leaves those that were made."""
-    done = 0
+def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any) -> tuple[Status, str, bool]:
+    """Lap after lap; every way out leaves the records that were made, and says whether all members are at one time."""
+    plan, done = records.plan, 0
+    several = crew.several and not records.alone and plan.target is None
     try:
-        for stride in (0, *plan.strides):
-            states = advance_all()
-            y = tuple(np.concatenate(parts) for parts in zip(*states, strict=True))
-            rows.append(plan.census(plan.values(done, y), plan.loss(y[0])))
-            kept.append(y[0][: plan.paths].copy())
-            done += stride
-            shown.update(stride)
-            if rows[-1]["alive"] == 0:
-                return Status.NOT_FINITE, f"no member is finite at step {done}"
-            if plan.target and np.isfinite(arrivals).all():
-                return Status.DONE, f"all members arrived within {done} steps"
+        records.moments(Tally.join([Tally.of([sums(plan.observed(0, y))]) for y in crew.states()]))
+        records.census(0, crew)
+        for n, every in laps(plan.strides, crew.most, several=several):
+            tallies, interrupted = _lap(crew, pool, done, n, every)
+            done += max(n, 1) * every
+            shown.update(max(n, 1) * every)
+            if n:
+                records.moments(Tally.join(tallies))
+                records.census(done, crew)
+            if interrupted:
+                return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", True
+            if records.alive == 0:
+                return Status.NOT_FINITE, f"no member is finite at step {records.step}", True
+            if n and plan.target and np.isfinite(arrivals).all():
+                return Status.DONE, f"all members arrived within {done} steps", True
     except KeyboardInterrupt:
-        if not rows:
+        if not records.size:
             raise
-        return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}"
+        return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", False
     except EvaluationError as error:
-        if not rows:
+        if not records.size:
             raise
-        return Status.EVALUATION_FAILED, f"{error} (after step {done})"
+        return Status.EVALUATION_FAILED, f"{error} (after step {done})", False
     except StepFailure as error:
-        return Status.STEP_FAILED, f"a step after step {done} failed: {error}"
-    lost = plan.members - rows[-1]["alive"]
+        return Status.STEP_FAILED, f"a step after step {done} failed: {error}", False
+    lost = plan.members - records.alive
     if lost:
-        return Status.NOT_FINITE, f"{lost} of {plan.members} members are not finite at the end"
-    return Status.DONE, f"{plan.steps} steps"
+        return Status.NOT_FINITE, f"{lost} of {plan.members} members are not finite at the end", True
+    return Status.DONE, f"{plan.steps} steps", True
+
+
+def _lap(crew: Crew, pool: Any, k: int, n: int, every: int) -> tuple[list[Any], bool]:
+    """What all blocks count, and whether somebody pressed Ctrl-C meanwhile: then they first come to the end of it."""
+    tasks = [pool.submit(block.advance, k, n, every) for block in crew.blocks]
+    try:
+        return [task.result() for task in tasks], False
+    except KeyboardInterrupt:
+        if any(task.exception() for task in tasks):
+            raise
+        return [task.result() for task in tasks], True

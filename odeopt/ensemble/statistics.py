@@ -2,48 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from odeopt.check import Array
 
+Sums = tuple[list[float], Array]
+
+
+def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
+    """x_0 and sum (d, 1) (d, 1)^T, d = x - x_0, of k rows (members,): over the members whose entries are all finite.
+
+    room (k + 1, members): ones, what may be overwritten where memory shall not be asked for.
+    """
+    d = np.ones((len(rows) + 1, len(rows[0]))) if room is None else room
+    first = [row[0] for row in rows]
+    with np.errstate(all="ignore"):  # a member on its way to infinity
+        for row, x, offset in zip(rows, first, d, strict=False):
+            np.subtract(row, x, out=offset)
+        total = np.vecdot(d[:, None], d)
+        if isfinite(total.sum()) or (alive := np.isfinite(rows).all(axis=0)).all():
+            return first, total
+    if alive.any():
+        return sums([row[alive] for row in rows])
+    return [0.0] * len(rows), np.zeros_like(total)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Of groups of members: how many are finite, their mean, and their spread sum (x - mean) (x - mean)^T.
+
+    count (..., groups), mean (..., groups, k), spread (..., groups, k, k)
+    """
+
+    count: Array
+    mean: Array
+    spread: Array
+
+    @classmethod
+    def of(cls, sums: Sequence[Sums]) -> Tally:
+        """One group at several times: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
+
+        [Chan, Golub and LeVeque 1983, eq. (1.3), with shifted data]
+        """
+        first, total = (np.array(parts) for parts in zip(*sums, strict=True))
+        count, offset = total[:, -1, -1], total[:, :-1, -1]
+        shift = offset / np.maximum(count, 1)[:, None]
+        with np.errstate(all="ignore"):  # where a member is on its way to infinity
+            spread = total[:, :-1, :-1] - offset[:, :, None] * shift[:, None, :]
+        return cls(count[:, None], (first + shift)[:, None], spread[:, None])
+
+    @classmethod
+    def join(cls, tallies: Sequence[Tally]) -> Tally:
+        """Of several groups at the same times."""
+        count, mean, spread = zip(*((t.count, t.mean, t.spread) for t in tallies), strict=True)
+        return cls(np.concatenate(count, -1), np.concatenate(mean, -2), np.concatenate(spread, -3))
+
+    def total(self) -> tuple[Array, Array, Array]:
+        """n (...), mean (..., k) and unbiased covariance (..., k, k) of all: within the groups and between them.
+
+        NaN where there are too few members.
+        """
+        with np.errstate(all="ignore"):
+            n = self.count.sum(axis=-1)
+            share = self.count[..., None]
+            mean = (share * self.mean).sum(axis=-2) / n[..., None]
+            offset = np.where(share > 0, self.mean - mean[..., None, :], 0.0)
+            between = (share * offset).swapaxes(-1, -2) @ offset
+            covariance = (self.spread.sum(axis=-3) + between) / np.where(n > 1, n - 1, np.nan)[..., None, None]
+        return n.astype(int), mean, covariance
+
 
 @dataclass(frozen=True)
 class Census:
-    """What is counted at each record: probabilities of the quantiles, and the edges of the histogram's bins."""
+    """What needs all members at once: probabilities of the quantiles, and the edges of the histogram's bins."""
 
     probabilities: Array
     edges: Array
 
-    def __call__(self, values: Array, loss: Array) -> dict[str, Any]:
-        """The statistics of values (members, k) and loss (members,) over the members whose values are all finite."""
-        alive = np.isfinite(values).all(axis=-1) & np.isfinite(loss)
-        x, L = values[alive], loss[alive]
-        with np.errstate(over="ignore"):  # a member on its way to infinity
-            of_values, of_loss = moments(x), moments(L[:, None])
-        return {
-            "alive": len(x),
-            **of_values,
-            "loss_mean": of_loss["mean"][0],
-            "loss_variance": of_loss["covariance"][0, 0],
-            "quantiles": np.quantile(x, self.probabilities, axis=0) if len(x) else self._nothing(x.shape[1]),
-            "counts": np.array([self._counted(column) for column in x.T]),
-        }
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to count."""
+        return bool(self.probabilities.size or self.edges.size)
 
-    def _counted(self, column: Array) -> Any:
-        return np.histogram(column, self.edges)[0] if self.edges.size else np.zeros(0, dtype=int)
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Quantiles (q, k) and counts (k, bins) of the members of x (k, members) whose entries are all finite."""
+        nothing = np.full((self.probabilities.size, len(x)), np.nan)
+        quantiles = np.quantile(x, self.probabilities, axis=1) if x.size else nothing
+        return quantiles, np.array([self._counted(row) for row in x])
 
-    def _nothing(self, k: int) -> Array:
-        return np.full((self.probabilities.size, k), np.nan)
-
-
-def moments(x: Array) -> dict[str, Array]:
-    """The mean (k,) and the unbiased covariance (k, k) of x (members, k); NaN where there are too few members."""
-    n, k = x.shape
-    if n == 0:
-        return {"mean": np.full(k, np.nan), "covariance": np.full((k, k), np.nan)}
-    mean = x.mean(axis=0)
-    offset = x - mean
-    return {"mean": mean, "covariance": offset.T @ offset / (n - 1) if n > 1 else np.full((k, k), np.nan)}
+    def _counted(self, row: Array) -> Any:
+        return np.histogram(row, self.edges)[0] if self.edges.size else np.zeros(0, dtype=int)

@@ -13,6 +13,7 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.noise.minibatches import Minibatches, minibatches_of, pieces
 from odeopt.problems import Problem
+from odeopt.weighted import WeightedMean
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,11 @@ class Accumulated:
         return (list(pieces(batch, self.size)) for batch in self.big.draws(rng, members))
 
     def grad(self, theta: Array, draw: list[Array]) -> Array:
-        """Each micro-batch weighs as many samples as it has: the plain mean is wrong where the last has fewer."""
-        total, samples = np.zeros_like(theta), 0
+        """Each micro-batch weighs as many samples as it has."""
+        soft = WeightedMean.empty([np.zeros_like(theta)])
         for micro in draw:
-            total += micro.shape[-1] * self.big.grad(theta, micro)
-            samples += micro.shape[-1]
-        return total / samples
+            soft = soft.including([self.big.grad(theta, micro)], weight=micro.shape[-1])
+        return soft.mean[0]
 
 
 def accumulated(problem: Problem, micro: int) -> Problem:

@@ -156,6 +156,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
     """average <- decay average + (1 - decay) theta after each step, theta itself after the first: run.state["average"].
 
     average' = (theta - average)/tau, decay = exp(-h/tau).                [as AveragedModel of torch, use_ema of Keras]
+    In a training loop: optimizer.memory("average") of `to_torch` and `to_keras`, `odeopt.backends.optax.memory`.
 
     >>> from odeopt import optimizers
     >>> print(str(ema(optimizers.gd(lr=0.1), 0.9)).partition(": ")[2])

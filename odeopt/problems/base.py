@@ -66,6 +66,8 @@ class Problem:
 
         `noise`: that of the gradient, see `odeopt.noise`; `grad` itself has none.  `samples`: what L is the mean of;
         `problems.finite_sum` makes them of your data.  `parameters`: the named arrays that theta is made of.
+
+        With batched=True and theta0 (..., d) the functions may hold numbers of shape (...), one for each member.
         """
         if not isinstance(noise, GradientNoise | None):
             raise TypeError(f"noise must be that of odeopt.noise or None, got {noise!r}")
@@ -78,6 +80,10 @@ class Problem:
         _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
         near = probe_points(start.reshape(-1, start.shape[-1])[0])
         loss, grad, hvp = _brought(loss), _brought(grad), _brought(hvp)
+        if batched and start.ndim > 1 and np.ndim(loss(near[0].copy())):  # the members have numbers of their own
+            near = start[None]
+            if grad is None:
+                raise ValueError("grad must be given for a loss with numbers of its own for each member, got None")
 
         loss = over_members("loss", loss, 0, batched, near)
         grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near)

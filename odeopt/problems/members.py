@@ -58,11 +58,11 @@ def batches(f: Function, *points: Array) -> bool:
 
 
 def single_value(name: str, f: Function, rank: int, *vectors: Array) -> None:
-    """A clear error unless f gives one real number (rank 0) or d of them (rank 1) for one vector."""
+    """A clear error unless f gives one real number (rank 0) or d of them (rank 1) for each vector, here often one."""
     copies = tuple(v.copy() for v in vectors)
     value = np.asarray(f(*copies))
-    expected = vectors[0].shape * rank
-    wanted = f"shape {expected}" if rank else "one real number"
+    expected = vectors[0].shape if rank else vectors[0].shape[:-1]
+    wanted = f"shape {expected}" if expected else "one real number"
     if value.dtype.kind not in "iuf":
         raise TypeError(f"{name} must return {wanted} for theta of shape {vectors[0].shape}, got {value!r}")
     if value.shape != expected:

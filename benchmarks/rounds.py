@@ -1,0 +1,89 @@
+"""Cases side by side: a process each, kept alive, which take turns round after round; medians, and ratios of a round.
+
+`main(__file__, jobs)` of a script of {job: {case: factory}}, where factory() gives a run to time and its work in steps,
+and an ImportError where a peer is not installed.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from ctypes import CDLL
+from pathlib import Path
+
+ROUNDS = 9
+
+Case = Callable[[], tuple[Callable[[], object], float]]
+Jobs = Mapping[str, Mapping[str, Case]]
+
+FLAGS = (
+    *("-O3", "-march=native", "-mprefer-vector-width=512", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"),
+    *("-shared", "-fPIC"),
+)
+
+
+def c_library(source: str) -> CDLL:
+    """A source of C, compiled for this machine."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "kernel.c").write_text(source)
+    subprocess.run(["cc", *FLAGS, str(folder / "kernel.c"), "-o", str(folder / "kernel.so"), "-lm"], check=True)
+    return CDLL(str(folder / "kernel.so"))
+
+
+def serve(case: Case) -> None:
+    """Seconds per step, one line for each line that comes in."""
+    try:
+        run, work = case()
+    except ImportError:
+        return
+    run()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print((time.perf_counter() - start) / work, flush=True)
+
+
+def timed(script: str, job: str, names: list[str], rounds: int) -> dict[str, list[float]]:
+    """Seconds per step of each case that is here, round after round."""
+    workers = {}
+    for name in names:
+        command = [sys.executable, script, job, name]
+        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if worker.stdout.readline() == "ready\n":
+            workers[name] = worker
+        else:
+            print(f"  {name}: not here")
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            times[name].append(float(worker.stdout.readline()))
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    return times
+
+
+def ratio(times: Mapping[str, list[float]], name: str, base: str) -> float:
+    """The median of the ratios of the same round."""
+    return statistics.median(a / b for a, b in zip(times[name], times[base], strict=True))
+
+
+def main(script: str, jobs: Jobs, rounds: int = ROUNDS) -> None:
+    """A table of each job; every case beside the first, and beside `odeopt numba`."""
+    if len(sys.argv) == 3:
+        serve(jobs[sys.argv[1]][sys.argv[2]])
+        return
+    for job, cases in jobs.items():
+        times = timed(script, job, list(cases), rounds)
+        bases = [base for base in (next(iter(cases)), "odeopt numba") if base in times]
+        print(f"{job:<34} {'ns/step':>10} {'least':>8} " + " ".join(f"{'x ' + base:>14}" for base in bases))
+        for name, found in times.items():
+            beside = " ".join(f"{ratio(times, name, base):14.3f}" for base in bases)
+            print(f"  {name:<32} {1e9 * statistics.median(found):10.2f} {1e9 * min(found):8.2f} {beside}")

@@ -1,0 +1,261 @@
+"""How fast `solve` is, and how exact, beside SciPy, diffrax and numbalsoda (those that are installed).
+
+One process a case, kept alive; the cases of a job take turns, round after round.  Printed: the median time, the
+largest error over all records and members against a reference at rtol = 1e-13, and the median of the ratios to the
+peers of the same round.  With --rounds=1 it only shows that everything runs.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from scipy.integrate import odeint, solve_ivp
+
+import odeopt as oo
+
+ROUNDS = 9
+X0, T, B, RTOL, ATOL = (-1.5, 2.0), 10.0, 100.0, 1e-9, 1e-12
+TIMES, ENDS, MANY = np.linspace(0, T, 101), np.array([0.0, T]), np.linspace(20, 200, 1000)
+STIFF = np.geomspace(1, 1e4, 100)  # eigenvalues of the quadratic
+
+Case = tuple[Callable[[], object], float]  # what is timed, and its error
+FLOW = oo.flows.gradient_flow()
+
+
+def slopes(z: np.ndarray, b: object) -> np.ndarray:
+    """-grad L of members (..., 2)."""
+    x, y = z[..., 0], z[..., 1]
+    r = y - x * x
+    return np.stack((2 * (1 - x) + 4 * b * x * r, -2 * b * r), axis=-1)
+
+
+def one(t: float, z: np.ndarray) -> np.ndarray:
+    x, y = z
+    r = y - x * x
+    return np.array([2 * (1 - x) + 4 * B * x * r, -2 * B * r])
+
+
+def jacobian(t: float, z: np.ndarray) -> np.ndarray:
+    x, y = z
+    return np.array([[-2 + 4 * B * (y - 3 * x * x), 4 * B * x], [4 * B * x, -2 * B]])
+
+
+def stacked(t: float, z: np.ndarray) -> np.ndarray:
+    return slopes(z.reshape(-1, 2), MANY).ravel()
+
+
+def exact_path() -> np.ndarray:
+    """Every record the end of a step, none interpolated."""
+    rows = [np.array(X0)]
+    for a, b in pairwise(TIMES):
+        rows.append(solve_ivp(one, (a, b), rows[-1], method="DOP853", rtol=1e-13, atol=1e-15).y[:, -1])
+    return np.array(rows)
+
+
+def exact_ends() -> np.ndarray:
+    z0 = np.tile(X0, len(MANY))
+    return solve_ivp(stacked, ENDS, z0, method="DOP853", t_eval=ENDS, rtol=1e-13, atol=1e-15).y[:, -1].reshape(-1, 2)
+
+
+def timed(run: Callable[[], np.ndarray], exact: np.ndarray) -> Case:
+    """Its largest error, relative to 1 + |exact|."""
+    error = np.abs(np.asarray(run()) - exact) / (1 + np.abs(exact).max(axis=-1, keepdims=True))
+    return run, float(error.max())
+
+
+def scipy_one() -> Case:
+    return timed(lambda: solve_ivp(one, ENDS, X0, "LSODA", t_eval=TIMES, rtol=RTOL, atol=ATOL).y.T, exact_path())
+
+
+def odeint_one() -> Case:
+    arguments = dict(Dfun=jacobian, tfirst=True, rtol=RTOL, atol=ATOL, mxstep=1_000_000)
+    return timed(lambda: odeint(one, X0, TIMES, **arguments), exact_path())
+
+
+def our_one(backend: str) -> Case:
+    problem = oo.problems.rosenbrock()
+    arguments = dict(rtol=RTOL, atol=ATOL, backend=backend)
+    return timed(lambda: oo.solve(FLOW, problem, TIMES, X0, **arguments).check().theta, exact_path())
+
+
+def diffrax_solver(name: str, many: bool) -> Callable[[], np.ndarray]:
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    records = jnp.asarray(ENDS if many else TIMES)
+
+    def field(t, z, b):
+        r = z[1] - z[0] * z[0]
+        return jnp.stack([2 * (1 - z[0]) + 4 * b * z[0] * r, -2 * b * r])
+
+    def solution(b):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(field), getattr(diffrax, name)(), 0.0, T, None, jnp.array(X0), args=b, max_steps=2_000_000,
+            saveat=diffrax.SaveAt(ts=records), stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL),
+        ).ys  # fmt: skip
+
+    if many:
+        go, numbers = jax.jit(jax.vmap(solution)), jnp.asarray(MANY)
+        return lambda: np.asarray(go(numbers))[:, -1]
+    go = jax.jit(solution)
+    return lambda: np.asarray(go(B))
+
+
+def numbalsoda_solver(many: bool, rtol: float) -> Callable[[], np.ndarray]:
+    import numba
+    import numbalsoda
+
+    @numba.cfunc(numbalsoda.lsoda_sig)
+    def field(t, u, du, p):
+        r = u[1] - u[0] * u[0]
+        du[0] = 2 * (1 - u[0]) + 4 * p[0] * u[0] * r
+        du[1] = -2 * p[0] * r
+
+    address, lsoda, start, ends, atol = field.address, numbalsoda.lsoda, np.array(X0), ENDS, rtol * ATOL / RTOL
+
+    @numba.njit(parallel=True)
+    def all_of(b):
+        found = np.empty((len(b), 2))
+        for i in numba.prange(len(b)):
+            found[i] = lsoda(address, start.copy(), ends, b[i : i + 1].copy(), rtol, atol, 1_000_000)[0][1]
+        return found
+
+    data = np.array([B])
+    return (lambda: all_of(MANY)) if many else (lambda: lsoda(address, start, TIMES, data, rtol, atol, 1_000_000)[0])
+
+
+def scipy_many() -> Case:
+    z0, arguments = np.tile(X0, len(MANY)), dict(t_eval=ENDS, rtol=RTOL, atol=ATOL, lband=1, uband=1)
+    return timed(lambda: solve_ivp(stacked, ENDS, z0, "LSODA", **arguments).y[:, -1].reshape(-1, 2), exact_ends())
+
+
+def our_many(backend: str) -> Case:
+    b = MANY
+    problem = oo.Problem(
+        lambda z: (1 - z[..., 0]) ** 2 + b * (z[..., 1] - z[..., 0] ** 2) ** 2,
+        lambda z: np.stack(
+            (
+                -2 * (1 - z[..., 0]) - 4 * b * z[..., 0] * (z[..., 1] - z[..., 0] ** 2),
+                2 * b * (z[..., 1] - z[..., 0] ** 2),
+            ),
+            axis=-1,
+        ),
+        theta0=np.tile(X0, (len(b), 1)),
+        batched=True,
+    )
+    arguments = dict(rtol=RTOL, atol=ATOL, backend=backend)
+    return timed(lambda: oo.solve(FLOW, problem, ENDS, **arguments).check().final, exact_ends())
+
+
+def quadratic() -> tuple[oo.Problem, np.ndarray, np.ndarray]:
+    problem, t = oo.problems.quadratic(STIFF), np.linspace(0, 1, 101)
+    return problem, t, problem.flow_solution(t, problem.theta0)
+
+
+def scipy_quadratic() -> Case:
+    problem, t, exact = quadratic()
+    arguments = dict(t_eval=t, rtol=RTOL, atol=ATOL)
+    return timed(
+        lambda: solve_ivp(lambda t, z: -problem.grad(z), t[[0, -1]], problem.theta0, "LSODA", **arguments).y.T, exact
+    )
+
+
+def eigh_quadratic() -> Case:
+    problem, t, exact = quadratic()
+    A = problem.grad(np.eye(problem.dim))
+
+    def run() -> np.ndarray:
+        values, Q = np.linalg.eigh(A)
+        return (np.exp(-np.outer(t, values)) * (problem.theta0 @ Q)) @ Q.T
+
+    return timed(run, exact)
+
+
+def our_quadratic() -> Case:
+    problem, t, exact = quadratic()
+    return timed(lambda: oo.solve(FLOW, problem, t, rtol=RTOL, atol=ATOL).check().theta, exact)
+
+
+JOBS: dict[str, dict[str, Callable[[], Case]]] = {
+    "one solve, Rosenbrock": {
+        "SciPy LSODA": scipy_one,
+        "SciPy odeint, Jacobian": odeint_one,
+        "diffrax Dopri8": lambda: timed(diffrax_solver("Dopri8", False), exact_path()),
+        "numbalsoda": lambda: timed(numbalsoda_solver(False, RTOL), exact_path()),
+        "numbalsoda, rtol 1e-12": lambda: timed(numbalsoda_solver(False, 1e-12), exact_path()),
+        "odeopt floats": lambda: our_one("floats"),
+        "odeopt numba": lambda: our_one("numba"),
+    },
+    "1000 solves, Rosenbrock": {
+        "SciPy LSODA, stacked": scipy_many,
+        "diffrax Tsit5, vmap": lambda: timed(diffrax_solver("Tsit5", True), exact_ends()),
+        "numbalsoda": lambda: timed(numbalsoda_solver(True, RTOL), exact_ends()),
+        "odeopt columns": lambda: our_many("columns"),
+        "odeopt numba": lambda: our_many("numba"),
+    },
+    "a quadratic, d = 100": {
+        "SciPy LSODA": scipy_quadratic,
+        "eigh, exponentials": eigh_quadratic,
+        "odeopt": our_quadratic,
+    },
+}
+PEERS = ("SciPy LSODA", "SciPy LSODA, stacked", "diffrax", "numbalsoda", "eigh, exponentials")
+
+
+def serve(job: str, name: str) -> None:
+    """Its error, then seconds, one line for each line that comes in."""
+    run, error = JOBS[job][name]()
+    print(f"{error:.1e}", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(time.perf_counter() - start, flush=True)
+
+
+def measure(job: str, rounds: int) -> None:
+    workers, errors = {}, {}
+    for name in JOBS[job]:
+        command = [sys.executable, __file__, job, name]
+        worker = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        errors[name] = worker.stdout.readline().strip()
+        if errors[name]:
+            workers[name] = worker
+        else:
+            print(f"  {name}: not here")
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            times[name].append(float(worker.stdout.readline()))
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    report(job, times, errors)
+
+
+def report(job: str, times: dict[str, list[float]], errors: dict[str, str]) -> None:
+    bases = [name for name in times if name.startswith(PEERS)]
+    print(f"{job:<26} {'ms':>9} {'error':>8} " + " ".join(f"{'x ' + base[:20]:>22}" for base in bases))
+    for name, found in times.items():
+        ratios = [statistics.median(a / b for a, b in zip(found, times[base], strict=True)) for base in bases]
+        row = " ".join(f"{ratio:22.3f}" for ratio in ratios)
+        print(f"  {name:<24} {1e3 * statistics.median(found):9.3f} {errors[name]:>8} {row}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        serve(*sys.argv[1:])
+    else:
+        for job in JOBS:
+            measure(job, 1 if "--rounds=1" in sys.argv else ROUNDS)

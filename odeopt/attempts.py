@@ -1,0 +1,125 @@
+"""Which method `solve` tries, in which order and why: method="auto" asks how stiff the flow is at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from odeopt import check
+from odeopt.check import Array
+from odeopt.flow import Flow
+from odeopt.initial_value import Function, Functions, InitialValue, from_diagonals
+from odeopt.state import pack
+
+METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
+BACKENDS = ("auto", "numpy", "floats", "columns", "numba")
+AUTO_BUDGET = 20_000  # evaluations after which "auto" turns from DOP853 to LSODA
+KERNEL_BUDGET = 100_000  # the same where DOP853 is compiled: a millisecond
+PER_DECAY = 2  # evaluations of DOP853 for each unit of time over decay time: it bears 6 in a step of 12
+DIFFERENCES, STEP = 40, 1e-7  # coordinates whose differences cost little beside a run; their relative step
+LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
+LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
+LSODA_SIZE = 200  # numbers in a member's state up to which its Jacobian pays
+LSODA_NUMBERS = 20_000_000  # of which LSODA's matrices may consist
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of `solve` that say how."""
+
+    method: str
+    rtol: float
+    atol: float
+    budget: int
+    dense: bool
+    progress: bool | None
+    backend: str
+
+    def __post_init__(self) -> None:
+        check.choice("method", self.method, (*METHODS, "auto"))
+        for name, value, least in (("rtol", self.rtol, LEAST_RTOL), ("atol", self.atol, 0.0)):
+            if check.scalar(name, check.nonnegative(name, value)) < least:
+                raise ValueError(f"{name} must be at least {least}, got {value!r}")
+        check.count("max_evaluations", self.budget, 1)
+        check.switch("progress", self.progress)
+        check.choice("backend", self.backend, BACKENDS)
+
+
+class Attempt(NamedTuple):
+    """A method, the evaluations that it may use, and why it is tried; `whole`: by `functions.dop853`."""
+
+    method: str
+    budget: int
+    why: str
+    whole: bool
+
+
+def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> list[Attempt]:
+    """What to try, one after the other while evaluations run out."""
+    whole = functions.dop853 is not None and not asked.dense
+    if asked.method != "auto":
+        return [Attempt(asked.method, asked.budget, "", whole and asked.method == "DOP853")]
+    if not _banded(equation):
+        return [Attempt("DOP853", asked.budget, "auto: too large for LSODA", whole)]
+    few = min(KERNEL_BUDGET if whole else AUTO_BUDGET, asked.budget)
+    needed = PER_DECAY * _stiffness(equation, functions)
+    if needed > few:
+        return [Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)]
+    lsoda = Attempt("LSODA", asked.budget, f"auto: DOP853 needs more than {few}", False)
+    return [Attempt("DOP853", few, "auto: not stiffer than it can bear", whole), lsoda]
+
+
+def _banded(equation: InitialValue) -> bool:
+    """Whether LSODA's Jacobian pays: n numbers a member, and 3 n diagonals."""
+    n = sum(equation.sizes)
+    return n <= LSODA_SIZE and equation.number * n * 3 * n <= LSODA_NUMBERS
+
+
+def _stiffness(equation: InitialValue, functions: Functions) -> float:
+    """The fastest decay at the start, -Re(eigenvalue), times the time; 0 where it is not known, or soon another."""
+    flow = equation.flow
+    if not isinstance(flow, Flow) or flow.preconditioner or flow.onset:
+        return 0.0
+    J = _jacobian(equation, functions)
+    if J is None or not np.isfinite(J).all():
+        return 0.0
+    return float(-np.linalg.eigvals(J).real.min())
+
+
+def _jacobian(equation: InitialValue, functions: Functions) -> Array | None:
+    """Each member's d(dy/ds)/dy at the start, (M, n, n), or None where that costs too much."""
+    M, n, s, y = equation.number, sum(equation.sizes), equation.begin, pack(equation.y)
+    if functions.jacobian is None:
+        return _differences(functions.f, s, y, M, n) if n <= DIFFERENCES else None
+    J = np.asarray(functions.jacobian(s, y))
+    if not equation.members:
+        return J[None]
+    return from_diagonals(J, M, n)
+
+
+def _differences(f: Function, s: float, y: Array, M: int, n: int) -> Array | None:
+    """(f(y + h e_b) - f(y)) / h for all members at once."""
+    at, columns = y.reshape(M, n), []
+    h = STEP * np.maximum(1.0, np.abs(at))
+    try:
+        slopes = np.reshape(f(s, y), (M, n))
+        for e in np.eye(n):
+            columns.append((np.reshape(f(s, (at + h * e).ravel()), (M, n)) - slopes) / (h @ e)[:, None])
+    except Exception:  # a solver will meet it too, and keep what there is
+        return None
+    return np.stack(columns, axis=-1)
+
+
+def error_scales(equation: InitialValue, asked: Asked, attempt: Attempt) -> tuple[float, Array]:
+    """rtol, and atol for each number, so that every member alone keeps them.
+
+    LSODA bounds the largest error, SciPy's other solvers the mean square, of which one member may make up all.  LSODA
+    takes long steps over a memory below atol, whose root sets the speed.
+    """
+    memory = LSODA_MEMORY if attempt.method == "LSODA" else 1.0
+    share = 1.0 if attempt.whole or attempt.method == "LSODA" else equation.number**-0.5
+    scales = (asked.atol * share, *[asked.atol * share * memory] * (len(equation.y) - 1))
+    each = pack(tuple(np.full_like(u, scale) for u, scale in zip(equation.y, scales, strict=True)))
+    return max(asked.rtol * share, LEAST_RTOL), each

@@ -1,0 +1,195 @@
+"""Blocks of an ensemble whose steps a program takes, by NumPy or in a compiled kernel, from the same rows of numbers.
+
+Where a guard of the program is true, the step itself goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count
+from typing import Any
+
+import numpy as np
+
+from odeopt.backends import blocks
+from odeopt.backends import numba as kernels
+from odeopt.backends.ensemble_source import Layout, ensemble_source, fill_source
+from odeopt.backends.program import Program
+from odeopt.check import Array
+from odeopt.driving import driven
+from odeopt.ensemble.normals import Addressed, Normals, visits
+from odeopt.ensemble.plan import Plan
+from odeopt.ensemble.statistics import Sums, Tally, sums
+from odeopt.state import State
+
+UNLIMITED = 1 << 62
+
+
+def fill(z: Array, first: int, pair: int, key: Array) -> None:
+    """`odeopt.ensemble.normals.filled`, compiled."""
+    kernels.compiled(fill_source())(z, first, pair, tuple(key))
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What all blocks share: the program and its constants, and the state, a row of all members for each entry.
+
+    `target`: the program also sees whether a member is in the target.
+    """
+
+    plan: Plan
+    program: Program
+    constants: list[float]
+    sizes: tuple[int, ...]
+    rows: Array
+    arrivals: Array
+    target: bool
+
+    @property
+    def observes(self) -> bool:
+        """Whether the program sees what is to be counted."""
+        return len(self.program.seen) > self.target
+
+    def state(self, rows: Array) -> State:
+        """Rows as the arrays of a state, (members, d) each."""
+        ends = list(accumulate(self.sizes))
+        return tuple(rows[end - size : end].T for end, size in zip(ends, self.sizes, strict=True))
+
+    def start(self, y: State, grad: Any) -> Array:
+        """A state as rows, with the gradient there if the program carries it."""
+        carried = [grad(y[0])] if self.program.carried else []
+        return np.concatenate([u.T for u in (*y, *carried)])
+
+
+class Block:
+    """The members first, ..., last - 1."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        self.job, self.members, self.normals = job, members, normals
+        part = slice(members.start, members.stop)
+        self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
+        self._grad = job.plan.problem.oracle()
+        self._size = 1 if job.program.guards else UNLIMITED  # steps at a time
+        self._watch(0, self.state())
+
+    def state(self) -> State:
+        return self.job.state(self.rows)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
+        raise NotImplementedError
+
+    watches = False  # whether it must be seen step by step when members arrive
+
+    def advance(self, k: int, n: int, every: int) -> Tally | None:
+        if self.normals is not None:
+            self.normals.mark()
+        if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
+            return self.run(k, n, every)[1]
+        found, count = [], self._counter()
+        for _ in range(max(n, 1)):
+            self._walk(k, every)
+            k += every
+            if n:
+                found.append(count(k, list(self.rows)))
+        return Tally.of(found) if found else None
+
+    def _counter(self) -> Callable[[int, Sequence[Array]], Sums]:
+        """(k, rows) -> the sums over these members at step k."""
+        job, size = self.job, len(self.members)
+        plan, counted = job.plan, len(job.plan.observables) + 1
+        if not job.observes:
+            return lambda k, rows: sums(plan.observed(k, self.state()))
+        look, numbers, truths = blocks.looking(job.program)
+        room, truth, space = (
+            np.empty((numbers, size)),
+            np.empty((truths, size), dtype=bool),
+            np.ones((counted + 1, size)),
+        )
+
+        def count(k: int, rows: Sequence[Array]) -> Sums:
+            with np.errstate(all="ignore"):
+                seen = look(k * plan.opt.h, room, truth, *rows)[:counted]
+            return sums([row if np.ndim(row) else np.full(size, row) for row in seen], space)
+
+        return count
+
+    def _walk(self, k: int, steps: int) -> None:
+        end = k + steps
+        while k < end:
+            m = 1 if self.watches else min(self._size, end - k)
+            before = self.rows.copy() if self.job.program.guards else self.rows
+            met, _ = self.run(k, 0, m)
+            if met:
+                self.rows[...] = before
+                self._step(k)
+                self._size, m = max(1, m // 2), 1
+            elif self._size < UNLIMITED:
+                self._size *= 2
+            k += m
+            if self.watches:
+                self._watch(k, self.state())
+
+    def _step(self, k: int) -> None:
+        """One step, by itself."""
+        plan = self.job.plan
+        draws = None if self.normals is None else visits(self.normals, k)
+        with np.errstate(all="ignore"):
+            step = driven(plan.opt, plan.problem, self._grad, draws)
+            y, _, _ = step(k * plan.opt.h, tuple(u.copy() for u in self.state()), (), plan.opt.h)
+            self.rows[...] = self.job.start(y, plan.problem.grad)
+
+
+class NumpyBlock(Block):
+    """By NumPy alone, without new arrays."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        super().__init__(job, members, normals)
+        self.watches = job.plan.target is not None
+        self._loop, self._numbers, self._truths = blocks.compiled(job.program)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        size, steps, ends, found = len(self.members), count(k), count(k + every, every), []
+        room, truth = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
+        counted = self._counter() if n else None
+
+        def record(r: int, now: Sequence[Array]) -> None:
+            if counted:
+                found.append(counted(next(ends), now))
+            if r == max(n, 1) - 1:
+                for row, u in zip(self.rows, now, strict=True):
+                    row[...] = u
+
+        with np.errstate(all="ignore"):
+            met = self._loop(
+                max(n, 1), every, k, record, room, truth, *self.rows, *self.job.constants, *self._draw(steps)
+            )
+        return bool(met), Tally.of(found) if found else None
+
+    def _draw(self, steps: Iterator[int]) -> list[Callable[[], list[Array]]]:
+        normals = self.normals
+        if normals is None:
+            return []
+        room = np.empty((self.job.plan.rows, len(self.members), self.job.plan.width))
+        return [lambda: [row[:, i] for row in normals.at(next(steps), room) for i in range(row.shape[1])]]
+
+
+class KernelBlock(Block):
+    """In a compiled kernel, which makes its normals itself."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        super().__init__(job, members, normals)
+        self.watches = job.plan.target is not None and not job.target
+        self._loop = kernels.compiled(ensemble_source(Layout(job.program, job.target)))
+        self._key = tuple(normals.key) if isinstance(normals, Addressed) else (np.uint64(0), np.uint64(0))
+        self._constants = np.array(job.constants)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        width, job = len(self.job.plan.observables) + 1, self.job
+        count, mean, spread = (np.zeros((n, *shape)) for shape in ((1,), (width,), (width, width)))
+        met = self._loop(
+            self.members.start, self.members.stop, n, every, k, float(job.plan.opt.h), job.rows, self._constants,
+            self._key, job.arrivals, count, mean, spread,
+        )  # fmt: skip
+        return bool(met), Tally(count, mean[:, None], spread[:, None]) if n else None

@@ -1,0 +1,150 @@
+"""By which means a right-hand side is evaluated in `solve`: what was asked for, or what costs least."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from importlib.util import find_spec
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from odeopt.backends import dop853
+from odeopt.backends import numba as kernels
+from odeopt.backends.choice import IMPORT, LOAD
+from odeopt.backends.engines import in_parts
+from odeopt.backends.field import FieldProgram, Traced, traced_field
+from odeopt.backends.nodes import Untraceable
+from odeopt.backends.slopes import on_floats, stacked
+from odeopt.check import Array
+from odeopt.initial_value import Function, Functions, InitialValue
+from odeopt.integrate import Ended, Records, Slope
+from odeopt.progress import announce
+from odeopt.state import pack
+from odeopt.trajectory import Status
+
+TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
+SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
+COMPILE, OPERATION = 1.0, 0.05  # seconds: a kernel, and each operation of a right-hand side in it
+LOOK = 20_000_000  # evaluations between two looks at the clock: a fifth of a second
+EVALUATION = 10  # operations, at least
+
+_checked: WeakSet[FieldProgram] = WeakSet()  # those that once found what the flow has found
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+
+
+def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
+    """The right-hand side with what else is known of it, and the slopes at the start."""
+    start = pack(equation.y)
+    if backend == "numpy":
+        return _plain(equation, "numpy")
+    try:
+        made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
+    except Untraceable as reason:
+        return _refused(equation, reason, backend)
+    plain = _late(equation)
+    f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
+    slopes = np.asarray(f(equation.begin, start))
+    if made.program not in _checked:
+        _, first = _plain(equation, "numpy")
+        if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
+            return _refused(equation, "its gradient is not the same at every call", backend)
+        _checked.add(made.program)
+    means = "columns" if equation.members else "floats"
+    return Functions(f, jacobian, made.program.gradients, means, _kernel(equation, made, backend, progress)), slopes
+
+
+def _late(equation: InitialValue) -> Function:
+    """As the flow is, made when it is first needed."""
+    made: list[Function] = []
+
+    def f(s: float, vector: Array) -> Any:
+        if not made:
+            made.append(equation.slope())
+        return made[0](s, vector)
+
+    return f
+
+
+def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
+    """As the flow is."""
+    f = equation.slope()
+    return Functions(f, means=means), f(equation.begin, pack(equation.y))
+
+
+def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
+    """As the flow is, if that was not excluded."""
+    found = _plain(equation, f"numpy ({reason})")  # what its first gradient raises says more than the reason
+    if backend != "auto":
+        raise ValueError(f"backend must be 'auto' or 'numpy' for {equation.flow.name} here: {reason}; got {backend!r}")
+    return found
+
+
+def _kernel(equation: InitialValue, made: Traced, backend: str, progress: bool | None) -> Kernel | None:
+    """The kernel, where it is asked for, or pays."""
+    n = len(made.program.state)
+    if n > dop853.WIDEST or made.program.guards or backend not in ("auto", "numba"):
+        return None
+    if backend == "auto" and find_spec("numba") is None:
+        return None
+    text = dop853.source(made.program)
+    if kernels.loaded(text):
+        return Kernel(text, made)
+    on_disk = kernels.on_disk(text)
+    if backend == "auto":
+        _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
+        price = LOAD if on_disk else COMPILE + OPERATION * len(made.program.slopes)
+        if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
+            return None
+    if not on_disk:
+        announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
+    return Kernel(text, made)
+
+
+class Kernel:
+    """DOP853 of all members, each with steps of its own."""
+
+    name = "numba"
+
+    def __init__(self, text: str, made: Traced) -> None:
+        self.text, self.made = text, made
+
+    def __call__(
+        self, method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any
+    ) -> None:
+        """The run from where the records are; raises Ended."""
+        first, (rtol, atol), s = records.last, tolerances, records.equation.s[1:]
+        M, n = records.equation.number, len(self.made.program.state)
+        Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))
+        S, H = np.full(M, first.s), np.zeros(M)
+        at = np.full(M, np.searchsorted(s, first.s, side="right"))
+        rows[: at[0]] = Y  # what comes before is as good as the start
+        count, flag = np.zeros(M, dtype=np.int64), np.zeros(M, dtype=np.int64)
+        constants = np.array([np.broadcast_to(value, M) for value in self.made.values])
+        loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // M), first.s
+        part = lambda a, b: loop(
+            a, b, chunk, slope.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol[:n]
+        )
+        try:
+            while not flag.all():
+                in_parts(part, M, 8, M * min(chunk, 1000) * EVALUATION)
+                shown.update(S.mean() - far)
+                far = S.mean()
+        finally:
+            slope.count, slope.mean, done = int(count.max()), float(count.mean()), int(at.min())
+            records.fill(s[:done], rows[:done].reshape(done, M * n))
+            if M == 1:
+                records.last = records.last._replace(s=float(S[0]), y=Y[0])
+        if (flag < 0).any():
+            raise _ended(flag, slope.budget)
+
+
+def _ended(flag: Any, budget: int) -> Ended:
+    """Why the first of the members that did not reach the end stopped."""
+    m = int(np.argmax(flag < 0))
+    who = f"member {m}: " if flag.size > 1 else ""
+    if flag[m] == dop853.TOO_MANY:
+        reason = f"{budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
+        return Ended(Status.TOO_MANY_EVALUATIONS, who + reason)
+    return Ended(Status.STEP_FAILED, f"{who}the step became smaller than the spacing between numbers")

@@ -1,0 +1,94 @@
+"""What is counted of an ensemble, record after record, in arrays that are made once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.ensemble.blocks import Crew
+from odeopt.ensemble.plan import Plan
+from odeopt.ensemble.result import Ensemble
+from odeopt.ensemble.statistics import Tally
+from odeopt.trajectory import Status
+
+
+class Records:
+    """The arrays of an `Ensemble`, of which `size` rows are filled."""
+
+    def __init__(self, plan: Plan) -> None:
+        n, k, d, census = len(plan.strides) + 1, len(plan.observables), plan.problem.dim, plan.census
+        self.plan, self.size = plan, 0
+        self.arrays: dict[str, Array] = {
+            "mean": np.empty((n, k)),
+            "covariance": np.empty((n, k, k)),
+            "loss_mean": np.empty(n),
+            "loss_variance": np.empty(n),
+            "alive": np.empty(n, dtype=int),
+            "quantiles": np.empty((n, census.probabilities.size, k)),
+            "counts": np.empty((n, k, max(census.edges.size - 1, 0)), dtype=int),
+            "paths": np.empty((n, plan.paths, d)),
+        }
+
+    @property
+    def alone(self) -> bool:
+        """Whether a record needs more than moments: the state of all members at its time."""
+        return self.plan.census.asks or bool(self.plan.paths)
+
+    @property
+    def step(self) -> int:
+        """Of the last record."""
+        return sum(self.plan.strides[: self.size - 1])
+
+    @property
+    def alive(self) -> int:
+        """At the last record."""
+        return int(self.arrays["alive"][self.size - 1])
+
+    def moments(self, tally: Tally) -> None:
+        """Rows of moments, until no member is finite."""
+        count, mean, covariance = tally.total()
+        n = min(len(count), int(np.argmin(count > 0)) + 1) if not count.all() else len(count)
+        rows = slice(self.size, self.size + n)
+        self.arrays["alive"][rows] = count[:n]
+        self.arrays["mean"][rows], self.arrays["loss_mean"][rows] = mean[:n, :-1], mean[:n, -1]
+        self.arrays["covariance"][rows] = covariance[:n, :-1, :-1]
+        self.arrays["loss_variance"][rows] = covariance[:n, -1, -1]
+        self.size += n
+
+    def census(self, k: int, crew: Crew) -> None:
+        """To the last row what needs all members, here at the step k."""
+        if not self.alone:
+            return
+        states = crew.states()
+        x = np.concatenate([self.plan.observed(k, y) for y in states], axis=1)
+        x = x[:-1, np.isfinite(x).all(axis=0)]
+        self.arrays["quantiles"][self.size - 1], self.arrays["counts"][self.size - 1] = self.plan.census(x)
+        start = 0
+        for y in states:
+            end = min(start + len(y[0]), self.plan.paths)
+            self.arrays["paths"][self.size - 1, start:end] = y[0][: end - start]
+            start = end
+
+    def result(self, arrivals: Array, final: Array, status: Status, message: str, **facts: Any) -> Ensemble:
+        """The rows that are filled."""
+        plan = self.plan
+        ends = np.cumsum((0, *plan.strides))[: self.size]
+        rows: dict[str, Any] = dict(self.arrays)
+        if self.size < len(plan.strides) + 1:
+            rows = {name: array[: self.size].copy() for name, array in self.arrays.items()}
+        return Ensemble(
+            t=ends * float(plan.opt.h),
+            **rows,
+            probabilities=plan.census.probabilities,
+            edges=plan.census.edges,
+            first_passage=arrivals,
+            members=plan.members,
+            status=status,
+            message=message,
+            observables=tuple(plan.observables),
+            name=plan.opt.name,
+            final=final,
+            **facts,
+        )

@@ -1,0 +1,95 @@
+"""Without an extra: what needs it says how to install it, and nothing else breaks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+PACKAGES = {
+    "torch": ["torch"],
+    "jax": ["jax", "jaxlib", "optax"],
+    "keras": ["keras"],
+    "symbolic": ["sympy"],
+    "fast": ["numba"],
+    "words": ["gensim", "threadpoolctl"],
+    "tables": ["pandas", "xarray"],
+    "data": ["sklearn"],
+}
+
+HIDDEN = """
+import json, sys
+
+class Without:  # a finder that finds all but the hidden packages
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, *arguments):
+        return None if name.partition(".")[0] in {hidden!r} else self.finder.find_spec(name, *arguments)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
+import odeopt as oo
+from importlib import import_module
+
+quadratic, opt = oo.problems.quadratic(), oo.optimizers.adam(lr=0.1)
+ensemble = oo.ensemble(opt, oo.noise.gaussian(quadratic, 1.0), members=2, steps=2, rng=0)
+NEEDS = {{
+    "torch": [lambda: import_module("odeopt.backends.torch"), lambda: oo.Problem.from_torch(None, None, None)],
+    "jax": [lambda: import_module("odeopt.backends.optax"), lambda: oo.Problem.from_jax(None, None)],
+    "keras": [lambda: import_module("odeopt.backends.keras"), lambda: oo.Problem.from_keras(None, None)],
+    "symbolic": [lambda: import_module("odeopt.backends.sympy")],
+    "fast": [lambda: oo.simulate(opt, quadratic, 5, backend="numba")],
+    "words": [oo.words.wikipedia, oo.words.wordsim353],
+    "tables": [ensemble.to_dataframe, ensemble.to_xarray],
+    "data": [oo.problems.logistic_regression, oo.problems.tanh_network],
+}}
+said = {{}}
+for extra in {extras!r}:
+    for call in NEEDS[extra]:
+        try:
+            call()
+        except ImportError as error:
+            said.setdefault(extra, []).append(str(error))
+        except (TypeError, ValueError) as error:  # it got as far as its arguments
+            assert "must be" in str(error), error
+
+oo.compare(opt, quadratic, 20).plot()
+oo.simulate(oo.optimizers.lookahead(opt), quadratic, 1000).check()
+oo.solve(opt.flow, quadratic, 1.0, memory={{"c1": 0.1, "c2": 0.1, "m": [1.0, 1.0], "G": [1.0, 1.0]}}).check()
+oo.modified_flow(opt, order=2), oo.stability_limit(opt), oo.implicit_regularizer(oo.optimizers.gd(0.1)), opt.describe()
+print(json.dumps(said))
+"""
+
+
+def said_without(*hidden, extras=tuple(PACKAGES)):
+    """What the extras' users say when these are not installed; the rest of odeopt runs, or this fails."""
+    code = HIDDEN.format(hidden=[name for extra in hidden for name in PACKAGES[extra]], extras=list(extras))
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    return json.loads(out.stdout)
+
+
+def test_without_any_extra():
+    """Each says its own name, in every place that needs it."""
+    said = said_without(*PACKAGES)
+    counts = {"symbolic": 1, "fast": 1}
+    for extra in PACKAGES:
+        assert len(said.get(extra, [])) == counts.get(extra, 2), (extra, said)
+        assert all(f"install odeopt-toolkit[{extra}]" in text for text in said[extra])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", [extra for extra in PACKAGES if extra != "words"])
+def test_without_one_extra_the_others_work(extra):
+    """Keras runs on JAX; the text of `words` takes seconds to read."""
+    others = [name for name, packages in PACKAGES.items() if name != "words" and all(map(find_spec, packages))]
+    said = said_without(extra, extras=others)
+    expected = {extra} | ({"keras"} if extra == "jax" else set())
+    assert set(said) <= expected
+    assert extra in said or extra not in others
