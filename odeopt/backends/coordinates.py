@@ -65,7 +65,12 @@ def coordinates(opt: Optimizer) -> Coordinates:
     grad = TracedGradient(_nowhere_else, y[0], traced(graph, "g", 2))
     moved = rescheduled(opt, lambda own: Rate("lr", lambda k: rate))
     step = moved.scheme.bind(replace(moved.flow, params=MappingProxyType(params)), grad)
-    new, _, memory = step(t, y, (), h)
+    try:
+        new, _, memory = step(t, y, (), h)
+    except Untraceable:
+        raise
+    except Exception as error:  # whatever a formula raises on symbols
+        raise Untraceable(f"on symbols it raises {error!r}") from error
     if memory:
         raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
     if [u.shape for u in new] != [u.shape for u in y]:
@@ -75,9 +80,7 @@ def coordinates(opt: Optimizer) -> Coordinates:
     others = (new[0][1], *(u[1] for u, c in zip(new[1:], clock[1:], strict=True) if not c))
     shared = {n: u[0] for n, u, c in zip(flow.variables, new, clock, strict=True) if c}
     _refuse_mixing([end for (end,) in (ends[0], *ends[2:])], others, (*shared.values(), *graph.guards))
-    made = Program(
-        state=state, outputs=ends, guards=(), h=h.item(), count=1, first=True, carried=False, loss=None
-    )
+    made = Program(state=state, outputs=ends, guards=(), h=h.item(), count=1, first=True, carried=False, loss=None)
     return Coordinates(made, MappingProxyType(shared), tuple(graph.guards), sound(made))
 
 

@@ -19,15 +19,15 @@ from odeopt.state import finite
 class InPlace:
     """theta and the memory of an optimizer, changed in place by `step(gradient)`; `in_place` makes it.
 
-    theta: (d,);   memory: by name, (d,), clocks (1,);   count: the steps so far
+    theta: (d,);   memory: by name, (d,), clocks (1,), from the first step on;   count: the steps so far
     """
 
     def __init__(self, opt: Optimizer, theta: Array) -> None:
         self.opt, self.theta, self.count = opt, theta, 0
         self._gradient: Array | None = None
-        start = opt.initial_state(self._here, theta)
-        self.memory = {name: np.array(u) for name, u in zip(opt.flow.memory, start[1:], strict=True)}
-        self._step, self._slopes = opt.scheme.bind(opt.flow, self._here), ()
+        self.memory: dict[str, Array] = {}
+        self._step = opt.scheme.bind(opt.flow, self._here)
+        self._slopes: Memory = ()
         self._sweep: Sweep | Untraceable
         try:
             self._sweep = Sweep(opt)
@@ -41,10 +41,14 @@ class InPlace:
             raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
         if not moderate(g) and not np.isfinite(g).all():
             raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
+        self._gradient = g
+        if self.count == 0:
+            start = self.opt.initial_state(self._here, self.theta)
+            self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
             self._swept(g)
         except Untraceable:
-            self._stepped(g)
+            self._stepped()
         self.count += 1
 
     def _swept(self, g: Array) -> None:
@@ -61,9 +65,9 @@ class InPlace:
         for name, value in moved.items():
             self.memory[name][:] = value
 
-    def _stepped(self, g: Array) -> None:
+    def _stepped(self) -> None:
         """By the scheme, on whole arrays."""
-        self._gradient, y = g, (self.theta, *self.memory.values())
+        y = (self.theta, *self.memory.values())
         with np.errstate(all="ignore"):
             new, _, slopes = self._step(self.count * self.opt.h, y, self._slopes, self.opt.h)
         if not finite(new):
@@ -74,7 +78,9 @@ class InPlace:
 
     def _here(self, theta: Array) -> Array:
         if theta is not self.theta or self._gradient is None:
-            raise ValueError(f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere")
+            raise ValueError(
+                f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere"
+            )
         return self._gradient
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Does a step keep finite numbers finite?  It does if it divides by what is above 0, and takes roots of what is not below.
+"""Does a step keep finite numbers finite?  If it divides by what is above 0, and takes roots of what is not below.
 
 Found from the program itself: signs by rules, those of the memory by induction over the steps from a memory of 0.
 """

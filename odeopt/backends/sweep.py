@@ -7,6 +7,7 @@ cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,8 +22,6 @@ from odeopt.backends.training import inwards
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
-from odeopt.schemes.lookahead import innermost
-from odeopt.schemes.splitting import Splitting
 
 SLICE = 8192  # coordinates whose numbers NumPy keeps in a core's cache
 KERNEL = 32768  # coordinates that a thread of a kernel takes at once
@@ -35,15 +34,14 @@ class Sweep:
     def __init__(self, opt: Optimizer) -> None:
         self.opt, self._coordinates = opt, coordinates(opt)
         own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
-        middle = 0.5 if isinstance(innermost(opt.scheme), Splitting) else 0.0
-        self._speed = own[0].at_time(opt.h, middle=middle) if own else lambda t: 1.0
+        self._factor = own[0] if own else lambda k: 1.0
         self._kernel = kernels.coordinates_source(self._coordinates.program)
 
     def numbers(self, k: int, rate: float, clocks: Mapping[str, Any]) -> tuple[list[float], dict[str, float]]:
         """The constants of step k at this multiple of the learning rate, and the clocks after it."""
-        t = k * self.opt.h
-        known = {**self.opt.flow.params, **clocks, "t": t, "h": self.opt.h, "rate": rate * float(self._speed(t))}
-        constants, moved, fine = self._coordinates.numbers(known)
+        now = {"t": k * self.opt.h, "h": self.opt.h, "rate": rate * float(self._factor(k))}
+        with np.errstate(all="ignore"):
+            constants, moved, fine = self._coordinates.numbers({**self.opt.flow.params, **clocks, **now})
         if not fine:
             raise Untraceable(f"step {k + 1} might divide by 0")
         return constants, moved
@@ -56,8 +54,7 @@ class Sweep:
         d, work = arrays[0].size, arrays[0].size * len(self._coordinates.program.body)
         if self._compiles(d):
             kernel, c = kernels.compiled(self._kernel), np.array(constants)
-            part = lambda a, b: kernel(b - a, tuple(u[a:b] for u in arrays), c)
-            return sum(in_parts(part, d, KERNEL, work))
+            return sum(in_parts(lambda a, b: kernel(b - a, tuple(u[a:b] for u in arrays), c), d, KERNEL, work))
         loop, numbers, truths = blocks.compiled(self._coordinates.program)
 
         def part(a: int, b: int) -> int:
@@ -66,8 +63,8 @@ class Sweep:
             with np.errstate(all="ignore"):
                 for first in range(a, b, SLICE):
                     views = [u[first : min(first + SLICE, b)] for u in arrays]
-                    n = views[0].size
-                    loop(1, 1, 0, lambda _, now, views=views: _kept(views, now), numeric[:, :n], logical[:, :n], *views, *constants)
+                    n, keep = views[0].size, partial(_kept, views)
+                    loop(1, 1, 0, keep, numeric[:, :n], logical[:, :n], *views, *constants)
                     met += n - int(np.isfinite(views[0]).sum())
             return met
 
@@ -83,7 +80,7 @@ class Sweep:
         return "numba" if self._compiles(d) else "blocks"
 
 
-def _kept(views: Sequence[Array], now: Sequence[Array]) -> None:
+def _kept(views: Sequence[Array], row: int, now: Sequence[Array]) -> None:
     """What a loop on blocks has computed, where it belongs."""
     for into, u in zip(views, now, strict=True):
         if u is not into:
@@ -92,4 +89,5 @@ def _kept(views: Sequence[Array], now: Sequence[Array]) -> None:
 
 def moderate(g: Array) -> bool:
     """Whether a gradient and its squares are finite, in one pass."""
-    return bool(np.isfinite(np.dot(g, g)))
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.dot(g, g)))

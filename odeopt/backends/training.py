@@ -114,7 +114,7 @@ def paced(opt: Optimizer, rate: Rate) -> Optimizer:
 
 
 def rescheduled(opt: Optimizer, make: Callable[[Schedule | None], Schedule]) -> Optimizer:
-    """The optimizer under make(its own schedule); one built by hand has its step for a rate, its whole flow is paced."""
+    """The optimizer under make(its own schedule); one built by hand has its step for a rate."""
     if not is_paced(opt):
         return opt
     if opt.recipe is None:
