@@ -54,6 +54,13 @@ class Schedule:
         return speed
 
 
+class Rate(Schedule):
+    """A factor that is what it is now, whatever the time: a learning rate that somebody else sets."""
+
+    def at_time(self, h: Any, middle: float = 0.5) -> Callable[[Any], Any]:
+        return lambda t: self.factor(0)
+
+
 def schedule(value: Any) -> Schedule:
     """A schedule as it is; any function of one step count as one, for the flow also between whole numbers.
 

@@ -12,7 +12,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from odeopt import check
+from odeopt import check, schedules
 from odeopt.backends.foreign import Foreign
 from odeopt.flow import Flow, Speed
 from odeopt.optimizers.base import Optimizer
@@ -103,18 +103,28 @@ def is_paced(opt: Optimizer) -> bool:
 
 
 def paced(opt: Optimizer, rate: Rate) -> Optimizer:
-    """As under a schedule; an optimizer built by hand has its step for a learning rate, and its whole flow is paced."""
+    """As under a schedule whose factor is rate(); an optimizer's own schedule goes on beside it."""
+
+    def together(own: Schedule | None) -> Schedule:
+        if own is None:
+            return schedules.Rate("lr", lambda k: rate())
+        return replace(own, factor=lambda k: rate() * own.factor(k))
+
+    return rescheduled(opt, together)
+
+
+def rescheduled(opt: Optimizer, make: Callable[[Schedule | None], Schedule]) -> Optimizer:
+    """The optimizer under make(its own schedule); one built by hand has its step for a rate."""
     if not is_paced(opt):
         return opt
     if opt.recipe is None:
-        return replace(opt, flow=_paced_throughout(opt.flow, lambda t: rate()))
+        return replace(opt, flow=_paced_throughout(opt.flow, make(None).at_time(opt.h)))
     settings = opt.recipe.settings
     if opt.recipe.make is scheduled:
-        s = settings["schedule"]
-        return scheduled(settings["opt"], replace(s, factor=lambda k: rate() * s.factor(k)))
+        return scheduled(settings["opt"], make(settings["schedule"]))
     if "opt" in settings:
-        return _with_inner(opt, paced(settings["opt"], rate))
-    return scheduled(opt, Schedule("lr", lambda k: rate()))
+        return _with_inner(opt, rescheduled(settings["opt"], make))
+    return scheduled(opt, make(None))
 
 
 def _paced_throughout(flow: Flow, speed: Speed) -> Flow:

@@ -1,0 +1,111 @@
+"""theta <- theta + step(theta, g), for training loops of one's own: the memory is kept, nothing else is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from odeopt import check
+from odeopt.backends.nodes import Untraceable
+from odeopt.backends.sweep import Sweep, moderate
+from odeopt.backends.training import refuse
+from odeopt.check import Array
+from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.base import Memory
+from odeopt.state import finite
+
+
+class InPlace:
+    """theta and the memory of an optimizer, changed in place by `step(gradient)`; `in_place` makes it.
+
+    theta: (d,);   memory: by name, (d,), clocks (1,), from the first step on;   count: the steps so far
+    """
+
+    def __init__(self, opt: Optimizer, theta: Array) -> None:
+        self.opt, self.theta, self.count = opt, theta, 0
+        self._gradient: Array | None = None
+        self.memory: dict[str, Array] = {}
+        self._step = opt.scheme.bind(opt.flow, self._here)
+        self._slopes: Memory = ()
+        self._sweep: Sweep | Untraceable
+        try:
+            self._sweep = Sweep(opt)
+        except Untraceable as reason:
+            self._sweep = reason
+
+    def step(self, gradient: Any) -> None:
+        """One step.  A ValueError or FloatingPointError for what is not finite: nothing has moved then."""
+        g = np.ascontiguousarray(gradient, dtype=np.float64)
+        if g.shape != self.theta.shape:
+            raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
+        if not moderate(g) and not np.isfinite(g).all():
+            raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
+        self._gradient = g
+        if self.count == 0:
+            start = self.opt.initial_state(self._here, self.theta)
+            self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
+        try:
+            self._swept(g)
+        except Untraceable:
+            self._stepped()
+        self.count += 1
+
+    def _swept(self, g: Array) -> None:
+        """In one pass, without new arrays."""
+        if isinstance(self._sweep, Untraceable):
+            raise self._sweep
+        if not moderate(g):
+            raise Untraceable("its square is not finite")
+        clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
+        numbers, moved = self._sweep.numbers(self.count, 1.0, clocks)
+        others = [u for name, u in self.memory.items() if name not in clocks]
+        if self._sweep.run([self.theta, g, *others], numbers):
+            raise FloatingPointError(f"theta has overflowed in step {self.count + 1}, and is lost")
+        for name, value in moved.items():
+            self.memory[name][:] = value
+
+    def _stepped(self) -> None:
+        """By the scheme, on whole arrays."""
+        y = (self.theta, *self.memory.values())
+        with np.errstate(all="ignore"):
+            new, _, slopes = self._step(self.count * self.opt.h, y, self._slopes, self.opt.h)
+        if not finite(new):
+            raise FloatingPointError(f"the state is not finite after step {self.count + 1}; nothing has moved")
+        for u, moved in zip(y, new, strict=True):
+            u[...] = moved
+        self._slopes = slopes
+
+    def _here(self, theta: Array) -> Array:
+        if theta is not self.theta or self._gradient is None:
+            raise ValueError(
+                f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere"
+            )
+        return self._gradient
+
+    def __repr__(self) -> str:
+        by = "numpy" if isinstance(self._sweep, Untraceable) else self._sweep.means(self.theta.size)
+        return f"{self.opt.name} in place on theta {self.theta.shape}, {by}, after {self.count} steps"
+
+
+def in_place(opt: Optimizer, theta: Any) -> InPlace:
+    """An optimizer for a loop of your own: its step(gradient) moves theta (d,), an array of float64, where it stands.
+
+    One pass over theta, gradient and memory for optimizers whose coordinates stand alone, compiled where Numba is
+    installed; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the like are refused.
+
+    >>> from odeopt import optimizers
+    >>> theta = np.array([1.0, -2.0])
+    >>> heavy = in_place(optimizers.momentum(lr=0.25, beta=0.5), theta)
+    >>> for _ in range(2):
+    ...     heavy.step(theta.copy())  # L = |theta|^2/2
+    >>> theta.tolist()
+    [0.4375, -0.875]
+    """
+    refuse(opt, "in_place")
+    if not isinstance(theta, np.ndarray) or theta.dtype != np.float64 or not theta.flags.c_contiguous:
+        raise TypeError(f"theta must be a contiguous array of float64, which is changed in place, got {theta!r}")
+    if theta.ndim != 1 or not theta.size or not theta.flags.writeable:
+        raise ValueError(f"theta must be writable and of shape (d,), got shape {theta.shape}")
+    check.point("theta", theta)
+    return InPlace(opt, theta)

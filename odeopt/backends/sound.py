@@ -1,0 +1,82 @@
+"""Does a step keep finite numbers finite?  If it divides by what is above 0, and takes roots of what is not below.
+
+Found from the program itself: signs by rules, those of the memory by induction over the steps from a memory of 0.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from odeopt.backends.nodes import Node, Untraceable
+from odeopt.backends.program import Program
+
+HARMLESS = {
+    "input", "add", "subtract", "multiply", "negative", "absolute", "tanh", "sign", "maximum", "minimum", "where",
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
+}  # fmt: skip
+
+
+def sound(program: Program) -> tuple[Any, ...]:
+    """The constants that must be above 0 for that; raises Untraceable where a step might divide by 0."""
+    states = list(chain(*program.state))
+    signs = Signs({node.index for node in states[2:]})  # not theta, not the gradient
+    while lost := {
+        old.index
+        for old, new in zip(states, chain(*program.outputs), strict=True)
+        if old.index in signs.memory and not signs.nonnegative(new)
+    }:
+        signs = Signs(signs.memory - lost)
+    for node in program.body:
+        fine = {"divide": lambda n: signs.positive(n.args[1]), "sqrt": lambda n: signs.nonnegative(n.args[0])}
+        if node.op not in HARMLESS and not fine.get(node.op, lambda n: False)(node):
+            raise Untraceable(f"its {node.op} may be of numbers that have none")
+    return tuple(signs.assumed.values())
+
+
+class Signs:
+    """What can be said of a node's sign, if the memory with these indices is not below 0."""
+
+    def __init__(self, memory: set[int]) -> None:
+        self.memory = memory
+        self.assumed: dict[Any, Any] = {}  # constants that are above 0, to be checked in numbers
+
+    def positive(self, x: Any) -> bool:
+        """x > 0."""
+        if not isinstance(x, Node):
+            return x > 0
+        if not x.varies:
+            self.assumed[x.index] = x
+            return True
+        if x.op == "add":
+            return any(self.positive(a) and self.nonnegative(b) for a, b in (x.args, x.args[::-1]))
+        if x.op == "maximum":
+            return any(map(self.positive, x.args))
+        return x.op == "sqrt" and self.positive(x.args[0])
+
+    def nonnegative(self, x: Any) -> bool:
+        """x >= 0."""
+        if not isinstance(x, Node):
+            return x >= 0
+        if x.index in self.memory or x.op in ("sqrt", "absolute"):
+            return True
+        if x.op == "multiply":
+            a, b = x.args
+            return a is b or (self.nonnegative(a) and self.nonnegative(b))
+        if x.op == "maximum":
+            return any(map(self.nonnegative, x.args))
+        if x.op in ("add", "divide", "minimum", "where"):
+            return all(map(self.nonnegative, x.args[-2:])) or self._mean(x)
+        return self._mean(x) or self.positive(x)
+
+    def _mean(self, x: Node) -> bool:
+        """u - c (v - u) with -1 <= c <= 0, u and v not below 0: what `relax` makes."""
+        if x.op != "subtract" or not isinstance(x.args[1], Node) or x.args[1].op != "multiply":
+            return False
+        u, (c, distance) = x.args[0], x.args[1].args
+        towards = isinstance(distance, Node) and distance.op == "subtract" and distance.args[1] is u
+        if not towards or not isinstance(c, Node) or c.varies:
+            return False
+        self.assumed[-c.index - 1] = c.graph.apply("negative", c)
+        self.assumed[(c.index, 1)] = c.graph.apply("add", c, 1.0 + 2**-52)
+        return self.nonnegative(u) and self.nonnegative(distance.args[0])
