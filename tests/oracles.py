@@ -7,6 +7,7 @@ optimizer; `wrappers` are ours, spelled here as the library spells them.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -14,6 +15,21 @@ import numpy as np
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+@contextmanager
+def keras_in(kind):
+    """Keras in this precision, its new layers too: their policy is kept from the first layer on, whatever floatx is."""
+    import keras
+
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(kind)
+    keras.config.set_dtype_policy(kind)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def _betas(s):

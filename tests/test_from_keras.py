@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from oracles import keras_in
 
 import odeopt as oo
 
@@ -33,10 +34,8 @@ LIBRARY = {
 
 @pytest.fixture(autouse=True)
 def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+    with keras_in("float64"):
+        yield
 
 
 def make(kind, **settings):

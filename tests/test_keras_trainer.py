@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import training
+from oracles import keras_in
 
 import odeopt as oo
 from odeopt import optimizers as opts
@@ -26,12 +27,8 @@ GRADIENTS = {"Heun": 2, "midpoint": 2, "RK4": 4, "RKC": 5, "Strang Adam": 2, "le
 
 @pytest.fixture(autouse=True)
 def _float64():
-    before, policy = keras.config.floatx(), keras.config.dtype_policy()  # the policy is kept from the first layer on
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before)
-    keras.config.set_dtype_policy(policy)
+    with keras_in("float64"):
+        yield
 
 
 def dense(**more):

@@ -10,6 +10,7 @@ from pathlib import Path
 import digits
 import numpy as np
 import pytest
+from oracles import keras_in
 
 import odeopt as oo
 
@@ -26,11 +27,9 @@ LINE = (np.arange(6.0)[:, None], 2 * np.arange(6.0)[:, None] + 1)
 @pytest.fixture(autouse=True)
 def _float32():
     """As Keras is when nobody has changed it."""
-    before = keras.config.floatx()
-    keras.config.set_floatx("float32")
     keras.utils.set_random_seed(0)
-    yield
-    keras.config.set_floatx(before)
+    with keras_in("float32"):
+        yield
 
 
 def network():

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import training
+from oracles import keras_in
 
 import odeopt as oo
 from odeopt import optimizers as opts
@@ -29,11 +30,8 @@ BATCH, SAMPLES = sum(training.UNEVEN), 400  # batches of 113, 113, 113 and 61 = 
 
 @pytest.fixture(autouse=True)
 def _float64():
-    before = keras.config.dtype_policy()  # of new layers: kept from the first layer on, whatever floatx is
-    keras.config.set_dtype_policy("float64")
-    with exactly():
+    with keras_in("float64"), exactly():
         yield
-    keras.config.set_dtype_policy(before)
 
 
 def network(**constraints):

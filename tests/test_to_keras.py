@@ -14,6 +14,7 @@ import numpy as np
 import oracles
 import pytest
 import training
+from oracles import keras_in
 
 import odeopt as oo
 from odeopt import optimizers as opts
@@ -30,10 +31,8 @@ ALL = training.ONE_GRADIENT | training.SEVERAL_GRADIENTS
 
 @pytest.fixture(autouse=True)
 def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+    with keras_in("float64"):
+        yield
 
 
 def variables():
