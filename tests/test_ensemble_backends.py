@@ -269,11 +269,24 @@ for b in (5.0, 7.0)[: int(sys.argv[1])]:
         assert len(list((tmp_path / "__pycache__").glob("*.nbc"))) == expected
 
 
+@pytest.mark.parametrize("backend", ["blocks", pytest.param("numba", marks=pytest.mark.numba)])
+def test_truth_values_are_observed_as_numbers(backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    watch = {
+        "left": lambda theta: theta[..., 0] < 0,
+        "left in numbers": lambda theta: 1.0 * (theta[..., 0] < 0),
+        "sides": lambda theta: (theta[..., 0] > 0) * 1.0 - 1.0 * (theta[..., 0] < 0),
+    }
+    same(run("Euler-Maruyama", backend, observe=watch), run("Euler-Maruyama", "numpy", observe=watch), 1e-12)
+
+
 @pytest.mark.numba
 def test_a_compile_is_announced(tmp_path, monkeypatch, capsys):
     pytest.importorskip("numba")
     monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path))
     monkeypatch.setattr(kernels, "compiled", lambda text: lambda *a: 0)
+    monkeypatch.setattr(kernels, "loaded", lambda text: False)  # by another test
     run("gd", "numba", progress=True, members=3, steps=1)
     assert "gd: compiling its step, once" in capsys.readouterr().err
 

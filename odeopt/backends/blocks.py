@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.backends.nodes import UFUNCS, Node, Untraceable
+from odeopt.backends.nodes import TRUTH, UFUNCS, Node, Untraceable
 from odeopt.backends.program import Program, varying
 from odeopt.backends.source import names_of, time_lines
 
 BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
-TRUTH = {
-    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
-}  # fmt: skip
 
 
 @lru_cache(maxsize=64)

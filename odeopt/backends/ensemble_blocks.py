@@ -111,7 +111,7 @@ class Block:
         def count(k: int, rows: Sequence[Array]) -> Sums:
             with np.errstate(all="ignore"):
                 seen = look(k * plan.opt.h, room, truth, *rows)[:counted]
-            return sums([row if np.ndim(row) else np.full(size, row) for row in seen], space)
+            return sums([np.asarray(row, float) if np.ndim(row) else np.full(size, float(row)) for row in seen], space)
 
         return count
 

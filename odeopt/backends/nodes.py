@@ -43,6 +43,8 @@ class Graph:
         if not any(isinstance(a, Node) for a in args):
             with np.errstate(all="ignore"):
                 return UFUNCS[op](*args).item()
+        if op in NUMERIC:
+            args = tuple(self.apply("where", a, 1.0, 0.0) if isinstance(a, Node) and a.op in TRUTH else a for a in args)
         simple = simplified(self, op, args)
         return self._node(op, args, any(isinstance(a, Node) and a.varies for a in args)) if simple is None else simple
 
@@ -120,6 +122,10 @@ UFUNCS: dict[str, Any] = {
         *("greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"),
     )
 }
+TRUTH = {
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
+}  # fmt: skip
+NUMERIC = {"add", "subtract", "multiply", "divide", "power", "negative"}  # which take a truth value for 1 or 0
 ALIASES = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not", "square": "square"}
 
 
