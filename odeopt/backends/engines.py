@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.state import State, unpack
+
+T = TypeVar("T")
 
 
 class Leap(NamedTuple):
@@ -156,9 +158,14 @@ def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...])
     return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))
 
 
-def in_parts(part: Callable[[int, int], int], number: int, block: int, operations: int) -> list[int]:
+def cores() -> int:
+    """How many threads can run at once."""
+    return os.cpu_count() or 1
+
+
+def in_parts(part: Callable[[int, int], T], number: int, block: int, operations: int) -> list[T]:
     """part(a, b) for pieces of whole blocks, on all cores where it is long; members depend on nobody else."""
-    threads = (os.cpu_count() or 1) if operations > 1_000_000 else 1
+    threads = cores() if operations > 1_000_000 else 1
     size = block * max(1, number // (8 * threads * block))
     edges = [*range(0, number, size), number]
     if threads == 1 or len(edges) == 2:

@@ -8,7 +8,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.backends.nodes import Untraceable
-from odeopt.backends.sweep import Sweep, moderate
+from odeopt.backends.sweep import Piece, Sweep
 from odeopt.backends.training import refuse
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
@@ -39,30 +39,29 @@ class InPlace:
         g = np.ascontiguousarray(gradient, dtype=np.float64)
         if g.shape != self.theta.shape:
             raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
-        if not moderate(g) and not np.isfinite(g).all():
-            raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
         self._gradient = g
         if self.count == 0:
+            self._refuse(g)
             start = self.opt.initial_state(self._here, self.theta)
             self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
             self._swept(g)
         except Untraceable:
+            self._refuse(g)
             self._stepped()
         self.count += 1
+
+    def _refuse(self, g: Array) -> None:
+        if not np.isfinite(g).all():
+            raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
 
     def _swept(self, g: Array) -> None:
         """In one pass, without new arrays."""
         if isinstance(self._sweep, Untraceable):
             raise self._sweep
-        if not moderate(g):
-            raise Untraceable("its square is not finite")
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
-        numbers, moved = self._sweep.numbers(self.count, 1.0, clocks)
         others = [u for name, u in self.memory.items() if name not in clocks]
-        if self._sweep.run([self.theta, g, *others], numbers):
-            raise FloatingPointError(f"theta has overflowed in step {self.count + 1}, and is lost")
-        for name, value in moved.items():
+        for name, value in self._sweep.step(self.count, [Piece((self.theta, g, *others))], clocks, False).items():
             self.memory[name][:] = value
 
     def _stepped(self) -> None:
@@ -75,6 +74,8 @@ class InPlace:
         for u, moved in zip(y, new, strict=True):
             u[...] = moved
         self._slopes = slopes
+        if isinstance(self._sweep, Sweep):
+            self._sweep.forget()
 
     def _here(self, theta: Array) -> Array:
         if theta is not self.theta or self._gradient is None:
