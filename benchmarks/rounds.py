@@ -41,13 +41,19 @@ def serve(case: Case) -> None:
         run, work = case()
     except ImportError:
         return
-    repeats = max(1, round(LEAST / min(_duration(run, 1) for _ in range(3))))
+    repeats = repeated(run)
     print("ready", flush=True)
     for _ in sys.stdin:
-        print(_duration(run, repeats) / (repeats * work), flush=True)
+        print(duration(run, repeats) / (repeats * work), flush=True)
 
 
-def _duration(run: Callable[[], object], repeats: int) -> float:
+def repeated(run: Callable[[], object]) -> int:
+    """How often a round runs it."""
+    return max(1, round(LEAST / min(duration(run, 1) for _ in range(3))))
+
+
+def duration(run: Callable[[], object], repeats: int) -> float:
+    """Seconds of so many runs."""
     start = time.perf_counter()
     for _ in range(repeats):
         run()

@@ -110,7 +110,7 @@ class Block:
 
         def count(k: int, rows: Sequence[Array]) -> Sums:
             with np.errstate(all="ignore"):
-                seen = look(k * plan.opt.h, room, truth, *rows)[:counted]
+                seen = look(room, truth, k * plan.opt.h, *rows)[:counted]
             return sums([np.asarray(row, float) if np.ndim(row) else np.full(size, float(row)) for row in seen], space)
 
         return count
