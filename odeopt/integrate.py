@@ -21,6 +21,7 @@ from odeopt.state import State, finite, pack, unpack
 from odeopt.trajectory import Recorder, Status
 
 HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # pieces of a run that LSODA takes at least; the first are smaller
+ADAMS = 6  # the highest order of LSODA's Adams: from 7 on it is a matter of luck whether it finds a flow stiff
 MANY = 2_000_000_000  # steps: evaluations are what is limited
 
 
@@ -189,7 +190,7 @@ def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     first, (rtol, atol), s = records.last, tolerances, _halts(records.equation.s)
     known = _jacobian(method, records.equation, slope)
     solver = ode(slope.where_finite(), known.pop("jac"))
-    solver.set_integrator("lsoda", rtol=rtol, atol=atol, nsteps=MANY, **known)
+    solver.set_integrator("lsoda", rtol=rtol, atol=atol, nsteps=MANY, max_order_ns=ADAMS, **known)
     solver.set_initial_value(first.y.copy(), first.s)
     rows = np.empty((len(s), first.y.size))
     at = int(np.searchsorted(s, first.s, side="right"))  # what comes before is as good as the start

@@ -56,7 +56,7 @@ def _engine(
     progress: bool | None,
 ) -> Engine:  # fmt: skip
     plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad)
-    if backend in ("floats", "blocks") or any(node.op == "call" for node in made.body):
+    if backend in ("floats", "blocks") or made.calls:
         return plain()
     if find_spec("numba") is None:
         if backend == "numba":

@@ -40,7 +40,7 @@ class Floats:
     name, operations = "floats", 400_000  # between two looks at the clock
 
     def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
-        self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)
+        self.program, self.losses, self.calls = program, False, program.calls
         self.constants = [float(value) for value in program.values(opt)]
         self.h, self._grad = opt.h, grad
         self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))

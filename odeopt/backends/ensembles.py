@@ -23,9 +23,9 @@ from odeopt.backends.program import QUIET, Noise, Program, program
 from odeopt.backends.pure import fingerprint
 from odeopt.check import Array
 from odeopt.driving import driven, is_noisy
-from odeopt.ensemble.blocks import Crew, blocks
-from odeopt.ensemble.normals import normals_of
-from odeopt.ensemble.plan import Plan
+from odeopt.ensembles.blocks import Crew, blocks
+from odeopt.ensembles.normals import normals_of
+from odeopt.ensembles.plan import Plan
 from odeopt.noise.gaussian import Gaussian
 from odeopt.problems.members import Looped
 from odeopt.progress import announce

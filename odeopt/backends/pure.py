@@ -15,6 +15,7 @@ import numpy as np
 
 from odeopt.backends.nodes import Untraceable
 
+PLAIN = bool, int, float, complex, str, np.number
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
@@ -26,7 +27,7 @@ def fingerprint(function: Any) -> Any:
 
 
 def _of(value: Any, inside: tuple[Any, ...]) -> Any:
-    if value is None or isinstance(value, bool | int | float | complex | str | np.number):
+    if value is None or isinstance(value, PLAIN):
         return type(value), value
     if isinstance(value, tuple):
         return tuple(_of(item, inside) for item in value)
@@ -64,8 +65,9 @@ def _function(f: FunctionType, inside: tuple[Any, ...]) -> Any:
     read = _globals_read(f.__code__)
     cells = tuple(cell.cell_contents for cell in f.__closure__ or ())
     builtins = f.__globals__["__builtins__"]
-    room = {**(builtins if isinstance(builtins, dict) else vars(builtins)), **f.__globals__}
-    values = (*cells, *(room.get(name) for name in read), *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+    outer = builtins if isinstance(builtins, dict) else vars(builtins)
+    found = (f.__globals__.get(name, outer.get(name)) for name in read)
+    values = (*cells, *found, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
     return f.__code__, tuple(_of(value, inside) for value in values)
 
 

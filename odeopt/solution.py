@@ -18,7 +18,7 @@ from odeopt.integrate import Records, Slope, integrate, interpolant, solver_of
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulate import initial_point
+from odeopt.simulation import initial_point
 from odeopt.state import State, finite
 from odeopt.trajectory import Recorder, Status, Trajectory
 
