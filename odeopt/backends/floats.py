@@ -35,11 +35,25 @@ HELPERS: dict[str, Any] = {
 }
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(operator, short) for name, short in (
-        ("add", "add"), ("subtract", "sub"), ("multiply", "mul"), ("divide", "truediv"), ("negative", "neg"),
-        ("less", "lt"), ("less_equal", "le"), ("greater", "gt"), ("greater_equal", "ge"), ("equal", "eq"),
-        ("not_equal", "ne"), ("logical_and", "and_"), ("logical_or", "or_"), ("logical_not", "not_"),
-    )},
+    **{
+        name: getattr(operator, short)
+        for name, short in (
+            ("add", "add"),
+            ("subtract", "sub"),
+            ("multiply", "mul"),
+            ("divide", "truediv"),
+            ("negative", "neg"),
+            ("less", "lt"),
+            ("less_equal", "le"),
+            ("greater", "gt"),
+            ("greater_equal", "ge"),
+            ("equal", "eq"),
+            ("not_equal", "ne"),
+            ("logical_and", "and_"),
+            ("logical_or", "or_"),
+            ("logical_not", "not_"),
+        )
+    },
     **HELPERS,
     "where": lambda condition, a, b: a if condition else b,
 }  # each operation of a program, on floats

@@ -22,8 +22,8 @@ class InPlace:
     theta: (d,);   memory: by name, (d,), clocks (1,), from the first step on;   count: the steps so far
     """
 
-    def __init__(self, opt: Optimizer, theta: Array) -> None:
-        self.opt, self.theta, self.count = opt, theta, 0
+    def __init__(self, opt: Optimizer, theta: Array, nan: str) -> None:
+        self.opt, self.theta, self.nan, self.count = opt, theta, nan, 0
         self._gradient: Array | None = None
         self.memory: dict[str, Array] = {}
         self._step = opt.scheme.bind(opt.flow, self._here)
@@ -41,18 +41,18 @@ class InPlace:
             raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
         self._gradient = g
         if self.count == 0:
-            self._refuse(g)
+            self._look(g)
             start = self.opt.initial_state(self._here, self.theta)
             self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
             self._swept(g)
         except Untraceable:
-            self._refuse(g)
+            self._look(g)
             self._stepped()
         self.count += 1
 
-    def _refuse(self, g: Array) -> None:
-        if not np.isfinite(g).all():
+    def _look(self, g: Array) -> None:
+        if self.nan == "raise" and not np.isfinite(g).all():
             raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
 
     def _swept(self, g: Array) -> None:
@@ -61,7 +61,7 @@ class InPlace:
             raise self._sweep
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
         others = [u for name, u in self.memory.items() if name not in clocks]
-        for name, value in self._sweep.step(self.count, [Piece((self.theta, g, *others))], clocks, False).items():
+        for name, value in self._sweep.step(self.count, [Piece((self.theta, g, *others))], clocks, self.nan == "ignore").items():
             self.memory[name][:] = value
 
     def _stepped(self) -> None:
@@ -69,7 +69,7 @@ class InPlace:
         y = (self.theta, *self.memory.values())
         with np.errstate(all="ignore"):
             new, _, slopes = self._step(self.count * self.opt.h, y, self._slopes, self.opt.h)
-        if not finite(new):
+        if self.nan == "raise" and not finite(new):
             raise FloatingPointError(f"the state is not finite after step {self.count + 1}; nothing has moved")
         for u, moved in zip(y, new, strict=True):
             u[...] = moved
@@ -89,11 +89,14 @@ class InPlace:
         return f"{self.opt.name} in place on theta {self.theta.shape}, {by}, after {self.count} steps"
 
 
-def in_place(opt: Optimizer, theta: Any) -> InPlace:
+def in_place(opt: Optimizer, theta: Any, *, nan: str = "raise") -> InPlace:
     """An optimizer for a loop of your own: its step(gradient) moves theta (d,), an array of float64, where it stands.
 
     One pass over theta, gradient and memory for optimizers whose coordinates stand alone, compiled where Numba is
-    installed; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the like are refused.
+    installed and theta is long; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the
+    like are refused.  nan="raise" looks at each gradient first, and stops with nothing moved where it, or the state
+    after the step, is not finite; "ignore" does not look, as for gradients that are finite because they were clipped.
+    Theta may be changed between steps, to finite numbers.
 
     >>> from odeopt import optimizers
     >>> theta = np.array([1.0, -2.0])
@@ -109,4 +112,4 @@ def in_place(opt: Optimizer, theta: Any) -> InPlace:
     if theta.ndim != 1 or not theta.size or not theta.flags.writeable:
         raise ValueError(f"theta must be writable and of shape (d,), got shape {theta.shape}")
     check.point("theta", theta)
-    return InPlace(opt, theta)
+    return InPlace(opt, theta, check.choice("nan", nan, ("raise", "ignore")))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from odeopt.backends.engines import cores, in_parts
+from odeopt.backends.parts import cores, in_parts
 from odeopt.check import Array
 
 T = TypeVar("T")
