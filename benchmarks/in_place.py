@@ -1,6 +1,6 @@
 """One step of Adam on 1e7 parameters in float64, in place: how near the machine's limit, which is its memory.
 
-The limit: three arrays read and written, one read, by all cores.  Printed: ns a coordinate; one process a case, in turns.
+The limit: three arrays read and written, one read, by all cores.  Printed: ns a coordinate; a process each, in turns.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ def torch_case(make: str) -> tuple[Callable[[], object], float]:
     theta, g = start()
     p = torch.nn.Parameter(torch.from_numpy(theta))
     p.grad = torch.from_numpy(g)
-    ours = lambda: to_torch(oo.optimizers.adam(LR, eps=EPS), [p])
+    ours = lambda **how: to_torch(oo.optimizers.adam(LR, eps=EPS), [p], **how)
     theirs = lambda **how: torch.optim.Adam([p], LR, eps=EPS, **how)
-    optimizer = {"fused": lambda: theirs(fused=True), "default": theirs, "ours": ours}[make]()
+    makers = {"fused": lambda: theirs(fused=True), "default": theirs, "ours": ours}
+    optimizer = (makers | {"ours, nan ignored": lambda: ours(nan="ignore")})[make]()
     optimizer.step()
     return optimizer.step, SIZE
 
@@ -119,6 +120,7 @@ JOBS: Jobs = {
         "torch fused": lambda: torch_case("fused"),
         "torch default": lambda: torch_case("default"),
         "odeopt to_torch": lambda: torch_case("ours"),
+        "odeopt to_torch, nan ignored": lambda: torch_case("ours, nan ignored"),
         "optax donated": optax_case,
     },
 }

@@ -61,7 +61,8 @@ class InPlace:
             raise self._sweep
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
         others = [u for name, u in self.memory.items() if name not in clocks]
-        for name, value in self._sweep.step(self.count, [Piece((self.theta, g, *others))], clocks, self.nan == "ignore").items():
+        pieces = [Piece((self.theta, g, *others))]
+        for name, value in self._sweep.step(self.count, pieces, clocks, trusting=self.nan == "ignore").items():
             self.memory[name][:] = value
 
     def _stepped(self) -> None:

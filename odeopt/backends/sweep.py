@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,12 +55,16 @@ class Sweep:
 
         trusting: that the gradient is finite, and the state after the step
         """
-        numbers = [self._numbers(k, piece, clocks) for piece in pieces]
-        constants, moved = [c for c, _ in numbers], numbers[0][1]
-        if any(other != moved for _, other in numbers):
+        kind = pieces[0].arrays[0].dtype
+        numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
+        constants, (moved, *others) = (
+            {rate: c for rate, (c, _) in numbers.items()},
+            [after for _, after in numbers.values()],
+        )
+        if any(other != moved for other in others):
             raise Untraceable("its clocks move at different rates")
-        self._sizes = [] if trusting else self._bounded(pieces, constants)
-        self._run(pieces, constants)
+        self._sizes = [] if trusting else self._bounded(pieces, [*constants.values()])
+        self._run(pieces, [constants[piece.rate] for piece in pieces])
         return moved
 
     def forget(self) -> None:
@@ -71,12 +75,15 @@ class Sweep:
         """What runs it."""
         return "numba" if d >= LONG and find_spec("numba") is not None else "blocks"
 
-    def _numbers(self, k: int, piece: Piece, clocks: Mapping[str, float]) -> tuple[Array, dict[str, float]]:
+    def _numbers(
+        self, k: int, rate: float, kind: np.dtype[Any], clocks: Mapping[str, float]
+    ) -> tuple[Array, dict[str, float]]:
         """The program's constants in step k, and the clocks after it."""
-        now = {"t": k * self.opt.h, "h": self.opt.h, "rate": piece.rate * float(self._factor(k))}
-        constants, moved = self._coordinates.numbers({**self.opt.flow.params, **clocks, **now})
+        now = {"t": k * self.opt.h, "h": self.opt.h, "rate": rate * float(self._factor(k))}
+        known: dict[str, Any] = {**self.opt.flow.params, **clocks, **now}
+        constants, moved = self._coordinates.numbers(known)
         with np.errstate(over="ignore"):
-            rounded = np.array(constants, dtype=piece.arrays[0].dtype)
+            rounded = np.array(constants, dtype=kind)
         if not np.isfinite(rounded).all():
             raise Untraceable(f"its constants are not finite in step {k + 1}")
         return rounded, moved
@@ -93,8 +100,8 @@ class Sweep:
             now = [self._sizes[0], g, *self._sizes[1:]]
             found = [bounds(self.program, c.tolist(), now) for c in constants]
             if all(isfinite(x) and x < kind.max / 2 for x in (*now, *(most for _, most in found))):
-                theta, _, *memory = (max(each) for each in zip(*(ends for ends, _ in found), strict=True))
-                return [theta, *memory]
+                ends = [max(each) for each in zip(*(ends for ends, _ in found), strict=True)]
+                return [ends[0], *ends[2:]]
         raise Untraceable("its numbers may overflow")
 
     def _run(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> None:
