@@ -94,7 +94,7 @@ def coordinates(opt: Optimizer) -> Coordinates:
     shared = {n: u[0] for n, u, c in zip(flow.variables, new, clock, strict=True) if c}
     _refuse_mixing([end for (end,) in (ends[0], *ends[2:])], others, (*shared.values(), *graph.guards))
     made = Program(state=state, outputs=ends, guards=(), h=h.item(), count=1, first=True, carried=False, loss=None)
-    positive = sound(made)
+    positive = sound(made, {**flow.params, "h": opt.h})
     return Coordinates(folded(made, positive), MappingProxyType(shared), tuple(graph.guards), positive)
 
 

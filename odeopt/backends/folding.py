@@ -1,7 +1,7 @@
 """c (a x) = (c a) x: factors that all coordinates share are multiplied once a step, not once a coordinate.
 
 x/c becomes (1/c) x, sqrt(c x) becomes sqrt(c) sqrt(x) and c x + a becomes c (x + a/c), so that the factors meet: Adam
-keeps one division and one root of those that its formula has.
+keeps one division and one root of those that its formula has.  And u + (v - u), how a step arrives at v, becomes v.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from odeopt.backends.nodes import Graph, Node, is_number
 from odeopt.backends.program import Program, varying
+from odeopt.backends.sound import arrival
 
 Scaled = tuple[Any, Any]  # a constant and what it multiplies
 
@@ -34,6 +35,8 @@ class Folding:
     def scaled(self, node: Node) -> Scaled:
         """An operation as (c, x), c x."""
         apply, args = self.graph.apply, node.args
+        if node.op == "add" and (end := arrival(node)) is not None:
+            return self._split(end)
         parts = [self._split(a) for a in args]
         if node.op in ("multiply", "divide"):
             (a, x), (b, y) = parts

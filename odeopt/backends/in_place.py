@@ -20,19 +20,21 @@ class InPlace:
     """theta and the memory of an optimizer, changed in place by `step(gradient)`; `in_place` makes it.
 
     theta: (d,);   memory: by name, (d,), clocks (1,), from the first step on;   count: the steps so far
+    backend: what made the last step: "numba" or "blocks" in one pass, "numpy", and why, on whole arrays
     """
 
     def __init__(self, opt: Optimizer, theta: Array, nan: str) -> None:
         self.opt, self.theta, self.nan, self.count = opt, theta, nan, 0
+        self.backend = "numpy"
         self._gradient: Array | None = None
         self.memory: dict[str, Array] = {}
         self._step = opt.scheme.bind(opt.flow, self._here)
         self._slopes: Memory = ()
-        self._sweep: Sweep | Untraceable
+        self._sweep: Sweep | str
         try:
             self._sweep = Sweep(opt)
         except Untraceable as reason:
-            self._sweep = reason
+            self._sweep = str(reason)
 
     def step(self, gradient: Any) -> None:
         """One step.  A ValueError or FloatingPointError for what is not finite: nothing has moved then."""
@@ -46,7 +48,8 @@ class InPlace:
             self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
             self._swept(g)
-        except Untraceable:
+        except Untraceable as reason:
+            self.backend = f"numpy ({reason})"
             self._look(g)
             self._stepped()
         self.count += 1
@@ -57,13 +60,14 @@ class InPlace:
 
     def _swept(self, g: Array) -> None:
         """In one pass, without new arrays."""
-        if isinstance(self._sweep, Untraceable):
-            raise self._sweep
+        if isinstance(self._sweep, str):
+            raise Untraceable(self._sweep)
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
         others = [u for name, u in self.memory.items() if name not in clocks]
         pieces = [Piece((self.theta, g, *others))]
         for name, value in self._sweep.step(self.count, pieces, clocks, trusting=self.nan == "ignore").items():
             self.memory[name][:] = value
+        self.backend = self._sweep.means(self.theta.size)
 
     def _stepped(self) -> None:
         """By the scheme, on whole arrays."""
@@ -86,8 +90,7 @@ class InPlace:
         return self._gradient
 
     def __repr__(self) -> str:
-        by = "numpy" if isinstance(self._sweep, Untraceable) else self._sweep.means(self.theta.size)
-        return f"{self.opt.name} in place on theta {self.theta.shape}, {by}, after {self.count} steps"
+        return f"{self.opt.name} in place on theta {self.theta.shape}, {self.backend}, after {self.count} steps"
 
 
 def in_place(opt: Optimizer, theta: Any, *, nan: str = "raise") -> InPlace:

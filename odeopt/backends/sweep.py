@@ -55,6 +55,8 @@ class Sweep:
 
         trusting: that the gradient is finite, and the state after the step
         """
+        if any(np.may_share_memory(theta, g) for (theta, g, *_), _ in pieces):
+            raise Untraceable("theta and its gradient are one array")
         kind = pieces[0].arrays[0].dtype
         numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
         constants, (moved, *others) = (
@@ -90,16 +92,16 @@ class Sweep:
 
     def _bounded(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> list[float]:
         """Bounds on theta and memory after the step; raises Untraceable if there are none."""
-        kind = np.finfo(pieces[0].arrays[0].dtype)
+        largest = float(np.finfo(pieces[0].arrays[0].dtype).max)
         g = norm([piece.arrays[1] for piece in pieces])
         for measured in (False, True):
             if measured or not self._sizes:
                 columns = [*zip(*(piece.arrays for piece in pieces), strict=True)]
                 theta, memory = norm(columns[0]), map(norm, columns[2:])
-                self._sizes = [max(theta, float(kind.max) ** 0.5), *memory]  # theta may be set by its owner
+                self._sizes = [max(theta, largest**0.5), *memory]  # theta may be set by its owner
             now = [self._sizes[0], g, *self._sizes[1:]]
             found = [bounds(self.program, c.tolist(), now) for c in constants]
-            if all(isfinite(x) and x < kind.max / 2 for x in (*now, *(most for _, most in found))):
+            if all(isfinite(x) and x < largest / 2 for x in (*now, *(most for _, most in found))):
                 ends = [max(each) for each in zip(*(ends for ends, _ in found), strict=True)]
                 return [ends[0], *ends[2:]]
         raise Untraceable("its numbers may overflow")

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 
 from odeopt import check
-from odeopt.backends.foreign import Foreign
 from odeopt.backends.nodes import Untraceable
-from odeopt.backends.torch_arrays import TORCH
 from odeopt.backends.torch_gradient import Evaluations, NotFinite
-from odeopt.backends.torch_state import copied, kept, restored
+from odeopt.backends.torch_state import copied
 from odeopt.backends.torch_sweep import TorchSweep
-from odeopt.backends.training import begin, blocks, bound, is_paced, place, refuse
+from odeopt.backends.torch_vectors import Vectors
+from odeopt.backends.training import blocks, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 KEY: Any = "odeopt"  # where the state is kept, beside torch's own keys
@@ -35,8 +33,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         super().__init__(params, {"lr": opt.lr})
         self.parameters = [p for group in self.param_groups for p in group["params"]]
         self.blocks = blocks(opt, [tuple(p.shape) for p in self.parameters], _matrix)
-        self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], None, nan)
-        self._steps = [bound(b.opt, self._gradient_of(i), self._rate_of(i)) for i, b in enumerate(self.blocks)]
+        self._vectors = Vectors(self.blocks, self.parameters, self._rates, nan)
         self.backend = "torch"
         self._sweep = TorchSweep(self.blocks, self.parameters)
 
@@ -81,16 +78,16 @@ class FlowOptimizer(torch.optim.Optimizer):
         if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
             raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
         k, skipped, ngev, states = self._held()
-        self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure, self.nan)
+        evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure, self.nan)
         try:
-            memory = self._moved(k, states)
+            memory = self._moved(k, states, evaluations)
         except NotFinite as error:
             if self.nan == "raise":
                 raise FloatingPointError(f"{error} in step {k + 1}; parameters and state are as before it") from None
-            self._hold(k, skipped + 1, ngev + self._evaluations.count, states)
-            return self._evaluations.loss
-        self._hold(k + 1, skipped, ngev + self._evaluations.count, memory)
-        return self._evaluations.loss
+            self._hold(k, skipped + 1, ngev + evaluations.count, states)
+        else:
+            self._hold(k + 1, skipped, ngev + evaluations.count, memory)
+        return evaluations.loss
 
     @property
     def skipped(self) -> int:
@@ -113,63 +110,19 @@ class FlowOptimizer(torch.optim.Optimizer):
             found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
         return [found[j] for j in sorted(found)]
 
-    def _moved(self, k: int, states: list[Any]) -> list[Any]:
+    def _moved(self, k: int, states: list[Any], evaluations: Evaluations) -> list[Any]:
         """Moves the parameters; returns the memory after the step."""
         try:
-            return [self._swept(k, states[0])]
+            memory, self.backend = self._sweep.step(k, states[0], evaluations, self._rates(), self.nan)
+            return [memory]
         except Untraceable as reason:
             self.backend = f"torch ({reason})"
-        with np.errstate(all="ignore"):
-            after = [self._advanced(i, k, held) for i, held in enumerate(states)]
-        self._evaluations.write([y[0] for y, _ in after])
         self._sweep.forget()
-        return [kept((y[1:], slopes)) for y, slopes in after]
-
-    def _swept(self, k: int, held: Any) -> Any:
-        """In one pass, in place."""
-        if held is None:
-            raise Untraceable("the first step makes the memory")
-        self._evaluations.begin()
-        memory, self.backend = self._sweep.step(k, held[0], self._rates(), self.nan)
-        return memory, held[1]
-
-    def _advanced(self, i: int, k: int, held: Any) -> Any:
-        """The next state of a block and its scheme's memory."""
-        opt: Optimizer = self.blocks[i].opt
-        theta: Any = self._evaluations.theta[i]
-        memory: Any = ()
-        if held is None:
-            y = begin(opt, self._gradient_of(i), theta, clock=np.asarray)
-        else:
-            rest, memory = restored(held, theta)
-            y = (theta, *rest)
-        new, _, memory = self._steps[i](k * opt.h, y, memory, opt.h)
-        if self.nan != "ignore" and not all(map(_finite, new)):
-            raise NotFinite("the state is not finite")
-        return self._evaluations.without_the_unused(i, new, y), memory
-
-    def _gradient_of(self, i: int) -> Callable[[Any], Any]:
-        return lambda theta: self._evaluations(i, theta)
+        return self._vectors.step(k, states, evaluations)
 
     def _rates(self) -> list[float]:
         """The learning rate of each parameter over the optimizer's own."""
         return [float(group["lr"]) / float(self.opt.lr) for group in self.param_groups for _ in group["params"]]
-
-    def _rate_of(self, i: int) -> Callable[[], Any]:
-        """The learning rate over the optimizer's own; one for each coordinate where groups differ."""
-
-        def rate() -> Any:
-            rates = self._rates()
-            mine = [rates[j] for j in self.blocks[i].members]
-            if len(set(mine)) == 1:
-                return mine[0]
-            pieces = [
-                torch.full_like(self.parameters[j], r).reshape(-1)
-                for j, r in zip(self.blocks[i].members, mine, strict=True)
-            ]
-            return Foreign(torch.cat(pieces), TORCH)
-
-        return rate
 
     def _held(self) -> tuple[int, int, int, list[Any]]:
         """Steps done, steps skipped, gradients evaluated, and the memory of each block."""
@@ -180,11 +133,6 @@ class FlowOptimizer(torch.optim.Optimizer):
 
     def _hold(self, k: int, skipped: int, ngev: int, memory: list[Any]) -> None:
         self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "ngev": ngev, "memory": memory}
-
-
-def _finite(u: Any) -> bool:
-    """Whether a variable is, a vector or a clock."""
-    return bool(torch.isfinite(u.value).all() if isinstance(u, Foreign) else np.isfinite(u).all())
 
 
 def _matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ import torch
 
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.sweep import Piece, Sweep
+from odeopt.backends.torch_gradient import Evaluations
 from odeopt.backends.training import Block
 from odeopt.check import Array
 
@@ -25,27 +26,33 @@ class TorchSweep:
     def __init__(self, blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
         self._parameters, self._flow = parameters, blocks[0].opt.flow
         self._number = sum(p.numel() for p in parameters)
-        self._sweep: Sweep | Untraceable
+        self._sweep: Sweep | str
         try:
             _refuse(blocks, parameters)
             self._sweep = Sweep(blocks[0].opt)
         except Untraceable as reason:
-            self._sweep = reason
+            self._sweep = str(reason)
 
-    def step(self, k: int, memory: Sequence[Any], rates: Sequence[float], nan: str) -> tuple[tuple[Any, ...], str]:
+    def step(
+        self, k: int, held: Any, evaluations: Evaluations, rates: Sequence[float], nan: str
+    ) -> tuple[tuple[Any, ...], str]:
         """Step k: parameters and the vectors of the memory move where they are, those without a gradient stay.
 
-        Returns the memory, with new clocks, and what ran.  Raises Untraceable before anything has moved.
+        Returns what is held after it, with new clocks, and what ran.  Raises Untraceable before anything has moved.
         """
-        if isinstance(self._sweep, Untraceable):
-            raise self._sweep
+        if isinstance(self._sweep, str):
+            raise Untraceable(self._sweep)
+        if held is None:
+            raise Untraceable("the first step makes the memory")
+        evaluations.begin()
+        memory, slopes = held
         named = dict(zip(self._flow.memory, memory, strict=True))
         vectors = [u for name, u in named.items() if name not in self._flow.clocks]
         pieces = [*self._pieces(vectors, rates)]
         clocks = {name: named[name][0] for name in self._flow.clocks}
         named |= {name: [c] for name, c in self._sweep.step(k, pieces, clocks, trusting=nan == "ignore").items()}
         torch.autograd.graph.increment_version([p for p in self._parameters if p.grad is not None])
-        return tuple(named.values()), self._sweep.means(self._number)
+        return (tuple(named.values()), slopes), self._sweep.means(self._number)
 
     def forget(self) -> None:
         """Parameters or memory were set by another."""
