@@ -25,7 +25,6 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
 from odeopt.progress import announce
 
-KERNEL = 32768  # coordinates that a thread of a kernel takes at once
 LONG = 1_000_000  # coordinates that are worth a compiler
 
 
@@ -114,12 +113,8 @@ class Sweep:
             if not kernels.loaded(self._kernel) and not kernels.on_disk(self._kernel):
                 announce(f"{self.opt.name}: compiling its step, once", None)
             move(tuple(u[:0] for u in pieces[0].arrays), constants[0])  # before there are threads
-        spread(
-            lambda i, arrays: move(arrays, constants[i]),
-            [piece.arrays for piece in pieces],
-            KERNEL if compiled else SLICE,
-            len(self.program.body),
-        )
+        arrays = [piece.arrays for piece in pieces]
+        spread(lambda i, mine: move(mine, constants[i]), arrays, len(self.program.body))
 
     def _by_kernel(self, arrays: tuple[Array, ...], c: Array) -> None:
         kernels.compiled(self._kernel)(arrays[0].size, arrays, c)
