@@ -16,7 +16,7 @@ import numpy as np
 
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
-from odeopt.backends.early import early
+from odeopt.backends.rewriting import early
 from odeopt.backends.program import Program
 from odeopt.check import Array
 from odeopt.gradient import Gradient
