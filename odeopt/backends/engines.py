@@ -16,8 +16,8 @@ import numpy as np
 
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
-from odeopt.backends.rewriting import early
 from odeopt.backends.program import Program
+from odeopt.backends.rewriting import early
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
