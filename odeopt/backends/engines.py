@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from odeopt.backends.rewriting import early
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
+from odeopt.problems.members import Function
 from odeopt.state import State, unpack
 
 
@@ -37,16 +39,10 @@ class Floats:
 
     name, operations = "floats", 400_000  # between two looks at the clock
 
-    def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
+    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
         self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._grad = opt.h, grad
-        self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
-
-    def _call(self, *point: float) -> list[float]:
-        value = self._grad(np.array(point))
-        self.last = point, value
-        return value.tolist()
+        self.h, self._call = opt.h, partial(grad.numbers, single)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
