@@ -7,18 +7,20 @@ times; it returns how many rows hold, the state and carried gradient after them,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
-from odeopt.backends.early import early
 from odeopt.backends.parts import in_parts
 from odeopt.backends.program import Program
+from odeopt.backends.rewriting import early
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
+from odeopt.problems.members import Function
 from odeopt.state import State, unpack
 
 
@@ -35,16 +37,10 @@ class Floats:
 
     name, operations = "floats", 400_000  # between two looks at the clock
 
-    def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
+    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
         self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._grad = opt.h, grad
-        self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
-
-    def _call(self, *point: float) -> list[float]:
-        value = self._grad(np.array(point))
-        self.last = point, value
-        return value.tolist()
+        self.h, self._call = opt.h, partial(grad.numbers, single)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
