@@ -36,6 +36,7 @@ class Snapshot:
 Callback = Callable[[Snapshot], Any]
 
 BACKENDS = ("auto", "numpy", "floats", "blocks", "numba")
+WIDE = 200_000  # coordinates: a step in one pass over them costs less than one by NumPy's functions
 WORTHWHILE = 300  # steps: fewer cost less than to write the program
 
 
@@ -123,7 +124,11 @@ def _leaps(
     opt: Optimizer, problem: Problem, grad: Gradient, draws: Any, path: Recorder, steps: int, every: int, watched: bool,
     backend: str, progress: bool | None,
 ) -> Leap:  # fmt: skip
-    """What takes many steps at once, where there is such a thing and it pays."""
+    """What takes many steps at once, or one in one pass, where there is such a thing and it pays."""
+    if backend == "auto" and draws is None and path.y[0].ndim == 2 and path.y[0].shape[-1] >= WIDE:
+        from odeopt.backends.wide import Wide
+
+        return Wide(opt, grad, path.y[0].shape[-1])
     if backend == "numpy" or (backend == "auto" and steps < WORTHWHILE):
         return StepByStep()
     if draws is not None:

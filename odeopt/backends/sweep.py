@@ -23,7 +23,6 @@ from odeopt.backends.training import inwards
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
-from odeopt.progress import announce
 
 LONG = 1_000_000  # coordinates that are worth a compiler
 
@@ -110,8 +109,6 @@ class Sweep:
         compiled = self.means(number) == "numba"
         move = self._by_kernel if compiled else self._by_numpy
         if compiled:
-            if not kernels.loaded(self._kernel) and not kernels.on_disk(self._kernel):
-                announce(f"{self.opt.name}: compiling its step, once", None)
             move(tuple(u[:0] for u in pieces[0].arrays), constants[0])  # before there are threads
         arrays = [piece.arrays for piece in pieces]
         spread(lambda i, mine: move(mine, constants[i]), arrays, len(self.program.body))
