@@ -86,7 +86,8 @@ def simulate(
 
     `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members) and "numba"
     (both; needs the extra `fast`) take many at once, by code that is generated from the same step; "auto" is what
-    costs least, and `run.backend` says which it was.  Numbers agree to rounding, all else exactly.
+    costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in one pass a step.
+    Numbers agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
