@@ -111,11 +111,29 @@ def test_saved_loaded_and_continued_bit_for_bit():
     train(model, optimizer, 7)
     again.load_state_dict(model.state_dict())
     continued = to_torch(ADAM, again.parameters())
-    continued.load_state_dict(optimizer.state_dict())  # the same tensors: each optimizer needs its own
+    third, taken = network(), optimizer.state_dict()
+    other = to_torch(ADAM, third.parameters())
+    for each in (other, continued):
+        each.load_state_dict(taken)  # the same tensors: each optimizer needs its own
+    train(third, other, 3)
     train(model, optimizer, 7, first=7)
     train(again, continued, 7, first=7)
     np.testing.assert_array_equal(flat(model), flat(again))
     np.testing.assert_array_equal(memory(optimizer), memory(continued))
+
+
+def test_a_state_that_was_taken_stays_as_it_was():
+    """And so does the memory by name."""
+    model = network()
+    optimizer = to_torch(ADAM, model.parameters())
+    train(model, optimizer, 3)
+    taken, moments = optimizer.state_dict()["state"]["odeopt"]["memory"], optimizer.memory("m")
+    before = copy.deepcopy(taken), copy.deepcopy(moments)
+    train(model, optimizer, 3)
+    assert optimizer.backend == "blocks"
+    torch.testing.assert_close(taken, before[0], rtol=0, atol=0)
+    torch.testing.assert_close(moments, before[1], rtol=0, atol=0)
+    assert not torch.equal(moments[0], optimizer.memory("m")[0])
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import Any
 
@@ -51,6 +51,11 @@ class FlowOptimizer(torch.optim.Optimizer):
         if len({p.device for each in self.param_groups for p in each["params"]}) > 1:
             raise ValueError("params must be on one device")
 
+    def state_dict(self) -> dict[str, Any]:
+        """The state as it is now: a copy, which later steps do not move."""
+        found = super().state_dict()
+        return {**found, "state": _copies(found["state"])}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The state of the same optimizer on the same parameters."""
         known, given = self._signature(), state_dict["state"].get(KEY, {}).get("of", self._signature())
@@ -59,9 +64,7 @@ class FlowOptimizer(torch.optim.Optimizer):
                 f"state must be of {known[0]} in vectors of {known[1]}, got one of {given[0]} in {given[1]}"
             )
         super().load_state_dict(state_dict)
-        if KEY in self.state:
-            held = self.state[KEY]  # whose vectors may be another optimizer's, too
-            self.state[KEY] = {**held, "memory": [copied(u) for u in held["memory"]]}
+        self.state.update(_copies(self.state))  # whose vectors may be another optimizer's, too
         self._sweep.forget()
 
     def _signature(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -106,7 +109,7 @@ class FlowOptimizer(torch.optim.Optimizer):
             if held is None:
                 raise ValueError("no step has been made: the optimizer has no memory yet")
             parameters = [self.parameters[j] for j in block.members]
-            pieces = held[0][where].split([p.numel() for p in parameters])
+            pieces = held[0][where].clone().split([p.numel() for p in parameters])
             found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
         return [found[j] for j in sorted(found)]
 
@@ -133,6 +136,11 @@ class FlowOptimizer(torch.optim.Optimizer):
 
     def _hold(self, k: int, skipped: int, ngev: int, memory: list[Any]) -> None:
         self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "ngev": ngev, "memory": memory}
+
+
+def _copies(state: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The state, its memory in vectors of its own."""
+    return {key: {**held, "memory": [copied(u) for u in held["memory"]]} for key, held in state.items()}
 
 
 def _matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
