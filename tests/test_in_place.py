@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import warnings
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +18,11 @@ from odeopt import optimizers, schedules
 from odeopt.backends import blocks, sweep
 from odeopt.backends.bounds import bounds
 from odeopt.backends.coordinates import coordinates
+from odeopt.backends.folding import folded
 from odeopt.backends.in_place import in_place
-from odeopt.backends.nodes import Untraceable
+from odeopt.backends.nodes import Graph, Node, Untraceable, needed
 from odeopt.backends.parts import cores, in_parts
+from odeopt.backends.program import Program
 from odeopt.backends.sweep import Sweep
 
 ADAM = optimizers.adam(0.01)
@@ -196,6 +200,73 @@ def test_adam_has_one_division_and_one_root():
     assert len(program.constants) == 4
 
 
+def written(make):
+    """make(x, g, m, c), new x and m, as the program of a coordinate; c is an input that is the same for all."""
+    graph = Graph()
+    x, g, m = (graph.input(name, True) for name in ("x", "g", "m"))
+    theta, memory = make(x, g, m, graph.input("c", False))
+    return Program(((x,), (g,), (m,)), ((theta,), (g,), (memory,)), (), graph.input("h", False), 1, True, False, None)
+
+
+def moved(program, c):
+    """x, g and m after it, for some numbers."""
+    known = {"c": c, "h": 1.0}
+    values = Program.values(program, SimpleNamespace(flow=SimpleNamespace(params=known), h=1.0))
+    state = np.array([[1.0, -2.0, 3.0], [0.5, -0.7, 1.1], [0.2, 2.3, 0.4]])
+    move, numbers, truths = blocks.moving(program)
+    move(np.empty((numbers, 3)), np.empty((truths, 3), bool), *state, *map(float, values))
+    return state
+
+
+def where(condition, a, b):
+    """Of nodes as of arrays."""
+    return condition.graph.apply("where", condition, a, b) if isinstance(condition, Node) else np.where(condition, a, b)
+
+
+FOLDS = {
+    "c x - a": lambda x, g, m, c: (x - 2.0 / (c * m - 3.0), m),
+    "a - c x": lambda x, g, m, c: (x - 2.0 / (3.0 - c * m), m),
+    "c x + a": lambda x, g, m, c: (x - g / (np.sqrt(m / c) + 0.1), m),
+    "a/(c x)": lambda x, g, m, c: (x - 2.0 / (c * (m / 3.0)), m),
+    "products": lambda x, g, m, c: (x * (c * g) * (c * m), (c * m) * (c * m) / (g / c)),
+    "sums": lambda x, g, m, c: (c * x + c * g, c * (m * 2.0) - c * g),
+    "signs": lambda x, g, m, c: (-(c * x) * -g, np.sqrt((-c) * m * (-c))),
+    "where": lambda x, g, m, c: (where(g > 0, c * x, x / c), np.maximum(m * c, g)),
+    "arrival": lambda x, g, m, c: (x + (c * g - x), m + (np.maximum(m, g * g) - m)),
+    "a number": lambda x, g, m, c: (x - c * (c * 3.0), m / c / c),
+}
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_folding_is_the_same_to_rounding(fold):
+    program = written(FOLDS[fold])
+    (c,) = [node for node in needed(program.constants) if node.op == "input"]
+    shorter = folded(program, [c])
+    np.testing.assert_allclose(moved(shorter, 0.3), moved(program, 0.3), rtol=1e-14)
+    assert len(shorter.body) <= len(program.body)
+
+
+LATE = {
+    "theta reads the old memory after the new": lambda x, g, m, c: (x + (m * g) + m, m * g),
+    "both read each other's old": lambda x, g, m, c: (x * m, m + x * m * x),
+    "one of two": lambda x, g, m, c: (where(g > 0, m, x), where(g > 0, m, c * m)),
+    "one for both": lambda x, g, m, c: (x * m, x * m),
+    "the gradient itself": lambda x, g, m, c: (x - g * m, g),
+}
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_blocks_write_a_result_when_nobody_reads_the_old_number_any_more(late):
+    x, g, m = np.array([[1.0, -2.0, 3.0], [0.5, -0.7, 1.1], [0.2, 2.3, 0.4]])
+    theta, memory = LATE[late](x, g, m, 0.3)
+    np.testing.assert_allclose(moved(written(LATE[late]), 0.3), [theta, g, memory], rtol=1e-14)
+
+
+def test_blocks_refuse_variables_that_change_places():
+    with pytest.raises(Untraceable, match="change places"):
+        blocks.moving(written(lambda x, g, m, c: (m, x)))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
 def test_threads_in_a_process_that_was_forked_off():
     """Which has none of its parent's."""
@@ -204,6 +275,7 @@ def test_threads_in_a_process_that_was_forked_off():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, in general
         child = os.fork()
     if child == 0:
+        signal.alarm(20)  # seconds; it would wait forever
         os._exit(0 if sum(in_parts(lambda a, b: b - a, 100_000, 1000, 10**7)) == 100_000 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -57,10 +57,8 @@ class Sweep:
             raise Untraceable("theta and its gradient are one array")
         kind = pieces[0].arrays[0].dtype
         numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
-        constants, (moved, *others) = (
-            {rate: c for rate, (c, _) in numbers.items()},
-            [after for _, after in numbers.values()],
-        )
+        constants = {rate: c for rate, (c, _) in numbers.items()}
+        moved, *others = (after for _, after in numbers.values())
         if any(other != moved for other in others):
             raise Untraceable("its clocks move at different rates")
         self._sizes = [] if trusting else self._bounded(pieces, [*constants.values()])
