@@ -17,7 +17,7 @@ from odeopt.backends.torch_gradient import Evaluations
 from odeopt.backends.training import Block
 from odeopt.check import Array
 
-WORTH = 1000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
+WORTH = 2000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
 
 
 class TorchSweep:
