@@ -17,7 +17,7 @@ import numpy as np
 import odeopt as oo
 from odeopt.backends.in_place import in_place
 
-ROUNDS = 5
+ROUNDS = 3
 FILE = Path(__file__).with_suffix(".csv")
 Run = Callable[[], object]
 
@@ -29,9 +29,9 @@ def steps(backend: str, size: int) -> Run:
 
 
 def members(backend: str, size: int) -> Run:
-    """100 steps of momentum with as many learning rates, the last state alone."""
+    """1,000 steps of momentum with as many learning rates, the last state alone."""
     opt, problem = oo.optimizers.momentum(np.geomspace(1e-5, 3e-4, size), 0.9), oo.problems.rosenbrock()
-    return lambda: oo.simulate(opt, problem, 100, record_every=100, backend=backend).check()
+    return lambda: oo.simulate(opt, problem, 1000, record_every=1000, backend=backend).check()
 
 
 def wide(size: int) -> Run:
@@ -51,8 +51,8 @@ def fused(size: int) -> Run:
 CASES: dict[tuple[str, str], tuple[Callable[[int], Run], int]] = {
     ("steps", "NumPy"): (partial(steps, "floats"), 1_000),
     ("steps", "Numba"): (partial(steps, "numba"), 100_000),
-    ("members", "NumPy"): (partial(members, "blocks"), 3_000),
-    ("members", "Numba"): (partial(members, "numba"), 3_000),
+    ("members", "NumPy"): (partial(members, "blocks"), 1_000),
+    ("members", "Numba"): (partial(members, "numba"), 1_000),
     ("coordinates", "NumPy"): (wide, 3_000),
     ("coordinates", "Numba"): (fused, 10_000),
 }

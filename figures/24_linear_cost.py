@@ -1,7 +1,7 @@
 """What a run costs is proportional to its steps, to its members and to its coordinates, with Numba and without.
 
 Recorded by benchmarks/linear_cost.py on two cores, three decades each, one run a point.  (a) Adam on Rosenbrock's
-function, 1,000 records.  (b) 100 steps of momentum, a learning rate for each member.  (c) 20 steps of Adam; NumPy
+function, 1,000 records.  (b) 1,000 steps of momentum, a learning rate for each member.  (c) 20 steps of Adam; NumPy
 through `simulate`, gradients included, Numba in place at a given gradient.  Exponents are fitted to the last two
 decades; dotted: proportional to the size, through the last point.
 """
@@ -16,7 +16,7 @@ from odeopt.plots import style
 RECORDED = Path(__file__).parents[1] / "benchmarks" / "linear_cost.csv"
 PANELS = {
     "steps": ("steps", 1, "step"),
-    "members": ("members", 100, "member and step"),
+    "members": ("members", 1000, "member and step"),
     "coordinates": ("coordinates", 20, "coordinate and step"),
 }
 LOOKS = {"NumPy": (style.BLUE, "o"), "Numba": (style.VERMILLION, "s")}
@@ -47,7 +47,7 @@ def draw():
             sizes, seconds = found[what, means]
             exponents.append(exponent(sizes, seconds))
             cost = 1e9 * seconds[-1] / sizes[-1] / repeats
-            label = f"{means}: {cost:.3g} ns, exponent {exponents[-1]:.2f}"
+            label = f"{means}: {cost:.2g} ns, $n^{{{exponents[-1]:.2f}}}$"
             ax.loglog(sizes, seconds[-1] * sizes / sizes[-1], color=style.GREY, linestyle=":", linewidth=0.8)
             ax.loglog(sizes, seconds, color=colour, marker=marker, label=label)
         ax.set(xlabel=f"number of {unit}", title=f"ns a {each}")
