@@ -35,7 +35,7 @@ class Snapshot:
 
 Callback = Callable[[Snapshot], Any]
 
-BACKENDS = ("auto", "numpy", "floats", "blocks", "numba")
+BACKENDS = ("auto", "numpy", "floats", "blocks", "numba", "jax")
 WORTHWHILE = 300  # steps: fewer cost less than to write the program
 
 

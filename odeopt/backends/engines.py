@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -32,15 +32,55 @@ class Leap(NamedTuple):
     error: BaseException | None = None
 
 
+class Repeated(Protocol):
+    """What `Leaps` must know of a step: `Program`, or what JAX makes of a step."""
+
+    @property
+    def count(self) -> int:
+        """Gradients a step."""
+
+    @property
+    def first(self) -> bool:
+        """Whether the first of them is at theta."""
+
+    @property
+    def carried(self) -> bool:
+        """Whether the state ends with the gradient at theta, which the step before has found."""
+
+
+class Engine(Protocol):
+    """What runs a program.
+
+    lap:     how many steps one call may take, between two looks at the keyboard
+    losses:  whether it finds the losses too
+    calls:   whether it calls the problem's own gradient, which may raise
+    """
+
+    @property
+    def name(self) -> str:
+        """As `Trajectory.backend` has it."""
+
+    @property
+    def program(self) -> Repeated:
+        """What it repeats."""
+
+    lap: int
+    losses: bool
+    calls: bool
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+        """n rows, `every` steps each."""
+
+
 class Floats:
     """One path on Python's floats."""
 
-    name, operations = "floats", 400_000  # between two looks at the clock
+    name, operations = "floats", 400_000  # of a lap
 
     def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)
         self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._grad = opt.h, grad
+        self.h, self._grad, self.lap = opt.h, grad, lap(self.operations, program)
         self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
 
     def _call(self, *point: float) -> list[float]:
@@ -69,6 +109,7 @@ class Path:
         self.program, self.losses, self.calls = program, program.loss is not None, False
         self.text, self.h = kernels.path_source(program, strided, program.loss is not None), float(opt.h)
         self.constants = np.array([float(value) for value in program.values(opt)])
+        self.lap = lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = np.concatenate(y)
@@ -90,6 +131,7 @@ class Members:
         own = [np.ndim(value) > 0 for value in values]
         self.text = kernels.members_source(program, tuple(own), program.loss is not None)
         self.h, self.number, self.constants, self.own = opt.h, int(np.prod(members)), *_split(values, own, members)
+        self.lap = lap(self.operations, program, self.number)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         kernel, M = kernels.compiled(self.text), self.number
@@ -113,6 +155,7 @@ class Blocks:
         self.h, self.values, self.members = opt.h, values, members
         self.number, _, self.own = int(np.prod(members)), *_split(values, self.owned, members)
         self.loop, self.numbers, self.truths = blocks.compiled(program)
+        self.lap = lap(self.operations, program, self.number)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
@@ -140,7 +183,9 @@ class Blocks:
         return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
 
 
-Engine = Floats | Path | Members | Blocks
+def lap(operations: int, program: Program, members: int = 1) -> int:
+    """The steps that are about so many operations, at least one."""
+    return max(1, operations // (max(1, len(program.body)) * members))
 
 
 def moments(k: int, n: int, every: int, h: Any) -> Array:

@@ -40,7 +40,7 @@ SAME = (
     "all",
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(jnp, name) for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate")},
+    **{name: getattr(jnp, name) for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims")},
     "svd": jnp.linalg.svd,
     "eigh": jnp.linalg.eigh,
     "any": _any,

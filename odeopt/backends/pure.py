@@ -17,6 +17,7 @@ from odeopt.backends.nodes import Untraceable
 
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
+PLAIN = ("odeopt.noise.gaussian", "odeopt.parts", "odeopt.schemes.", "odeopt.decay")  # where its frozen data are
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 
@@ -53,7 +54,7 @@ def _harmless(value: Any) -> bool:
 
 def _known(value: Any) -> bool:
     """Frozen data of this package, whose methods read its fields and nothing that changes."""
-    return is_dataclass(value) and type(value).__module__ == "odeopt.noise.gaussian"
+    return is_dataclass(value) and type(value).__module__.startswith(PLAIN)
 
 
 def _draws(value: Any) -> bool:
