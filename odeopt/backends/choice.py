@@ -26,9 +26,10 @@ from odeopt.progress import announce
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
 FLOAT, ENTRY = 3e-8, 1e-9  # seconds per operation: a loop on floats, NumPy on many members
 IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from disk, an operation to compile
+CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+_spent: dict[Any, float] = defaultdict(float)  # seconds that a kernel would have saved so far
 
 
 def chosen(
@@ -37,7 +38,8 @@ def chosen(
 ) -> tuple[Engine | None, str]:  # fmt: skip
     """The engine and its name, or None and why there is none."""
     try:
-        if backend == "jax":
+        native = _native(problem)
+        if backend == "jax" or (backend == "auto" and native and _pays(opt, native, steps)):
             scan = _scan(opt, problem, sizes, members, every, progress)
             return scan, scan.name
         made = _program(opt, problem, sizes, members, backend)
@@ -98,6 +100,15 @@ def _scan(
     if not scan.ready:
         announce(f"{opt.name}: compiling its step, once", progress)
     return scan
+
+
+def _pays(opt: Optimizer, native: Native, steps: int) -> bool:
+    """Whether runs like this one would have saved what it costs to compile a step."""
+    from odeopt.backends.jax_rules import formulas
+
+    key = formulas(opt), native.f
+    _spent[key] += steps * CALL
+    return _spent[key] > JIT
 
 
 def _native(problem: Problem) -> Native | None:

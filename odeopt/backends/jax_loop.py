@@ -19,7 +19,7 @@ from jax import lax
 
 from odeopt.backends.engines import Leap, Repeated, moments
 from odeopt.check import Array
-from odeopt.state import State, column
+from odeopt.state import State, column, finite
 
 ROOM, MOST = 1 << 18, 1 << 15  # numbers and records that one call may hand over
 FIRST, LAP = 16, 0.2  # steps of the first call, which tells how many the next may be; its seconds
@@ -105,10 +105,10 @@ class Scan:
         for a in range(0, n, room):
             m = min(room, n - a)
             table, held, now = self._call(room, k + a * every, m, every, now)
-            done = int(held)
+            done, now = int(held), tuple(map(np.asarray, now))
             for row, piece in zip(rows, np.split(np.asarray(table), ends[: len(rows) - 1], axis=-1), strict=True):
                 row[a : a + done] = piece[:done]
-            if y[0].ndim == 1:
+            if y[0].ndim == 1 and not finite(now):  # which stays so
                 done = int(np.count_nonzero(np.isfinite(sum(row[a : a + done].sum(axis=1) for row in rows))))
             if done < m:
                 return Leap(a + done, tuple(row[a + done - 1] for row in rows) if a + done else ())

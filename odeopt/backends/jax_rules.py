@@ -6,7 +6,7 @@ that is a JAX function is called by the step, whose formulas then run on JAX's a
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
@@ -48,7 +48,7 @@ def _rule(program: Program) -> Rule:
         known |= {node.index: value for node, value in zip(inputs, y, strict=True)}
         value = evaluated(program.body, known, t, FUNCTIONS)
         new = tuple(_like(value(node), u) for node, u in zip(outputs, y, strict=True))
-        return new, reduce(jnp.logical_or, [jnp.any(value(guard)) for guard in program.guards], False)
+        return new, _either([jnp.any(value(guard)) for guard in program.guards])
 
     sizes = tuple(map(len, program.state))
     recorded = sum(sizes[:-1] if program.carried else sizes)
@@ -96,8 +96,14 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
 
     def move(t: Any, y: Any, constants: Any) -> tuple[Any, Any]:
         guards: list[Any] = []
-        library = replace(JAX, functions={**JAX.functions, "any": lambda x: guards.append(jnp.any(x)) or False})
-        own = lambda x: Foreign(x, library)
+
+        def false(x: Any) -> bool:
+            """As it is nearly always: the loop ends where it is true."""
+            guards.append(jnp.any(x))
+            return False
+
+        library = replace(JAX, functions={**JAX.functions, "any": false})
+        own: Callable[[Any], Any] = lambda x: Foreign(x, library)
         h, params, data = constants
         state = foreign(tuple(y), library)
         theta, variables = state[0], state[:-1] if carried else state
@@ -106,24 +112,28 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
         new, _, memory = opt.scheme.bind(flow, grad)(own(t), variables, (), column(own(h)))
         seen.update(count=grad.count, first=grad.first is theta, last=grad.point is new[0], memory=memory)
         after = plain((*new, grad.value) if carried else new, theta)
-        return tuple(_like(u, v) for u, v in zip(after, y, strict=True)), reduce(jnp.logical_or, guards, False)
+        return tuple(_like(u, v) for u, v in zip(after, y, strict=True)), _either(guards)
 
     with jax.enable_x64(True):
         jax.eval_shape(move, 0.0 * column(opt.h), y, _constants(opt, native))
     if seen["memory"]:
         raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
-    rule = Rule((_formulas(opt), native.f, carried), len(y) - carried, move)
+    rule = Rule((formulas(opt), native.f, carried), len(y) - carried, move)
     ends_there = seen["count"] > 1 and seen["last"] and seen["first"]
     return ArrayStep(rule, seen["count"], seen["first"], carried), ends_there
 
 
-def _formulas(opt: Optimizer) -> Hashable:
+def formulas(opt: Optimizer) -> Hashable:
     """What equals that of another optimizer only if its step differs in nothing but h and parameters."""
     flow = opt.flow
     try:
         return fingerprint((opt.scheme, flow.variables, flow.clocks, flow.filters, tuple(flow.parts.items())))
     except Untraceable:
         return opt
+
+
+def _either(guards: Sequence[Any]) -> Any:
+    return reduce(lambda a, b: a | b, guards, False)
 
 
 def _like(value: Any, u: Any) -> Any:

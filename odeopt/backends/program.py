@@ -121,7 +121,7 @@ def varying(results: Iterable[Any]) -> list[Node]:
 def evaluated(
     nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = UFUNCS
 ) -> Callable[[Any], Any]:
-    """The value of each node, by NumPy or others' functions, from those that are known; an unknown input is the time."""
+    """The value of each node, from those that are known; an unknown input is the time."""
     value = lambda a: known.get(a.index, t) if isinstance(a, Node) else a
     with np.errstate(all="ignore"):
         for node in nodes:
