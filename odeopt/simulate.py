@@ -83,9 +83,11 @@ def simulate(
     seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
     `noise.BrownianPath` or rows of (..., width) normals or draws.
 
-    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members) and "numba"
-    (both; needs the extra `fast`) take many at once, by code that is generated from the same step; "auto" is what
-    costs least, and `run.backend` says which it was.  Numbers agree to rounding, all else exactly.
+    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members), "numba"
+    (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
+    once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
+    coordinates; for "floats" it may be any function, and for "jax" that of a `Problem.from_jax` of any size.  "auto" is
+    what costs least, and `run.backend` says which it was.  Numbers agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and

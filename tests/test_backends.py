@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 import tables
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from paths import COMPILES, ROWS, STEPS, counted, same
 
 import odeopt as oo
@@ -73,24 +71,6 @@ def test_a_kernel_for_members_is_the_step(make):
         runs = [oo.simulate(opt, tables.smooth_problem(), 50, record_every=20, backend=b) for b in ("numba", "numpy")]
         assert runs[0].backend == "numba"
         same(*runs)
-
-
-FINITE = dict(allow_nan=False, allow_infinity=False)
-
-
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(
-    lr=st.floats(1e-4, 0.05), beta1=st.floats(0, 0.99), beta2=st.floats(0.5, 0.999), d=st.integers(1, 5),
-    steps=st.integers(1, 8), every=st.integers(1, 9), seed=st.integers(0, 9),
-)  # fmt: skip
-def test_any_hyperparameters_and_shapes(lr, beta1, beta2, d, steps, every, seed):
-    """Over a few steps: RMSprop in its closed loop amplifies rounding later."""
-    rng = np.random.default_rng(seed)
-    problem = oo.problems.quadratic(rng.uniform(0.1, 3, d), theta0=rng.normal(size=d))
-    for opt in (optimizers.adam(lr, beta1, beta2), optimizers.nesterov(lr, beta1), optimizers.rmsprop(lr, beta2)):
-        same(*[oo.simulate(opt, problem, steps, record_every=every, backend=b) for b in ("floats", "numpy")])
-        starts = rng.normal(size=(4, d))
-        same(*[oo.simulate(opt, problem, steps, starts, record_every=every, backend=b) for b in ("blocks", "numpy")])
 
 
 @pytest.mark.parametrize("every", [1, 7, 10**6])

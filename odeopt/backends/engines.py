@@ -75,7 +75,7 @@ class Engine(Protocol):
 class Floats:
     """One path on Python's floats."""
 
-    name, operations = "floats", 400_000  # of a lap
+    name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
 
     def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)

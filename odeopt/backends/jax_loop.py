@@ -101,9 +101,9 @@ class Scan:
         ends = np.cumsum([u.shape[-1] for u in y])
         room = max(1, min(MOST, ROOM // sum(u.size for u in y)))
         now, began = self._split(y), time.perf_counter()
-        times[...] = moments(k, n, every, self.h)
         for a in range(0, n, room):
             m = min(room, n - a)
+            times[a : a + m] = moments(k + a * every, m, every, self.h)
             table, held, now = self._call(room, k + a * every, m, every, now)
             done, now = int(held), tuple(map(np.asarray, now))
             for row, piece in zip(rows, np.split(np.asarray(table), ends[: len(rows) - 1], axis=-1), strict=True):
