@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import tables
@@ -21,9 +23,9 @@ ON_ARRAYS = [n for n in ROWS if n not in REMEMBER | SOLVE and "sgd_second_order"
 QUICK = {"optimizer adam", "optimizer lion", "word 1 heavy_ball: drift kick friction kick drift"}
 
 
-def some(names):
+def some(names, quick=QUICK):
     """A handful by default, all in the slow tests."""
-    return [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in names]
+    return [pytest.param(n, marks=() if n in quick else pytest.mark.slow) for n in names]
 
 
 def steps_of(name):
@@ -35,6 +37,7 @@ def loss(x):
     return jnp.logaddexp(0, x[0] - 0.5 * x[1]) + 0.5 * x[0] ** 2 + 1.5 * x[1] ** 2 - 0.7 * jnp.cos(x[0] * x[1])
 
 
+@cache
 def of_jax(f=loss, theta0=(-0.5, 1.0)):
     with jax.enable_x64(True):
         return oo.Problem.from_jax(f, np.array(theta0))
@@ -52,13 +55,13 @@ def test_a_program_in_a_loop_of_jax_is_the_step(name):
     both(COMPILES[name], tables.smooth_problem(), steps_of(name))
 
 
-@pytest.mark.parametrize("name", some(ON_ARRAYS))
+@pytest.mark.parametrize("name", some(ON_ARRAYS, {"optimizer adam"}))
 def test_a_jax_function_inside_the_step(name):
     """All that acts on arrays: matrices and schedules too."""
     both(ROWS[name], of_jax(), steps_of(name))
 
 
-@pytest.mark.parametrize("make", [tables.smooth_problem, of_jax])
+@pytest.mark.parametrize("make", [tables.smooth_problem, pytest.param(of_jax, marks=pytest.mark.slow)])
 def test_members_and_hyperparameters_of_their_own(make):
     lr, beta = np.geomspace(1e-4, 1e-3, 7)[:, None], np.linspace(0, 0.9, 3)
     starts = np.array([-0.5, 1.0]) + np.random.default_rng(0).uniform(-0.1, 0.1, (7, 3, 2))
@@ -80,6 +83,7 @@ def network():
         return oo.Problem.from_jax(fit, {"W": rng.normal(size=(4, 6)) / 2, "v": np.ones(6) / 6, "c": 0.0}, (x, y))
 
 
+@pytest.mark.slow
 def test_a_network_and_its_data_in_one_loop():
     problem = network()
     both(optimizers.adam(0.01), problem, 300, every=100)
@@ -88,6 +92,7 @@ def test_a_network_and_its_data_in_one_loop():
         oo.simulate(optimizers.adam(0.01), other, 5, backend="jax")
 
 
+@pytest.mark.slow
 def test_data_and_formulas_are_not_taken_for_one_another():
     """The same function with other data, the same formulas with another number inside."""
     problems = [oo.Problem.from_jax(lambda p, x: ((p - x[0]) ** 2).sum(), np.zeros(2), (np.array([[a, 2.0]]),))
@@ -104,24 +109,27 @@ def test_data_and_formulas_are_not_taken_for_one_another():
         both(heavier(weight), oo.problems.quadratic(), 20)
 
 
-@pytest.mark.parametrize("make", [tables.smooth_problem, of_jax])
+@pytest.mark.parametrize("make", [oo.problems.himmelblau, lambda: of_jax(lambda x: ((x - 1) ** 2).sum())])
 def test_nothing_is_compiled_twice(make, monkeypatch):
     """Not for other hyperparameters, other numbers of steps, another optimizer of the same formulas."""
     problem, traced = make(), []
-    called = "evaluated" if make is tables.smooth_problem else "foreign"  # once, whenever JAX traces the rule
+    called = "evaluated" if make is oo.problems.himmelblau else "foreign"  # once, whenever JAX traces the rule
     original = getattr(jax_rules, called)
     monkeypatch.setattr(jax_rules, called, lambda *a: (traced.append(1), original(*a))[1])
     oo.simulate(optimizers.rmsprop(0.011, 0.9), problem, 50, backend="jax")
     found = len(traced)
     oo.simulate(optimizers.rmsprop(0.012, 0.8), problem, 77, backend="jax")
-    shapes = 0 if make is tables.smooth_problem else 1  # the second optimizer's gradients are counted
+    shapes = 0 if called == "evaluated" else 1  # the second optimizer's gradients are counted
     assert len(traced) <= found + shapes
     oo.simulate(optimizers.rmsprop(0.012, 0.8), problem, 300, record_every=5, backend="jax")
     assert len(traced) > found + shapes  # records farther apart are another loop
 
 
 @pytest.mark.parametrize("every", [7, *(pytest.param(every, marks=pytest.mark.slow) for every in (1, 10**6))])
-@pytest.mark.parametrize("make", [lambda: oo.problems.quadratic((1, 20)), lambda: of_jax(lambda x: (x**2).sum() * 10)])
+@pytest.mark.parametrize("make", [
+    lambda: oo.problems.quadratic((1, 20)),
+    pytest.param(lambda: of_jax(lambda x: (x**2).sum() * 10), marks=pytest.mark.slow),
+])  # fmt: skip
 def test_divergence_ends_at_the_same_step(every, make):
     runs = both(optimizers.gd(3.0), make(), 2000, every=every, tolerance=1e-12)
     assert runs[0].status is Status.NOT_FINITE

@@ -103,7 +103,7 @@ def peak(engine, steps, every, members=20_000):
         pytest.param("numba", 1_000_000, marks=NUMBA),
         pytest.param("numba, members", 100, marks=NUMBA),
         pytest.param("jax", 1_000_000, marks=JAX),
-        pytest.param("jax, members", 100, marks=JAX),
+        pytest.param("jax, members", 100, marks=(JAX, pytest.mark.slow)),
     ],
 )
 def test_memory_is_what_is_recorded_and_a_fifth(engine, steps):
@@ -113,6 +113,7 @@ def test_memory_is_what_is_recorded_and_a_fifth(engine, steps):
     assert found < 1.2 * recorded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_final_states_store_no_path(engine):
     """Ten times as many steps need no more."""
