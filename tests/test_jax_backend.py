@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from functools import cache
 
 import numpy as np
@@ -181,6 +183,15 @@ def test_auto_compiles_a_jax_function_once_it_pays():
              for lr, n in ((1e-3, 2000), (2e-3, 5000), (3e-3, 5000), (4e-3, 500))]  # fmt: skip
     assert names == ["floats", "floats", *2 * [f"jax ({jax.default_backend()})"]]
     assert oo.simulate(optimizers.momentum(1e-3), tables.smooth_problem(), 20_000).backend in ("floats", "numba")
+
+
+def test_an_optimizer_that_dies_is_forgotten():
+    opt = optimizers.momentum(0.01)
+    oo.simulate(opt, of_jax(), 20, backend="jax")
+    alive = weakref.ref(opt)
+    del opt
+    gc.collect()
+    assert alive() is None
 
 
 REFUSED = {

@@ -29,7 +29,8 @@ IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from 
 CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
-_spent: dict[Any, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+_called: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()  # the same, for gradients of JAX and formulas
 
 
 def chosen(
@@ -106,9 +107,9 @@ def _pays(opt: Optimizer, native: Native, steps: int) -> bool:
     """Whether runs like this one would have saved what it costs to compile a step."""
     from odeopt.backends.jax_rules import formulas
 
-    key = formulas(opt), native.f
-    _spent[key] += steps * CALL
-    return _spent[key] > JIT
+    spent, key = _called.setdefault(native.f, defaultdict(float)), formulas(opt)
+    spent[key] += steps * CALL
+    return spent[key] > JIT
 
 
 def _native(problem: Problem) -> Native | None:

@@ -91,6 +91,7 @@ def _constants(opt: Optimizer, native: Native) -> Any:
 
 
 def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[ArrayStep, bool]:
+    flow, scheme = opt.flow, opt.scheme  # not opt itself, which forgets its rules when it dies
     slope = jnp.vectorize(native.f, excluded=range(1, len(native.data) + 1), signature="(d)->(d)")
     seen: dict[str, Any] = {}
 
@@ -108,8 +109,8 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
         state = foreign(tuple(y), library)
         theta, variables = state[0], state[:-1] if carried else state
         grad = TracedGradient(lambda at: own(slope(at.value, *data)), theta if carried else None, state[-1])
-        flow = replace(opt.flow, params=MappingProxyType({name: own(p) for name, p in params.items()}))
-        new, _, memory = opt.scheme.bind(flow, grad)(own(t), variables, (), column(own(h)))
+        given = replace(flow, params=MappingProxyType({name: own(p) for name, p in params.items()}))
+        new, _, memory = scheme.bind(given, grad)(own(t), variables, (), column(own(h)))
         seen.update(count=grad.count, first=grad.first is theta, last=grad.point is new[0], memory=memory)
         after = plain((*new, grad.value) if carried else new, theta)
         return tuple(_like(u, v) for u, v in zip(after, y, strict=True)), _either(guards)
@@ -117,7 +118,7 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
     with jax.enable_x64(True):
         jax.eval_shape(move, 0.0 * column(opt.h), y, _constants(opt, native))
     if seen["memory"]:
-        raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
+        raise Untraceable(f"{scheme.name} remembers earlier steps")
     rule = Rule((formulas(opt), native.f, carried), len(y) - carried, move)
     ends_there = seen["count"] > 1 and seen["last"] and seen["first"]
     return ArrayStep(rule, seen["count"], seen["first"], carried), ends_there
@@ -129,7 +130,7 @@ def formulas(opt: Optimizer) -> Hashable:
     try:
         return fingerprint((opt.scheme, flow.variables, flow.clocks, flow.filters, tuple(flow.parts.items())))
     except Untraceable:
-        return opt
+        return flow, opt.scheme
 
 
 def _either(guards: Sequence[Any]) -> Any:
