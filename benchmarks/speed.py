@@ -86,11 +86,12 @@ THEIRS = "import peers; run, _ = peers.{path}('adam', {steps}); run()"
 
 
 def cold(code: str) -> Run:
-    """A process of its own, whose cache of kernels is empty."""
+    """A process of its own, whose cache of kernels is empty; Python's own of modules is not, as after any install."""
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            environment = {**os.environ, "ODEOPT_CACHE": folder}
+            environment = {**here, "ODEOPT_CACHE": folder}
             subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, env=environment, check=True)
 
     run()  # an ImportError, where a peer is missing
