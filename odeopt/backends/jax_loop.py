@@ -54,18 +54,24 @@ def compiled(rule: Rule) -> Loop:
     """The loop of this rule, compiled at its first run."""
 
     def step(h: Any, constants: Any, now: Any) -> Any:
-        k, _, y = now
-        new, met = rule.move(k * h, y, constants)
-        return k + 1, jnp.asarray(met), new
+        k, met, y = now
+        new, guarded = rule.move(k * h, y, constants)
+        return k + 1, met | guarded, new
 
     def run(room: int, strided: bool, k: Any, n: Any, every: Any, y: Any, h: Any, constants: Any) -> Any:
         one = partial(step, h, constants)
+        two = lambda now: one(one(now))
         recorded = lambda y: jnp.concatenate(y[: rule.recorded], axis=-1)
+
+        def far(now: Any) -> Any:
+            end = now[0] + every
+            if y[0].ndim > 1:  # in pairs of steps: the second writes where the first has read, and nothing is copied
+                now = lax.while_loop(lambda now: (now[0] + 1 < end) & ~now[1], two, now)
+            return lax.while_loop(lambda now: (now[0] < end) & ~now[1], one, now)
 
         def row(found: Any) -> Any:
             r, now, table = found
-            end = now[0] + every
-            now = lax.while_loop(lambda now: (now[0] < end) & ~now[1], one, now) if strided else one(now)
+            now = far(now) if strided else one(now)
             return r + 1, now, table.at[r].set(recorded(now[2]))
 
         table = jnp.zeros((room, *jax.eval_shape(recorded, y).shape))
