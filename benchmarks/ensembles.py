@@ -148,7 +148,7 @@ def cases(moments: bool) -> dict[str, Callable[[], Run]]:
     return {
         "C": partial(c, moments),
         "odeopt numba": partial(ours, moments, "numba", "threefry", STEPS),
-        "odeopt NumPy": partial(ours, moments, "blocks", "sfc64", STEPS // 5),
+        "odeopt NumPy": partial(ours, moments, "blocks", "sfc64", STEPS),
         "odeopt NumPy, threefry": partial(ours, moments, "blocks", "threefry", STEPS // 20),
         "NumPy by hand": partial(numpy_by_hand, moments),
         "JAX float32": partial(jax, moments, False),

@@ -10,11 +10,11 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
+from rounds import duration, repeated
 from scipy.integrate import odeint, solve_ivp
 
 import odeopt as oo
@@ -213,11 +213,10 @@ PEERS = ("SciPy LSODA", "SciPy LSODA, stacked", "diffrax", "numbalsoda", "eigh, 
 def serve(job: str, name: str) -> None:
     """Its error, then seconds, one line for each line that comes in."""
     run, error = JOBS[job][name]()
+    repeats = repeated(run)
     print(f"{error:.1e}", flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        run()
-        print(time.perf_counter() - start, flush=True)
+        print(duration(run, repeats) / repeats, flush=True)
 
 
 def measure(job: str, rounds: int) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from odeopt import check, flows, optimizers, problems, schemes
-from odeopt.compare import Comparison, compare
-from odeopt.convergence import STEPS, Convergence, convergence
+from odeopt.comparison import Comparison, compare
+from odeopt.orders import STEPS, Convergence, convergence
 from odeopt.schemes.base import Scheme
 from odeopt.starts import rest as rest_start
 from odeopt.starts import settled

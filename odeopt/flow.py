@@ -184,8 +184,9 @@ class Flow:
         for name in memory:
             check.choice("state variable", name, self.memory)
         *members, d = theta0.shape
-        last = {name: 1 if name in self.clocks else self.lengths.get(name, d) for name in self.memory}
-        return theta0, *(check.spread(name, memory.get(name, 0.0), (*members, n)) for name, n in last.items())
+        lengths = {name: 1 if name in self.clocks else self.lengths.get(name, d) for name in self.memory}
+        given = {name: check.spread(name, value, (*members, lengths[name])) for name, value in memory.items()}
+        return theta0, *(given[name] if name in given else np.zeros((*members, n)) for name, n in lengths.items())
 
     def equations(self) -> list[printing.Equation]:
         """The equations as symbols."""

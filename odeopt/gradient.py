@@ -10,6 +10,8 @@ import numpy as np
 from odeopt.check import Array
 from odeopt.law import GradientNoise
 
+FLOAT = np.dtype(np.float64)
+
 
 class EvaluationError(RuntimeError):
     """A user's function raised after the first evaluation: the run ends with a status, not with its exception."""
@@ -36,6 +38,7 @@ class Gradient:
         self._draw: Any = None
         self._point: Array | None = None
         self._value: Array = np.empty(0)
+        self._latest: tuple[tuple[float, ...], list[float]] = ((), [])
         self.count = 0
 
     def __call__(self, theta: Array) -> Array:
@@ -43,6 +46,26 @@ class Gradient:
             self._value = self._evaluate(theta)
             self._point = theta
         return self._value
+
+    def numbers(self, single: Callable[[Array], Any], *point: float) -> list[float]:
+        """`single` at a point, counted and checked like the gradient whose function of one vector it is: for loops on
+        floats, which come by once and not for the first time."""
+        try:
+            value = single(np.array(point))
+            if type(value) is not np.ndarray or value.dtype is not FLOAT or value.shape != (len(point),):
+                value = self._own(value, (len(point),))
+        except Exception as error:
+            raise _failed(error) from error
+        self.count += 1
+        found = value.tolist()
+        self._latest = point, found
+        return found
+
+    def revisit(self, theta: Array) -> None:
+        """Remembers the value at theta if `numbers` found it last."""
+        point, found = self._latest
+        if point == tuple(theta.tolist()):
+            self.recall(theta, np.array(found))
 
     def knows(self, theta: Array) -> bool:
         """Whether its value here is remembered."""
@@ -88,7 +111,7 @@ class Gradient:
             if self.count == 0:
                 error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
                 raise
-            raise EvaluationError(f"grad raised {type(error).__name__}: {error}") from error
+            raise _failed(error) from error
         self.count += 1
         value.flags.writeable = False  # it is remembered: a formula must not write to it
         return value
@@ -104,3 +127,7 @@ class Gradient:
         if array.shape != shape:
             raise ValueError(f"grad must return the shape of theta, {shape}, got {array.shape}")
         return array.astype(np.float64)  # a copy: the function may own this array and overwrite it
+
+
+def _failed(error: Exception) -> EvaluationError:
+    return EvaluationError(f"grad raised {type(error).__name__}: {error}")

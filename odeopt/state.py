@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,6 @@ def pack(y: State) -> Array:
 
 def unpack(vector: Array, like: State) -> State:
     """The inverse of `pack`, with the shapes of `like`; of many vectors (..., N) too."""
-    n = sum(u.shape[-1] for u in like)
+    *_, n = ends = list(accumulate(u.shape[-1] for u in like))
     rows = vector.reshape(*vector.shape[:-1], *like[0].shape[:-1], n)
-    ends = np.cumsum([u.shape[-1] for u in like])
-    return tuple(rows[..., end - u.shape[-1] : end] for end, u in zip(ends.tolist(), like, strict=True))
+    return tuple(rows[..., end - u.shape[-1] : end] for end, u in zip(ends, like, strict=True))

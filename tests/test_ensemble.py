@@ -9,7 +9,7 @@ import pytest
 
 import odeopt as oo
 from odeopt import schemes, storage
-from odeopt.ensemble import blocks
+from odeopt.ensembles import blocks
 from odeopt.trajectory import Status
 
 SQUARE = oo.problems.quadratic(eigenvalues=(1.0, 2.0), angle=0)

@@ -14,8 +14,8 @@ import odeopt as oo
 from odeopt import optimizers, schemes
 from odeopt.backends import ensembles
 from odeopt.backends import numba as kernels
-from odeopt.ensemble import blocks
-from odeopt.ensemble import run as running
+from odeopt.ensembles import blocks
+from odeopt.ensembles import run as running
 from odeopt.trajectory import Status
 
 TOLERANCE = 1e-13

@@ -17,13 +17,13 @@ LAYERS = [
     {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
-    {"flows", "schemes", "initial_value", "integrate", "attempts"},
+    {"flows", "schemes", "initial_value", "slope", "records", "integrate", "attempts"},
     {"starts"},
     {"optimizers"},
     {"driving"},
-    {"simulate", "words"},
-    {"closed_form", "solve", "ensemble"},
-    {"compare", "convergence", "analysis", "laws"},
+    {"simulation", "words"},
+    {"closed_form", "solution", "ensembles"},
+    {"comparison", "orders", "analysis", "laws"},
     {"testing"},
     {"plots", "backends"},
     {"__init__"},
@@ -79,12 +79,44 @@ def test_heavy_libraries_stay_in_their_rooms(path):
     assert not top & ({"scipy", "sklearn", "tqdm"} | (set() if room(path) == "plots" else {"matplotlib"}))
 
 
+def printed(code: str) -> str:
+    """By a fresh process."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_import_is_light():
-    """Neither SciPy nor Matplotlib before they are needed, nor anything else that is heavy."""
-    heavy = ["scipy", "matplotlib", "sklearn", "tqdm", "torch"]
-    code = f"import sys, odeopt; print([m for m in {heavy} if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip() == "[]"
+    """Nothing that is heavy before it is needed, nor the rooms that one has not asked for."""
+    late = ["scipy", "matplotlib", "sklearn", "tqdm", "torch", "numpy.random", "odeopt.optimizers", "odeopt.simulation"]
+    assert printed(f"import sys, odeopt; print([m for m in {late} if m in sys.modules])") == "[]"
+
+
+def test_a_first_run_imports_no_more_than_it_needs():
+    late = ["scipy", "matplotlib", "tqdm", "numpy.random", "odeopt.analysis", "odeopt.solution", "odeopt.backends"]
+    run = "oo.simulate(oo.optimizers.adam(), oo.problems.quadratic(), 100)"
+    assert printed(f"import sys, odeopt as oo; {run}; print([m for m in {late} if m in sys.modules])") == "[]"
+
+
+def test_the_public_names_are_what_they_say_whatever_was_imported_before():
+    """`odeopt.flow` is the decorator, not the module of that name."""
+    modules = [str(p.relative_to(PACKAGE.parent).with_suffix("")).replace("/", ".") for p in MODULES]
+    plain = [m for m in modules if not m.startswith(("odeopt.backends", "odeopt.__"))]
+    code = f"""
+import importlib, types
+for name in {plain}: importlib.import_module(name)
+import odeopt
+of = lambda kind: sorted(name for name in odeopt.__all__ if isinstance(getattr(odeopt, name), kind))
+print(*of(types.ModuleType))
+print(sorted(set(odeopt.__all__) - set(of(types.ModuleType)) - set(of(type)) - set(of(types.FunctionType))))
+"""
+    rooms = "analysis decay flows laws noise ops optimizers plots problems schemes starts testing words"
+    assert printed(code).splitlines() == [rooms, "[]"]
+
+
+def test_the_stub_lists_what_it_imports():
+    tree = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    names = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    listed = next(node.value for node in tree.body if isinstance(node, ast.Assign))
+    assert set(ast.literal_eval(listed)) == names
 
 
 def test_no_bare_except_and_no_hasattr():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 import tracemalloc
 
@@ -12,7 +11,7 @@ import pytest
 import tables
 
 import odeopt as oo
-from odeopt import Status, optimizers
+from odeopt import Status, optimizers, simulation
 from odeopt.backends import engines
 from odeopt.progress import Silent
 
@@ -53,7 +52,7 @@ def test_an_interrupted_run_keeps_what_was_computed(engine, monkeypatch):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(engines, "lap", lambda *_: 64)
-    monkeypatch.setattr(sys.modules["odeopt.simulate"], "bar", lambda *_: Pressed())
+    monkeypatch.setattr(simulation, "bar", lambda *_: Pressed())
     run = run_of(engine, 5000, 7, members=10)
     assert run.backend.startswith(engine.partition(",")[0])
     assert run.status is Status.INTERRUPTED

@@ -219,6 +219,14 @@ def test_auto_turns_to_lsoda_where_the_flow_is_stiff():
     assert oo.solve(GF, oo.problems.rosenbrock(b=1), 1.0).message.startswith("DOP853")
 
 
+@pytest.mark.parametrize("records", [2, 66, 101, 202, 1001])
+def test_lsoda_finds_the_valley_stiff_wherever_records_fall(records):
+    """Where Adams may go on to order 12 each of these needs 4,400 evaluations and more, for the same error."""
+    flow, problem = oo.flows.gradient_flow(), oo.problems.rosenbrock()
+    run = oo.solve(flow, problem, np.linspace(0, 10, records), method="LSODA", rtol=1e-9).check()
+    assert 900 < run.ngev < 1300
+
+
 def test_a_formula_that_raises_on_the_way_is_named():
     def force(t, theta):
         if t > 0.5:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from odeopt.ensemble.normals import Addressed, Stream
+from odeopt.ensembles.normals import Addressed, Stream
 from odeopt.noise.box_muller import cosine, logarithm, normal_pair, sine
 from odeopt.noise.threefry import threefry
 

@@ -14,7 +14,7 @@ from odeopt.noise.minibatches import minibatches
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schedules import schedule as checked_schedule
-from odeopt.simulate import simulate
+from odeopt.simulation import simulate
 from odeopt.symbols import short
 from odeopt.trajectory import Status
 

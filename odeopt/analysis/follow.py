@@ -12,11 +12,11 @@ from odeopt import check
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
 from odeopt.analysis.one_step import OneStep
 from odeopt.check import Array
-from odeopt.compare import distance, largest
+from odeopt.comparison import distance, largest
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulate import initial_point, simulate
-from odeopt.solve import checked_solver, solve
+from odeopt.simulation import initial_point, simulate
+from odeopt.solution import checked_solver, solve
 from odeopt.state import finite
 from odeopt.trajectory import Recorder, Status, Trajectory
 

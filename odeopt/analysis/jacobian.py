@@ -16,7 +16,7 @@ from odeopt.analysis.one_step import Increment, of_optimizer
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulate import initial_point
+from odeopt.simulation import initial_point
 from odeopt.state import State, pack, unpack
 
 STEP = 6e-6  # balances h^2 of truncation against eps/h of rounding

@@ -39,14 +39,20 @@ def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
 
 @lru_cache(maxsize=64)
 def looking(program: Program) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
-    """look(t, room, truth, state...): what the program sees, and how many arrays it works in."""
-    state, names = [node.args[0] for nodes in program.state for node in nodes], names_of(program)
-    lines, numbers, truths = _calls(varying(program.seen), program.seen, (), names)
-    found = [names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x) for x in program.seen]
-    head = f"def look(t, room, truth, {', '.join(state)}):"
+    """look(room, truth, t, state...): what the program sees, and how many arrays it works in."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    return evaluation(["t", *state], program.seen, names_of(program))
+
+
+def evaluation(
+    arguments: Sequence[str], results: Sequence[Any], names: dict[int, str]
+) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
+    """look(room, truth, arguments...): the results, and how many arrays of numbers and of truth values it works in."""
+    lines, numbers, truths = _calls(varying(results), results, (), names)
+    found = [names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x) for x in results]
+    head = f"def look(room, truth, {', '.join(arguments)}):"
     body = [*_arrays(numbers, truths), *[f"    {line}" for line in lines], f"    return {', '.join(found)},"]
-    text = "\n".join([head, *body])
-    return _function("look", text), numbers, truths
+    return _function("look", "\n".join([head, *body])), numbers, truths
 
 
 def _arrays(numbers: int, truths: int) -> list[str]:

@@ -48,7 +48,7 @@ def chosen(
             raise Untraceable("it has members")
         if not members and backend == "blocks":
             raise Untraceable("it has no members")
-        engine = _engine(made, opt, grad, members, steps, every, backend, progress)
+        engine = _engine(made, opt, grad, _single(problem.grad), members, steps, every, backend, progress)
         return engine, engine.name
     except Untraceable as reason:
         if backend != "auto":
@@ -59,11 +59,11 @@ def chosen(
 
 
 def _engine(
-    made: Program, opt: Optimizer, grad: Gradient, members: tuple[int, ...], steps: int, every: int, backend: str,
-    progress: bool | None,
+    made: Program, opt: Optimizer, grad: Gradient, single: Any, members: tuple[int, ...], steps: int, every: int,
+    backend: str, progress: bool | None,
 ) -> Engine:  # fmt: skip
-    plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad)
-    if backend in ("floats", "blocks") or any(node.op == "call" for node in made.body):
+    plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad, single)
+    if backend in ("floats", "blocks") or made.calls:
         return plain()
     if find_spec("numba") is None:
         if backend == "numba":

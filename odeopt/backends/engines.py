@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -16,11 +17,12 @@ import numpy as np
 
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
-from odeopt.backends.early import early
 from odeopt.backends.program import Program
+from odeopt.backends.rewriting import early
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
+from odeopt.problems.members import Function
 from odeopt.state import State, unpack
 
 
@@ -77,16 +79,10 @@ class Floats:
 
     name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
 
-    def __init__(self, program: Program, opt: Optimizer, grad: Gradient) -> None:
-        self.program, self.losses, self.calls = program, False, any(node.op == "call" for node in program.body)
+    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
+        self.program, self.losses, self.calls = program, False, program.calls
         self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._grad, self.lap = opt.h, grad, lap(self.operations, program)
-        self.last: tuple[tuple[float, ...], Array] = ((), np.empty(0))
-
-    def _call(self, *point: float) -> list[float]:
-        value = self._grad(np.array(point))
-        self.last = point, value
-        return value.tolist()
+        self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]

@@ -18,9 +18,9 @@ from odeopt.backends.ensemble_source import Layout, ensemble_source, fill_source
 from odeopt.backends.program import Program
 from odeopt.check import Array
 from odeopt.driving import driven
-from odeopt.ensemble.normals import Addressed, Normals, visits
-from odeopt.ensemble.plan import Plan
-from odeopt.ensemble.statistics import Sums, Tally, sums
+from odeopt.ensembles.normals import Addressed, Normals, visits
+from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.statistics import Sums, Tally, sums
 from odeopt.state import State
 
 UNLIMITED = 1 << 62
@@ -110,7 +110,7 @@ class Block:
 
         def count(k: int, rows: Sequence[Array]) -> Sums:
             with np.errstate(all="ignore"):
-                seen = look(k * plan.opt.h, room, truth, *rows)[:counted]
+                seen = look(room, truth, k * plan.opt.h, *rows)[:counted]
             return sums([np.asarray(row, float) if np.ndim(row) else np.full(size, float(row)) for row in seen], space)
 
         return count

@@ -21,11 +21,12 @@ from odeopt.backends.ensemble_source import MOST, Layout, ensemble_source
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import QUIET, Noise, Program, program
 from odeopt.backends.pure import fingerprint
+from odeopt.backends.rewriting import gathered
 from odeopt.check import Array
 from odeopt.driving import driven, is_noisy
-from odeopt.ensemble.blocks import Crew, blocks
-from odeopt.ensemble.normals import normals_of
-from odeopt.ensemble.plan import Plan
+from odeopt.ensembles.blocks import Crew, blocks
+from odeopt.ensembles.normals import normals_of
+from odeopt.ensembles.plan import Plan
 from odeopt.noise.gaussian import Gaussian
 from odeopt.problems.members import Looped
 from odeopt.progress import announce
@@ -105,7 +106,7 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, noise = _single(problem.grad), _noise(plan)
     fingerprint(grad)
-    make = lambda seen: _tried(lambda: program(opt, grad, None, sizes, noise, seen))
+    make = lambda seen: gathered(_tried(lambda: program(opt, grad, None, sizes, noise, seen)))
     try:
         for read in (*plan.formulas, _single(problem.loss)):
             fingerprint(read)

@@ -41,7 +41,8 @@ def source(program: Program, strided: bool) -> str:
     constants = [f"c{i}" for i in range(len(program.constants))]
     step = [*time_lines(program), *step_lines(program, leave="return")]
     inner = ["for _ in range(every):", *(f"    {line}" for line in step)] if strided else step
-    check = [f"if not isfinite({' + '.join(state)}): return"] if _calls(program) else []
+    # a gradient must not see what is not finite
+    check = [f"if not isfinite({' + '.join(state)}): return"] if program.calls else []
     body = [*inner, *check, f"append(({', '.join(state)},))"]
     return "\n".join(
         [
@@ -50,11 +51,6 @@ def source(program: Program, strided: bool) -> str:
             *(f"        {line}" for line in body),
         ]
     )
-
-
-def _calls(program: Program) -> bool:
-    """Whether it calls the gradient, which must not see what is not finite."""
-    return any(node.op == "call" for node in program.body)
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from odeopt.ensemble.result import Ensemble
+from odeopt.ensembles.result import Ensemble
 
 
 def _library(name: str) -> Any:

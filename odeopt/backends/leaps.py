@@ -12,7 +12,7 @@ from weakref import WeakSet
 import numpy as np
 
 from odeopt.backends.choice import chosen
-from odeopt.backends.engines import Engine, Floats, moments
+from odeopt.backends.engines import Engine, moments
 from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
@@ -110,8 +110,8 @@ class Leaps:
         """The gradient that the step would remember here."""
         if engine.program.carried:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
-        elif isinstance(engine, Floats) and engine.last[0] == tuple(y[0].tolist()):
-            self.grad.recall(y[0], engine.last[1])
+        elif engine.calls:
+            self.grad.revisit(y[0])
 
 
 _checked: WeakSet[Program] = WeakSet()

@@ -81,6 +81,16 @@ class Program:
         return list(dict.fromkeys(node for node in read if not node.varies))
 
     @cached_property
+    def preparation(self) -> list[Node]:
+        """What makes the constants, in order."""
+        return needed(self.constants)
+
+    @cached_property
+    def calls(self) -> bool:
+        """Whether a step calls a gradient that is no formula."""
+        return any(node.op == "call" for node in self.body)
+
+    @cached_property
     def reads_time(self) -> bool:
         """Whether a step needs to know when it is."""
         return any(isinstance(a, Node) and a.op == "input" and a.args == ("t",) for n in self.body for a in n.args)
@@ -102,7 +112,7 @@ class Program:
         known: dict[str, Any] = {**opt.flow.params, "h": opt.h}
         values: dict[int, Any] = {}
         with np.errstate(all="ignore"):
-            for node in needed(self.constants):
+            for node in self.preparation:
                 inside = [values[a.index] if isinstance(a, Node) else a for a in node.args]
                 values[node.index] = known[inside[0]] if node.op == "input" else UFUNCS[node.op](*inside)
         return [values[node.index] for node in self.constants]

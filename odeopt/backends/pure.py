@@ -16,9 +16,10 @@ import numpy as np
 from odeopt import ops
 from odeopt.backends.nodes import Untraceable
 
+PLAIN = bool, int, float, complex, str, np.number
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
-PLAIN = ("odeopt.noise.gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay")
+HOUSE = ("odeopt.noise.gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay")
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 
@@ -28,7 +29,7 @@ def fingerprint(function: Any) -> Any:
 
 
 def _of(value: Any, inside: tuple[Any, ...]) -> Any:
-    if value is None or isinstance(value, bool | int | float | complex | str | np.number):
+    if value is None or isinstance(value, PLAIN):
         return type(value), value
     if isinstance(value, tuple):
         return tuple(_of(item, inside) for item in value)
@@ -55,7 +56,7 @@ def _harmless(value: Any) -> bool:
 
 def _known(value: Any) -> bool:
     """Frozen data of this package, from modules whose data have methods that read their fields and nothing else."""
-    return is_dataclass(value) and type(value).__module__.startswith(PLAIN)
+    return is_dataclass(value) and type(value).__module__.startswith(HOUSE)
 
 
 def _draws(value: Any) -> bool:
@@ -66,8 +67,9 @@ def _function(f: FunctionType, inside: tuple[Any, ...]) -> Any:
     read = _globals_read(f.__code__)
     cells = tuple(cell.cell_contents for cell in f.__closure__ or ())
     builtins = f.__globals__["__builtins__"]
-    room = {**(builtins if isinstance(builtins, dict) else vars(builtins)), **f.__globals__}
-    values = (*cells, *(room.get(name) for name in read), *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+    outer = builtins if isinstance(builtins, dict) else vars(builtins)
+    found = (f.__globals__.get(name, outer.get(name)) for name in read)
+    values = (*cells, *found, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
     return f.__code__, tuple(_of(value, inside) for value in values)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from odeopt.backends import blocks
 from odeopt.backends.field import FieldProgram, Traced
 from odeopt.backends.floats import HELPERS, RAISED
-from odeopt.backends.nodes import UFUNCS, Node, needed
 from odeopt.backends.source import block
 from odeopt.check import Array
 from odeopt.initial_value import Function, from_diagonals
@@ -54,36 +55,40 @@ def _compiled(text: str) -> Callable[..., tuple[Function, Function | None]]:
 def stacked(made: Traced, number: int, plain: Function) -> tuple[Function, Function | None]:
     """For many members: NumPy on the columns of (M, n); the Jacobian as its 2n - 1 diagonals."""
     program, n = made.program, len(made.program.state)
-    rows = program.jacobian
-    diagonals = [] if rows is None else [(n - 1 + a - b, b, rows[a][b]) for a in range(n) for b in range(n)]
-    slopes, entries = needed([*program.slopes, *program.guards]), needed(node for *_, node in diagonals)
+    slopes = _on_columns(program, (*program.slopes, *program.guards), made.values, number)
 
     def f(s: float, vector: Array) -> Array:
-        out = np.empty((number, n))
-        value = _values(program, slopes, s, vector.reshape(number, n), made.values)
-        if any(np.any(value(guard)) for guard in program.guards):
+        found, out = slopes(s, vector), np.empty((number, n))
+        if any(np.any(guard) for guard in found[n:]):
             return plain(s, vector)
-        for i, node in enumerate(program.slopes):
-            out[:, i] = value(node)
+        for i, slope in enumerate(found[:n]):
+            out[:, i] = slope
         return out.ravel()
+
+    rows = program.jacobian
+    if rows is None:
+        return f, None
+    diagonals = [(n - 1 + a - b, b) for a in range(n) for b in range(n)]
+    entries = _on_columns(program, tuple(chain(*rows)), made.values, number)
 
     def jacobian(s: float, vector: Array) -> Array:
         out = np.zeros((2 * n - 1, number, n))
-        value = _values(program, entries, s, vector.reshape(number, n), made.values)
-        for d, j, node in diagonals:
-            out[d, :, j] = value(node)
+        for (d, j), entry in zip(diagonals, entries(s, vector), strict=True):
+            out[d, :, j] = entry
         return np.nan_to_num(out.reshape(2 * n - 1, -1), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
-    return f, None if rows is None else jacobian
+    return f, jacobian
 
 
-def _values(
-    program: FieldProgram, order: Sequence[Node], s: float, columns: Array, constants: Sequence[Any]
-) -> Callable[[Any], Any]:
-    """The value of each node, NumPy's way."""
-    inputs = dict(zip(program.names, (s, *np.ascontiguousarray(columns.T), *constants), strict=True))
-    known: dict[int, Any] = {}
-    value = lambda a: known[a.index] if isinstance(a, Node) else a
-    for node in order:
-        known[node.index] = inputs[node.args[0]] if node.op == "input" else UFUNCS[node.op](*map(value, node.args))
-    return value
+def _on_columns(
+    program: FieldProgram, results: tuple[Any, ...], constants: Sequence[Any], number: int
+) -> Callable[[float, Array], tuple[Any, ...]]:
+    """The results at (s, vector), numbers or (M,), in arrays that the next call overwrites."""
+    look, numbers, truths = _evaluation(program, results)
+    room, truth = np.empty((numbers, number)), np.empty((truths, number), dtype=bool)
+    return lambda s, vector: look(room, truth, s, *np.ascontiguousarray(vector.reshape(number, -1).T), *constants)
+
+
+@lru_cache(maxsize=256)
+def _evaluation(program: FieldProgram, results: tuple[Any, ...]) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
+    return blocks.evaluation(program.names, results, {})

@@ -19,8 +19,9 @@ from odeopt.backends.nodes import Untraceable
 from odeopt.backends.slopes import on_floats, stacked
 from odeopt.check import Array
 from odeopt.initial_value import Function, Functions, InitialValue
-from odeopt.integrate import Ended, Records, Slope
 from odeopt.progress import announce
+from odeopt.records import Records
+from odeopt.slope import Ended, Slope
 from odeopt.state import pack
 from odeopt.trajectory import Status
 

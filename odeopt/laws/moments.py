@@ -18,7 +18,7 @@ from odeopt.flow import Flow
 from odeopt.laws.linear_map import linear_map, slope_as_map, step_as_map
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulate import initial_point
+from odeopt.simulation import initial_point
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from odeopt.check import Array
 CHUNK = 256  # steps drawn at a time
 BLOCK = 2**20  # numbers drawn at a time
 
-Draw = Callable[[np.random.Generator, int], Any]  # (stream, k) -> the next k steps of one member, shape (k, ...)
+Draw = Callable[["np.random.Generator", int], Any]  # (stream, k) -> the next k steps of one member, shape (k, ...)
 
 
 def streams(rng: np.random.Generator, members: tuple[int, ...]) -> list[np.random.Generator]:

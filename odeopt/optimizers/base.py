@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class Optimizer:
             object.__setattr__(self, "lr_time", self.h)
         self.scheme.bind(self.flow, lambda theta: theta)  # refuses now what would fail later
 
-    @property
+    @cached_property
     def members(self) -> tuple[int, ...]:
         """The shape of the ensemble that array-valued hyperparameters span."""
         return np.broadcast_shapes(np.shape(self.h), self.flow.members)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.ensemble.result import Ensemble
+from odeopt.ensembles.result import Ensemble
 from odeopt.plots import style
 
 

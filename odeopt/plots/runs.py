@@ -9,7 +9,7 @@ import numpy as np
 
 from odeopt.analysis.follow import Following
 from odeopt.check import Array
-from odeopt.compare import Comparison
+from odeopt.comparison import Comparison
 from odeopt.plots import style
 from odeopt.plots.landscapes import landscape, path
 from odeopt.trajectory import Trajectory

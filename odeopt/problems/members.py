@@ -12,6 +12,7 @@ from odeopt.check import Array
 
 Function = Callable[..., Any]  # f(theta) or f(theta, p)
 
+GOLDEN = (np.sqrt(5) - 1) / 2
 ROUNDING = 1e-12  # a stack and single calls may sum in another order, no more
 
 
@@ -38,7 +39,8 @@ def probe_points(theta0: Array) -> Array:
     (4, 3) for d = 3: [2 * x[0], 2 * x[1], 2 * x[2]] is right on a stack of exactly d vectors, and on no other.
     """
     number = 4 if theta0.size == 3 else 3
-    nearby = np.random.default_rng(0).uniform(0.2, 1, size=(number - 1, theta0.size))
+    spread = GOLDEN * np.arange(1, (number - 1) * theta0.size + 1) % 1  # Weyl's sequence: no two are alike
+    nearby = 0.2 + 0.8 * spread.reshape(number - 1, theta0.size)
     outward = np.where(theta0 < 0, -1, 1)  # positive stays positive: the loss may take logarithms
     return np.concatenate([theta0[None], theta0 + 0.01 * (1 + np.abs(theta0)) * outward * nearby])
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.ensemble.blocks import Crew, crew_of, laps
-from odeopt.ensemble.plan import BACKENDS, Plan
-from odeopt.ensemble.records import Records
-from odeopt.ensemble.result import Ensemble
-from odeopt.ensemble.statistics import Tally, sums
+from odeopt.ensembles.blocks import Crew, crew_of, laps
+from odeopt.ensembles.plan import BACKENDS, Plan
+from odeopt.ensembles.records import Records
+from odeopt.ensembles.result import Ensemble
+from odeopt.ensembles.statistics import Tally, sums
 from odeopt.gradient import EvaluationError
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem

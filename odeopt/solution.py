@@ -14,11 +14,13 @@ from odeopt.clock import record_times
 from odeopt.closed_form import closed_form
 from odeopt.flow import Field, Flow, Relax
 from odeopt.initial_value import Functions, InitialValue, initial_value
-from odeopt.integrate import Records, Slope, integrate, interpolant, solver_of
+from odeopt.integrate import integrate, solver_of
 from odeopt.problems import Problem
 from odeopt.progress import bar
+from odeopt.records import Records, interpolant
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulate import initial_point
+from odeopt.simulation import initial_point
+from odeopt.slope import Slope
 from odeopt.state import State, finite
 from odeopt.trajectory import Recorder, Status, Trajectory
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from odeopt.check import Array
 from odeopt.driving import draws_of, driven, is_noisy
-from odeopt.ensemble.normals import Fill, filled, normals_of, visits
-from odeopt.ensemble.plan import Plan
-from odeopt.ensemble.statistics import Tally, sums
+from odeopt.ensembles.normals import Fill, filled, normals_of, visits
+from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.statistics import Tally, sums
 from odeopt.schemes.base import Memory
 from odeopt.state import State
 

@@ -14,8 +14,8 @@ from odeopt.flow import Flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.base import Scheme
-from odeopt.simulate import initial_point, simulate
-from odeopt.solve import checked_solver, solve
+from odeopt.simulation import initial_point, simulate
+from odeopt.solution import checked_solver, solve
 from odeopt.starts import Start, rest
 from odeopt.state import named
 

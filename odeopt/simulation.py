@@ -225,7 +225,7 @@ def _run(bind: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, lea
                 if k - shown >= stride:
                     progress.update(k - shown)
                     shown = k
-        members = finite_members(y)
+        lost = 0 if finite(y) else np.count_nonzero(~finite_members(y))
     except StopIteration:
         return Status.STOPPED, f"stopped by the callback at step {k}"
     except KeyboardInterrupt:
@@ -237,6 +237,6 @@ def _run(bind: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, lea
     except StepFailure as error:
         watch(k, y, True)
         return Status.STEP_FAILED, f"step {k + 1} failed: {error}"
-    if not members.all():
-        return Status.NOT_FINITE, f"{members.size - members.sum()} of {members.size} members are not finite at the end"
+    if lost:
+        return Status.NOT_FINITE, f"{lost} of {y[0][..., 0].size} members are not finite at the end"
     return Status.DONE, f"{steps} steps"

@@ -13,8 +13,8 @@ from odeopt.flows import gradient_flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulate import initial_point, simulate
-from odeopt.solve import checked_solver, solve
+from odeopt.simulation import initial_point, simulate
+from odeopt.solution import checked_solver, solve
 from odeopt.state import State, named
 from odeopt.trajectory import Status, Trajectory
 

@@ -24,7 +24,9 @@ def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
     with np.errstate(all="ignore"):  # a member on its way to infinity
         for row, x, offset in zip(rows, first, d, strict=False):
             np.subtract(row, x, out=offset)
-        total = np.vecdot(d[:, None], d)
+        total = np.empty((len(d), len(d)))
+        for i, u in enumerate(d):
+            total[i, i:] = total[i:, i] = np.vecdot(u, d[i:])
         if isfinite(total.sum()) or (alive := np.isfinite(rows).all(axis=0)).all():
             return first, total
     if alive.any():

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from odeopt.check import Array
-from odeopt.ensemble.blocks import Crew
-from odeopt.ensemble.plan import Plan
-from odeopt.ensemble.result import Ensemble
-from odeopt.ensemble.statistics import Tally
+from odeopt.ensembles.blocks import Crew
+from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.result import Ensemble
+from odeopt.ensembles.statistics import Tally
 from odeopt.trajectory import Status
 
 

@@ -13,14 +13,14 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.driving import is_noisy, normals_per_step, width
-from odeopt.ensemble.normals import GENERATORS
-from odeopt.ensemble.statistics import Census
+from odeopt.ensembles.normals import GENERATORS
+from odeopt.ensembles.statistics import Census
 from odeopt.formula import Formula, place, reads
 from odeopt.gradient import EvaluationError
 from odeopt.noise.gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulate import initial_point
+from odeopt.simulation import initial_point
 from odeopt.state import State
 
 RECORDS = 100  # by default

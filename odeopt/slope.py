@@ -1,0 +1,81 @@
+"""dy/ds as SciPy's solvers call it: counted against a budget, and never NaN where that would mislead them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from odeopt.check import Array
+from odeopt.gradient import EvaluationError
+from odeopt.initial_value import Function, Functions
+from odeopt.trajectory import Status
+
+
+class Ended(Exception):
+    """The integration cannot go on."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Slope:
+    """dy/ds as SciPy calls it, counted against a budget."""
+
+    def __init__(self, functions: Functions, budget: int) -> None:
+        self.functions, self.budget = functions, budget
+        self.count, self.jacobians = 0, 0
+        self.mean: float | None = None  # of the members' own counts, where they have them
+
+    def __call__(self, s: float, vector: Array) -> Any:
+        self.count += 1
+        if self.count > self.budget:
+            raise self._exhausted()
+        try:
+            return self.functions.f(s, vector)
+        except Exception as error:
+            raise _failed(error) from error
+
+    def where_finite(self) -> Function:
+        """The same for a solver that a NaN would mislead; in one call, as LSODA does little but call it."""
+        f, budget, isfinite = self.functions.f, self.budget, math.isfinite
+        total: Any = sum if self.functions.means == "floats" else np.sum
+
+        def slopes(s: float, vector: Array) -> Any:
+            self.count += 1
+            if self.count > budget:
+                raise self._exhausted()
+            try:
+                found = f(s, vector)
+            except Exception as error:
+                raise _failed(error) from error
+            if not isfinite(total(found)):
+                raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite")
+            return found
+
+        return slopes
+
+    def _exhausted(self) -> Ended:
+        reason = f"{self.budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
+        return Ended(Status.TOO_MANY_EVALUATIONS, reason)
+
+    def jacobian(self, s: float, vector: Array) -> Any:
+        """d(dy/ds)/dy."""
+        assert self.functions.jacobian is not None
+        self.jacobians += 1
+        return self.functions.jacobian(s, vector)
+
+    def cost(self) -> str:
+        """As a message has it."""
+        own = f" at most, {self.mean:.0f} on average" if self.mean not in (None, self.count) else ""
+        by_hand = f", {self.jacobians} of its Jacobian" if self.jacobians else ""
+        return f"{self.count} evaluations of the right-hand side{own}{by_hand}"
+
+
+def _failed(error: Exception) -> Exception:
+    """What the problem's gradient raises says so already."""
+    if isinstance(error, EvaluationError):
+        return error
+    return EvaluationError(f"the flow raised {type(error).__name__}: {error}")
