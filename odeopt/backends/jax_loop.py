@@ -39,10 +39,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Loop:
-    """run(room, strided, k, n, every, y, h, constants): a table of n rows, how many of them hold, and the last y.
+    """run(room, strided, ends, k, n, every, y, h, constants): n rows, how many of them hold, and the last y.
 
-    A row is the state after `every` further steps (after one, unless strided); room >= n.  `ready`: the kinds of
-    arguments for which it is compiled.
+    A row is the state after `every` further steps (after one, unless strided), cut at the columns `ends`; room >= n.
+    `ready`: the kinds of arguments for which it is compiled.
     """
 
     run: Callable[..., tuple[Any, Any, Any]]
@@ -58,7 +58,9 @@ def compiled(rule: Rule) -> Loop:
         new, guarded = rule.move(k * h, y, constants)
         return k + 1, met | guarded, new
 
-    def run(room: int, strided: bool, k: Any, n: Any, every: Any, y: Any, h: Any, constants: Any) -> Any:
+    def run(
+        room: int, strided: bool, ends: tuple[int, ...], k: Any, n: Any, every: Any, y: Any, h: Any, constants: Any
+    ) -> Any:
         one = partial(step, h, constants)
         two = lambda now: one(one(now))
         recorded = lambda y: jnp.concatenate(y[: rule.recorded], axis=-1)
@@ -77,9 +79,9 @@ def compiled(rule: Rule) -> Loop:
         table = jnp.zeros((room, *jax.eval_shape(recorded, y).shape))
         going = lambda found: (found[0] < n) & ~found[1][1]
         r, (_, met, y), table = lax.while_loop(going, row, (0, (k, jnp.asarray(False), y), table))
-        return table, r - met, y
+        return jnp.split(table, ends, axis=-1), r - met, y
 
-    return Loop(jax.jit(run, static_argnums=(0, 1)))
+    return Loop(jax.jit(run, static_argnums=(0, 1, 2)))
 
 
 class Scan:
@@ -95,7 +97,9 @@ class Scan:
         split: Callable[[State], State] = tuple,
     ) -> None:  # fmt: skip
         self.program, self.lap, self.name = program, FIRST, f"jax ({jax.default_backend()})"
-        self.h, self._loop, self._constants, self._strided, self._split = h, compiled(rule), constants, strided, split
+        self.h, self._loop, self._strided, self._split = h, compiled(rule), strided, split
+        with jax.enable_x64(True):
+            self._given = jax.device_put((column(h), constants))
         self._kind = strided, *(u.shape for u in y)
 
     @property
@@ -104,17 +108,19 @@ class Scan:
         return self._kind in self._loop.ready
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
-        ends = np.cumsum([u.shape[-1] for u in y])
+        ends = np.cumsum([u.shape[-1] for u in y]).tolist()
         room = max(1, min(MOST, ROOM // sum(u.size for u in y)))
+        call = partial(self._loop.run, room, self._strided, tuple(ends[: len(rows) - 1]))
         now, began = self._split(y), time.perf_counter()
         for a in range(0, n, room):
             m = min(room, n - a)
             times[a : a + m] = moments(k + a * every, m, every, self.h)
-            table, held, now = self._call(room, k + a * every, m, every, now)
-            done, now = int(held), tuple(map(np.asarray, now))
-            for row, piece in zip(rows, np.split(np.asarray(table), ends[: len(rows) - 1], axis=-1), strict=True):
-                row[a : a + done] = piece[:done]
-            if y[0].ndim == 1 and not finite(now):  # which stays so
+            with jax.enable_x64(True):
+                found, held, now = call(k + a * every, m, every, now, *self._given)
+            done = int(held)
+            for row, piece in zip(rows, found, strict=True):
+                row[a : a + done] = np.asarray(piece)[:done]
+            if y[0].ndim == 1 and not finite(tuple(map(np.asarray, now))):  # which stays so
                 done = int(np.count_nonzero(np.isfinite(sum(row[a : a + done].sum(axis=1) for row in rows))))
             if done < m:
                 return Leap(a + done, tuple(row[a + done - 1] for row in rows) if a + done else ())
@@ -122,7 +128,3 @@ class Scan:
             self.lap = max(1, int(LAP / (time.perf_counter() - began) * n * every))
         self._loop.ready.add(self._kind)
         return Leap(n, tuple(np.split(np.concatenate(now, axis=-1), ends[:-1], axis=-1)))
-
-    def _call(self, room: int, k: int, n: int, every: int, y: State) -> tuple[Any, Any, Any]:
-        with jax.enable_x64(True):
-            return self._loop.run(room, self._strided, k, n, every, y, column(self.h), self._constants)
