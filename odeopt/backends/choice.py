@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from odeopt.backends import numba as kernels
-from odeopt.backends.engines import Blocks, Engine, Floats, Members, Path
+from odeopt.backends.engine import Engine
+from odeopt.backends.engines import Blocks, Floats, Members, Path
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import Program, program
 from odeopt.backends.pure import fingerprint

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from odeopt.backends.engines import Leap, Repeated, moments
+from odeopt.backends.engine import Leap, Repeated, moments
 from odeopt.check import Array
 from odeopt.state import State, column, finite
 

@@ -12,7 +12,7 @@ from weakref import WeakSet
 import numpy as np
 
 from odeopt.backends.choice import chosen
-from odeopt.backends.engines import Engine, moments
+from odeopt.backends.engine import Engine, moments
 from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
