@@ -79,13 +79,54 @@ def optax_sweep(lr: np.ndarray, beta: np.ndarray, steps: int) -> Run:
     return lambda: np.asarray(scan(*pairs)), lr.size * steps
 
 
-def _optax_step() -> Any:
-    import jax
-    import jax.numpy as jnp
+def network() -> tuple[Callable[..., Any], dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A loss of JAX, its parameters and data: 226 numbers, 200 samples of 10 classes."""
+    jax, rng = _jax(), np.random.default_rng(0)
+    weights = {
+        "W": rng.normal(size=(16, 8)) / 4,
+        "b": np.zeros(8),
+        "V": rng.normal(size=(8, 10)) / 3,
+        "c": np.zeros(10),
+    }
+
+    def loss(p: Any, batch: Any) -> Any:
+        x, y = batch
+        z = jax.numpy.tanh(x @ p["W"] + p["b"]) @ p["V"] + p["c"]
+        return -jax.numpy.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
+
+    return loss, weights, (rng.normal(size=(200, 16)), rng.integers(0, 10, 200))
+
+
+def optax_network(steps: int) -> Run:
+    """Adam in one compiled scan; the last parameters."""
     import optax
+
+    jax, opt, (loss, weights, data) = _jax(), optax.adam(RATES["adam"]), network()
+
+    def step(carry: Any, _: Any) -> Any:
+        p, state = carry
+        change, state = opt.update(jax.grad(loss)(p, data), state, p)
+        return (optax.apply_updates(p, change), state), None
+
+    scan = jax.jit(lambda p: jax.lax.scan(step, (p, opt.init(p)), length=steps)[0][0])
+    start = jax.tree.map(jax.numpy.asarray, weights)
+    return lambda: jax.tree.map(np.asarray, scan(start)), steps
+
+
+def _jax() -> Any:
+    """On the processor, in float64."""
+    import jax
 
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+def _optax_step() -> Any:
+    import optax
+
+    jax = _jax()
+    jnp = jax.numpy
 
     def step(opt: Any, carry: Any) -> Any:
         x, state = carry

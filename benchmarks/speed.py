@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from peers import X0, Run, numpy_path, numpy_sweep, optax_path, optax_sweep, torch_path
+from peers import X0, Run, network, numpy_path, numpy_sweep, optax_network, optax_path, optax_sweep, torch_path
 from rounds import c_library, main
 
 import odeopt as oo
@@ -78,6 +78,12 @@ def our_sweep(backend: str, steps: int) -> Run:
     return lambda: oo.simulate(opt, problem, steps, record_every=steps, backend=backend), steps * GRID**2
 
 
+def our_network(backend: str, steps: int) -> Run:
+    loss, weights, data = network()
+    problem, opt = oo.Problem.from_jax(loss, weights, data), oo.optimizers.adam(1e-3)
+    return lambda: oo.simulate(opt, problem, steps, record_every=steps, backend=backend).check(), steps
+
+
 OURS = """
 import odeopt as oo
 oo.simulate(oo.optimizers.adam(1e-3), oo.problems.rosenbrock(), {steps}, backend={backend!r}).check()
@@ -118,6 +124,11 @@ JOBS: dict[str, dict[str, Callable[[], Run]]] = {
         "odeopt blocks": partial(our_sweep, "blocks", SWEEP // 5),
         "odeopt jax": partial(our_sweep, "jax", SWEEP // 2),
         "optax, vmap(scan)": lambda: optax_sweep(*grid(), SWEEP // 2),
+    },
+    "a network in JAX, Adam": {
+        "optax, jit(scan)": partial(optax_network, SWEEP),
+        "odeopt jax": partial(our_network, "jax", SWEEP),
+        "odeopt numpy": partial(our_network, "numpy", SWEEP // 5),
     },
     "cold": {
         "NumPy by hand": partial(cold, THEIRS.format(path="numpy_path", steps=COLD)),
