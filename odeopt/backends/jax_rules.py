@@ -130,7 +130,7 @@ def formulas(opt: Optimizer) -> Hashable:
     try:
         return fingerprint((opt.scheme, flow.variables, flow.clocks, flow.filters, tuple(flow.parts.items())))
     except Untraceable:
-        return flow, opt.scheme
+        return flow, id(opt.scheme)  # which lives as long as the rule
 
 
 def _either(guards: Sequence[Any]) -> Any:
