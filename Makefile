@@ -45,6 +45,7 @@ bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/ensembles.py
 	$(BIN)/python benchmarks/solve.py
+	$(BIN)/python benchmarks/in_place.py
 
 clean:  ## remove all that make has made, but the gallery
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/*.ipynb

@@ -16,6 +16,7 @@ from ctypes import CDLL
 from pathlib import Path
 
 ROUNDS = 9
+PAUSE = 0.05  # seconds after a case: the threads of OpenMP and BLAS spin for a while when their work is done
 LEAST = 0.02  # seconds of a round: a process that has slept for a while is slow for half a millisecond
 
 Case = Callable[[], tuple[Callable[[], object], float]]
@@ -35,21 +36,21 @@ def c_library(source: str) -> CDLL:
     return CDLL(str(folder / "kernel.so"))
 
 
-def serve(case: Case) -> None:
+def serve(case: Case, least: float) -> None:
     """Seconds per step, one line for each line that comes in."""
     try:
         run, work = case()
     except ImportError:
         return
-    repeats = repeated(run)
+    repeats = repeated(run, least)
     print("ready", flush=True)
     for _ in sys.stdin:
         print(duration(run, repeats) / (repeats * work), flush=True)
 
 
-def repeated(run: Callable[[], object]) -> int:
+def repeated(run: Callable[[], object], least: float) -> int:
     """How often a round runs it."""
-    return max(1, round(LEAST / min(duration(run, 1) for _ in range(3))))
+    return max(1, round(least / min(duration(run, 1) for _ in range(3))))
 
 
 def duration(run: Callable[[], object], repeats: int) -> float:
@@ -76,6 +77,7 @@ def timed(script: str, job: str, names: list[str], rounds: int) -> dict[str, lis
             worker.stdin.write("go\n")
             worker.stdin.flush()
             times[name].append(float(worker.stdout.readline()))
+            time.sleep(PAUSE)
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()
@@ -87,10 +89,10 @@ def ratio(times: Mapping[str, list[float]], name: str, base: str) -> float:
     return statistics.median(a / b for a, b in zip(times[name], times[base], strict=True))
 
 
-def main(script: str, jobs: Jobs, rounds: int = ROUNDS) -> None:
+def main(script: str, jobs: Jobs, rounds: int = ROUNDS, least: float = LEAST) -> None:
     """A table of each job; every case beside the first, and beside `odeopt numba`."""
     if len(sys.argv) == 3:
-        serve(jobs[sys.argv[1]][sys.argv[2]])
+        serve(jobs[sys.argv[1]][sys.argv[2]], least)
         return
     for job, cases in jobs.items():
         times = timed(script, job, list(cases), rounds)

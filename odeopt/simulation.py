@@ -36,6 +36,7 @@ class Snapshot:
 Callback = Callable[[Snapshot], Any]
 
 BACKENDS = ("auto", "numpy", "floats", "blocks", "numba", "jax")
+WIDE = 200_000  # coordinates: a step in one pass over them costs less than one by NumPy's functions
 WORTHWHILE = 300  # steps: fewer cost less than to write the program
 
 
@@ -87,7 +88,8 @@ def simulate(
     (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
     once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
     coordinates; for "floats" it may be any function, and for "jax" that of a `Problem.from_jax` of any size.  "auto" is
-    what costs least, and `run.backend` says which it was.  Numbers agree to rounding, all else exactly.
+    what costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in one pass a step.
+    Numbers agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
@@ -125,7 +127,11 @@ def _leaps(
     opt: Optimizer, problem: Problem, grad: Gradient, draws: Any, path: Recorder, steps: int, every: int, watched: bool,
     backend: str, progress: bool | None,
 ) -> Leap:  # fmt: skip
-    """What takes many steps at once, where there is such a thing and it pays."""
+    """What takes many steps at once, or one in one pass, where there is such a thing and it pays."""
+    if backend == "auto" and draws is None and path.y[0].ndim == 2 and path.y[0].shape[-1] >= WIDE:
+        from odeopt.backends.wide import Wide
+
+        return Wide(opt, grad, path.y[0].shape[-1])
     if backend == "numpy" or (backend == "auto" and steps < WORTHWHILE):
         return StepByStep()
     if draws is not None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+import warnings
+from collections import Counter
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tables
 
 import odeopt as oo
 from odeopt import optimizers, schedules
-from odeopt.backends import sweep
+from odeopt.backends import blocks, sweep
+from odeopt.backends.bounds import bounds
+from odeopt.backends.coordinates import coordinates
+from odeopt.backends.folding import folded
 from odeopt.backends.in_place import in_place
-from odeopt.backends.nodes import Untraceable
+from odeopt.backends.nodes import Graph, Node, Untraceable, needed
+from odeopt.backends.parts import cores, in_parts
+from odeopt.backends.program import Program
 from odeopt.backends.sweep import Sweep
 
 ADAM = optimizers.adam(0.01)
@@ -23,16 +35,21 @@ ROWS |= {
     "l2": optimizers.l2(ADAM, 0.1),
     "lookahead": optimizers.lookahead(ADAM),
 }
-WHOLE = {"lookahead": "remembers earlier steps", "clip_norm": "read"}  # no program of one coordinate, and why
+WHOLE = {
+    **dict.fromkeys(("lion", "signsgd", "lamb", "lars"), "limits read the coordinates"),  # 0/0 is 0 there
+    **dict.fromkeys(("clip_norm", "normalized_gd", "adafactor"), "its coordinates read each other"),
+    "lookahead": "remembers earlier steps",
+    "muon": "svd",
+}  # no program of one coordinate, and why
 ELSEWHERE = ("strang_rmsprop",)  # reads the gradient at other points too
 PROBLEM = oo.problems.quadratic(np.geomspace(0.5, 3, 7), theta0=np.linspace(-1, 2, 7))
 
 
-def by_numpy(monkeypatch):
+def by_blocks(monkeypatch):
     monkeypatch.setattr(sweep, "find_spec", lambda name: None)
 
 
-def by_kernel(monkeypatch):
+def by_numba(monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.setattr(sweep, "LONG", 0)
 
@@ -42,7 +59,7 @@ def fits(name):
     return opt is not None and name not in ELSEWHERE and not opt.settings.get("shape")
 
 
-@pytest.mark.parametrize("means", [by_numpy, pytest.param(by_kernel, marks=[pytest.mark.numba, pytest.mark.slow])])
+@pytest.mark.parametrize("means", [by_blocks, pytest.param(by_numba, marks=[pytest.mark.numba, pytest.mark.slow])])
 @pytest.mark.parametrize("name", [name for name in ROWS if fits(name)])
 def test_the_steps_of_simulate(monkeypatch, name, means):
     means(monkeypatch)
@@ -52,26 +69,24 @@ def test_the_steps_of_simulate(monkeypatch, name, means):
         moving.step(PROBLEM.grad(theta))
     run = oo.simulate(opt, PROBLEM, 25, backend="numpy")
     assert moving.theta is theta
+    assert moving.backend.split()[0] == ("numpy" if name in WHOLE else means.__name__.removeprefix("by_"))
     np.testing.assert_allclose(theta, run.final, rtol=1e-12, atol=1e-14)
     for key, u in moving.memory.items():
         np.testing.assert_allclose(u, run.state[key][-1], rtol=1e-12, atol=1e-14)
 
 
-def test_adam_and_its_relatives_take_one_pass():
-    for name in ("gd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "radam", "nadam", "adadelta"):
-        assert Sweep(getattr(optimizers, name)()), name
-
-
-@pytest.mark.parametrize("name", ["clip_norm", "lookahead"])
+@pytest.mark.parametrize("name", WHOLE)
 def test_what_does_not_stand_alone_says_why(name):
     with pytest.raises(Untraceable, match=WHOLE[name]):
         Sweep(ROWS[name])
-    assert "numpy" in repr(in_place(ROWS[name], np.ones(3)))
+    moving = in_place(ROWS[name], np.ones(4))
+    moving.step(np.ones(4))
+    assert "numpy" in repr(moving)
 
 
 def test_blocks_of_many_coordinates(monkeypatch):
     """More than one slice for each of two threads."""
-    by_numpy(monkeypatch)
+    by_blocks(monkeypatch)
     monkeypatch.setattr(sweep, "SLICE", 100)
     theta = np.linspace(-1, 1, 1234)
     plain = theta.copy()
@@ -116,6 +131,170 @@ def test_a_gradient_whose_square_overflows_goes_by_whole_arrays():
     assert moving.count == 1
 
 
+def test_theta_that_would_overflow_moves_nothing():
+    """Known before the pass, from bounds."""
+    theta = np.array([1.0, 1.0])
+    moving = in_place(optimizers.scheduled(optimizers.momentum(1.0), lambda k: 1e150**k), theta)
+    for _ in range(2):
+        moving.step(np.array([1.0, 1e60]))
+        assert moving.backend == "blocks"
+    before = theta.copy(), moving.memory["m"].copy()
+    assert theta[1] < -1e200
+    with pytest.raises(FloatingPointError, match="not finite after step 3; nothing has moved"):
+        moving.step(np.array([0.0, 1e60]))
+    np.testing.assert_array_equal([theta, moving.memory["m"]], before)
+    assert moving.count == 2
+
+
+def test_bounds_are_measured_anew_when_they_have_grown(monkeypatch):
+    """Of |m| they grow by a tenth in each step: 1e154 after 3700 steps, where m is 1."""
+    theta, looked = np.ones(2), []
+    moving, norm = in_place(ADAM, theta), sweep.norm
+    monkeypatch.setattr(sweep, "norm", lambda arrays: looked.append(len(arrays)) or norm(arrays))
+    for _ in range(8000):
+        moving.step(np.ones(2))
+    assert moving.backend == "blocks"
+    assert 8000 + 3 < len(looked) < 8000 + 12
+
+
+def test_bounds_hold():
+    """Of every output, for numbers of all sizes."""
+    rng = np.random.default_rng(0)
+    for name in (name for name in ROWS if fits(name) and name not in WHOLE):
+        made = coordinates(ROWS[name])
+        clocks = dict.fromkeys(ROWS[name].flow.clocks, 0.9)
+        constants, _ = made.numbers({**ROWS[name].flow.params, **clocks, "t": 3.0, "h": ROWS[name].h, "rate": 0.7})
+        state = 10.0 ** rng.uniform(-6, 6, (len(made.program.state), 1000)) * rng.choice([-1.0, 1.0], 1000)
+        state[2:] = np.abs(state[2:])
+        found, most = bounds(made.program, constants, np.abs(state).max(axis=1).tolist())
+        blocks.moving(made.program)[0](np.empty((9, 1000)), np.empty((9, 1000), bool), *state, *constants)
+        assert (np.abs(state).max(axis=1) <= np.array(found) * (1 + 1e-12)).all(), name
+        assert max(found) <= most < 1e60
+
+
+def test_a_gradient_that_nobody_looks_at():
+    theta = np.ones(3)
+    moving = in_place(ADAM, theta, nan="ignore")
+    moving.step(theta)
+    moving.step(np.array([1.0, np.nan, 1.0]))
+    np.testing.assert_array_equal(np.isnan(theta), [False, True, False])
+    assert moving.count == 2
+    whole = in_place(ROWS["lion"], np.ones(3), nan="ignore")
+    whole.step(np.array([1.0, np.inf, 1.0]))
+    assert whole.count == 1
+
+
+def test_theta_as_its_own_gradient():
+    theta, other = np.array([1.0, -2.0]), np.array([1.0, -2.0])
+    own, copied = in_place(ADAM, theta), in_place(ADAM, other)
+    for _ in range(3):
+        own.step(theta)
+        copied.step(other.copy())
+    np.testing.assert_allclose(theta, other, rtol=1e-14)
+
+
+def test_adam_has_one_division_and_one_root():
+    """Of three and one in its formula: what all coordinates share is folded into its numbers."""
+    program = coordinates(ADAM).program
+    assert Counter(node.op for node in program.body) == Counter(subtract=5, multiply=4, divide=1, sqrt=1, add=1)
+    assert len(program.constants) == 4
+
+
+def written(make):
+    """make(x, g, m, c), new x and m, as the program of a coordinate; c is an input that is the same for all."""
+    graph = Graph()
+    x, g, m = (graph.input(name, True) for name in ("x", "g", "m"))
+    theta, memory = make(x, g, m, graph.input("c", False))
+    return Program(((x,), (g,), (m,)), ((theta,), (g,), (memory,)), (), graph.input("h", False), 1, True, False, None)
+
+
+def moved(program, c):
+    """x, g and m after it, for some numbers."""
+    known = {"c": c, "h": 1.0}
+    values = Program.values(program, SimpleNamespace(flow=SimpleNamespace(params=known), h=1.0))
+    state = np.array([[1.0, -2.0, 3.0], [0.5, -0.7, 1.1], [0.2, 2.3, 0.4]])
+    move, numbers, truths = blocks.moving(program)
+    move(np.empty((numbers, 3)), np.empty((truths, 3), bool), *state, *map(float, values))
+    return state
+
+
+def where(condition, a, b):
+    """Of nodes as of arrays."""
+    return condition.graph.apply("where", condition, a, b) if isinstance(condition, Node) else np.where(condition, a, b)
+
+
+FOLDS = {
+    "c x - a": lambda x, g, m, c: (x - 2.0 / (c * m - 3.0), m),
+    "a - c x": lambda x, g, m, c: (x - 2.0 / (3.0 - c * m), m),
+    "c x + a": lambda x, g, m, c: (x - g / (np.sqrt(m / c) + 0.1), m),
+    "a/(c x)": lambda x, g, m, c: (x - 2.0 / (c * (m / 3.0)), m),
+    "products": lambda x, g, m, c: (x * (c * g) * (c * m), (c * m) * (c * m) / (g / c)),
+    "sums": lambda x, g, m, c: (c * x + c * g, c * (m * 2.0) - c * g),
+    "signs": lambda x, g, m, c: (-(c * x) * -g, np.sqrt((-c) * m * (-c))),
+    "where": lambda x, g, m, c: (where(g > 0, c * x, x / c), np.maximum(m * c, g)),
+    "arrival": lambda x, g, m, c: (x + (c * g - x), m + (np.maximum(m, g * g) - m)),
+    "a number": lambda x, g, m, c: (x - c * (c * 3.0), m / c / c),
+}
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_folding_is_the_same_to_rounding(fold):
+    program = written(FOLDS[fold])
+    (c,) = [node for node in needed(program.constants) if node.op == "input"]
+    shorter = folded(program, [c])
+    np.testing.assert_allclose(moved(shorter, 0.3), moved(program, 0.3), rtol=1e-14)
+    assert len(shorter.body) <= len(program.body)
+
+
+LATE = {
+    "theta reads the old memory after the new": lambda x, g, m, c: (x + (m * g) + m, m * g),
+    "both read each other's old": lambda x, g, m, c: (x * m, m + x * m * x),
+    "one of two": lambda x, g, m, c: (where(g > 0, m, x), where(g > 0, m, c * m)),
+    "one for both": lambda x, g, m, c: (x * m, x * m),
+    "the gradient itself": lambda x, g, m, c: (x - g * m, g),
+}
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_blocks_write_a_result_when_nobody_reads_the_old_number_any_more(late):
+    x, g, m = np.array([[1.0, -2.0, 3.0], [0.5, -0.7, 1.1], [0.2, 2.3, 0.4]])
+    theta, memory = LATE[late](x, g, m, 0.3)
+    np.testing.assert_allclose(moved(written(LATE[late]), 0.3), [theta, g, memory], rtol=1e-14)
+
+
+def test_blocks_refuse_variables_that_change_places():
+    with pytest.raises(Untraceable, match="change places"):
+        blocks.moving(written(lambda x, g, m, c: (m, x)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+def test_threads_in_a_process_that_was_forked_off():
+    """Which has none of its parent's."""
+    assert sum(in_parts(lambda a, b: b - a, 100_000, 1000, 10**7)) == 100_000
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Python 3.12, and of JAX where it runs, in general
+        child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # seconds; it would wait forever
+        os._exit(0 if sum(in_parts(lambda a, b: b - a, 100_000, 1000, 10**7)) == 100_000 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_an_error_in_one_part_stops_the_others():
+    def part(a, b):
+        if a == 0:
+            raise KeyboardInterrupt
+        done.append(a)
+        time.sleep(0.01)
+
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        in_parts(part, 1_000_000, 1, 10**7)
+    count = len(done)
+    time.sleep(0.05)
+    assert count == len(done) < 8 * cores()
+
+
 @pytest.mark.parametrize(
     ("theta", "error", "message"),
     [
@@ -132,6 +311,8 @@ def test_bad_theta(theta, error, message):
 
 
 def test_bad_gradient_and_scheme():
+    with pytest.raises(ValueError, match="nan must be one of ignore, raise, got 'skip'"):
+        in_place(ADAM, np.ones(3), nan="skip")
     moving = in_place(ADAM, np.ones(3))
     with pytest.raises(ValueError, match=r"gradient must have shape \(3,\) like theta, got \(2,\)"):
         moving.step(np.ones(2))

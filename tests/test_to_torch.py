@@ -455,7 +455,11 @@ REFUSED = {
     ),
     "complex": (lambda: to_torch(opts.adam(), [parameter(dtype=torch.complex64)]), TypeError, "real.*got .*complex64"),
     "integers": (lambda: to_torch(opts.adam(), [torch.ones(2, dtype=torch.int64)]), TypeError, "floating, got .*int64"),
-    "nan": (lambda: to_torch(opts.adam(), [parameter()], nan="stop"), ValueError, "nan must be one of raise, skip"),
+    "nan": (
+        lambda: to_torch(opts.adam(), [parameter()], nan="stop"),
+        ValueError,
+        "nan must be one of ignore, raise, skip",
+    ),
     "an ensemble": (lambda: to_torch(opts.adam(np.ones(3)), [parameter()]), ValueError, r"members of shape \(3,\)"),
     "implicit": (
         lambda: to_torch(training.by_scheme(oo.schemes.trapezoid, 0.1), [parameter()]),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,24 @@ def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
         ]
     )  # fmt: skip
     return _function("loop", text), numbers, truths
+
+
+@lru_cache(maxsize=64)
+def moving(program: Program) -> tuple[Callable[..., None], int, int]:
+    """move(room, truth, state..., constants...): one step of arrays of coordinates, in their place; and how many arrays
+    it works in."""
+    names, state = names_of(program), list(chain(*program.state))
+    ends = [(old, new) for old, new in zip(state, chain(*program.outputs), strict=True) if old is not new]
+    if any(new is old for _, new in ends for old, _ in ends):
+        raise Untraceable("its variables change places")
+    homes = {new.index: old for old, new in ends if isinstance(new, Node)}
+    lines, numbers, truths = _calls(program.body, [new for _, new in ends], program.guards, names, homes)
+    spelled = [(old.args[0], names[new.index] if isinstance(new, Node) else repr(new)) for old, new in ends]
+    copies = [f"copyto({old}, {new})" for old, new in spelled if old != new]
+    arguments = [*(node.args[0] for node in state), *(f"c{i}" for i in range(len(program.constants)))]
+    body = [*_arrays(numbers, truths), *[f"    {line}" for line in [*lines, *copies]], "    return"]
+    text = "\n".join([f"def move(room, truth, {', '.join(arguments)}):", *body])
+    return _function("move", text), numbers, truths
 
 
 @lru_cache(maxsize=64)
@@ -73,9 +93,13 @@ def _step(program: Program) -> tuple[list[str], int, int]:
 
 
 def _calls(
-    body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str]
-) -> tuple[list[str], int, int]:
-    """Calls with out=, whose targets `names` then has; each result has an array until it is read for the last time."""
+    body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str],
+    homes: Mapping[int, Node] = MappingProxyType({}),
+) -> tuple[list[str], int, int]:  # fmt: skip
+    """Calls with out=, whose targets `names` then has; each result has an array until it is read for the last time.
+
+    homes: inputs whose arrays take results, by the index of the result, where nobody reads them any more
+    """
     kept = {node.index for node in outputs if isinstance(node, Node)}
     last = {a.index: i for i, node in enumerate(body) for a in node.args if isinstance(a, Node)}
     spare: dict[str, list[str]] = {"b": [], "q": []}
@@ -88,7 +112,9 @@ def _calls(
                 if last[index] == i and index not in kept and names.get(index, "y")[0] in spare]  # fmt: skip
         if node.op != "where":  # which writes before it has read all
             _release(ends, spare)
-        kind = "q" if node.op in TRUTH else "b"
+        kind, home = "q" if node.op in TRUTH else "b", homes.get(node.index)
+        if home is not None and last.get(home.index, -1) < i + (node.op != "where"):
+            spare[kind].append(names[home.index])
         if not spare[kind]:
             spare[kind].append(f"{kind}{made[kind]}")
             made[kind] += 1

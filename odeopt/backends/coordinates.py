@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from odeopt.backends.nodes import UFUNCS, Graph, Node, Untraceable, needed
+from odeopt.backends.floats import OPERATIONS, RAISED
+from odeopt.backends.folding import folded
+from odeopt.backends.nodes import Graph, Node, Untraceable, needed
 from odeopt.backends.program import Program
 from odeopt.backends.sound import sound
 from odeopt.backends.tracing import TracedGradient, as_traced, scalar, traced
@@ -35,17 +37,28 @@ class Coordinates:
     guards: tuple[Any, ...]
     positive: tuple[Any, ...]
 
-    def numbers(self, known: Mapping[str, Any]) -> tuple[list[float], dict[str, float], bool]:
-        """The program's constants and the new clocks from SHARED, parameters and clocks; and whether all is sound."""
+    @cached_property
+    def _shared(self) -> list[Node]:
+        """What a step computes once for all coordinates, in order."""
+        return needed([*self.program.constants, *self.clocks.values(), *self.guards, *self.positive])
+
+    def numbers(self, known: Mapping[str, float]) -> tuple[list[float], dict[str, float]]:
+        """The program's constants and the new clocks, from SHARED, parameters and clocks.
+
+        Raises Untraceable where the program does not hold, or might divide by 0.
+        """
         values: dict[int, Any] = {}
         value = lambda a: values[a.index] if isinstance(a, Node) else a
-        wanted = [*self.program.constants, *self.clocks.values(), *self.guards, *self.positive]
-        for node in needed(wanted):
-            inputs = node.op == "input"
-            values[node.index] = known[node.args[0]] if inputs else UFUNCS[node.op](*map(value, node.args))
-        fine = not any(map(value, self.guards)) and all(value(a) > 0 for a in self.positive)
+        try:
+            for node in self._shared:
+                inputs = node.op == "input"
+                values[node.index] = known[node.args[0]] if inputs else OPERATIONS[node.op](*map(value, node.args))
+        except RAISED as error:
+            raise Untraceable(f"its constants are no numbers: {error}") from error
+        if any(map(value, self.guards)) or not all(value(a) > 0 for a in self.positive):
+            raise Untraceable("it might divide by 0")
         constants = [float(value(node)) for node in self.program.constants]
-        return constants, {name: float(value(node)) for name, node in self.clocks.items()}, fine
+        return constants, {name: float(value(node)) for name, node in self.clocks.items()}
 
 
 @lru_cache(maxsize=64)
@@ -81,7 +94,8 @@ def coordinates(opt: Optimizer) -> Coordinates:
     shared = {n: u[0] for n, u, c in zip(flow.variables, new, clock, strict=True) if c}
     _refuse_mixing([end for (end,) in (ends[0], *ends[2:])], others, (*shared.values(), *graph.guards))
     made = Program(state=state, outputs=ends, guards=(), h=h.item(), count=1, first=True, carried=False, loss=None)
-    return Coordinates(made, MappingProxyType(shared), tuple(graph.guards), sound(made))
+    positive = sound(made, {**flow.params, "h": opt.h})
+    return Coordinates(folded(made, positive), MappingProxyType(shared), tuple(graph.guards), positive)
 
 
 def _nowhere_else(theta: Any) -> Any:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ import numpy as np
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
 from odeopt.backends.engine import Leap, lap, moments
+from odeopt.backends.parts import in_parts
 from odeopt.backends.program import Program
 from odeopt.backends.rewriting import early
 from odeopt.check import Array
@@ -133,14 +131,3 @@ def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...])
     rows = [np.broadcast_to(value, members).ravel() for value, mine in zip(values, own, strict=True) if mine]
     numbers = np.array([0.0 if mine else float(value) for value, mine in zip(values, own, strict=True)])
     return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))
-
-
-def in_parts(part: Callable[[int, int], int], number: int, block: int, operations: int) -> list[int]:
-    """part(a, b) for pieces of whole blocks, on all cores where it is long; members depend on nobody else."""
-    threads = (os.cpu_count() or 1) if operations > 1_000_000 else 1
-    size = block * max(1, number // (8 * threads * block))
-    edges = [*range(0, number, size), number]
-    if threads == 1 or len(edges) == 2:
-        return [part(a, b) for a, b in pairwise(edges)]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(part, edges[:-1], edges[1:]))

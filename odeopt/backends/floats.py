@@ -6,6 +6,7 @@ Python raises where NumPy has inf or NaN: the loop then ends, and the step itsel
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -32,6 +33,30 @@ HELPERS: dict[str, Any] = {
     "nan": math.nan,
     "inf": math.inf,
 }
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{
+        name: getattr(operator, short)
+        for name, short in (
+            ("add", "add"),
+            ("subtract", "sub"),
+            ("multiply", "mul"),
+            ("divide", "truediv"),
+            ("negative", "neg"),
+            ("less", "lt"),
+            ("less_equal", "le"),
+            ("greater", "gt"),
+            ("greater_equal", "ge"),
+            ("equal", "eq"),
+            ("not_equal", "ne"),
+            ("logical_and", "and_"),
+            ("logical_or", "or_"),
+            ("logical_not", "not_"),
+        )
+    },
+    **HELPERS,
+    "where": lambda condition, a, b: a if condition else b,
+}  # each operation of a program, on floats
 
 
 @lru_cache(maxsize=256)

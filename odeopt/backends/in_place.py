@@ -8,7 +8,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.backends.nodes import Untraceable
-from odeopt.backends.sweep import Sweep, moderate
+from odeopt.backends.sweep import Piece, Sweep
 from odeopt.backends.training import refuse
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
@@ -20,61 +20,67 @@ class InPlace:
     """theta and the memory of an optimizer, changed in place by `step(gradient)`; `in_place` makes it.
 
     theta: (d,);   memory: by name, (d,), clocks (1,), from the first step on;   count: the steps so far
+    backend: what made the last step: "numba" or "blocks" in one pass, "numpy", and why, on whole arrays
     """
 
-    def __init__(self, opt: Optimizer, theta: Array) -> None:
-        self.opt, self.theta, self.count = opt, theta, 0
+    def __init__(self, opt: Optimizer, theta: Array, nan: str) -> None:
+        self.opt, self.theta, self.nan, self.count = opt, theta, nan, 0
+        self.backend = "numpy"
         self._gradient: Array | None = None
         self.memory: dict[str, Array] = {}
         self._step = opt.scheme.bind(opt.flow, self._here)
         self._slopes: Memory = ()
-        self._sweep: Sweep | Untraceable
+        self._sweep: Sweep | str
         try:
             self._sweep = Sweep(opt)
         except Untraceable as reason:
-            self._sweep = reason
+            self._sweep = str(reason)
 
     def step(self, gradient: Any) -> None:
         """One step.  A ValueError or FloatingPointError for what is not finite: nothing has moved then."""
         g = np.ascontiguousarray(gradient, dtype=np.float64)
         if g.shape != self.theta.shape:
             raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
-        if not moderate(g) and not np.isfinite(g).all():
-            raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
         self._gradient = g
         if self.count == 0:
+            self._look(g)
             start = self.opt.initial_state(self._here, self.theta)
             self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
             self._swept(g)
-        except Untraceable:
+        except Untraceable as reason:
+            self.backend = f"numpy ({reason})"
+            self._look(g)
             self._stepped()
         self.count += 1
 
+    def _look(self, g: Array) -> None:
+        if self.nan == "raise" and not np.isfinite(g).all():
+            raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
+
     def _swept(self, g: Array) -> None:
         """In one pass, without new arrays."""
-        if isinstance(self._sweep, Untraceable):
-            raise self._sweep
-        if not moderate(g):
-            raise Untraceable("its square is not finite")
+        if isinstance(self._sweep, str):
+            raise Untraceable(self._sweep)
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
-        numbers, moved = self._sweep.numbers(self.count, 1.0, clocks)
         others = [u for name, u in self.memory.items() if name not in clocks]
-        if self._sweep.run([self.theta, g, *others], numbers):
-            raise FloatingPointError(f"theta has overflowed in step {self.count + 1}, and is lost")
-        for name, value in moved.items():
+        pieces = [Piece((self.theta, g, *others))]
+        for name, value in self._sweep.step(self.count, pieces, clocks, trusting=self.nan == "ignore").items():
             self.memory[name][:] = value
+        self.backend = self._sweep.means(self.theta.size)
 
     def _stepped(self) -> None:
         """By the scheme, on whole arrays."""
         y = (self.theta, *self.memory.values())
         with np.errstate(all="ignore"):
             new, _, slopes = self._step(self.count * self.opt.h, y, self._slopes, self.opt.h)
-        if not finite(new):
+        if self.nan == "raise" and not finite(new):
             raise FloatingPointError(f"the state is not finite after step {self.count + 1}; nothing has moved")
         for u, moved in zip(y, new, strict=True):
             u[...] = moved
         self._slopes = slopes
+        if isinstance(self._sweep, Sweep):
+            self._sweep.forget()
 
     def _here(self, theta: Array) -> Array:
         if theta is not self.theta or self._gradient is None:
@@ -84,15 +90,17 @@ class InPlace:
         return self._gradient
 
     def __repr__(self) -> str:
-        by = "numpy" if isinstance(self._sweep, Untraceable) else self._sweep.means(self.theta.size)
-        return f"{self.opt.name} in place on theta {self.theta.shape}, {by}, after {self.count} steps"
+        return f"{self.opt.name} in place on theta {self.theta.shape}, {self.backend}, after {self.count} steps"
 
 
-def in_place(opt: Optimizer, theta: Any) -> InPlace:
+def in_place(opt: Optimizer, theta: Any, *, nan: str = "raise") -> InPlace:
     """An optimizer for a loop of your own: its step(gradient) moves theta (d,), an array of float64, where it stands.
 
     One pass over theta, gradient and memory for optimizers whose coordinates stand alone, compiled where Numba is
-    installed; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the like are refused.
+    installed and theta is long; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the
+    like are refused.  nan="raise" looks at each gradient first, and stops with nothing moved where it, or the state
+    after the step, is not finite; "ignore" does not look, as for gradients that are finite because they were clipped.
+    Theta may be changed between steps, to finite numbers.
 
     >>> from odeopt import optimizers
     >>> theta = np.array([1.0, -2.0])
@@ -108,4 +116,4 @@ def in_place(opt: Optimizer, theta: Any) -> InPlace:
     if theta.ndim != 1 or not theta.size or not theta.flags.writeable:
         raise ValueError(f"theta must be writable and of shape (d,), got shape {theta.shape}")
     check.point("theta", theta)
-    return InPlace(opt, theta)
+    return InPlace(opt, theta, check.choice("nan", nan, ("raise", "ignore")))

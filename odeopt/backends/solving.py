@@ -13,9 +13,9 @@ import numpy as np
 from odeopt.backends import dop853
 from odeopt.backends import numba as kernels
 from odeopt.backends.choice import IMPORT, LOAD
-from odeopt.backends.engines import in_parts
 from odeopt.backends.field import FieldProgram, Traced, traced_field
 from odeopt.backends.nodes import Untraceable
+from odeopt.backends.parts import in_parts
 from odeopt.backends.slopes import on_floats, stacked
 from odeopt.check import Array
 from odeopt.initial_value import Function, Functions, InitialValue

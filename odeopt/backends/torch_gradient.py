@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import torch
@@ -29,24 +29,37 @@ class Evaluations:
     unused: the parameters that had no gradient in any evaluation
     """
 
-    def __init__(self, parameters: Sequence[Any], blocks: Sequence[Members], closure: Callable[[], Any] | None) -> None:
-        self._parameters, self._blocks, self._closure = parameters, blocks, closure
-        self.theta = [Foreign(vector([parameters[j] for j in members]), TORCH) for members in blocks]
+    def __init__(
+        self, parameters: Sequence[Any], blocks: Sequence[Members], closure: Callable[[], Any] | None, nan: str
+    ) -> None:
+        self._parameters, self._blocks, self._closure, self._nan = parameters, blocks, closure, nan
         self.loss: Any = None
         self.count = 0
         self.unused: set[int] = set(range(len(parameters)))
+        self._begun = False
         self._beginning: list[Foreign] | None = None
         self._last: tuple[Any, Foreign] | None = None
         self._draws = Draws(parameters[0].device) if closure else None
 
+    @cached_property
+    def theta(self) -> list[Foreign]:
+        return [Foreign(vector([self._parameters[j] for j in members]), TORCH) for members in self._blocks]
+
     def __call__(self, block: int, theta: Foreign) -> Foreign:
         if theta is self.theta[block]:
             if self._beginning is None:
-                self._beginning = self._evaluated()
+                self.begin()
+                self._beginning = self._vectors()
             return self._beginning[block]
         if self._last is None or self._last[0] is not theta:
             self._last = theta, self._elsewhere(theta)
         return self._last[1]
+
+    def begin(self) -> None:
+        """Has each parameter's gradient at the beginning in its .grad, evaluated once."""
+        if not self._begun:
+            self._evaluate()
+            self._begun = True
 
     def _elsewhere(self, theta: Foreign) -> Foreign:
         if self._closure is None:
@@ -58,12 +71,13 @@ class Evaluations:
             raise ValueError("an optimizer that sees each parameter alone can read the gradient only at the parameters")
         self.write([theta])
         try:
-            return self._evaluated()[0]
+            self._evaluate()
+            return self._vectors()[0]
         finally:
             self.write(self.theta)
 
-    def _evaluated(self) -> list[Foreign]:
-        """The gradient of each block at the parameters as they are now."""
+    def _evaluate(self) -> None:
+        """The gradient at the parameters as they are now."""
         if self._closure is not None and self._draws is not None:
             self._draws.again()
             with torch.enable_grad():
@@ -73,7 +87,10 @@ class Evaluations:
         self.unused &= {j for j, p in enumerate(self._parameters) if p.grad is None}
         if len(self.unused) == len(self._parameters):
             raise ValueError("no parameter has a gradient: call loss.backward() before step(), or step(closure)")
-        gradients = [_gradient(j, p) for j, p in enumerate(self._parameters)]
+
+    def _vectors(self) -> list[Foreign]:
+        """The gradient of each block."""
+        gradients = [_gradient(j, p, self._nan) for j, p in enumerate(self._parameters)]
         return [
             Foreign(vector([gradients[j] for j in members]).to(theta.dtype), TORCH)
             for members, theta in zip(self._blocks, self.theta, strict=True)
@@ -127,11 +144,11 @@ def vector(tensors: Sequence[Any]) -> Any:
     return torch.cat([t.detach().reshape(-1).to(dtype) for t in tensors])
 
 
-def _gradient(j: int, p: Any) -> Any:
+def _gradient(j: int, p: Any, nan: str) -> Any:
     if p.grad is None:
         return torch.zeros_like(p)
     if p.grad.layout != torch.strided:
         raise TypeError(f"gradients must be dense, that of parameter {j} of shape {tuple(p.shape)} is {p.grad.layout}")
-    if not torch.isfinite(p.grad).all():
+    if nan != "ignore" and not torch.isfinite(p.grad).all():
         raise NotFinite(f"the gradient of parameter {j} of shape {tuple(p.shape)} is not finite")
     return p.grad

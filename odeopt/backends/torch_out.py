@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 
 from odeopt import check
-from odeopt.backends.foreign import Foreign
-from odeopt.backends.torch_arrays import TORCH
+from odeopt.backends.nodes import Untraceable
 from odeopt.backends.torch_gradient import Evaluations, NotFinite
-from odeopt.backends.training import begin, blocks, bound, is_paced, place, refuse
+from odeopt.backends.torch_state import copied
+from odeopt.backends.torch_sweep import TorchSweep
+from odeopt.backends.torch_vectors import Vectors
+from odeopt.backends.training import blocks, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 
 KEY: Any = "odeopt"  # where the state is kept, beside torch's own keys
@@ -21,16 +22,20 @@ GROUP = ("params", "lr", "initial_lr", "param_names")
 
 
 class FlowOptimizer(torch.optim.Optimizer):
-    """The steps of an odeopt optimizer on the parameters of a model; `to_torch` makes it."""
+    """The steps of an odeopt optimizer on the parameters of a model; `to_torch` makes it.
+
+    backend: what made the last step: "numba" or "blocks" in one pass in place, "torch", and why, by torch's functions
+    """
 
     def __init__(self, opt: Optimizer, params: Iterable[Any], nan: str = "raise") -> None:
         refuse(opt, "to_torch")
-        self.opt, self.nan = opt, check.choice("nan", nan, ("raise", "skip"))
+        self.opt, self.nan = opt, check.choice("nan", nan, ("raise", "skip", "ignore"))
         super().__init__(params, {"lr": opt.lr})
         self.parameters = [p for group in self.param_groups for p in group["params"]]
         self.blocks = blocks(opt, [tuple(p.shape) for p in self.parameters], _matrix)
-        self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], None)
-        self._steps = [bound(b.opt, self._gradient_of(i), self._rate_of(i)) for i, b in enumerate(self.blocks)]
+        self._vectors = Vectors(self.blocks, self.parameters, self._rates, nan)
+        self.backend = "torch"
+        self._sweep = TorchSweep(self.blocks, self.parameters)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Groups differ in lr alone, and are all given at the start."""
@@ -46,6 +51,11 @@ class FlowOptimizer(torch.optim.Optimizer):
         if len({p.device for each in self.param_groups for p in each["params"]}) > 1:
             raise ValueError("params must be on one device")
 
+    def state_dict(self) -> dict[str, Any]:
+        """The state as it is now: a copy, which later steps do not move."""
+        found = super().state_dict()
+        return {**found, "state": _copies(found["state"])}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The state of the same optimizer on the same parameters."""
         known, given = self._signature(), state_dict["state"].get(KEY, {}).get("of", self._signature())
@@ -54,6 +64,8 @@ class FlowOptimizer(torch.optim.Optimizer):
                 f"state must be of {known[0]} in vectors of {known[1]}, got one of {given[0]} in {given[1]}"
             )
         super().load_state_dict(state_dict)
+        self.state.update(_copies(self.state))  # whose vectors may be another optimizer's, too
+        self._sweep.forget()
 
     def _signature(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """The variables, and the size of each block's theta."""
@@ -69,19 +81,16 @@ class FlowOptimizer(torch.optim.Optimizer):
         if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
             raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
         k, skipped, ngev, states = self._held()
-        self._evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure)
+        evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure, self.nan)
         try:
-            with np.errstate(all="ignore"):
-                after = [self._advanced(i, k, held) for i, held in enumerate(states)]
+            memory = self._moved(k, states, evaluations)
         except NotFinite as error:
             if self.nan == "raise":
                 raise FloatingPointError(f"{error} in step {k + 1}; parameters and state are as before it") from None
-            self._hold(k, skipped + 1, ngev + self._evaluations.count, states)
-            return self._evaluations.loss
-        self._evaluations.write([y[0] for y, _ in after])
-        memory = [_kept((y[1:], slopes)) for y, slopes in after]
-        self._hold(k + 1, skipped, ngev + self._evaluations.count, memory)
-        return self._evaluations.loss
+            self._hold(k, skipped + 1, ngev + evaluations.count, states)
+        else:
+            self._hold(k + 1, skipped, ngev + evaluations.count, memory)
+        return evaluations.loss
 
     @property
     def skipped(self) -> int:
@@ -100,43 +109,23 @@ class FlowOptimizer(torch.optim.Optimizer):
             if held is None:
                 raise ValueError("no step has been made: the optimizer has no memory yet")
             parameters = [self.parameters[j] for j in block.members]
-            pieces = held[0][where].split([p.numel() for p in parameters])
+            pieces = held[0][where].clone().split([p.numel() for p in parameters])
             found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
         return [found[j] for j in sorted(found)]
 
-    def _advanced(self, i: int, k: int, held: Any) -> Any:
-        """The next state of a block and its scheme's memory."""
-        opt: Optimizer = self.blocks[i].opt
-        theta: Any = self._evaluations.theta[i]
-        memory: Any = ()
-        if held is None:
-            y = begin(opt, self._gradient_of(i), theta, clock=np.asarray)
-        else:
-            rest, memory = _restored(held, theta)
-            y = (theta, *rest)
-        new, _, memory = self._steps[i](k * opt.h, y, memory, opt.h)
-        if not all(np.isfinite(u).all() if isinstance(u, np.ndarray) else torch.isfinite(u.value).all() for u in new):
-            raise NotFinite("the state is not finite")
-        return self._evaluations.without_the_unused(i, new, y), memory
+    def _moved(self, k: int, states: list[Any], evaluations: Evaluations) -> list[Any]:
+        """Moves the parameters; returns the memory after the step."""
+        try:
+            memory, self.backend = self._sweep.step(k, states[0], evaluations, self._rates(), self.nan)
+            return [memory]
+        except Untraceable as reason:
+            self.backend = f"torch ({reason})"
+        self._sweep.forget()
+        return self._vectors.step(k, states, evaluations)
 
-    def _gradient_of(self, i: int) -> Callable[[Any], Any]:
-        return lambda theta: self._evaluations(i, theta)
-
-    def _rate_of(self, i: int) -> Callable[[], Any]:
-        """The learning rate over the optimizer's own; one for each coordinate where groups differ."""
-
-        def rate() -> Any:
-            rates = [float(group["lr"]) / float(self.opt.lr) for group in self.param_groups for _ in group["params"]]
-            mine = [rates[j] for j in self.blocks[i].members]
-            if len(set(mine)) == 1:
-                return mine[0]
-            pieces = [
-                torch.full_like(self.parameters[j], r).reshape(-1)
-                for j, r in zip(self.blocks[i].members, mine, strict=True)
-            ]
-            return Foreign(torch.cat(pieces), TORCH)
-
-        return rate
+    def _rates(self) -> list[float]:
+        """The learning rate of each parameter over the optimizer's own."""
+        return [float(group["lr"]) / float(self.opt.lr) for group in self.param_groups for _ in group["params"]]
 
     def _held(self) -> tuple[int, int, int, list[Any]]:
         """Steps done, steps skipped, gradients evaluated, and the memory of each block."""
@@ -149,22 +138,9 @@ class FlowOptimizer(torch.optim.Optimizer):
         self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "ngev": ngev, "memory": memory}
 
 
-def _kept(u: Any) -> Any:
-    """State as torch.load(weights_only=True) reads it: tensors, and clocks as lists of float64."""
-    if isinstance(u, tuple):
-        return tuple(_kept(part) for part in u)
-    if isinstance(u, Foreign):
-        return u.value
-    return u.tolist() if isinstance(u, np.ndarray) else u
-
-
-def _restored(u: Any, like: Foreign) -> Any:
-    """The inverse, on the device of `like`."""
-    if isinstance(u, tuple):
-        return tuple(_restored(part, like) for part in u)
-    if torch.is_tensor(u):
-        return Foreign(u.to(like.value.device), TORCH)
-    return np.array(u) if isinstance(u, list) else u
+def _copies(state: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The state, its memory in vectors of its own."""
+    return {key: {**held, "memory": [copied(u) for u in held["memory"]]} for key, held in state.items()}
 
 
 def _matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -191,7 +167,11 @@ def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> Fl
     so that dropout has one mask in a step; the running statistics of BatchNorm move at every call.  `ngev` counts the
     gradients.  A gradient or state that is not finite stops with a
     FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
-    A parameter without a gradient stays as it is.  The state is saved by state_dict, and continues bit for bit.
+    nan="ignore" does not look, as torch's own do not.  A parameter without a gradient stays as it is.  The state is
+    saved by state_dict, and continues bit for bit.
+
+    Where coordinates stand alone (gd to Adam, not LAMB), and the parameters are contiguous on the CPU, in one precision
+    and not small, a step is one pass over them, their gradients and memory, in place; `backend` says what ran.
 
     >>> from odeopt import optimizers
     >>> theta = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))

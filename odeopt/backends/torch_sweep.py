@@ -1,0 +1,84 @@
+"""One pass over torch's parameters, their gradients and memory, in place: a CPU tensor's numbers are NumPy's, too.
+
+It makes the steps of optimizers whose coordinates stand alone, on parameters of one precision, single or double; each
+parameter with the piece of the memory that belongs to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from odeopt.backends.nodes import Untraceable
+from odeopt.backends.sweep import Piece, Sweep
+from odeopt.backends.torch_gradient import Evaluations
+from odeopt.backends.training import Block
+from odeopt.check import Array
+
+WORTH = 2000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
+
+
+class TorchSweep:
+    """The step of an optimizer on parameters, or the reason why there is none in one pass."""
+
+    def __init__(self, blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
+        self._parameters, self._flow = parameters, blocks[0].opt.flow
+        self._number = sum(p.numel() for p in parameters)
+        self._sweep: Sweep | str
+        try:
+            _refuse(blocks, parameters)
+            self._sweep = Sweep(blocks[0].opt)
+        except Untraceable as reason:
+            self._sweep = str(reason)
+
+    def step(
+        self, k: int, held: Any, evaluations: Evaluations, rates: Sequence[float], nan: str
+    ) -> tuple[tuple[Any, ...], str]:
+        """Step k: parameters and the vectors of the memory move where they are, those without a gradient stay.
+
+        Returns what is held after it, with new clocks, and what ran.  Raises Untraceable before anything has moved.
+        """
+        if isinstance(self._sweep, str):
+            raise Untraceable(self._sweep)
+        if held is None:
+            raise Untraceable("the first step makes the memory")
+        evaluations.begin()
+        memory, slopes = held
+        named = dict(zip(self._flow.memory, memory, strict=True))
+        vectors = [u for name, u in named.items() if name not in self._flow.clocks]
+        pieces = [*self._pieces(vectors, rates)]
+        clocks = {name: named[name][0] for name in self._flow.clocks}
+        named |= {name: [c] for name, c in self._sweep.step(k, pieces, clocks, trusting=nan == "ignore").items()}
+        torch.autograd.graph.increment_version([p for p in self._parameters if p.grad is not None])
+        return (tuple(named.values()), slopes), self._sweep.means(self._number)
+
+    def forget(self) -> None:
+        """Parameters or memory were set by another."""
+        if isinstance(self._sweep, Sweep):
+            self._sweep.forget()
+
+    def _pieces(self, vectors: Sequence[Any], rates: Sequence[float]) -> Iterator[Piece]:
+        start = 0
+        for p, rate in zip(self._parameters, rates, strict=True):
+            if p.grad is not None:
+                own = (u[start : start + p.numel()] for u in vectors)
+                yield Piece(tuple(_shared(u, p) for u in (p, p.grad, *own)), rate)
+            start += p.numel()
+
+
+def _refuse(blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
+    if len(blocks) > 1:
+        raise Untraceable("it sees each parameter as a matrix")
+    if sum(p.numel() for p in parameters) < WORTH * len(parameters):
+        raise Untraceable("the parameters are small")
+    if {p.dtype for p in parameters} not in ({torch.float64}, {torch.float32}):
+        raise Untraceable("the parameters are not all in single, or all in double precision")
+
+
+def _shared(u: Any, like: Any) -> Array:
+    """The numbers of a tensor in an array, which are the same."""
+    if u.layout != torch.strided or u.device.type != "cpu" or u.dtype != like.dtype or not u.is_contiguous():
+        raise Untraceable("the tensors are not contiguous, on the CPU and of one precision")
+    return u.detach().view(-1).numpy()
