@@ -40,8 +40,8 @@ zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and o
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch,jax,keras]'
 	$(BIN)/python tests/write_zoo.py
 
-bench: $(ENV)  ## how fast, beside C and NumPy by hand
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast]'
+bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,jax]'
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/ensembles.py
 	$(BIN)/python benchmarks/solve.py

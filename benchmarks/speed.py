@@ -1,26 +1,27 @@
-"""How fast `simulate` is on each backend, beside the same rules by hand: C with -O3, and NumPy.
+"""How fast `simulate` is on each backend, beside the same rules in C, in NumPy by hand, in optax and in torch.
 
-One process a case, kept alive; the cases of a job take turns, round after round.  Printed: the median time of a step
-(of a member), and the median of the ratios to C and to NumPy of the same round.
+Nanoseconds per step (of a member).  Slow cases do fewer steps of the same; peers that are not installed are left out.
+"cold" is a whole process, from its start to its end: 10,000 steps of Adam, imports and compilers included.
 """
 
 from __future__ import annotations
 
 import ctypes
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from peers import X0, Run, network, numpy_path, numpy_sweep, optax_network, optax_path, optax_sweep, torch_path
+from rounds import c_library, main
 
 import odeopt as oo
 
-ROUNDS, STEPS, GRID, SWEEP = 9, 100_000, 256, 1000
-X0 = (-1.5, 2.0)
+STEPS, GRID, SWEEP, COLD = 100_000, 256, 1000, 10_000
 C_SOURCE = r"""
 #include <math.h>
 #define ROSEN double r=y-x*x, g=-2*(1-x)-400*x*r, f=200*r;
@@ -42,51 +43,21 @@ void sweep(long members, long n, const double *lr, const double *beta, double *o
 """
 
 
-def library() -> ctypes.CDLL:
-    """The C rules, compiled."""
-    folder = Path(tempfile.mkdtemp())
-    (folder / "rules.c").write_text(C_SOURCE)
-    flags = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
-    subprocess.run(["cc", *flags, str(folder / "rules.c"), "-o", str(folder / "rules.so"), "-lm"], check=True)
-    return ctypes.CDLL(str(folder / "rules.so"))
-
-
-def c_path(rule: str) -> tuple[Callable[[], object], int]:
+def c_path(rule: str) -> Run:
     numbers = {"gd": (1e-4,), "momentum": (1e-4, 0.9), "adam": (1e-3, 0.9, 0.999, 1e-8)}[rule]
-    record, function = np.empty((STEPS + 1, 2)), getattr(library(), rule)
+    record, function = np.empty((STEPS + 1, 2)), getattr(c_library(C_SOURCE), rule)
     record[0] = X0
     arguments = [ctypes.c_long(STEPS), *map(ctypes.c_double, numbers), record.ctypes.data_as(ctypes.c_void_p)]
     return lambda: function(*arguments), STEPS
 
 
-def numpy_path(rule: str) -> tuple[Callable[[], object], int]:
-    """As one writes it down: arrays of two numbers."""
-
-    def run() -> None:
-        theta, m, v = np.array(X0), np.zeros(2), np.zeros(2)
-        for k in range(1, STEPS // 20 + 1):
-            r = theta[1] - theta[0] ** 2
-            g = np.array([-2 * (1 - theta[0]) - 400 * theta[0] * r, 200 * r])
-            if rule == "gd":
-                theta = theta - 1e-4 * g
-            elif rule == "momentum":
-                m = 0.9 * m + g
-                theta = theta - 1e-4 * m
-            else:
-                m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-                theta = theta - 1e-3 * (m / (1 - 0.9**k)) / (np.sqrt(v / (1 - 0.999**k)) + 1e-8)
-
-    return run, STEPS // 20
-
-
-def our_path(rule: str, backend: str) -> tuple[Callable[[], object], int]:
+def our_path(rule: str, backend: str, steps: int) -> Run:
     opt = {
         "gd": oo.optimizers.gd(1e-4),
         "momentum": oo.optimizers.momentum(1e-4, 0.9),
         "adam": oo.optimizers.adam(1e-3),
     }
     problem = oo.problems.rosenbrock()
-    steps = STEPS if backend == "numba" else STEPS // 5
     return lambda: oo.simulate(opt[rule], problem, steps, backend=backend).check(), steps
 
 
@@ -95,104 +66,79 @@ def grid() -> tuple[np.ndarray, np.ndarray]:
     return lr.ravel(), beta.ravel()
 
 
-def c_sweep() -> tuple[Callable[[], object], int]:
+def c_sweep() -> Run:
     lr, beta = grid()
-    out, function = np.empty_like(lr), library().sweep
+    out, function = np.empty_like(lr), c_library(C_SOURCE).sweep
     pointers = [u.ctypes.data_as(ctypes.c_void_p) for u in (lr, beta, out)]
     return lambda: function(ctypes.c_long(lr.size), ctypes.c_long(SWEEP), *pointers), lr.size * SWEEP
 
 
-def numpy_sweep() -> tuple[Callable[[], object], int]:
-    """Without new arrays."""
-    lr, beta = grid()
-    mul, add, sub = np.multiply, np.add, np.subtract
-
-    def run() -> None:
-        x, y, a, b = np.full_like(lr, X0[0]), np.full_like(lr, X0[1]), np.zeros_like(lr), np.zeros_like(lr)
-        r, t, u = np.empty_like(lr), np.empty_like(lr), np.empty_like(lr)
-        with np.errstate(all="ignore"):
-            for _ in range(SWEEP // 5):
-                (
-                    mul(x, x, r),
-                    sub(y, r, r),
-                    mul(x, r, t),
-                    mul(t, -400.0, t),
-                    sub(1.0, x, u),
-                    mul(u, -2.0, u),
-                    add(t, u, t),
-                )
-                mul(a, beta, a), add(a, t, a), mul(r, 200.0, r), mul(b, beta, b), add(b, r, b)
-                mul(a, lr, t), sub(x, t, x), mul(b, lr, t), sub(y, t, y)
-
-    return run, lr.size * (SWEEP // 5)
-
-
-def our_sweep(backend: str) -> tuple[Callable[[], object], int]:
+def our_sweep(backend: str, steps: int) -> Run:
     opt, problem = oo.optimizers.momentum(*grid()), oo.problems.rosenbrock()
-    steps = SWEEP if backend == "numba" else SWEEP // 5
     return lambda: oo.simulate(opt, problem, steps, record_every=steps, backend=backend), steps * GRID**2
 
 
-JOBS: dict[str, dict[str, Callable[[], tuple[Callable[[], object], int]]]] = {
+def our_network(backend: str, steps: int) -> Run:
+    loss, weights, data = network()
+    problem, opt = oo.Problem.from_jax(loss, weights, data), oo.optimizers.adam(1e-3)
+    return lambda: oo.simulate(opt, problem, steps, record_every=steps, backend=backend).check(), steps
+
+
+OURS = """
+import odeopt as oo
+oo.simulate(oo.optimizers.adam(1e-3), oo.problems.rosenbrock(), {steps}, backend={backend!r}).check()
+"""
+THEIRS = "import peers; run, _ = peers.{path}('adam', {steps}); run()"
+
+
+def cold(code: str) -> Run:
+    """A process of its own, whose cache of kernels is empty; Python's own of modules is not, as after any install."""
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {**here, "ODEOPT_CACHE": folder}
+            subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, env=environment, check=True)
+
+    run()  # an ImportError, where a peer is missing
+    return run, COLD
+
+
+JOBS: dict[str, dict[str, Callable[[], Run]]] = {
     **{
         f"one path, {rule}": {
-            "C": lambda rule=rule: c_path(rule),
-            "NumPy by hand": lambda rule=rule: numpy_path(rule),
-            "odeopt numba": lambda rule=rule: our_path(rule, "numba"),
-            "odeopt floats": lambda rule=rule: our_path(rule, "floats"),
+            "C": partial(c_path, rule),
+            "NumPy by hand": partial(numpy_path, rule, STEPS // 20),
+            "odeopt numba": partial(our_path, rule, "numba", STEPS),
+            "odeopt floats": partial(our_path, rule, "floats", STEPS // 5),
+            "odeopt jax": partial(our_path, rule, "jax", STEPS),
+            "optax, jit(scan)": partial(optax_path, rule, STEPS),
+            "torch, fused": partial(torch_path, rule, STEPS // 50),
         }
         for rule in ("gd", "momentum", "adam")
     },
     f"{GRID} x {GRID} (lr, beta)": {
         "C": c_sweep,
-        "NumPy by hand": numpy_sweep,
-        "odeopt numba": lambda: our_sweep("numba"),
-        "odeopt blocks": lambda: our_sweep("blocks"),
+        "NumPy by hand": lambda: numpy_sweep(*grid(), SWEEP // 5),
+        "odeopt numba": partial(our_sweep, "numba", SWEEP),
+        "odeopt blocks": partial(our_sweep, "blocks", SWEEP // 5),
+        "odeopt jax": partial(our_sweep, "jax", SWEEP // 2),
+        "optax, vmap(scan)": lambda: optax_sweep(*grid(), SWEEP // 2),
+    },
+    "a network in JAX, Adam": {
+        "optax, jit(scan)": partial(optax_network, SWEEP),
+        "odeopt jax": partial(our_network, "jax", SWEEP),
+        "odeopt numpy": partial(our_network, "numpy", SWEEP // 5),
+    },
+    "cold": {
+        "NumPy by hand": partial(cold, THEIRS.format(path="numpy_path", steps=COLD)),
+        "odeopt auto": partial(cold, OURS.format(backend="auto", steps=COLD)),
+        "odeopt numba": partial(cold, OURS.format(backend="numba", steps=COLD)),
+        "odeopt jax": partial(cold, OURS.format(backend="jax", steps=COLD)),
+        "optax, jit(scan)": partial(cold, THEIRS.format(path="optax_path", steps=COLD)),
     },
 }
 
 
-def serve(job: str, name: str) -> None:
-    """Seconds per step, one line for each line that comes in."""
-    run, work = JOBS[job][name]()
-    run()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        run()
-        print((time.perf_counter() - start) / work, flush=True)
-
-
-def measure(job: str) -> None:
-    workers = {}
-    for name in JOBS[job]:
-        command = [sys.executable, __file__, job, name]
-        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if worker.stdout.readline() == "ready\n":
-            workers[name] = worker
-        else:
-            print(f"  {name}: not here")
-    times: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(ROUNDS):
-        for name, worker in workers.items():
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            times[name].append(float(worker.stdout.readline()))
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
-    print(f"{job:<26} {'ns/step':>10} {'x C':>8} {'x NumPy':>8}")
-    for name, found in times.items():
-        ratios = [
-            f"{statistics.median(a / b for a, b in zip(found, times[base], strict=True)):8.3f}" if base in times else ""
-            for base in ("C", "NumPy by hand")
-        ]
-        print(f"  {name:<24} {1e9 * statistics.median(found):10.2f} {' '.join(ratios)}")
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        serve(*sys.argv[1:])
-    else:
-        for job in JOBS:
-            measure(job)
+    main(__file__, JOBS)

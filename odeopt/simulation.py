@@ -35,7 +35,7 @@ class Snapshot:
 
 Callback = Callable[[Snapshot], Any]
 
-BACKENDS = ("auto", "numpy", "floats", "blocks", "numba")
+BACKENDS = ("auto", "numpy", "floats", "blocks", "numba", "jax")
 WIDE = 200_000  # coordinates: a step in one pass over them costs less than one by NumPy's functions
 WORTHWHILE = 300  # steps: fewer cost less than to write the program
 
@@ -84,9 +84,11 @@ def simulate(
     seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
     `noise.BrownianPath` or rows of (..., width) normals or draws.
 
-    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members) and "numba"
-    (both; needs the extra `fast`) take many at once, by code that is generated from the same step; "auto" is what
-    costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in one pass a step.
+    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members), "numba"
+    (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
+    once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
+    coordinates; for "floats" it may be any function, and for "jax" that of a `Problem.from_jax` of any size.  "auto" is
+    what costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in one pass a step.
     Numbers agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on

@@ -33,7 +33,7 @@ def named(memory: Sequence[str], y: State) -> dict[str, Array]:
 
 def column(value: Any) -> Any:
     """A hyperparameter per member, shape (...), as (..., 1): it then broadcasts against theta (..., d)."""
-    return value if np.ndim(value) == 0 else np.asarray(value)[..., None]
+    return value if np.ndim(value) == 0 else np.expand_dims(value, -1)
 
 
 def finite(y: State) -> bool:

@@ -103,7 +103,7 @@ def _span(value: Any) -> str:
     return f"{lowest:.6g}" if lowest == highest else f"[{lowest:.3g}, {highest:.3g}]"
 
 
-LOSS_BLOCK = 100_000  # numbers
+LOSS_BLOCK = 30_000  # numbers: few enough for the cache
 
 
 class Recorder:

@@ -41,7 +41,11 @@ quadratic, opt = oo.problems.quadratic(), oo.optimizers.adam(lr=0.1)
 ensemble = oo.ensemble(opt, oo.noise.gaussian(quadratic, 1.0), members=2, steps=2, rng=0)
 NEEDS = {{
     "torch": [lambda: import_module("odeopt.backends.torch"), lambda: oo.Problem.from_torch(None, None, None)],
-    "jax": [lambda: import_module("odeopt.backends.optax"), lambda: oo.Problem.from_jax(None, None)],
+    "jax": [
+        lambda: import_module("odeopt.backends.optax"),
+        lambda: oo.Problem.from_jax(None, None),
+        lambda: oo.simulate(opt, quadratic, 5, backend="jax"),
+    ],
     "keras": [lambda: import_module("odeopt.backends.keras"), lambda: oo.Problem.from_keras(None, None)],
     "symbolic": [lambda: import_module("odeopt.backends.sympy")],
     "fast": [lambda: oo.simulate(opt, quadratic, 5, backend="numba")],
@@ -78,7 +82,7 @@ def said_without(*hidden, extras=tuple(PACKAGES)):
 def test_without_any_extra():
     """Each says its own name, in every place that needs it."""
     said = said_without(*PACKAGES)
-    counts = {"symbolic": 1, "fast": 1}
+    counts = {"symbolic": 1, "fast": 1, "jax": 3}
     for extra in PACKAGES:
         assert len(said.get(extra, [])) == counts.get(extra, 2), (extra, said)
         assert all(f"install odeopt-toolkit[{extra}]" in text for text in said[extra])

@@ -272,7 +272,7 @@ def test_threads_in_a_process_that_was_forked_off():
     """Which has none of its parent's."""
     assert sum(in_parts(lambda a, b: b - a, 100_000, 1000, 10**7)) == 100_000
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, in general
+        warnings.simplefilter("ignore")  # of Python 3.12, and of JAX where it runs, in general
         child = os.fork()
     if child == 0:
         signal.alarm(20)  # seconds; it would wait forever

@@ -12,7 +12,7 @@ import numpy as np
 
 from odeopt.check import Array
 from odeopt.problems import Problem
-from odeopt.problems.derivatives import Automatic
+from odeopt.problems.derivatives import Automatic, Native
 from odeopt.problems.members import ROUNDING, Function, probe_points
 from odeopt.problems.parameters import Parameters
 from odeopt.problems.samples import Samples
@@ -67,7 +67,7 @@ def problem_of(
     samples = _samples(library, f, loss, grad, data) if data else None
     return Problem(
         lambda theta: loss(theta, *rows),
-        Automatic(lambda theta: grad(theta, *rows), library.name),
+        Automatic(lambda theta: grad(theta, *rows), library.name, Native(library.grad(f), rows)),
         hvp=Automatic(lambda theta, p: hvp(theta, p, *rows), library.name),
         theta0=theta0,
         name=name,

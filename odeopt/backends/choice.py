@@ -12,22 +12,26 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from odeopt.backends import numba as kernels
-from odeopt.backends.engines import Blocks, Engine, Floats, Members, Path
+from odeopt.backends.engine import Engine
+from odeopt.backends.engines import Blocks, Floats, Members, Path
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import Program, program
 from odeopt.backends.pure import fingerprint
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
+from odeopt.problems.derivatives import Automatic, Native
 from odeopt.problems.members import Looped
 from odeopt.progress import announce
 
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
 FLOAT, ENTRY = 3e-8, 1e-9  # seconds per operation: a loop on floats, NumPy on many members
 IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from disk, an operation to compile
+CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
-_programs: WeakKeyDictionary[Optimizer, dict[Any, Program | Untraceable]] = WeakKeyDictionary()
+_programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
 _spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+_called: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()  # the same, for gradients of JAX and formulas
 
 
 def chosen(
@@ -36,6 +40,10 @@ def chosen(
 ) -> tuple[Engine | None, str]:  # fmt: skip
     """The engine and its name, or None and why there is none."""
     try:
+        native = _native(problem)
+        if backend == "jax" or (backend == "auto" and native and _pays(opt, native, steps)):
+            scan = _scan(opt, problem, sizes, members, every, progress)
+            return scan, scan.name
         made = _program(opt, problem, sizes, members, backend)
         if members and backend == "floats":
             raise Untraceable("it has members")
@@ -76,6 +84,41 @@ def _engine(
     return kernel
 
 
+def _scan(
+    opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], every: int, progress: bool | None
+) -> Engine:
+    """By JAX: a gradient that is a JAX function goes in as it is, any other as a formula."""
+    if find_spec("jax") is None:
+        raise ImportError("jax is needed here: install odeopt-toolkit[jax]")
+    from odeopt.backends import jax_rules
+
+    y, native = tuple(np.zeros((*members, size)) for size in sizes), _native(problem)
+    if native is None:
+        scan = jax_rules.scan_of_program(opt, _program(opt, problem, sizes, members, "jax"), y, every > 1)
+    else:
+        known = _programs.setdefault(opt, {})
+        step = _once(known, (native.f, *map(np.shape, y)), lambda: jax_rules.array_step(opt, native, y))
+        scan = jax_rules.scan_of_arrays(opt, step, native, y, every > 1)
+    if not scan.ready:
+        announce(f"{opt.name}: compiling its step, once", progress)
+    return scan
+
+
+def _pays(opt: Optimizer, native: Native, steps: int) -> bool:
+    """Whether runs like this one would have saved what it costs to compile a step."""
+    from odeopt.backends.jax_rules import formulas
+
+    spent, key = _called.setdefault(native.f, defaultdict(float)), formulas(opt)
+    spent[key] += steps * CALL
+    return spent[key] > JIT
+
+
+def _native(problem: Problem) -> Native | None:
+    """Its gradient as a JAX function, if it is one."""
+    grad = problem.grad
+    return grad.native if isinstance(grad, Automatic) and grad.source == "jax" else None
+
+
 def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], backend: str) -> Program:
     """The program, traced once for an optimizer and all that the gradient's and the loss's values depend on."""
     if sizes[0] > WIDEST:
@@ -86,7 +129,7 @@ def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[
         key = fingerprint(grad), _or_none(fingerprint, loss), tuple(sizes)
         return _once(known, key, lambda: program(opt, grad, loss if key[1] else None, sizes))
     except Untraceable:
-        if members or backend == "numba":
+        if members or backend in ("numba", "jax"):
             raise
     made = _once(known, tuple(sizes), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
@@ -94,7 +137,7 @@ def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[
     return made
 
 
-def _once(known: dict[Any, Program | Untraceable], key: Any, make: Callable[[], Program]) -> Program:
+def _once(known: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
     if key not in known:
         try:
             known[key] = make()

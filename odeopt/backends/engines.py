@@ -1,19 +1,16 @@
-"""What runs a program: each takes many steps at once and says how many rows of the state it has written.
-
-run(k, y, n, every, rows, losses, times) fills rows with the state after every `every` steps from step k on, and their
-times; it returns how many rows hold, the state and carried gradient after them, and an exception that ended them.
-"""
+"""What runs a program on this machine: Python's floats, kernels of Numba, or NumPy in blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from odeopt.backends import blocks, floats
 from odeopt.backends import numba as kernels
+from odeopt.backends.engine import Leap, lap, moments
 from odeopt.backends.parts import in_parts
 from odeopt.backends.program import Program
 from odeopt.backends.rewriting import early
@@ -24,23 +21,15 @@ from odeopt.problems.members import Function
 from odeopt.state import State, unpack
 
 
-class Leap(NamedTuple):
-    """n rows hold; the state after them, with the gradient there if the program carries it."""
-
-    n: int
-    y: tuple[Array, ...]
-    error: BaseException | None = None
-
-
 class Floats:
     """One path on Python's floats."""
 
-    name, operations = "floats", 400_000  # between two looks at the clock
+    name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
 
     def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
         self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._call = opt.h, partial(grad.numbers, single)
+        self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
@@ -63,6 +52,7 @@ class Path:
         self.program, self.losses, self.calls = program, program.loss is not None, False
         self.text, self.h = kernels.path_source(program, strided, program.loss is not None), float(opt.h)
         self.constants = np.array([float(value) for value in program.values(opt)])
+        self.lap = lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = np.concatenate(y)
@@ -84,6 +74,7 @@ class Members:
         own = [np.ndim(value) > 0 for value in values]
         self.text = kernels.members_source(program, tuple(own), program.loss is not None)
         self.h, self.number, self.constants, self.own = opt.h, int(np.prod(members)), *_split(values, own, members)
+        self.lap = lap(self.operations, program, self.number)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         kernel, M = kernels.compiled(self.text), self.number
@@ -107,6 +98,7 @@ class Blocks:
         self.h, self.values, self.members = opt.h, values, members
         self.number, _, self.own = int(np.prod(members)), *_split(values, self.owned, members)
         self.loop, self.numbers, self.truths = blocks.compiled(program)
+        self.lap = lap(self.operations, program, self.number)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
@@ -132,15 +124,6 @@ class Blocks:
         times[...] = moments(k, n, every, self.h)
         met = sum(in_parts(part, M, blocks.BLOCK, n * every * M * len(self.program.body)))
         return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
-
-
-Engine = Floats | Path | Members | Blocks
-
-
-def moments(k: int, n: int, every: int, h: Any) -> Array:
-    """The times of n records, one every so many steps after step k; (n, ...) for an h of each member."""
-    counts = k + every * np.arange(1.0, n + 1)
-    return counts * h if np.ndim(h) == 0 else np.multiply.outer(counts, h)
 
 
 def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...]) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ import numpy as np
 from odeopt.backends.forward import jacobian
 from odeopt.backends.nodes import Graph, Node, Untraceable
 from odeopt.backends.pure import fingerprint
-from odeopt.backends.tracing import TracedGradient, called, scalar, traced
+from odeopt.backends.tracing import TracedGradient, called, on_nodes, scalar, traced
 from odeopt.clock import Clock
 from odeopt.flow import Field, Flow
 from odeopt.problems import Problem
@@ -97,7 +97,7 @@ def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Seq
         values = dict(zip(params, map(scalar, constants[2:]), strict=False))
         field = replace(field, params=MappingProxyType(values))
     y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
-    gradient = TracedGradient(_with(own, constants[2 + len(params) :], grad), None, None)
+    gradient = TracedGradient(on_nodes(_with(own, constants[2 + len(params) :], grad)), None, None)
     slopes = tuple(clock.speed(s) * u for u in field.rhs(gradient)(clock.time(s), y))
     if [np.shape(k) for k in slopes] != [u.shape for u in y]:
         raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
@@ -149,7 +149,7 @@ def is_gradient_flow(flow: Flow) -> bool:
     if flow.variables != ("theta",) or flow.members:
         return False
     graph = Graph()
-    theta, gradient = traced(graph, "theta", 2), TracedGradient(called(graph), None, None)
+    theta, gradient = traced(graph, "theta", 2), TracedGradient(on_nodes(called(graph)), None, None)
     try:
         (slope,) = flow.rhs(gradient)(scalar(graph.input("t", True)), (theta,))
     except Exception:  # whatever a formula raises on symbols

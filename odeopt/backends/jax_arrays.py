@@ -21,26 +21,14 @@ def _any(x: Any) -> Any:
 
 
 SAME = (
-    "sqrt",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sign",
-    "tanh",
-    "floor",
-    "rint",
-    "cos",
-    "clip",
-    "maximum",
-    "minimum",
-    "where",
-    "sum",
-    "mean",
-    "all",
+    *("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "rint", "cos", "clip", "maximum", "minimum"),
+    *("where", "sum", "mean", "all", "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims"),
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(jnp, name) for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate")},
+    **{
+        name: getattr(jnp, name)
+        for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims")
+    },
     "svd": jnp.linalg.svd,
     "eigh": jnp.linalg.eigh,
     "any": _any,

@@ -12,7 +12,7 @@ from weakref import WeakSet
 import numpy as np
 
 from odeopt.backends.choice import chosen
-from odeopt.backends.engines import Engine, moments
+from odeopt.backends.engine import Engine, moments
 from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
@@ -51,27 +51,27 @@ class Leaps:
 
     def _trusted(self, engine: Engine, k: int, y: State) -> bool:
         """Whether the program once took the step that the step has taken; the first gradient is the problem's own."""
-        if engine.calls:
+        program = engine.program
+        if engine.calls or not isinstance(program, Program):  # the gradient is the problem's own
             return k > 0
-        if engine.program in _checked:
+        if program in _checked:
             return True
         before, self._before = self._before, (k, y)
         if before is None:
             return False
-        start = (*before[1], self.problem.grad(before[1][0])) if engine.program.carried else before[1]
-        new, guarded = engine.program.advance(self.opt, before[0] * column(self.opt.h), start)
+        start = (*before[1], self.problem.grad(before[1][0])) if program.carried else before[1]
+        new, guarded = program.advance(self.opt, before[0] * column(self.opt.h), start)
         if guarded:
             return False
         if not all(_close(a, b) for a, b in zip(new, y, strict=False)):
             self.engine, self.name = None, "numpy (its gradient is not the same at every call)"
             return False
-        _checked.add(engine.program)
+        _checked.add(program)
         return True
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
         """As many steps as one call may take, into the records where these are due."""
-        cost = max(1, len(engine.program.body)) * y[0][..., 0].size
-        most = min(self._size, max(1, engine.operations // cost), self.steps - k)
+        most = min(self._size, engine.lap, self.steps - k)
         due = self.every - k % self.every
         direct = due == self.every <= most and not self.watched and not engine.calls
         stride = self.every if direct else 1 if engine.calls else min(most, due)

@@ -6,7 +6,7 @@ while those of the gradient are.  What does not change from step to step is comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.backends.nodes import UFUNCS, Graph, Node, Untraceable, needed
-from odeopt.backends.tracing import TracedGradient, as_traced, called, scalar, traced
+from odeopt.backends.tracing import TracedGradient, as_traced, called, on_nodes, scalar, traced
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.state import State, column
@@ -99,8 +99,7 @@ class Program:
         """The state after a step from y, by NumPy, and whether a guard was met; xi are rows (..., width)."""
         known = dict(zip((n.index for n in self.constants), map(column, self.values(opt)), strict=True))
         inputs = [*chain(*self.state), *self.xi]
-        columns = [u[..., i : i + 1] for u in (*y, *xi) for i in range(u.shape[-1])]
-        known |= dict(zip((n.index for n in inputs), columns, strict=True))
+        known |= dict(zip((n.index for n in inputs), columns((*y, *xi)), strict=True))
         value = evaluated(self.body, known, t)
         new = [
             np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
@@ -119,17 +118,24 @@ class Program:
         return [values[node.index] for node in self.constants]
 
 
+def columns(y: Sequence[Array]) -> State:
+    """The entries of a state, (..., 1) each."""
+    return tuple(u[..., i : i + 1] for u in y for i in range(u.shape[-1]))
+
+
 def varying(results: Iterable[Any]) -> list[Node]:
     """The operations that these results need in every step, in order."""
     return [node for node in needed(results) if node.varies and node.op != "input"]
 
 
-def evaluated(nodes: Iterable[Node], known: dict[int, Any], t: Any) -> Callable[[Any], Any]:
-    """The value of each node by NumPy, from those that are known; an unknown input is the time."""
+def evaluated(
+    nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = UFUNCS
+) -> Callable[[Any], Any]:
+    """The value of each node, from those that are known; an unknown input is the time."""
     value = lambda a: known.get(a.index, t) if isinstance(a, Node) else a
     with np.errstate(all="ignore"):
         for node in nodes:
-            known[node.index] = UFUNCS[node.op](*map(value, node.args))
+            known[node.index] = functions[node.op](*map(value, node.args))
     return value
 
 
@@ -160,7 +166,7 @@ def _traced(
     xi = [traced(graph, f"x{row}", noise.width) for row in range(noise.rows)]
     if noise.grad is not None:
         function = lambda theta: noise.grad(theta, xi[0])
-    grad = TracedGradient(function or called(graph), y[0] if carried else None, g, noise.root)
+    grad = TracedGradient(on_nodes(function or called(graph)), y[0] if carried else None, g, noise.root)
     step = opt.scheme.bind(replace(opt.flow, params=MappingProxyType(params)), grad)
     h, t = graph.input("h", False), scalar(graph.input("t", True))
     new, _, memory = step(t, y, (), scalar(h), xi) if opt.flow.noisy else step(t, y, (), scalar(h))

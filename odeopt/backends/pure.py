@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from odeopt import ops
 from odeopt.backends.nodes import Untraceable
 
 PLAIN = bool, int, float, complex, str, np.number
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
+HOUSE = ("odeopt.noise.gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay")
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 
@@ -46,15 +48,15 @@ def _of(value: Any, inside: tuple[Any, ...]) -> Any:
 
 def _harmless(value: Any) -> bool:
     if isinstance(value, ModuleType | np.ufunc):
-        return value is np or isinstance(value, np.ufunc)
+        return value in (np, ops) or isinstance(value, np.ufunc)
     if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
         return value.__name__ in BUILTINS
     return callable(value) and str(getattr(value, "__module__", "")).split(".")[0] == "numpy" and not _draws(value)
 
 
 def _known(value: Any) -> bool:
-    """Frozen data of this package, whose methods read its fields and nothing that changes."""
-    return is_dataclass(value) and type(value).__module__ == "odeopt.noise.gaussian"
+    """Frozen data of this package, from modules whose data have methods that read their fields and nothing else."""
+    return is_dataclass(value) and type(value).__module__.startswith(HOUSE)
 
 
 def _draws(value: Any) -> bool:

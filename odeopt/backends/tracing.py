@@ -59,17 +59,18 @@ def as_traced(value: Any) -> Traced:
 
 
 class TracedGradient:
-    """grad(theta) on traced arrays, remembered for the last theta, as `odeopt.gradient.Gradient` does."""
+    """grad(theta) while a step is traced, remembered for the last theta, as `odeopt.gradient.Gradient` does."""
 
     def __init__(
         self, function: Callable[[Any], Any], point: Any, value: Any, root: Callable[[Any, Any], Any] | None = None
     ) -> None:
         self._function, self.point, self.value, self._root = function, point, value, root
-        self.count, self.first = 0, None
+        self.count: int = 0
+        self.first: Any = None
 
     def __call__(self, theta: Any) -> Any:
         if theta is not self.point:
-            self.value, self.point = as_traced(self._function(theta.copy())), theta
+            self.value, self.point = self._function(theta), theta
             self.first = theta if self.count == 0 else self.first
             self.count += 1
             if self.value.shape != theta.shape:
@@ -86,6 +87,11 @@ class TracedGradient:
 
     def variance(self, theta: Any) -> Any:
         raise Untraceable("it reads the variance of the noise")
+
+
+def on_nodes(function: Callable[[Any], Any]) -> Callable[[Any], Traced]:
+    """A function of one vector, which may write to its argument, as one of traced arrays."""
+    return lambda theta: as_traced(function(theta.copy()))
 
 
 def called(graph: Graph) -> Callable[[Any], Any]:

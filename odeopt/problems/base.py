@@ -108,7 +108,7 @@ class Problem:
         """L(theta) = fn(params), or fn(params, data), of any pytree of params; see odeopt.backends.jax_problem.
 
         theta is all leaves of params, in float64, in which JAX must compute.  Gradient and Hessian-vector product
-        are JAX's.                                                                                 (extra `jax`)
+        are JAX's; `simulate` takes the gradient into one compiled loop where it pays.             (extra `jax`)
         """
         from odeopt.backends.jax_problem import jax_problem
 

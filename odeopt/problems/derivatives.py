@@ -32,11 +32,23 @@ class Derived:
 
 
 @dataclass(frozen=True)
+class Native:
+    """f(theta, *data) on a library's own arrays, theta (d,)."""
+
+    f: Function
+    data: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Automatic:
-    """A derivative by a library's automatic differentiation: exact to rounding, and so as good as one by hand."""
+    """A derivative by a library's automatic differentiation: exact to rounding, and so as good as one by hand.
+
+    native: the same inside the library, to be compiled into more
+    """
 
     f: Callable[..., Array]
     source: str
+    native: Native | None = None
 
     def __call__(self, *arguments: Any) -> Array:
         return self.f(*arguments)
