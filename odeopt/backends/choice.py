@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from odeopt.backends import numba as kernels
 from odeopt.backends.engine import Engine
 from odeopt.backends.engines import Blocks, Floats, Members, Path
 from odeopt.backends.nodes import Untraceable
@@ -71,14 +70,18 @@ def _engine(
             raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return plain()
     kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
+    if backend == "auto":
+        _spent[kernel.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
+        if "numba" not in sys.modules and _spent[kernel.text] < IMPORT + LOAD:
+            return plain()
+    from odeopt.backends import numba as kernels
+
     if kernels.loaded(kernel.text):
         return kernel
     on_disk = kernels.on_disk(kernel.text)
-    if backend == "auto":
-        _spent[kernel.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
-        price = LOAD if on_disk else 0.5 + COMPILE * len(made.body)
-        if _spent[kernel.text] < price + (0 if "numba" in sys.modules else IMPORT):
-            return plain()
+    price = (0 if "numba" in sys.modules else IMPORT) + (LOAD if on_disk else 0.5 + COMPILE * len(made.body))
+    if backend == "auto" and _spent[kernel.text] < price:
+        return plain()
     if not on_disk:
         announce(f"{opt.name}: compiling its step, once", progress)
     return kernel

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from odeopt.backends import blocks, floats
-from odeopt.backends import numba as kernels
 from odeopt.backends.engine import Leap, lap, moments
+from odeopt.backends.kernel_source import BLOCK, members_source, path_source
 from odeopt.backends.parts import in_parts
 from odeopt.backends.program import Program
 from odeopt.backends.rewriting import early
@@ -50,13 +50,13 @@ class Path:
     def __init__(self, program: Program, opt: Optimizer, strided: bool) -> None:
         program = early(program)
         self.program, self.losses, self.calls = program, program.loss is not None, False
-        self.text, self.h = kernels.path_source(program, strided, program.loss is not None), float(opt.h)
+        self.text, self.h = path_source(program, strided, program.loss is not None), float(opt.h)
         self.constants = np.array([float(value) for value in program.values(opt)])
         self.lap = lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = np.concatenate(y)
-        done = kernels.compiled(self.text)(n, every, k, rows, losses, times, self.h, state, self.constants)
+        done = _compiled(self.text)(n, every, k, rows, losses, times, self.h, state, self.constants)
         if done and not np.isfinite(state.sum()):  # which stays so
             done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
         return Leap(done, unpack(state, y) if done == n else ())
@@ -72,17 +72,17 @@ class Members:
         self.program, self.losses, self.calls = program, program.loss is not None, False
         values = program.values(opt)
         own = [np.ndim(value) > 0 for value in values]
-        self.text = kernels.members_source(program, tuple(own), program.loss is not None)
+        self.text = members_source(program, tuple(own), program.loss is not None)
         self.h, self.number, self.constants, self.own = opt.h, int(np.prod(members)), *_split(values, own, members)
         self.lap = lap(self.operations, program, self.number)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
-        kernel, M = kernels.compiled(self.text), self.number
+        kernel, M = _compiled(self.text), self.number
         flat = tuple(u.reshape(M, -1).copy() for u in y)
         into, values = tuple(row.reshape(n, M, -1) for row in rows), losses.reshape(n, M)
         part = lambda a, b: kernel(a, b, n, every, k, into, values, flat, self.constants, self.own)
         times[...] = moments(k, n, every, self.h)
-        met = sum(in_parts(part, M, kernels.BLOCK, n * every * M * len(self.program.body)))
+        met = sum(in_parts(part, M, BLOCK, n * every * M * len(self.program.body)))
         return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
 
 
@@ -131,3 +131,9 @@ def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...])
     rows = [np.broadcast_to(value, members).ravel() for value, mine in zip(values, own, strict=True) if mine]
     numbers = np.array([0.0 if mine else float(value) for value, mine in zip(values, own, strict=True)])
     return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))
+
+
+def _compiled(text: str) -> Callable[..., int]:
+    from odeopt.backends.numba import compiled  # late: it costs more than a short run
+
+    return compiled(text)

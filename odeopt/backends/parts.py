@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -26,6 +28,8 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
     edges = [*range(0, number, size), number]
     if threads == 1 or len(edges) == 2:
         return [part(a, b) for a, b in pairwise(edges)]
+    from concurrent.futures import wait  # late: it costs more than a short run
+
     waiting = [_threads().submit(part, a, b) for a, b in pairwise(edges)]
     try:
         return [each.result() for each in waiting]
@@ -35,6 +39,8 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
 
 @lru_cache(maxsize=1)
 def _threads() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(cores(), "odeopt")
 
 

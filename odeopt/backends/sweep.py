@@ -17,6 +17,7 @@ from odeopt.backends import blocks
 from odeopt.backends import numba as kernels
 from odeopt.backends.bounds import bounds
 from odeopt.backends.coordinates import coordinates
+from odeopt.backends.kernel_source import coordinates_source
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.spread import SLICE, norm, spread
 from odeopt.backends.training import inwards
@@ -45,7 +46,7 @@ class Sweep:
         self.program = self._coordinates.program
         own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
         self._factor = own[0] if own else lambda k: 1.0
-        self._kernel, self._move = kernels.coordinates_source(self.program), blocks.moving(self.program)
+        self._kernel, self._move = coordinates_source(self.program), blocks.moving(self.program)
         self._sizes: list[float] = []  # bounds on theta and memory, as they are now
 
     def step(self, k: int, pieces: Sequence[Piece], clocks: Mapping[str, float], trusting: bool) -> dict[str, float]:
