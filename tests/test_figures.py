@@ -250,3 +250,14 @@ def test_the_steps_are_set_by_stability_or_by_noise(figure):
     }
     assert best[None]["RKC1(10)"] > 20 * best[None]["SGD (Euler)"]
     assert best[figure.BATCH]["RKC1(10)"] < 3 * best[figure.BATCH]["SGD (Euler)"]
+
+
+@pytest.mark.parametrize("figure", ["24"], indirect=True)
+def test_recorded_costs_are_linear_over_three_decades(figure):
+    found = figure.recorded()
+    assert set(found) == {(what, means) for what in figure.TITLES for means in figure.LOOKS}
+    for sizes, seconds in found.values():
+        a, b = figure.fitted(sizes, seconds)
+        assert sizes[-1] == pytest.approx(1000 * sizes[0])
+        np.testing.assert_allclose(a + b * sizes, seconds, rtol=0.8)  # twice as dear beyond the caches
+        assert b * sizes[-1] > 10 * a
