@@ -1,6 +1,21 @@
 """The public names, and where each lives."""
 
-from . import analysis, decay, flows, laws, noise, ops, optimizers, plots, problems, schemes, starts, testing, words
+from . import (
+    analysis,
+    decay,
+    flows,
+    laws,
+    noise,
+    ops,
+    optimizers,
+    plots,
+    problems,
+    schedules,
+    schemes,
+    starts,
+    testing,
+    words,
+)
 from .analysis.batch_size import BatchScaling, batch_scaling, noise_ratio, scale_batch
 from .analysis.batches import BatchComparison, batch_schedule, compare_batches
 from .analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
@@ -75,6 +90,7 @@ __all__ = [
     "push",
     "relax",
     "scale_batch",
+    "schedules",
     "schemes",
     "sde",
     "sharpness",

@@ -50,8 +50,11 @@ class Gradient:
     def numbers(self, single: Callable[[Array], Any], *point: float) -> list[float]:
         """`single` at a point, counted and checked like the gradient whose function of one vector it is: for loops on
         floats, which come by once and not for the first time."""
+        theta = np.array(point)
+        if single is self._function:
+            theta.flags.writeable = False
         try:
-            value = single(np.array(point))
+            value = single(theta)
             if type(value) is not np.ndarray or value.dtype is not FLOAT or value.shape != (len(point),):
                 value = self._own(value, (len(point),))
         except Exception as error:

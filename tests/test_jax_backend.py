@@ -13,10 +13,11 @@ from paths import COMPILES, ROWS, STEPS, counted, same
 
 import odeopt as oo
 from odeopt import Status, optimizers
-from odeopt.backends import jax_rules
 
 pytestmark = pytest.mark.jax
 jax = pytest.importorskip("jax")
+from odeopt.backends import jax_rules  # noqa: E402
+
 jnp = jax.numpy
 
 REMEMBER = {"wrapper lookahead", "scheme ab2", "scheme ab3"}  # earlier steps

@@ -108,7 +108,7 @@ of = lambda kind: sorted(name for name in odeopt.__all__ if isinstance(getattr(o
 print(*of(types.ModuleType))
 print(sorted(set(odeopt.__all__) - set(of(types.ModuleType)) - set(of(type)) - set(of(types.FunctionType))))
 """
-    rooms = "analysis decay flows laws noise ops optimizers plots problems schemes starts testing words"
+    rooms = "analysis decay flows laws noise ops optimizers plots problems schedules schemes starts testing words"
     assert printed(code).splitlines() == [rooms, "[]"]
 
 
