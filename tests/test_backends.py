@@ -233,3 +233,17 @@ def test_kernels_without_a_place_on_disk(tmp_path, monkeypatch, capsys):
     run = oo.simulate(optimizers.gd(1e-3), problem, 400, backend="numba", progress=True)
     assert "gd: compiling its step, once" in capsys.readouterr().err
     same(run, oo.simulate(optimizers.gd(1e-3), problem, 400, backend="numpy"))
+
+
+def test_a_flow_whose_formula_reads_another_number_is_traced_anew():
+    pull = 1.0
+    flow = oo.flow("theta", {}, drift=oo.push("theta", lambda grad, theta: -pull * grad(theta)))
+    opt, problem = oo.Optimizer(flow, oo.schemes.euler, h=0.01), oo.problems.quadratic()
+    ends = {}
+    for pull in (1.0, 3.0, 1.0):
+        run = oo.simulate(opt, problem, 400, backend="floats")
+        np.testing.assert_allclose(run.final, oo.simulate(opt, problem, 400, backend="numpy").final, rtol=1e-12)
+        solved = [oo.solve(flow, problem, 1.0, backend=b).final for b in ("floats", "numpy")]
+        np.testing.assert_allclose(*solved, rtol=1e-6)
+        ends[pull] = run.final
+    assert abs(ends[1.0] - ends[3.0]).max() > 1e-3

@@ -16,6 +16,7 @@ from odeopt.backends.engines import Blocks, Floats, Members, Path
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import Program, program
 from odeopt.backends.pure import fingerprint
+from odeopt.backends.readings import read_by
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -100,7 +101,9 @@ def _scan(
         scan = jax_rules.scan_of_program(opt, _program(opt, problem, sizes, members, "jax"), y, every > 1)
     else:
         known = _programs.setdefault(opt, {})
-        step = _once(known, (native.f, *map(np.shape, y)), lambda: jax_rules.array_step(opt, native, y))
+        step = _once(
+            known, (native.f, *map(np.shape, y), read_by(opt.flow)), lambda: jax_rules.array_step(opt, native, y)
+        )
         scan = jax_rules.scan_of_arrays(opt, step, native, y, every > 1)
     if not scan.ready:
         announce(f"{opt.name}: compiling its step, once", progress)
@@ -123,18 +126,18 @@ def _native(problem: Problem) -> Native | None:
 
 
 def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], backend: str) -> Program:
-    """The program, traced once for an optimizer and all that the gradient's and the loss's values depend on."""
+    """The program, traced once for an optimizer and all that its formulas, the gradient and the loss depend on."""
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, loss = _single(problem.grad), _single(problem.loss)
     known = _programs.setdefault(opt, {})
     try:
-        key = fingerprint(grad), _or_none(fingerprint, loss), tuple(sizes)
+        key = fingerprint(grad), _or_none(fingerprint, loss), tuple(sizes), read_by(opt.flow)
         return _once(known, key, lambda: program(opt, grad, loss if key[1] else None, sizes))
     except Untraceable:
         if members or backend in ("numba", "jax"):
             raise
-    made = _once(known, tuple(sizes), lambda: program(opt, None, None, sizes))
+    made = _once(known, (tuple(sizes), read_by(opt.flow)), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
         raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
     return made

@@ -15,6 +15,7 @@ from odeopt.backends.floats import OPERATIONS, RAISED
 from odeopt.backends.folding import folded
 from odeopt.backends.nodes import Graph, Node, Untraceable, needed
 from odeopt.backends.program import Program
+from odeopt.backends.readings import read_by
 from odeopt.backends.sound import sound
 from odeopt.backends.tracing import TracedGradient, as_traced, scalar, traced
 from odeopt.backends.training import rescheduled
@@ -61,12 +62,17 @@ class Coordinates:
         return constants, {name: float(value(node)) for name, node in self.clocks.items()}
 
 
-@lru_cache(maxsize=64)
 def coordinates(opt: Optimizer) -> Coordinates:
     """The program of a coordinate; raises Untraceable, with the reason, where there is none.
 
     The learning rate is `rate` times the optimizer's own, which includes its schedule.
     """
+    return _coordinates(opt, read_by(opt.flow))
+
+
+@lru_cache(maxsize=64)
+def _coordinates(opt: Optimizer, read: Any) -> Coordinates:
+    """As the formulas are while they read this."""
     flow, graph = opt.flow, Graph()
     params = {name: scalar(graph.input(name, False)) for name in flow.params}
     t, h, rate = (scalar(graph.input(name, False)) for name in SHARED)

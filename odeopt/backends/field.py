@@ -17,6 +17,7 @@ import numpy as np
 from odeopt.backends.forward import jacobian
 from odeopt.backends.nodes import Graph, Node, Untraceable
 from odeopt.backends.pure import fingerprint
+from odeopt.backends.readings import read_by
 from odeopt.backends.tracing import TracedGradient, called, on_nodes, scalar, traced
 from odeopt.clock import Clock
 from odeopt.flow import Field, Flow
@@ -75,7 +76,7 @@ def traced_field(
     params = dict(field.params) if isinstance(field, Flow) else {}
     values = (clock.t0, clock.T, *params.values(), *own)
     known = _programs.setdefault(field, {})
-    key = _without(own, grad), tuple(sizes), clock.power
+    key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
     if key not in known:
         try:
             known[key] = _program(field, grad, clock.power, sizes, own)
