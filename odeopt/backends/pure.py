@@ -37,7 +37,7 @@ def _of(value: Any, inside: tuple[Any, ...]) -> Any:
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, partial):
         return _of(value.func, inside), _of(value.args, inside), _of(tuple(sorted(value.keywords.items())), inside)
-    if isinstance(value, FunctionType) and not value.__module__.startswith("numpy"):
+    if isinstance(value, FunctionType) and not str(value.__module__).startswith("numpy"):
         return "itself" if value in inside else _function(value, (*inside, value))
     if _harmless(value):
         return "library", value
