@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from odeopt.backends import blocks, floats
+from odeopt.backends.early import early
 from odeopt.backends.engine import Leap, lap, moments
 from odeopt.backends.kernel_source import BLOCK, members_source, path_source
 from odeopt.backends.parts import in_parts
 from odeopt.backends.program import Program
-from odeopt.backends.rewriting import early
 from odeopt.check import Array
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer

@@ -18,10 +18,10 @@ from odeopt.backends import numba as kernels
 from odeopt.backends.choice import WIDEST
 from odeopt.backends.ensemble_blocks import Block, Job, KernelBlock, NumpyBlock
 from odeopt.backends.ensemble_source import MOST, Layout, ensemble_source
+from odeopt.backends.folding import folded
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import QUIET, Noise, Program, program
 from odeopt.backends.pure import fingerprint
-from odeopt.backends.rewriting import gathered
 from odeopt.check import Array
 from odeopt.driving import driven, is_noisy
 from odeopt.ensembles.blocks import Crew, blocks
@@ -106,7 +106,7 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, noise = _single(problem.grad), _noise(plan)
     fingerprint(grad)
-    make = lambda seen: gathered(_tried(lambda: program(opt, grad, None, sizes, noise, seen)))
+    make = lambda seen: folded(_tried(lambda: program(opt, grad, None, sizes, noise, seen)))
     try:
         for read in (*plan.formulas, _single(problem.loss)):
             fingerprint(read)

@@ -1,4 +1,4 @@
-"""c (a x) = (c a) x: factors that all coordinates share are multiplied once a step, not once a coordinate.
+"""c (a x) = (c a) x: factors that all coordinates, or members, share are multiplied once a step, not once for each.
 
 x/c becomes (1/c) x, sqrt(c x) becomes sqrt(c) sqrt(x) and c x + a becomes c (x + a/c), so that the factors meet: Adam
 keeps one division and one root of those that its formula has.  And u + (v - u), how a step arrives at v, becomes v.
@@ -17,13 +17,18 @@ from odeopt.backends.sound import arrival
 Scaled = tuple[Any, Any]  # a constant and what it multiplies
 
 
-def folded(program: Program, positive: Iterable[Any]) -> Program:
+def folded(program: Program, positive: Iterable[Any] = ()) -> Program:
     """The same step, to rounding, in fewer operations on coordinates; `positive` are constants that are above 0."""
     folding = Folding(program.h.graph, {node.index for node in positive})
-    for node in varying(program.results):
-        folding.known[node.index] = folding.scaled(node)
-    outputs = tuple(tuple(map(folding.whole, nodes)) for nodes in program.outputs)
-    return replace(program, outputs=outputs)
+    for node in varying([*program.results, *program.seen]):
+        if node.op not in ("call", "entry"):
+            folding.known[node.index] = folding.scaled(node)
+    return replace(
+        program,
+        outputs=tuple(tuple(map(folding.whole, nodes)) for nodes in program.outputs),
+        guards=tuple(map(folding.whole, program.guards)),
+        seen=tuple(map(folding.whole, program.seen)),
+    )
 
 
 class Folding:
@@ -52,7 +57,8 @@ class Folding:
 
     def whole(self, value: Any) -> Any:
         """c x."""
-        return self.graph.apply("multiply", *self._split(value)) if _varies(value) else value
+        c, x = self._split(value)
+        return x if is_number(c, 1.0) else self.graph.apply("multiply", c, x)
 
     def _split(self, value: Any) -> Scaled:
         if not _varies(value):

@@ -23,6 +23,7 @@ from odeopt.backends.jax_loop import Rule, Scan
 from odeopt.backends.nodes import UFUNCS, Untraceable
 from odeopt.backends.program import Program, columns, evaluated
 from odeopt.backends.pure import fingerprint
+from odeopt.backends.readings import formulas_of
 from odeopt.backends.source import step_lines
 from odeopt.backends.tracing import TracedGradient
 from odeopt.optimizers.base import Optimizer
@@ -128,7 +129,7 @@ def formulas(opt: Optimizer) -> Hashable:
     """What equals that of another optimizer only if its step differs in nothing but h and parameters."""
     flow = opt.flow
     try:
-        return fingerprint((opt.scheme, flow.variables, flow.clocks, flow.filters, tuple(flow.parts.items())))
+        return fingerprint(opt.scheme), flow.variables, flow.clocks, formulas_of(flow)
     except Untraceable:
         return flow, id(opt.scheme)  # which lives as long as the rule
 

@@ -75,6 +75,7 @@ def settled() -> None:
 
 
 def refuse_variables(variables: list[Any]) -> None:
+    """Raises ValueError for none or empty ones, TypeError for those that are not real."""
     if not variables:
         raise ValueError("variables must not be empty, got none")
     for v in variables:

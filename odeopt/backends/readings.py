@@ -25,11 +25,16 @@ def read_by(flow: Field) -> Any:
     if not isinstance(flow, Flow) or _own.get(flow, False):
         return ()
     try:
-        found = fingerprint((flow.filters, tuple(flow.parts.items())))
+        found = formulas_of(flow)
     except Untraceable:
         return ()
     _own[flow] = not _foreign(found)
     return () if _own[flow] else found
+
+
+def formulas_of(flow: Flow) -> Any:
+    """What equals that of another flow only if their formulas are the same and read the same; or raises Untraceable."""
+    return fingerprint((flow.filters, tuple(flow.parts.items())))
 
 
 def _foreign(found: Any) -> bool:
