@@ -165,9 +165,6 @@ def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
         return graph.apply("multiply", a, 1 / b)
     if op == "negative" and is_negative(a):
         return a.args[0]
-    if op == "where" and isinstance(a, Node) and a.op == "where":
-        condition, one, zero = a.args
-        return graph.apply("where", condition, *args[1:]) if is_number(one, 1.0) and is_number(zero, 0.0) else None
     return None
 
 
