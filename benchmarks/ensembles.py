@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
 
@@ -102,6 +103,19 @@ def numpy_by_hand(moments: bool) -> Run:
     return run, MEMBERS * steps
 
 
+def normals_alone() -> Run:
+    """NumPy's fastest normals, on two threads, without a step."""
+    streams = [np.random.Generator(np.random.SFC64(seed)) for seed in range(2)]
+    room, calls = np.empty((2, 8192)), MEMBERS * STEPS // 5 // (2 * 8192)
+
+    def draw(i: int) -> None:
+        for _ in range(calls):
+            streams[i].standard_normal(out=room[i])
+
+    pool = ThreadPoolExecutor(2)
+    return lambda: list(pool.map(draw, range(2))), 2 * 8192 * calls
+
+
 def jax(moments: bool, x64: bool) -> Run:
     """One array in a compiled scan, its Threefry."""
     import jax
@@ -147,6 +161,7 @@ def torchsde(moments: bool) -> Run:
 def cases(moments: bool) -> dict[str, Callable[[], Run]]:
     return {
         "C": partial(c, moments),
+        "NumPy's normals alone": normals_alone,
         "odeopt numba": partial(ours, moments, "numba", "threefry", STEPS),
         "odeopt NumPy": partial(ours, moments, "blocks", "sfc64", STEPS),
         "odeopt NumPy, threefry": partial(ours, moments, "blocks", "threefry", STEPS // 20),

@@ -51,14 +51,16 @@ def c_path(rule: str) -> Run:
     return lambda: function(*arguments), STEPS
 
 
+OPTIMIZERS = {
+    "gd": oo.optimizers.gd(1e-4),
+    "momentum": oo.optimizers.momentum(1e-4, 0.9),
+    "adam": oo.optimizers.adam(1e-3),
+}
+
+
 def our_path(rule: str, backend: str, steps: int) -> Run:
-    opt = {
-        "gd": oo.optimizers.gd(1e-4),
-        "momentum": oo.optimizers.momentum(1e-4, 0.9),
-        "adam": oo.optimizers.adam(1e-3),
-    }
-    problem = oo.problems.rosenbrock()
-    return lambda: oo.simulate(opt[rule], problem, steps, backend=backend).check(), steps
+    opt, problem = OPTIMIZERS[rule], oo.problems.rosenbrock()
+    return lambda: oo.simulate(opt, problem, steps, backend=backend).check(), steps
 
 
 def grid() -> tuple[np.ndarray, np.ndarray]:
@@ -82,6 +84,26 @@ def our_network(backend: str, steps: int) -> Run:
     loss, weights, data = network()
     problem, opt = oo.Problem.from_jax(loss, weights, data), oo.optimizers.adam(1e-3)
     return lambda: oo.simulate(opt, problem, steps, record_every=steps, backend=backend).check(), steps
+
+
+class Valley:
+    """The gradient of Rosenbrock's function as an object, which may hold anything: it is called, not traced."""
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        x, y = theta[0], theta[1]
+        r = y - x * x
+        return np.array([-2 * (1 - x) - 400 * x * r, 200 * r])
+
+
+def bare_calls() -> Run:
+    grad, theta, steps = Valley(), np.array(X0), STEPS // 5
+    return lambda: [grad(theta) for _ in range(steps)], steps
+
+
+def our_calls(rule: str) -> Run:
+    loss, steps = lambda theta: (1 - theta[..., 0]) ** 2 + 100 * (theta[..., 1] - theta[..., 0] ** 2) ** 2, STEPS // 5
+    opt, problem = OPTIMIZERS[rule], oo.Problem(loss, Valley(), theta0=X0)
+    return lambda: oo.simulate(opt, problem, steps, backend="floats").check(), steps
 
 
 OURS = """
@@ -115,7 +137,11 @@ JOBS: dict[str, dict[str, Callable[[], Run]]] = {
             "optax, jit(scan)": partial(optax_path, rule, STEPS),
             "torch, fused": partial(torch_path, rule, STEPS // 50),
         }
-        for rule in ("gd", "momentum", "adam")
+        for rule in OPTIMIZERS
+    },
+    "a gradient that is no formula": {
+        "bare calls": bare_calls,
+        **{f"odeopt floats, {rule}": partial(our_calls, rule) for rule in OPTIMIZERS},
     },
     f"{GRID} x {GRID} (lr, beta)": {
         "C": c_sweep,

@@ -247,3 +247,25 @@ def test_a_flow_whose_formula_reads_another_number_is_traced_anew():
         np.testing.assert_allclose(*solved, rtol=1e-6)
         ends[pull] = run.final
     assert abs(ends[1.0] - ends[3.0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_gradient_that_writes_to_its_argument_is_told_so_on_floats_too(batched):
+    """As by the step itself: a function of stacks is, one of a vector has a copy that is its own."""
+    kept = []
+
+    def grad(x):
+        kept.append(1)  # no formula
+        if x.ndim == 1 and x[0] < 0.5:
+            np.maximum(x, 0.4, out=x)
+        return 2 * x
+
+    def run(backend):
+        problem = oo.Problem(lambda x: (x**2).sum(-1), grad, theta0=[1.0, 2.0], batched=batched)
+        return oo.simulate(optimizers.gd(0.01), problem, 400, backend=backend)
+
+    runs = [run("floats"), run("numpy")]
+    assert runs[0].backend == "floats"
+    assert runs[0].status is runs[1].status is (Status.EVALUATION_FAILED if batched else Status.DONE)
+    assert runs[0].message == runs[1].message
+    np.testing.assert_allclose(runs[0].theta, runs[1].theta, rtol=1e-12)

@@ -319,3 +319,14 @@ def test_bad_gradient_and_scheme():
     heun = in_place(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, 0.1), np.ones(3))
     with pytest.raises(ValueError, match="opt must read the gradient at theta alone"):
         heun.step(np.ones(3))
+
+
+def test_a_formula_that_reads_another_number_moves_by_it():
+    pull = 1.0
+    flow = oo.flow("theta", {}, drift=oo.push("theta", lambda grad, theta: -pull * grad(theta)))
+    opt, ends = oo.Optimizer(flow, oo.schemes.euler, h=0.1), []
+    for pull in (1.0, 3.0):  # noqa: B007
+        theta = np.zeros(3)
+        in_place(opt, theta).step(np.ones(3))
+        ends.append(theta[0])
+    np.testing.assert_allclose(ends, [-0.1, -0.3], rtol=1e-14)
