@@ -23,7 +23,7 @@ jnp = jax.numpy
 REMEMBER = {"wrapper lookahead", "scheme ab2", "scheme ab3"}  # earlier steps
 SOLVE = {"scheme implicit_euler", "scheme trapezoid", "scheme bdf2"}  # an equation in every step
 ON_ARRAYS = [n for n in ROWS if n not in REMEMBER | SOLVE and "sgd_second_order" not in n]  # which reads the Hessian
-QUICK = {"optimizer adam", "optimizer lion", "word 1 heavy_ball: drift kick friction kick drift"}
+QUICK = {"optimizer adam", "optimizer lion", "word 16 su_boyd_candes: friction kick drift"}  # which reads the time
 
 
 def some(names, quick=QUICK):
