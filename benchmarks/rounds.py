@@ -1,7 +1,7 @@
 """Cases side by side: a process each, kept alive, which take turns round after round; medians, and ratios of a round.
 
 `main(__file__, jobs)` of a script of {job: {case: factory}}, where factory() gives a run to time and its work in steps,
-and an ImportError where a peer is not installed.
+perhaps a note, and an ImportError where a peer is not installed.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import CDLL
 from pathlib import Path
+from typing import Any
 
 ROUNDS = 9
 PAUSE = 0.05  # seconds after a case: the threads of OpenMP and BLAS spin for a while when their work is done
 LEAST = 0.02  # seconds of a round: a process that has slept for a while is slow for half a millisecond
 
-Case = Callable[[], tuple[Callable[[], object], float]]
+Case = Callable[[], tuple[Any, ...]]  # () -> a run to time, its work, and what else is to be said of it
 Jobs = Mapping[str, Mapping[str, Case]]
 
 FLAGS = (
@@ -39,11 +40,11 @@ def c_library(source: str) -> CDLL:
 def serve(case: Case, least: float) -> None:
     """Seconds per step, one line for each line that comes in."""
     try:
-        run, work = case()
+        run, work, *notes = case()
     except ImportError:
         return
     repeats = repeated(run, least)
-    print("ready", flush=True)
+    print("ready", *notes, flush=True)
     for _ in sys.stdin:
         print(duration(run, repeats) / (repeats * work), flush=True)
 
@@ -61,14 +62,15 @@ def duration(run: Callable[[], object], repeats: int) -> float:
     return time.perf_counter() - start
 
 
-def timed(script: str, job: str, names: list[str], rounds: int) -> dict[str, list[float]]:
-    """Seconds per step of each case that is here, round after round."""
-    workers = {}
+def timed(script: str, job: str, names: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds per step of each case that is here, round after round, and what they say of themselves."""
+    workers, notes = {}, {}
     for name in names:
         command = [sys.executable, script, job, name]
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if worker.stdout.readline() == "ready\n":
-            workers[name] = worker
+        ready, _, note = worker.stdout.readline().strip().partition(" ")
+        if ready == "ready":
+            workers[name], notes[name] = worker, note
         else:
             print(f"  {name}: not here")
     times: dict[str, list[float]] = {name: [] for name in workers}
@@ -81,7 +83,7 @@ def timed(script: str, job: str, names: list[str], rounds: int) -> dict[str, lis
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()
-    return times
+    return times, notes
 
 
 def ratio(times: Mapping[str, list[float]], name: str, base: str) -> float:
@@ -89,15 +91,19 @@ def ratio(times: Mapping[str, list[float]], name: str, base: str) -> float:
     return statistics.median(a / b for a, b in zip(times[name], times[base], strict=True))
 
 
-def main(script: str, jobs: Jobs, rounds: int = ROUNDS, least: float = LEAST) -> None:
-    """A table of each job; every case beside the first, and beside `odeopt numba`."""
+def main(
+    script: str, jobs: Jobs, rounds: int = ROUNDS, least: float = LEAST, unit: tuple[str, float] = ("ns/step", 1e9),
+    bases: Sequence[str] = ("odeopt numba",),
+) -> None:  # fmt: skip
+    """A table of each job; every case beside the first, and beside those named in `bases`."""
     if len(sys.argv) == 3:
         serve(jobs[sys.argv[1]][sys.argv[2]], least)
         return
     for job, cases in jobs.items():
-        times = timed(script, job, list(cases), rounds)
-        bases = [base for base in (next(iter(cases)), "odeopt numba") if base in times]
-        print(f"{job:<34} {'ns/step':>10} {'least':>8} " + " ".join(f"{'x ' + base:>14}" for base in bases))
+        times, notes = timed(script, job, list(cases), rounds)
+        beside = [base for base in dict.fromkeys((next(iter(cases)), *bases)) if base in times]
+        print(f"{job:<34} {unit[0]:>10} {'least':>8} {'':>8} " + " ".join(f"{'x ' + base:>22}" for base in beside))
         for name, found in times.items():
-            beside = " ".join(f"{ratio(times, name, base):14.3f}" for base in bases)
-            print(f"  {name:<32} {1e9 * statistics.median(found):10.2f} {1e9 * min(found):8.2f} {beside}")
+            ratios = " ".join(f"{ratio(times, name, base):22.3f}" for base in beside)
+            median, best = unit[1] * statistics.median(found), unit[1] * min(found)
+            print(f"  {name:<32} {median:10.3f} {best:8.3f} {notes[name]:>8} {ratios}")

@@ -1,30 +1,24 @@
 """How fast `solve` is, and how exact, beside SciPy, diffrax and numbalsoda (those that are installed).
 
-One process a case, kept alive; the cases of a job take turns, round after round.  Printed: the median time, the
-largest error over all records and members against a reference at rtol = 1e-13, and the median of the ratios to the
-peers of the same round.  With --rounds=1 it only shows that everything runs.
+Printed with the times: the largest error over all records and members against a reference at rtol = 1e-13.
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-from rounds import duration, repeated
+from rounds import main
 from scipy.integrate import odeint, solve_ivp
 
 import odeopt as oo
 
-ROUNDS = 9
 X0, T, B, RTOL, ATOL = (-1.5, 2.0), 10.0, 100.0, 1e-9, 1e-12
 TIMES, ENDS, MANY = np.linspace(0, T, 101), np.array([0.0, T]), np.linspace(20, 200, 1000)
 STIFF = np.geomspace(1, 1e4, 100)  # eigenvalues of the quadratic
 
-Case = tuple[Callable[[], object], float]  # what is timed, and its error
+Case = tuple[Callable[[], object], int, str]  # what is timed, one solve or all, and its error
 FLOW = oo.flows.gradient_flow()
 
 
@@ -66,7 +60,7 @@ def exact_ends() -> np.ndarray:
 def timed(run: Callable[[], np.ndarray], exact: np.ndarray) -> Case:
     """Its largest error, relative to 1 + |exact|."""
     error = np.abs(np.asarray(run()) - exact) / (1 + np.abs(exact).max(axis=-1, keepdims=True))
-    return run, float(error.max())
+    return run, 1, f"{error.max():.1e}"
 
 
 def scipy_one() -> Case:
@@ -207,54 +201,8 @@ JOBS: dict[str, dict[str, Callable[[], Case]]] = {
         "odeopt": our_quadratic,
     },
 }
-PEERS = ("SciPy LSODA", "SciPy LSODA, stacked", "diffrax", "numbalsoda", "eigh, exponentials")
-
-
-def serve(job: str, name: str) -> None:
-    """Its error, then seconds, one line for each line that comes in."""
-    run, error = JOBS[job][name]()
-    repeats = repeated(run)
-    print(f"{error:.1e}", flush=True)
-    for _ in sys.stdin:
-        print(duration(run, repeats) / repeats, flush=True)
-
-
-def measure(job: str, rounds: int) -> None:
-    workers, errors = {}, {}
-    for name in JOBS[job]:
-        command = [sys.executable, __file__, job, name]
-        worker = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        errors[name] = worker.stdout.readline().strip()
-        if errors[name]:
-            workers[name] = worker
-        else:
-            print(f"  {name}: not here")
-    times: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(rounds):
-        for name, worker in workers.items():
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            times[name].append(float(worker.stdout.readline()))
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
-    report(job, times, errors)
-
-
-def report(job: str, times: dict[str, list[float]], errors: dict[str, str]) -> None:
-    bases = [name for name in times if name.startswith(PEERS)]
-    print(f"{job:<26} {'ms':>9} {'error':>8} " + " ".join(f"{'x ' + base[:20]:>22}" for base in bases))
-    for name, found in times.items():
-        ratios = [statistics.median(a / b for a, b in zip(found, times[base], strict=True)) for base in bases]
-        row = " ".join(f"{ratio:22.3f}" for ratio in ratios)
-        print(f"  {name:<24} {1e3 * statistics.median(found):9.3f} {errors[name]:>8} {row}")
+PEERS = ("diffrax Dopri8", "diffrax Tsit5, vmap", "numbalsoda", "eigh, exponentials")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        serve(*sys.argv[1:])
-    else:
-        for job in JOBS:
-            measure(job, 1 if "--rounds=1" in sys.argv else ROUNDS)
+    main(__file__, JOBS, unit=("ms", 1e3), bases=PEERS)
