@@ -68,7 +68,6 @@ class Members:
     name, operations = "numba", 4_000_000_000
 
     def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
-        program = early(program)
         self.program, self.losses, self.calls = program, program.loss is not None, False
         values = program.values(opt)
         own = [np.ndim(value) > 0 for value in values]
