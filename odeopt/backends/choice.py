@@ -30,7 +30,7 @@ IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from 
 CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel of this step would have saved so far
 _called: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()  # the same, for gradients of JAX and formulas
 
 
@@ -70,18 +70,18 @@ def _engine(
         if backend == "numba":
             raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return plain()
-    kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
     if backend == "auto":
-        _spent[kernel.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
-        if "numba" not in sys.modules and _spent[kernel.text] < IMPORT + LOAD:
+        _spent[made.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
+        if "numba" not in sys.modules and _spent[made.text] < IMPORT + LOAD:
             return plain()
     from odeopt.backends import numba as kernels
 
+    kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
     if kernels.loaded(kernel.text):
         return kernel
     on_disk = kernels.on_disk(kernel.text)
     price = (0 if "numba" in sys.modules else IMPORT) + (LOAD if on_disk else 0.5 + COMPILE * len(made.body))
-    if backend == "auto" and _spent[kernel.text] < price:
+    if backend == "auto" and _spent[made.text] < price:
         return plain()
     if not on_disk:
         announce(f"{opt.name}: compiling its step, once", progress)

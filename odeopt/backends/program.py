@@ -73,6 +73,11 @@ class Program:
         return varying(self.results)
 
     @cached_property
+    def text(self) -> str:
+        """The operations of a step, the same for equal steps of other optimizers."""
+        return repr(self.body)
+
+    @cached_property
     def constants(self) -> list[Node]:
         """The nodes that a step reads and none changes."""
         read = [a for node in self.body for a in node.args if isinstance(a, Node)]
