@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -66,14 +65,14 @@ def _engine(
     plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad, single)
     if backend in ("floats", "blocks") or made.calls:
         return plain()
-    if find_spec("numba") is None:
-        if backend == "numba":
-            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
-        return plain()
     if backend == "auto":
         _spent[made.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
         if "numba" not in sys.modules and _spent[made.text] < IMPORT + LOAD:
             return plain()
+    if not _installed("numba"):
+        if backend == "numba":
+            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
+        return plain()
     from odeopt.backends import numba as kernels
 
     kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
@@ -92,7 +91,7 @@ def _scan(
     opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], every: int, progress: bool | None
 ) -> Engine:
     """By JAX: a gradient that is a JAX function goes in as it is, any other as a formula."""
-    if find_spec("jax") is None:
+    if not _installed("jax"):
         raise ImportError("jax is needed here: install odeopt-toolkit[jax]")
     from odeopt.backends import jax_rules
 
@@ -153,6 +152,12 @@ def _once(known: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
     if isinstance(found, Untraceable):
         raise found
     return found
+
+
+def _installed(name: str) -> bool:
+    from importlib.util import find_spec  # late: a short run needs none of it
+
+    return find_spec(name) is not None
 
 
 def _or_none(function: Callable[[Any], Any], value: Any) -> Any:

@@ -25,7 +25,7 @@ Function = Callable[[Any], Any]
 Seen = Callable[[Any, State], Sequence[Any]]  # (t, y) -> numbers of a state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noise:
     """A step reads `rows` rows of `width` standard normals.
 
