@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-
 Array = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Number = float | Array
 
