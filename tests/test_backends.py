@@ -273,6 +273,25 @@ def test_a_flow_whose_formula_reads_another_number_is_traced_anew():
     assert abs(ends[1.0] - ends[3.0]).max() > 1e-3
 
 
+class Holder:
+    pull = 1.0
+
+
+def test_a_flow_whose_formula_reads_an_object_is_traced_anew():
+    pulls, holder = [1.0], Holder()
+    for formula in (lambda grad, theta: -pulls[0] * grad(theta), lambda grad, theta: -holder.pull * grad(theta)):
+        flow = oo.flow("theta", {}, drift=oo.push("theta", formula))
+        opt, problem = oo.Optimizer(flow, oo.schemes.euler, h=0.01), oo.problems.quadratic()
+        for pulls[0] in (1.0, 3.0, 1.0):
+            holder.pull = pulls[0]
+            for backend in ("floats", "auto"):
+                run = oo.simulate(opt, problem, 400, backend=backend)
+                assert run.backend == "floats"
+                np.testing.assert_allclose(run.final, oo.simulate(opt, problem, 400, backend="numpy").final, rtol=1e-12)
+            solved = [oo.solve(flow, problem, 1.0, backend=b).final for b in ("floats", "numpy")]
+            np.testing.assert_allclose(*solved, rtol=1e-6)
+
+
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_gradient_that_writes_to_its_argument_is_told_so_on_floats_too(batched):
     """As by the step itself: a function of stacks is, one of a vector has a copy that is its own."""

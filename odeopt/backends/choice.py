@@ -142,8 +142,9 @@ def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[
     return made
 
 
-def _once(known: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
-    if key not in known:
+def _once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """What is made for a key; anew each time where it ends with None, as nobody knows what formulas read."""
+    if key[-1] is None or key not in known:
         try:
             known[key] = make()
         except Exception as error:  # whatever a formula or a user's function raises on symbols

@@ -67,7 +67,8 @@ def coordinates(opt: Optimizer) -> Coordinates:
 
     The learning rate is `rate` times the optimizer's own, which includes its schedule.
     """
-    return _coordinates(opt, read_by(opt.flow))
+    read = read_by(opt.flow)
+    return _coordinates(opt, object() if read is None else read)
 
 
 @lru_cache(maxsize=64)

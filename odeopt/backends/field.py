@@ -77,7 +77,7 @@ def traced_field(
     values = (clock.t0, clock.T, *params.values(), *own)
     known = _programs.setdefault(field, {})
     key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
-    if key not in known:
+    if key[-1] is None or key not in known:  # nobody knows what its formulas read
         try:
             known[key] = _program(field, grad, clock.power, sizes, own)
         except Exception as error:  # whatever a formula or a user's function raises on symbols

@@ -131,7 +131,7 @@ def formulas(opt: Optimizer) -> Hashable:
     try:
         return fingerprint(opt.scheme), flow.variables, flow.clocks, formulas_of(flow)
     except Untraceable:
-        return flow, id(opt.scheme)  # which lives as long as the rule
+        return object()  # nothing else, as nobody knows what they read
 
 
 def _either(guards: Sequence[Any]) -> Any:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import dis
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from types import BuiltinFunctionType, CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,38 +20,55 @@ from odeopt.backends.nodes import Untraceable
 PLAIN = bool, int, float, complex, str, np.number
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
-HOUSE = ("odeopt.noise._gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay")
+HOUSE = (
+    *("odeopt.noise._gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay"),
+    "odeopt.schedules",
+)
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 
-def fingerprint(function: Any) -> Any:
+class Reads(NamedTuple):
+    """What a function may read: collections of these kinds, builtins of these names."""
+
+    several: tuple[type, ...]
+    builtins: set[str]
+
+
+GRADIENT = Reads((tuple,), BUILTINS)  # which may fill a list, or take symbols for something else
+FORMULA = Reads((tuple, list, Mapping), BUILTINS | {"isinstance"})  # of a flow, which runs on symbols anyway
+
+
+def fingerprint(function: Any, reads: Reads = GRADIENT) -> Any:
     """What equals another only if the functions are the same; raises Untraceable if a call may do or read more."""
-    return _of(function, ())
+    return _of(function, (), reads)
 
 
-def _of(value: Any, inside: tuple[Any, ...]) -> Any:
+def _of(value: Any, inside: tuple[Any, ...], reads: Reads) -> Any:
     if isinstance(value, FunctionType) and not str(value.__module__).startswith("numpy"):
-        return "itself" if value in inside else _function(value, (*inside, value))
+        return "itself" if value in inside else _function(value, (*inside, value), reads)
     if value is None or isinstance(value, PLAIN):
         return type(value), value
-    if isinstance(value, tuple):
-        return tuple([_of(item, inside) for item in value])
+    if isinstance(value, reads.several):
+        items: Any = value.items() if isinstance(value, Mapping) else value
+        return tuple([_of(item, inside, reads) for item in items])
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.size <= LARGEST:
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, partial):
-        return _of(value.func, inside), _of(value.args, inside), _of(tuple(sorted(value.keywords.items())), inside)
-    if _harmless(value):
+        return _of((value.func, value.args, *sorted(value.keywords.items())), inside, reads)
+    if _harmless(value, reads):
         return "library", value
     if _known(value):
-        return type(value), tuple(_of(getattr(value, field.name), inside) for field in fields(value))
+        return type(value), tuple(_of(getattr(value, field.name), inside, reads) for field in fields(value))
     raise Untraceable(f"it reads {type(value).__name__}, which may change")
 
 
-def _harmless(value: Any) -> bool:
+def _harmless(value: Any, reads: Reads) -> bool:
     if value is np or value is ops or isinstance(value, np.ufunc):
         return True
     if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
-        return value.__name__ in BUILTINS
+        return value.__name__ in reads.builtins
+    if isinstance(value, type) and value.__module__.startswith("odeopt."):
+        return True
     return callable(value) and str(getattr(value, "__module__", "")).split(".")[0] == "numpy" and not _draws(value)
 
 
@@ -63,14 +81,14 @@ def _draws(value: Any) -> bool:
     return "random" in value.__module__
 
 
-def _function(f: FunctionType, inside: tuple[Any, ...]) -> Any:
+def _function(f: FunctionType, inside: tuple[Any, ...], reads: Reads) -> Any:
     values = [cell.cell_contents for cell in f.__closure__ or ()]
     if read := _globals_read(f.__code__):
         builtins = f.__globals__["__builtins__"]
         outer = builtins if isinstance(builtins, dict) else vars(builtins)
         values += [f.__globals__.get(name, outer.get(name)) for name in read]
     values += (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
-    return f.__code__, tuple([_of(value, inside) for value in values])
+    return f.__code__, tuple([_of(value, inside, reads) for value in values])
 
 
 @lru_cache(maxsize=1024)

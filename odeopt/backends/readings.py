@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from odeopt import check
 from odeopt.backends.nodes import Untraceable
-from odeopt.backends.pure import fingerprint
+from odeopt.backends.pure import FORMULA, fingerprint
 from odeopt.flow import Field, Flow
 
 PACKAGE = os.path.dirname(check.__file__) + os.sep
@@ -20,21 +20,21 @@ _own: WeakKeyDictionary[Field, bool] = WeakKeyDictionary()  # whether all formul
 def read_by(flow: Field) -> Any:
     """What equals another only if formulas written elsewhere read the same as then; () if there are none.
 
-    Nothing is known of formulas that read more than numbers, arrays and functions: they, too, give ().
+    None where they read more than numbers, collections of them and functions, of which nothing is known.
     """
     if not isinstance(flow, Flow) or _own.get(flow, False):
         return ()
     try:
         found = formulas_of(flow)
     except Untraceable:
-        return ()
+        return None
     _own[flow] = not _foreign(found)
     return () if _own[flow] else found
 
 
 def formulas_of(flow: Flow) -> Any:
     """What equals that of another flow only if their formulas are the same and read the same; or raises Untraceable."""
-    return fingerprint((flow.filters, tuple(flow.parts.items())))
+    return fingerprint((flow.filters, flow.parts), FORMULA)
 
 
 def _foreign(found: Any) -> bool:
