@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "odeopt"
 
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
-    {"check", "symbols", "files", "storage", "weighted"},
+    {"check", "immutable", "symbols", "files", "storage", "weighted"},
     {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},

@@ -12,6 +12,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.gradient import Gradient
+from odeopt.immutable import Immutable
 from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
 from odeopt.problems.gradient_check import GradientCheck
@@ -21,7 +22,7 @@ from odeopt.problems.samples import Samples
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
-class Problem:
+class Problem(Immutable):
     """minimise L(theta) from theta0:   loss(theta) -> (...),  grad(theta) -> (..., d),  hvp(theta, p) -> (..., d).
 
     theta has shape (..., d); the leading axes are members of an ensemble.  Functions of one vector are welcome:
