@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from itertools import pairwise
 
@@ -344,6 +345,23 @@ def test_saved_loaded_and_continued_bit_for_bit(name, dtype):
     continued.load_state_dict(saved["optimizer"])
     train(again, continued, 7, first=7, closure=closure)
     np.testing.assert_array_equal(flat(model), flat(again))
+
+
+@pytest.mark.parametrize("name", ["half-start Adam", "lookahead", "Muon", "Heun", "AB3"])
+def test_a_copy_goes_on_alone(name):
+    """With the copied model, as torch's own optimizers do; a scheduler's additions to the groups come along."""
+    opt, closure = ALL[name](), name in training.SEVERAL_GRADIENTS
+    model = network()
+    optimizer = to_torch(opt, model.parameters())
+    SCHEDULERS["one cycle"](optimizer)
+    train(model, optimizer, 7, closure=closure)
+    again, continued = copy.deepcopy((model, optimizer))
+    train(model, optimizer, 7, first=7, closure=closure)
+    assert [*again.parameters()] == continued.parameters
+    assert np.abs(flat(again) - flat(model)).max() > 1e-4
+    train(again, continued, 7, first=7, closure=closure)
+    np.testing.assert_array_equal(flat(again), flat(model))
+    assert (continued.ngev, continued.backend) == (optimizer.ngev, optimizer.backend)
 
 
 def test_single_precision_follows_double():
