@@ -15,12 +15,13 @@ from odeopt.check import Array
 from odeopt.gradient import EvaluationError
 from odeopt.initial_value import InitialValue
 from odeopt.records import Piece, Records
-from odeopt.slope import Ended, Slope
+from odeopt.slope import Ended, Exhausted, Slope
 from odeopt.state import finite
 from odeopt.trajectory import Status
 
 HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # pieces of a run that LSODA takes at least; the first are smaller
 ADAMS = 6  # the highest order of LSODA's Adams: from 7 on it is a matter of luck whether it finds a flow stiff
+STIFF = ("LSODA", "Radau", "BDF")  # methods for stiff flows
 MANY = 2_000_000_000  # steps: evaluations are what is limited
 
 
@@ -104,6 +105,9 @@ def _jacobian(method: str, equation: InitialValue, slope: Slope) -> dict[str, An
 
 
 def _diagnosis(error: BaseException, method: str) -> tuple[Status, str]:
+    if isinstance(error, Exhausted):
+        fewer = "larger rtol and atol need fewer" if method in STIFF else "a stiff flow needs fewer with LSODA or Radau"
+        return error.status, f"{error}; {fewer}"
     if isinstance(error, Ended):
         return error.status, str(error)
     if isinstance(error, EvaluationError):

@@ -137,6 +137,15 @@ def test_times():
     np.testing.assert_allclose(run.final, oo.problems.quadratic().flow_solution(0.5, run.theta[0]), atol=1e-10)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_budget_that_is_used_up_says_what_needs_fewer(method):
+    run = oo.solve(GF, oo.problems.rosenbrock(), 100.0, method=method, max_evaluations=60)
+    stiff = method in ("LSODA", "Radau", "BDF")
+    fewer = "larger rtol and atol need fewer" if stiff else "a stiff flow needs fewer with LSODA or Radau"
+    assert run.status is Status.TOO_MANY_EVALUATIONS
+    assert run.message.startswith(f"60 evaluations used up; {fewer} (after t = ")
+
+
 # The faults of scipy 1.17 that LIBRARIES.md lists: each must end in time, with a status and a partial result.
 FAULTS = {
     "nan at the start": (lambda x: np.full_like(x, np.nan), 1.0, Status.NOT_FINITE),
