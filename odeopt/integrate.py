@@ -50,17 +50,18 @@ def _steps(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     """The solver's accepted steps up to s = 1."""
     from scipy import integrate as scipy_integrate
 
-    first, (rtol, atol) = records.last, tolerances
-    known = _jacobian(method, records.equation, slope)
-    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, rtol=rtol, atol=atol, **known)
-    while solver.status == "running":
-        reason = solver.step()
-        if solver.status == "failed":
-            raise Ended(Status.STEP_FAILED, reason or f"{method} failed")
-        if not finite((solver.y,)):
-            raise Ended(Status.NOT_FINITE, "the solution is not finite")
-        shown.update(solver.t - records.last.s)
-        records.take(Piece(solver.t, solver.y.copy(), solver.dense_output()))
+    known, (rtol, atol) = _jacobian(method, records.equation, slope), tolerances
+    for end in (*_anew(method, records.equation), 1.0):
+        first = records.last
+        solver = getattr(scipy_integrate, method)(slope, first.s, first.y, end, rtol=rtol, atol=atol, **known)
+        while solver.status == "running":
+            reason = solver.step()
+            if solver.status == "failed":
+                raise Ended(Status.STEP_FAILED, reason or f"{method} failed")
+            if not finite((solver.y,)):
+                raise Ended(Status.NOT_FINITE, "the solution is not finite")
+            shown.update(solver.t - records.last.s)
+            records.take(Piece(solver.t, solver.y.copy(), solver.dense_output()))
 
 
 def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any) -> None:
@@ -75,11 +76,14 @@ def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     rows = np.empty((len(s), first.y.size))
     at = int(np.searchsorted(s, first.s, side="right"))  # what comes before is as good as the start
     rows[:at] = first.y
+    anew = _anew(method, records.equation)
     try:
         for end, piece in zip(s[at:].tolist(), np.diff(s[at:], prepend=first.s).tolist(), strict=True):
             rows[at] = solver.integrate(end)
             if not solver.successful():
                 raise Ended(Status.STEP_FAILED, "LSODA failed")
+            if end in anew:
+                solver.set_initial_value(rows[at].copy(), end)
             shown.update(piece)
             at += 1
     finally:
@@ -93,6 +97,12 @@ def _halts(s: Array) -> Array:
     """Where LSODA is interrupted: at the records, and so often, above all early, that little is lost when it fails."""
     often = np.linspace(0, 1, HALTS) if len(s) < HALTS else s
     return np.unique(np.concatenate([s, often, EARLY]))[1:]
+
+
+def _anew(method: str, equation: InitialValue) -> tuple[float, ...]:
+    """Where LSODA begins anew: its Adams bounds its steps by the largest rate that it has met, and never forgets it."""
+    early = [s for s in EARLY[::-1].tolist() if s > equation.begin]
+    return tuple(early) if method == "LSODA" and equation.fading else ()
 
 
 def _jacobian(method: str, equation: InitialValue, slope: Slope) -> dict[str, Any]:
