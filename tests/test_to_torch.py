@@ -567,3 +567,30 @@ def test_a_state_of_another_optimizer_is_refused():
     heavy.step()
     with pytest.raises(ValueError, match=r"state must be of \('theta', 'm', 'G', 'c1', 'c2'\).* got .*'theta', 'm'\)"):
         to_torch(opts.adam(), [p]).load_state_dict(heavy.state_dict())
+
+
+def test_a_state_of_torchs_own_optimizer_is_refused():
+    """Before anything of it is taken."""
+    model = network()
+    optimizer, other = to_torch(opts.adam(0.01), model.parameters()), torch.optim.Adam(model.parameters())
+    train(model, optimizer, 2)
+    train(model, other, 1)
+    with pytest.raises(ValueError, match="state must be one of to_torch, under the key 'odeopt', got the keys 0, 1, 2"):
+        optimizer.load_state_dict(other.state_dict())
+    train(model, optimizer, 1)
+    assert optimizer.ngev == 3
+
+
+def test_a_parameter_that_has_another_shape_now_is_named():
+    """Its memory would be another's."""
+    params = [torch.nn.Parameter(torch.ones(n)) for n in (3, 2)]
+    optimizer = to_torch(opts.adam(0.1), params)
+    for size in (3, 4):
+        params[0].data = torch.ones(size)
+        for p in params:
+            p.grad = torch.ones_like(p)
+        if size == 3:
+            optimizer.step()
+    with pytest.raises(ValueError, match=r"params must keep their shapes, one of \(3,\) has \(4,\) now"):
+        optimizer.step()
+    assert (params[0] == 1).all()

@@ -339,6 +339,21 @@ def test_a_step_that_is_interrupted_has_happened_wholly(monkeypatch, make_it):
     assert cut.ngev == other.ngev == 4
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_parameters_that_were_cast_after_the_first_steps(kind):
+    model = network(torch.float32)
+    optimizer = to_torch(opts.adam(1.0), model.parameters())
+    train(model, optimizer, 2)
+    model.to(kind)
+    before = model[0].weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    for expected in ("torch (the tensors are not", "torch (" if kind is torch.bfloat16 else "blocks"):
+        optimizer.step()
+        assert optimizer.backend.startswith(expected)
+    assert (model[0].weight < before).all()
+
+
 def test_small_parameters_go_by_torch(monkeypatch):
     monkeypatch.undo()
     model = network()

@@ -38,7 +38,8 @@ class FlowOptimizer(torch.optim.Optimizer):
     def _prepare(self) -> None:
         """What follows from the optimizer and the parameters."""
         self.parameters = [p for group in self.param_groups for p in group["params"]]
-        self.blocks = blocks(self.opt, [tuple(p.shape) for p in self.parameters], _matrix)
+        self._shapes = [p.shape for p in self.parameters]
+        self.blocks = blocks(self.opt, [tuple(shape) for shape in self._shapes], _matrix)
         self._vectors = Vectors(self.blocks, self.parameters, self._rates, self.nan)
         self._sweep = TorchSweep(self.blocks, self.parameters)
 
@@ -71,6 +72,8 @@ class FlowOptimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The state of the same optimizer on the same parameters."""
+        if others := sorted(map(str, state_dict["state"].keys() - {KEY})):
+            raise ValueError(f"state must be one of to_torch, under the key {KEY!r}, got the keys {', '.join(others)}")
         known, given = self._signature(), state_dict["state"].get(KEY, {}).get("of", self._signature())
         if given != known:
             raise ValueError(
@@ -93,6 +96,9 @@ class FlowOptimizer(torch.optim.Optimizer):
         """
         if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
             raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
+        for p, shape in zip(self.parameters, self._shapes, strict=True):
+            if p.shape != shape:
+                raise ValueError(f"params must keep their shapes, one of {tuple(shape)} has {tuple(p.shape)} now")
         k, skipped, ngev, states = self._held()
         evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure, self.nan)
         try:

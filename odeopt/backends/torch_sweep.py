@@ -17,6 +17,7 @@ from odeopt.backends.torch_gradient import Evaluations
 from odeopt.backends.training import Block
 from odeopt.check import Array
 
+KINDS = (torch.float64, torch.float32)
 WORTH = 2000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
 
 
@@ -81,7 +82,7 @@ def _refuse(blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
         raise Untraceable("it sees each parameter as a matrix")
     if sum(p.numel() for p in parameters) < WORTH * len(parameters):
         raise Untraceable("the parameters are small")
-    if {p.dtype for p in parameters} not in ({torch.float64}, {torch.float32}):
+    if {p.dtype for p in parameters} not in [{kind} for kind in KINDS]:
         raise Untraceable("the parameters are not all in single, or all in double precision")
 
 
@@ -98,7 +99,7 @@ def _apart(moving: Sequence[Any], read: Sequence[Any]) -> bool:
 
 def _shared(u: Any, like: Any) -> Array:
     """The numbers of a tensor in an array, which are the same."""
-    plain = u.layout == torch.strided and u.is_contiguous() and not u.is_neg()
+    plain = u.layout == torch.strided and u.is_contiguous() and not u.is_neg() and u.dtype in KINDS
     if not plain or u.device.type != "cpu" or u.dtype != like.dtype:
-        raise Untraceable("the tensors are not contiguous, on the CPU and of one precision")
+        raise Untraceable("the tensors are not contiguous, on the CPU and all in single, or all in double precision")
     return u.detach().view(-1).numpy()
