@@ -188,7 +188,7 @@ def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> Fl
     gradients.  A gradient or state that is not finite stops with a
     FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
     nan="ignore" does not look, as torch's own do not.  A parameter without a gradient stays as it is.  The state is
-    saved by state_dict, and continues bit for bit.
+    saved by state_dict, and continues bit for bit; copy.deepcopy((model, optimizer)) copies both.
 
     Where coordinates stand alone (gd to Adam, not LAMB), and the parameters are contiguous on the CPU, in one precision
     and not small, a step is one pass over them, their gradients and memory, in place; `backend` says what ran.
