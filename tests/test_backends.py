@@ -13,7 +13,9 @@ from paths import COMPILES, ROWS, STEPS, counted, same
 import odeopt as oo
 from odeopt import Status, optimizers
 from odeopt.backends import numba as kernels
+from odeopt.backends.early import Forms, early
 from odeopt.backends.nodes import Graph, Untraceable
+from odeopt.backends.program import program
 from odeopt.backends.pure import fingerprint
 from odeopt.backends.tracing import traced
 
@@ -59,6 +61,28 @@ def test_a_kernel_is_the_step(name):
     runs = [oo.simulate(opt, problem, steps, backend=b) for b in ("numba", "numpy")]
     assert runs[0].backend == "numba"
     same(*runs)
+
+
+@pytest.mark.parametrize(("name", "written", "least"), [("gd", 6, 4), ("heavy_ball", 12, 10), ("rk4", 28, 16)])
+def test_a_path_waits_for_fewer_operations(name, written, least):
+    """Operations between theta and the next, on Rosenbrock's function: as they were written down, and as they run."""
+    schemes = {"rk4": oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.rk4, 1e-3)}
+    opt, problem = schemes.get(name) or getattr(optimizers, name)(1e-3), oo.problems.rosenbrock()
+    y = opt.initial_state(problem.grad, problem.theta0)
+    made = program(opt, problem.grad, problem.loss, [u.shape[-1] for u in y])
+    moved = early(made)
+    longest = lambda found: max(Forms(made.h.graph).wait(node) for nodes in found.outputs for node in nodes)
+    assert (longest(made), longest(moved)) == (written, least)
+    for a, b in zip(made.advance(opt, 0.0, y)[0], moved.advance(opt, 0.0, y)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_a_number_stays_with_what_it_is_added_to():
+    """c (1 - x) is 0 at x = 1, and c - c x is not: numbers stay where they are."""
+    graph = Graph()
+    x, v, c = (graph.input(name, varies) for name, varies in (("x", True), ("v", True), ("c", False)))
+    assert Forms(graph).first("subtract", v, c * (1.0 - x)) is v - c * (1.0 - x)
+    assert Forms(graph).first("subtract", v, c * (x * x - x)) is not v - c * (x * x - x)
 
 
 @pytest.mark.numba

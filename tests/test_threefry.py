@@ -68,7 +68,7 @@ def test_extreme_words_are_finite():
 
 def test_normals_have_the_moments_and_the_law():
     """400,000 of them, at 4.5 standard errors."""
-    z = np.stack([Addressed(KEY, range(1000), 1, 1).at(k)[0, :, 0] for k in range(400)])
+    z = np.stack([Addressed(KEY, range(1000), 1, 1).of(k)[0, 0, :, 0] for k in range(400)])
     n = z.size
     for power, moment in enumerate((0, 1, 0, 3, 0, 15), start=1):
         error = math.sqrt((math.prod(range(2 * power - 1, 0, -2)) - moment**2) / n)
@@ -79,7 +79,7 @@ def test_normals_have_the_moments_and_the_law():
 
 @pytest.mark.parametrize("lag", [(0, 1), (1, 0), (2, 0), (1, 1)], ids=["members", "pair", "steps", "both"])
 def test_neighbours_are_independent(lag):
-    z = np.stack([Addressed(KEY, range(1000), 1, 1).at(k)[0, :, 0] for k in range(400)])
+    z = np.stack([Addressed(KEY, range(1000), 1, 1).of(k)[0, 0, :, 0] for k in range(400)])
     first, second = z[: 400 - lag[0], : 1000 - lag[1]], z[lag[0] :, lag[1] :]
     for f in (lambda x: x, lambda x: x**2, np.abs):
         a, b = (f(x) - f(x).mean() for x in (first, second))
@@ -89,20 +89,22 @@ def test_neighbours_are_independent(lag):
 def test_an_address_has_its_normals_whoever_asks():
     """Neither the number of members, nor where a block begins, nor the order of steps matters; keys do."""
     all_of_them = Addressed(KEY, range(40), 1, 3)
-    expected = [all_of_them.at(k).copy() for k in range(6)]
+    expected = [all_of_them.of(k)[0].copy() for k in range(6)]
     some = Addressed(KEY, range(15, 30), 1, 3)
     for k in (5, 0, 3, 2, 2, 1):
-        np.testing.assert_array_equal(some.at(k), expected[k][:, 15:30])
+        np.testing.assert_array_equal(some.of(k)[0], expected[k][:, 15:30])
+    for k, n in ((0, 6), (1, 1), (2, 3), (5, 1), (1, 4)):
+        np.testing.assert_array_equal(some.of(k, n), np.array(expected)[k : k + n, :, 15:30])
     values = np.array(expected)
     assert len(np.unique(values)) == values.size
-    assert not np.isin(Addressed(KEY[::-1], range(40), 1, 3).at(0), values).any()
+    assert not np.isin(Addressed(KEY[::-1], range(40), 1, 3).of(0), values).any()
 
 
 def test_streams_repeat_from_their_mark():
     stream, again = (Stream(np.random.SeedSequence(1), range(5), 1, 2) for _ in range(2))
-    expected = [again.at(k) for k in range(6)]
+    expected = again.of(0, 6)
     for k in (0, 1):
-        np.testing.assert_array_equal(stream.at(k), expected[k])
+        np.testing.assert_array_equal(stream.of(k)[0], expected[k])
     stream.mark()
     for k in (2, 3, 4, 3, 4, 5, 2):
-        np.testing.assert_array_equal(stream.at(k), expected[k])
+        np.testing.assert_array_equal(stream.of(k)[0], expected[k])

@@ -18,22 +18,26 @@ BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for t
 
 
 @lru_cache(maxsize=64)
-def compiled(program: Program) -> tuple[Callable[..., int], int, int]:
-    """loop(n, every, k, record, room, truth, state..., constants...), and how many arrays of numbers and of truth
-    values it works in.  A step with noise asks draw(), the last argument, for its normals, an array of each."""
+def compiled(program: Program) -> tuple[Callable[..., Any], int, int]:
+    """loop(n, every, k, into, room, truth, state..., constants...) gives the state after n times `every` steps, or None
+    where a guard is true; and how many arrays of numbers and of truth values it works in.
+
+    into: of each entry of the state that is recorded, n rows, one after `every` steps
+    A step with noise asks draw(), the last argument, for its normals, an array of each.
+    """
     state = [node.args[0] for nodes in program.state for node in nodes]
     lines, numbers, truths = _step(program)
     arguments = [*state, *(f"c{i}" for i in range(len(program.constants))), *(["draw"] if program.xi else [])]
     drawn = [f"{', '.join(node.args[0] for node in program.xi)}, = draw()"] if program.xi else []
     text = "\n".join(
         [
-            f"def loop(n, every, k, record, room, truth, {', '.join(arguments)}):",
+            f"def loop(n, every, k, into, room, truth, {', '.join(arguments)}):",
             *_arrays(numbers, truths),
             "    for r in range(n):",
             "        for _ in range(every):",
             *[f"            {line}" for line in [*drawn, *time_lines(program), *lines]],
-            f"        record(r, ({', '.join(state)},))",
-            "    return 0",
+            f"        for rows, u in zip(into, ({', '.join(state)},)): copyto(rows[r], u)",
+            f"    return {', '.join(state)},",
         ]
     )  # fmt: skip
     return _function("loop", text), numbers, truths
@@ -126,7 +130,7 @@ def _calls(
             out = f"out={target}" if node.op in ("maximum", "minimum") else target  # which NumPy wants by name
             lines.append(f"{node.op}({', '.join([*args, out])})")
         if node.index in guards:
-            lines.append(f"if {target}.any(): return 1")
+            lines.append(f"if {target}.any(): return")
     return lines, made["b"], made["q"]
 
 

@@ -68,7 +68,6 @@ class Members:
     name, operations = "numba", 4_000_000_000
 
     def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
-        program = early(program)
         self.program, self.losses, self.calls = program, program.loss is not None, False
         values = program.values(opt)
         own = [np.ndim(value) > 0 for value in values]
@@ -110,16 +109,12 @@ class Blocks:
             own = iter(self.own)
             constants = [next(own)[a:b] if mine else value for mine, value in zip(self.owned, self.values, strict=True)]
             room = np.empty((self.numbers, b - a)), np.empty((self.truths, b - a), dtype=bool)
-
-            def record(r: int, now: Sequence[Array]) -> None:
-                for (v, i), u in zip(entries, now, strict=True):
-                    if v < len(into):
-                        into[v][r, a:b, i] = u
-                    if r == n - 1:
-                        flat[v][a:b, i] = u
-
+            views = [into[v][:, a:b, i] for v, i in entries if v < len(into)]
             with np.errstate(all="ignore"):
-                return self.loop(n, every, k, record, *room, *state, *constants)
+                ended = self.loop(n, every, k, views, *room, *state, *constants)
+            for (v, i), u in zip(entries, ended or (), strict=False):
+                flat[v][a:b, i] = u
+            return ended is None
 
         times[...] = moments(k, n, every, self.h)
         met = sum(in_parts(part, M, blocks.BLOCK, n * every * M * len(self.program.body)))

@@ -5,25 +5,27 @@ Where a guard of the program is true, the step itself goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
 
 from odeopt.backends import blocks
 from odeopt.backends import numba as kernels
+from odeopt.backends.counting import Counter
 from odeopt.backends.ensemble_source import Layout, ensemble_source, fill_source
 from odeopt.backends.program import Program
 from odeopt.check import Array
 from odeopt.driving import driven
 from odeopt.ensembles.normals import Addressed, Normals, visits
 from odeopt.ensembles.plan import Plan
-from odeopt.ensembles.statistics import Sums, Tally, sums
+from odeopt.ensembles.statistics import Tally
 from odeopt.state import State
 
 UNLIMITED = 1 << 62
+AT_ONCE = 131_072  # numbers that are drawn, or counted, at once: at every call threads may wait for one another
 
 
 def fill(z: Array, first: int, pair: int, key: Array) -> None:
@@ -87,33 +89,18 @@ class Block:
             self.normals.mark()
         if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
             return self.run(k, n, every)[1]
-        found, count = [], self._counter()
+        found = []
+        count = self._counter(1) if self.job.observes else None
         for _ in range(max(n, 1)):
             self._walk(k, every)
             k += every
             if n:
-                found.append(count(k, list(self.rows)))
+                found.append(count(k, every, self.rows[:, None]) if count else self.job.plan.counted(k, self.state()))
         return Tally.of(found) if found else None
 
-    def _counter(self) -> Callable[[int, Sequence[Array]], Sums]:
-        """(k, rows) -> the sums over these members at step k."""
-        job, size = self.job, len(self.members)
-        plan, counted = job.plan, len(job.plan.observables) + 1
-        if not job.observes:
-            return lambda k, rows: sums(plan.observed(k, self.state()))
-        look, numbers, truths = blocks.looking(job.program)
-        room, truth, space = (
-            np.empty((numbers, size)),
-            np.empty((truths, size), dtype=bool),
-            np.ones((counted + 1, size)),
-        )
-
-        def count(k: int, rows: Sequence[Array]) -> Sums:
-            with np.errstate(all="ignore"):
-                seen = look(room, truth, k * plan.opt.h, *rows)[:counted]
-            return sums([np.asarray(row, float) if np.ndim(row) else np.full(size, float(row)) for row in seen], space)
-
-        return count
+    def _counter(self, times: int) -> Counter:
+        plan = self.job.plan
+        return Counter(self.job.program, float(plan.opt.h), len(plan.observables) + 1, (times, len(self.members)))
 
     def _walk(self, k: int, steps: int) -> None:
         end = k + steps
@@ -150,29 +137,34 @@ class NumpyBlock(Block):
         self._loop, self._numbers, self._truths = blocks.compiled(job.program)
 
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        size, steps, ends, found = len(self.members), count(k), count(k + every, every), []
+        size, draw, found = len(self.members), self._draw(k, max(n, 1) * every), []
         room, truth = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
-        counted = self._counter() if n else None
-
-        def record(r: int, now: Sequence[Array]) -> None:
-            if counted:
-                found.append(counted(next(ends), now))
-            if r == max(n, 1) - 1:
-                for row, u in zip(self.rows, now, strict=True):
-                    row[...] = u
-
+        most = max(1, AT_ONCE // self.rows.size)
+        held = np.empty((len(self.rows), min(n, most), size))
+        counter = self._counter(held.shape[1]) if n else None
         with np.errstate(all="ignore"):
-            met = self._loop(
-                max(n, 1), every, k, record, room, truth, *self.rows, *self.job.constants, *self._draw(steps)
-            )
-        return bool(met), Tally.of(found) if found else None
+            for first in range(0, max(n, 1), most):
+                m, now = min(most, max(n, 1) - first), k + every * first
+                state = self._loop(
+                    m, every, now, held if n else (), room, truth, *self.rows, *self.job.constants, *draw
+                )
+                if state is None:
+                    return True, None
+                for row, u in zip(self.rows, state, strict=True):
+                    np.copyto(row, u)
+                if counter:
+                    found.append(counter(now + every, every, held[:, :m]))
+        return False, Tally.of(found) if found else None
 
-    def _draw(self, steps: Iterator[int]) -> list[Callable[[], list[Array]]]:
-        normals = self.normals
+    def _draw(self, k: int, steps: int) -> list[Callable[[], list[Array]]]:
+        """The next step's normals, a column each, at every call; made for several steps at once."""
+        normals, plan = self.normals, self.job.plan
         if normals is None:
             return []
-        room = np.empty((self.job.plan.rows, len(self.members), self.job.plan.width))
-        return [lambda: [row[:, i] for row in normals.at(next(steps), room) for i in range(row.shape[1])]]
+        most = max(1, AT_ONCE // (plan.rows * len(self.members) * plan.width))
+        parts = (normals.of(now, min(most, k + steps - now)) for now in range(k, k + steps, most))
+        columns = ([row[:, i] for row in step for i in range(plan.width)] for step in chain.from_iterable(parts))
+        return [lambda: next(columns)]
 
 
 class KernelBlock(Block):

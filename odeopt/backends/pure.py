@@ -8,7 +8,7 @@ from __future__ import annotations
 import dis
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -29,16 +29,16 @@ def fingerprint(function: Any) -> Any:
 
 
 def _of(value: Any, inside: tuple[Any, ...]) -> Any:
+    if isinstance(value, FunctionType) and not str(value.__module__).startswith("numpy"):
+        return "itself" if value in inside else _function(value, (*inside, value))
     if value is None or isinstance(value, PLAIN):
         return type(value), value
     if isinstance(value, tuple):
-        return tuple(_of(item, inside) for item in value)
+        return tuple([_of(item, inside) for item in value])
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.size <= LARGEST:
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, partial):
         return _of(value.func, inside), _of(value.args, inside), _of(tuple(sorted(value.keywords.items())), inside)
-    if isinstance(value, FunctionType) and not str(value.__module__).startswith("numpy"):
-        return "itself" if value in inside else _function(value, (*inside, value))
     if _harmless(value):
         return "library", value
     if _known(value):
@@ -47,8 +47,8 @@ def _of(value: Any, inside: tuple[Any, ...]) -> Any:
 
 
 def _harmless(value: Any) -> bool:
-    if isinstance(value, ModuleType | np.ufunc):
-        return value in (np, ops) or isinstance(value, np.ufunc)
+    if value is np or value is ops or isinstance(value, np.ufunc):
+        return True
     if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
         return value.__name__ in BUILTINS
     return callable(value) and str(getattr(value, "__module__", "")).split(".")[0] == "numpy" and not _draws(value)
@@ -64,13 +64,13 @@ def _draws(value: Any) -> bool:
 
 
 def _function(f: FunctionType, inside: tuple[Any, ...]) -> Any:
-    read = _globals_read(f.__code__)
-    cells = tuple(cell.cell_contents for cell in f.__closure__ or ())
-    builtins = f.__globals__["__builtins__"]
-    outer = builtins if isinstance(builtins, dict) else vars(builtins)
-    found = (f.__globals__.get(name, outer.get(name)) for name in read)
-    values = (*cells, *found, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
-    return f.__code__, tuple(_of(value, inside) for value in values)
+    values = [cell.cell_contents for cell in f.__closure__ or ()]
+    if read := _globals_read(f.__code__):
+        builtins = f.__globals__["__builtins__"]
+        outer = builtins if isinstance(builtins, dict) else vars(builtins)
+        values += [f.__globals__.get(name, outer.get(name)) for name in read]
+    values += (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+    return f.__code__, tuple([_of(value, inside) for value in values])
 
 
 @lru_cache(maxsize=1024)

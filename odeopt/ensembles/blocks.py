@@ -14,7 +14,7 @@ from odeopt.check import Array
 from odeopt.driving import draws_of, driven, is_noisy
 from odeopt.ensembles.normals import Fill, filled, normals_of, visits
 from odeopt.ensembles.plan import Plan
-from odeopt.ensembles.statistics import Tally, sums
+from odeopt.ensembles.statistics import Tally
 from odeopt.schemes.base import Memory
 from odeopt.state import State
 
@@ -61,7 +61,7 @@ class Stepped:
     _memory: Memory = ()
 
     def __init__(self, plan: Plan, members: range, draws: Iterator[Any] | None, arrivals: Array) -> None:
-        self._opt, self._observed, self._watch = plan.opt, plan.observed, plan.watch(arrivals)
+        self._opt, self._counted, self._watch = plan.opt, plan.counted, plan.watch(arrivals)
         with np.errstate(all="ignore"):
             grad = plan.problem.oracle()
             self._y = plan.opt.initial_state(grad, plan.theta0[members.start : members.stop])
@@ -76,7 +76,7 @@ class Stepped:
                     self._y, _, self._memory = self._step(now * h, self._y, self._memory, h)
                     self._watch(now + 1, self._y)
             if n:
-                found.append(sums(self._observed(end, self._y)))
+                found.append(self._counted(end, self._y))
         return Tally.of(found) if found else None
 
     def state(self) -> State:

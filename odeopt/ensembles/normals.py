@@ -22,11 +22,8 @@ GENERATORS = ("auto", "threefry", "sfc64")
 class Normals(Protocol):
     """The normals of a block."""
 
-    def at(self, k: int, room: Array | None = None) -> Array:
-        """Those of step k, (rows, members, width): steps come in order, or from the last `mark` on once more.
-
-        room: of this shape, what may be overwritten where memory shall not be asked for.
-        """
+    def of(self, k: int, n: int = 1) -> Array:
+        """Those of n steps from k on, (n, rows, members, width): in order, or from the last `mark` on once more."""
 
     def mark(self) -> None:
         """From here on steps may be asked for again."""
@@ -46,23 +43,21 @@ class Addressed:
     """The normals q = 0, ..., n - 1 of the steps 2 p and 2 p + 1 of member i are the pair at (i, p n + q).
 
     >>> some, more = (Addressed(np.array([1, 2], np.uint64), range(m), rows=1, width=2) for m in (3, 9))
-    >>> bool((some.at(5) == more.at(5)[:, :3]).all())
+    >>> bool((some.of(5) == more.of(5)[:, :, :3]).all())
     True
     """
 
     def __init__(self, key: Array, members: range, rows: int, width: int, fill: Fill = filled) -> None:
         self.key, self._first, self._shape = key, members.start, (2, rows, width, len(members))
-        self._pair, self._both, self._fill = -1, np.empty(0), fill
+        self._fill, self._kept = fill, dict[int, Array]()
 
-    def at(self, k: int, room: Array | None = None) -> Array:
-        if k // 2 != self._pair:
-            self._pair, self._both = k // 2, self._pairs(k // 2)
-        now = self._both[k % 2]
-        if k % 2:  # nobody will ask for these again
-            self._pair, self._both = -1, np.empty(0)
-        return now
+    def of(self, k: int, n: int = 1) -> Array:
+        kept, ends = self._kept, range(k // 2, (k + n + 1) // 2)
+        pairs = [kept[pair] if pair in kept else self._pair(pair) for pair in ends]
+        self._kept = {ends[-1]: pairs[-1]} if (k + n) % 2 else {}  # of which the second half is still to come
+        return (pairs[0] if len(pairs) == 1 else np.concatenate(pairs))[k % 2 : k % 2 + n]
 
-    def _pairs(self, pair: int) -> Array:
+    def _pair(self, pair: int) -> Array:
         _, rows, width, members = self._shape
         z = np.empty((2 * rows * width, members))
         self._fill(z, self._first, pair, self.key)
@@ -81,13 +76,13 @@ class Stream:
         self._next = 0
         self.mark()
 
-    def at(self, k: int, room: Array | None = None) -> Array:
+    def of(self, k: int, n: int = 1) -> Array:
         if k < self._next:
             self._next, self._bits.state = self._marked
         for _ in range(self._next, k):
             self._draw(self._shape)
-        self._next = k + 1
-        return self._draw(self._shape, out=room)
+        self._next = k + n
+        return self._draw((n, *self._shape))
 
     def mark(self) -> None:
         self._marked = self._next, self._bits.state
@@ -108,4 +103,4 @@ def normals_of(
 def visits(normals: Normals, k: int = 0) -> Iterator[Array]:
     """The normals of each visit of step k and all after it, (members, width), as a step reads them."""
     for step in count(k):
-        yield from normals.at(step)
+        yield from normals.of(step)[0]

@@ -14,7 +14,7 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.driving import is_noisy, normals_per_step, width
 from odeopt.ensembles.normals import GENERATORS
-from odeopt.ensembles.statistics import Census
+from odeopt.ensembles.statistics import Census, Sums, sums
 from odeopt.formula import Formula, place, reads
 from odeopt.gradient import EvaluationError
 from odeopt.noise.gaussian import Gaussian
@@ -108,6 +108,10 @@ class Plan:
             if row.shape != y[0].shape[:1]:
                 raise ValueError(f"observable {name!r} must be one number per member, got shape {row.shape}")
         return [*rows, self._loss(y[0])]
+
+    def counted(self, step: int, y: State) -> Sums:
+        """The sums over these members at one time."""
+        return sums([row[None] for row in self.observed(step, y)])
 
     def _loss(self, theta: Array) -> Array:
         try:

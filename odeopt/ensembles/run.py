@@ -15,7 +15,7 @@ from odeopt.ensembles.blocks import Crew, crew_of, laps
 from odeopt.ensembles.plan import BACKENDS, Plan
 from odeopt.ensembles.records import Records
 from odeopt.ensembles.result import Ensemble
-from odeopt.ensembles.statistics import Tally, sums
+from odeopt.ensembles.statistics import Tally
 from odeopt.gradient import EvaluationError
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -100,7 +100,7 @@ def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any)
     plan, done = records.plan, 0
     several = crew.several and not records.alone and plan.target is None
     try:
-        records.moments(Tally.join([Tally.of([sums(plan.observed(0, y))]) for y in crew.states()]))
+        records.moments(Tally.join([Tally.of([plan.counted(0, y)]) for y in crew.states()]))
         records.census(0, crew)
         for n, every in laps(plan.strides, crew.most, several=several):
             tallies, interrupted = _lap(crew, pool, done, n, every)

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from odeopt.check import Array
 
-Sums = tuple[list[float], Array]
+Sums = tuple[Array, Array]
 
 
 def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
-    """x_0 and sum (d, 1) (d, 1)^T, d = x - x_0, of k rows (members,): over the members whose entries are all finite.
+    """x_0 (n, k) and sum (d, 1) (d, 1)^T, d = x - x_0, (n, k + 1, k + 1), at n times of k rows (n, members): over the
+    members whose entries are all finite.
 
-    room (k + 1, members): ones, what may be overwritten where memory shall not be asked for.
+    room (k + 1, n, members): ones, what may be overwritten where memory shall not be asked for.
     """
-    d = np.ones((len(rows) + 1, len(rows[0]))) if room is None else room
-    first = [row[0] for row in rows]
+    d = np.ones((len(rows) + 1, *rows[0].shape)) if room is None else room
+    first = np.array([row[:, 0] for row in rows])
+    total = np.empty((len(d), len(d), len(rows[0])))
     with np.errstate(all="ignore"):  # a member on its way to infinity
         for row, x, offset in zip(rows, first, d, strict=False):
-            np.subtract(row, x, out=offset)
-        total = np.empty((len(d), len(d)))
-        for i, u in enumerate(d):
+            np.subtract(row, x[:, None], out=offset)
+        for i, u in enumerate(d[:-1]):
             total[i, i:] = total[i:, i] = np.vecdot(u, d[i:])
-        if isfinite(total.sum()) or (alive := np.isfinite(rows).all(axis=0)).all():
-            return first, total
-    if alive.any():
-        return sums([row[alive] for row in rows])
-    return [0.0] * len(rows), np.zeros_like(total)
+        total[-1, -1] = d.shape[-1]
+        for n in np.flatnonzero(~np.isfinite(total.sum(axis=(0, 1)))):
+            first[:, n], total[:, :, n] = _of_the_finite(np.array([row[n] for row in rows]))
+    return first.T, np.moveaxis(total, -1, 0)
+
+
+def _of_the_finite(x: Array) -> Sums:
+    """The same at one time, of x (k, members): x_0 (k,) and the sum (k + 1, k + 1)."""
+    x = x[:, np.isfinite(x).all(axis=0)]
+    if not x.size:
+        return np.zeros(len(x)), np.zeros((len(x) + 1, len(x) + 1))
+    d = np.vstack([x - x[:, :1], np.ones_like(x[:1])])
+    return x[:, 0], d @ d.T
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,11 @@ class Tally:
 
     @classmethod
     def of(cls, sums: Sequence[Sums]) -> Tally:
-        """One group at several times: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
+        """One group at all these times: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
 
         [Chan, Golub and LeVeque 1983, eq. (1.3), with shifted data]
         """
-        first, total = (np.array(parts) for parts in zip(*sums, strict=True))
+        first, total = (np.concatenate(parts) for parts in zip(*sums, strict=True))
         count, offset = total[:, -1, -1], total[:, :-1, -1]
         shift = offset / np.maximum(count, 1)[:, None]
         with np.errstate(all="ignore"):  # where a member is on its way to infinity
