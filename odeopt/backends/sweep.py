@@ -7,6 +7,7 @@ from its norm and the sizes that theta and memory can have by now follows whethe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from math import isfinite
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from odeopt.backends.coordinates import coordinates
 from odeopt.backends.kernel_source import coordinates_source
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.spread import SLICE, norm, spread
-from odeopt.backends.training import inwards
+from odeopt.backends.training import inwards, rescheduled
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
@@ -45,8 +46,7 @@ class Sweep:
     def __init__(self, opt: Optimizer) -> None:
         self.opt, self._coordinates = opt, coordinates(opt)
         self.program = self._coordinates.program
-        own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
-        self._factor = own[0] if own else lambda k: 1.0
+        self._factor = _factor(opt)
         self._kernel, self._move = coordinates_source(self.program), blocks.moving(self.program)
         self._sizes: list[float] = []  # bounds on theta and memory, as they are now
 
@@ -142,3 +142,23 @@ class Sweep:
             for first in range(0, arrays[0].size, size):
                 views = [u[first : first + size] for u in arrays]
                 move(*(u[:, : views[0].size] for u in room), *views, *c.tolist())
+
+
+def _factor(opt: Optimizer) -> Callable[[int], float]:
+    """The factor of its schedule in step k; raises Untraceable where a step reads it at other times than its own."""
+    own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
+    if not own:
+        return lambda k: 1.0
+    read: list[Any] = []
+
+    def factor(k: Any) -> float:
+        read.append(k)
+        return 1.0
+
+    noted = rescheduled(opt, lambda schedule: replace(schedule, factor=factor, stretch=1.0))
+    y = noted.initial_state(np.ones_like, np.zeros(1))
+    with np.errstate(all="ignore"):
+        noted.scheme.bind(noted.flow, np.ones_like)(opt.h, y, (), opt.h)
+    if any(k != 1 for k in read):
+        raise Untraceable("it reads its schedule at several times in a step")
+    return own[0]
