@@ -53,6 +53,8 @@ class TorchSweep:
         moving = [p for p in self._parameters if p.grad is not None]
         if not _apart(moving, [p.grad for p in moving]):
             raise Untraceable("the tensors share memory")
+        if any(len(named[name]) > 1 for name in self._flow.clocks):
+            raise Untraceable("its clocks have moved at different rates")
         clocks = {name: named[name][0] for name in self._flow.clocks}
         sweep = self._sweep.ready(k, pieces, clocks, trusting=nan == "ignore")
 
