@@ -372,6 +372,18 @@ def test_single_precision_follows_double():
     np.testing.assert_allclose(flat(ours), flat(truth), atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_constants_have_the_precision_of_the_parameters(kind):
+    """Rprop chooses between two numbers: torch would take them in its default precision, here the other one."""
+    torch.set_default_dtype(torch.float64 if kind is torch.float32 else torch.float32)
+    ours, theirs = network(kind), network(kind)
+    optimizer = to_torch(make("rprop"), ours.parameters())
+    train(ours, optimizer, 20)
+    train(theirs, torch.optim.Rprop(theirs.parameters(), lr=0.01), 20)
+    assert {u.dtype for u in optimizer.state["odeopt"]["memory"][0][0]} == {kind}
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-5 if kind is torch.float32 else 1e-13)
+
+
 def test_mixed_precision_is_computed_in_the_highest():
     params = [torch.nn.Parameter(torch.ones(2, dtype=d)) for d in (torch.float64, torch.float32, torch.bfloat16)]
     optimizer = to_torch(opts.adam(0.1), params)
