@@ -7,7 +7,6 @@ from its norm and the sizes that theta and memory can have by now follows whethe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from math import isfinite
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from odeopt.backends.training import inwards, rescheduled
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
+from odeopt.schedules import Schedule
 
 LONG = 1_000_000  # coordinates that are worth a compiler
 ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
@@ -155,7 +155,7 @@ def _factor(opt: Optimizer) -> Callable[[int], float]:
         read.append(k)
         return 1.0
 
-    noted = rescheduled(opt, lambda schedule: replace(schedule, factor=factor, stretch=1.0))
+    noted = rescheduled(opt, lambda _: Schedule("noted", factor))
     y = noted.initial_state(np.ones_like, np.zeros(1))
     with np.errstate(all="ignore"):
         noted.scheme.bind(noted.flow, np.ones_like)(opt.h, y, (), opt.h)
