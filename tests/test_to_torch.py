@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import signal
 from itertools import pairwise
 
 import numpy as np
@@ -579,6 +580,28 @@ def test_a_state_of_another_optimizer_is_refused():
     heavy.step()
     with pytest.raises(ValueError, match=r"state must be of \('theta', 'm', 'G', 'c1', 'c2'\).* got .*'theta', 'm'\)"):
         to_torch(opts.adam(), [p]).load_state_dict(heavy.state_dict())
+
+
+@pytest.mark.parametrize("at", [1, 6], ids=["on the way there", "on the way back"])
+def test_an_interruption_while_parameters_are_elsewhere_brings_them_back(monkeypatch, at):
+    """Ctrl-C comes when the first of four has been written for Heun's second gradient, or the second put back."""
+    model = network()
+    optimizer = to_torch(training.by_scheme(oo.schemes.heun, 0.3), model.parameters())
+    train(model, optimizer, 2, closure=True)
+    before, copy_, written = flat(model), torch.Tensor.copy_, []
+
+    def interrupted(*arguments):
+        found = copy_(*arguments)
+        written.append(0)
+        if len(written) == at:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(torch.Tensor, "copy_", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, optimizer, 1, closure=True)
+    np.testing.assert_array_equal(flat(model), before)
+    assert optimizer.ngev == 4
 
 
 def test_a_state_of_torchs_own_optimizer_is_refused():
