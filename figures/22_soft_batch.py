@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 import odeopt as oo
-from odeopt.noise.accumulated import Accumulated
+from odeopt.noise._accumulated import Accumulated
 from odeopt.plots import style
 
 SIZE, K, UPDATES, STILL = 32, 4, 60, 1 - 1e-7

@@ -64,7 +64,7 @@ def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> list
     if not _banded(equation):
         return [Attempt("DOP853", asked.budget, "auto: too large for LSODA", whole)]
     few = min(KERNEL_BUDGET if whole else AUTO_BUDGET, asked.budget)
-    needed = PER_DECAY * _stiffness(equation, functions)
+    needed = PER_DECAY * _stiffness(equation, functions, few / PER_DECAY)
     if needed > few:
         return [Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)]
     lsoda = Attempt("LSODA", asked.budget, f"auto: DOP853 needs more than {few}", False)
@@ -77,13 +77,14 @@ def _banded(equation: InitialValue) -> bool:
     return n <= LSODA_SIZE and equation.number * n * 3 * n <= LSODA_NUMBERS
 
 
-def _stiffness(equation: InitialValue, functions: Functions) -> float:
-    """The fastest decay at the start, -Re(eigenvalue), times the time; 0 where it is not known, or soon another."""
+def _stiffness(equation: InitialValue, functions: Functions, bearable: float) -> float:
+    """The fastest decay at the start, -Re(eigenvalue), times the time; 0 where it is not known, or soon another, and
+    where the norm of the Jacobian, which no eigenvalue exceeds, is bearable."""
     flow = equation.flow
     if not isinstance(flow, Flow) or flow.preconditioner or flow.onset:
         return 0.0
     J = _jacobian(equation, functions)
-    if J is None or not np.isfinite(J).all():
+    if J is None or not np.isfinite(J).all() or np.abs(J).sum(axis=-1).max() <= bearable:
         return 0.0
     return float(-np.linalg.eigvals(J).real.min())
 

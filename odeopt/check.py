@@ -28,7 +28,7 @@ def numbers_of(name: str, value: Any) -> Array:
 
 def _parameter(name: str, value: Any, allowed: Any, text: str) -> Number:
     array = numbers_of(name, value)
-    if array.size == 0 or not np.all(allowed(array)):  # NaN fails every comparison
+    if array.size == 0 or not allowed(array).all():  # NaN fails every comparison
         raise ValueError(f"{name} must be {text}, got {value!r}")
     return float(array) if array.ndim == 0 else array
 
@@ -130,7 +130,7 @@ def point(name: str, value: Any) -> Array:
         raise ValueError(f"{name} must have shape (d,) or (..., d), got the single number {value!r}")
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    if not np.all(np.isfinite(array)):
+    if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {value!r}")
     return array
 

@@ -45,8 +45,8 @@ def record_times(t: Any) -> Array:
         return np.linspace(0.0, check.scalar("t", check.positive("t", float(array))), POINTS)
     with np.errstate(over="ignore"):
         span = array[-1] - array[0]
-    rising = len(array) >= 2 and np.all(np.isfinite(span)) and np.all(np.isfinite(array))
-    if not rising or not np.all(np.diff(array, axis=0) > 0):
+    rising = len(array) >= 2 and np.isfinite(span).all() and np.isfinite(array).all()
+    if not rising or not (array[1:] > array[:-1]).all():
         raise ValueError(f"t must be an end > 0, or at least two increasing finite times, got {t!r}")
     if array.ndim > 1:
         share = (array - array[0]) / (array[-1] - array[0])

@@ -10,8 +10,6 @@ import numpy as np
 
 from odeopt import check
 from odeopt.gradient import Gradient
-from odeopt.noise.brownian import BrownianPath
-from odeopt.noise.streams import normals
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.base import Step, StochasticScheme
@@ -40,6 +38,8 @@ def width(opt: Optimizer, problem: Problem) -> int:
 def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
     """The random numbers of a run, of each member from a stream of its own: rows of normals, or batches."""
     if opt.flow.noisy:
+        from odeopt.noise import normals  # late: most runs have no noise
+
         return normals(rng, members, width(opt, problem))
     assert problem.noise is not None
     return problem.noise.draws(rng, members)
@@ -49,6 +49,8 @@ def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: 
     """The rows of a recorded path of noise, for all who shall see the same: (steps, ..., width) normals or draws."""
     if not is_noisy(opt, problem):
         raise ValueError(f"noise must be None for {opt.name} on {problem!r}, which have none")
+    from odeopt.noise import BrownianPath  # late, too
+
     if isinstance(noise, BrownianPath):
         noise = noise.xi
     if not isinstance(noise, list | tuple) and not (isinstance(noise, np.ndarray) and noise.ndim):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,7 @@ class InitialValue:
     @property
     def number(self) -> int:
         """Of members."""
-        return int(np.prod(self.members))
+        return math.prod(self.members)
 
     @property
     def fading(self) -> bool:

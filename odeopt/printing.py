@@ -13,7 +13,7 @@ from odeopt.parts import Part, Project, slope
 from odeopt.symbols import GRADIENT, Symbol, short, symbol, unprintable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
     """left = right, or left <- right for what happens once a step."""
 

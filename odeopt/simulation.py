@@ -17,7 +17,6 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.schemes.base import StepFailure
-from odeopt.schemes.lookahead import innermost
 from odeopt.schemes.splitting import Splitting
 from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder, Status, Trajectory
@@ -159,8 +158,11 @@ def _draws(
 
 def _refuse_singular_start(opt: Optimizer, y: State) -> None:
     """A scheme that reads the right-hand side cannot begin where that is infinite."""
-    at_rest = not any(u.any() for u in y[1:])
-    if opt.flow.onset is not None and at_rest and not isinstance(innermost(opt.scheme), Splitting):
+    if opt.flow.onset is None or any(u.any() for u in y[1:]):
+        return
+    from odeopt.schemes.lookahead import innermost  # late, as few flows need it
+
+    if not isinstance(innermost(opt.scheme), Splitting):
         raise ValueError(
             f"start must not be at rest for {opt.scheme.name}: {opt.flow.name} is singular there; "
             "use start=odeopt.starts.settled, or a splitting that relaxes the memory first"

@@ -16,7 +16,7 @@ from zoo import FlowRow
 
 import odeopt as oo
 from odeopt import decay, flows, optimizers, problems, schemes, starts
-from odeopt.optimizers.momentum import HEAVY_BALL_MAPS
+from odeopt.optimizers._momentum import HEAVY_BALL_MAPS
 
 
 def ones(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:

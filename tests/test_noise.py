@@ -9,7 +9,7 @@ import pytest
 
 import odeopt as oo
 from odeopt import flow, flows, noise, optimizers, push, relax, schemes
-from odeopt.noise.streams import normals
+from odeopt.noise._streams import normals
 from odeopt.schemes.lookahead import Lookahead
 from odeopt.trajectory import Status
 
@@ -43,7 +43,7 @@ def test_a_path_does_not_depend_on_the_chunks_that_are_drawn(chunk, monkeypatch)
     """Nor, then, on how many steps are run."""
     opt, problem = CASES["langevin"]
     long = oo.simulate(opt, problem, 40, start(2), rng=4)
-    monkeypatch.setattr(sys.modules["odeopt.noise.streams"], "CHUNK", chunk)
+    monkeypatch.setattr(sys.modules["odeopt.noise._streams"], "CHUNK", chunk)
     short = oo.simulate(opt, problem, 25, start(2), rng=4)
     np.testing.assert_array_equal(short.theta, long.theta[:26])
 

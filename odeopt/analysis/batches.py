@@ -10,7 +10,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.noise.minibatches import minibatches
+from odeopt.noise._minibatches import minibatches
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.schedules import schedule as checked_schedule

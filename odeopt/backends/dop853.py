@@ -83,7 +83,9 @@ def source(program: FieldProgram) -> str:
     weighted = lambda weights, j: _sum(weights, [k[j] for k in K])
     stages = []
     for stage in range(1, STAGES):
-        points = ", ".join(f"y_{j} + d * ({weighted(DOP853.A[stage], j)})" for j in J)
+        known, last = DOP853.A[stage, : stage - 1], float(DOP853.A[stage, stage - 1])
+        begun = [f"y_{j} + d * ({weighted(known, j)})" if known.any() else f"y_{j}" for j in J]
+        points = ", ".join(f"({begun[j]}) + (d * {last!r}) * {K[stage - 1][j]}" for j in J)  # which comes last
         stages.append(f"{', '.join(K[stage])}, = f(s + {float(DOP853.C[stage])!r} * d, {points}, {c})")
     stages += [f"w_{j} = y_{j} + d * ({weighted(DOP853.B, j)})" for j in J]
     stages.append(f"{', '.join(K[STAGES])}, = f(s + d, {names('w')} {c})")

@@ -27,7 +27,7 @@ from odeopt.driving import driven, is_noisy
 from odeopt.ensembles.blocks import Crew, blocks
 from odeopt.ensembles.normals import normals_of
 from odeopt.ensembles.plan import Plan
-from odeopt.noise.gaussian import Gaussian
+from odeopt.noise._gaussian import Gaussian
 from odeopt.problems.members import Looped
 from odeopt.progress import announce
 from odeopt.state import State

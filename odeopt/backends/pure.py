@@ -19,7 +19,7 @@ from odeopt.backends.nodes import Untraceable
 PLAIN = bool, int, float, complex, str, np.number
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
-HOUSE = ("odeopt.noise.gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay")
+HOUSE = ("odeopt.noise._gaussian", "odeopt.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.decay")
 BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
 
 

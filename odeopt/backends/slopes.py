@@ -19,9 +19,12 @@ from odeopt.initial_value import Function, from_diagonals
 
 def on_floats(made: Traced, plain: Function) -> tuple[Function, Function | None]:
     """For one member: Python's floats.  Where these raise NumPy goes on; where a guard is true, the flow itself."""
-    _, diagonals = stacked(made, 1, plain)
-    n = len(made.program.state)
-    slow = diagonals and (lambda s, vector: from_diagonals(diagonals(s, vector), 1, n)[0])
+
+    def slow(s: float, vector: Array) -> Array:
+        diagonals = stacked(made, 1, plain)[1]
+        assert diagonals is not None
+        return from_diagonals(diagonals(s, vector), 1, len(made.program.state))[0]
+
     return _compiled(_float_source(made.program))(plain, slow, *made.values)
 
 

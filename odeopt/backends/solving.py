@@ -122,7 +122,9 @@ class Kernel:
         at = np.full(M, np.searchsorted(s, first.s, side="right"))
         rows[: at[0]] = Y  # what comes before is as good as the start
         count, flag = np.zeros(M, dtype=np.int64), np.zeros(M, dtype=np.int64)
-        constants = np.array([np.broadcast_to(value, M) for value in self.made.values])
+        constants = np.empty((len(self.made.values), M))
+        for row, value in zip(constants, self.made.values, strict=True):
+            row[:] = value
         loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // M), first.s
         part = lambda a, b: loop(
             a, b, chunk, slope.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol[:n]
@@ -130,10 +132,10 @@ class Kernel:
         try:
             while not flag.all():
                 in_parts(part, M, 8, M * min(chunk, 1000) * EVALUATION)
-                shown.update(S.mean() - far)
-                far = S.mean()
+                near, far = far, S.sum() / M
+                shown.update(far - near)
         finally:
-            slope.count, slope.mean, done = int(count.max()), float(count.mean()), int(at.min())
+            slope.count, slope.mean, done = int(count.max()), count.sum() / M, int(at.min())
             records.fill(s[:done], rows[:done].reshape(done, M * n))
             if M == 1:
                 records.last = records.last._replace(s=float(S[0]), y=Y[0])

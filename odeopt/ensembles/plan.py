@@ -17,7 +17,7 @@ from odeopt.ensembles.normals import GENERATORS
 from odeopt.ensembles.statistics import Census, Sums, sums
 from odeopt.formula import Formula, place, reads
 from odeopt.gradient import EvaluationError
-from odeopt.noise.gaussian import Gaussian
+from odeopt.noise._gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.simulation import initial_point

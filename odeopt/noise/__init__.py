@@ -1,24 +1,5 @@
 """Noise: problems whose gradients have it, and the streams of random numbers that drive it."""
 
-from odeopt.noise.accumulated import accumulated
-from odeopt.noise.base import covariance
-from odeopt.noise.brownian import BrownianPath, brownian_path
-from odeopt.noise.gaussian import correlated, gaussian, gaussian_like
-from odeopt.noise.minibatches import batches, minibatches
-from odeopt.noise.streams import normals, streams
-from odeopt.noise.svag import svag
+import lazy_loader
 
-__all__ = [
-    "BrownianPath",
-    "accumulated",
-    "batches",
-    "brownian_path",
-    "correlated",
-    "covariance",
-    "gaussian",
-    "gaussian_like",
-    "minibatches",
-    "normals",
-    "streams",
-    "svag",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.noise.streams import normals
+from odeopt.noise._streams import normals
 
 
 @dataclass(frozen=True, eq=False)

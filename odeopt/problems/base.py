@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from odeopt.gradient import Gradient
 from odeopt.immutable import Immutable
 from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
-from odeopt.problems.gradient_check import GradientCheck
 from odeopt.problems.members import Function, Looped, over_members, probe_points
-from odeopt.problems.parameters import Parameters
-from odeopt.problems.samples import Samples
+
+if TYPE_CHECKING:  # at run time late: most problems have neither, and imports cost more than a short run
+    from odeopt.problems.gradient_check import GradientCheck
+    from odeopt.problems.parameters import Parameters
+    from odeopt.problems.samples import Samples
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -72,10 +74,8 @@ class Problem(Immutable):
         """
         if not isinstance(noise, GradientNoise | None):
             raise TypeError(f"noise must be that of odeopt.noise or None, got {noise!r}")
-        if not isinstance(samples, Samples | None):
-            raise TypeError(f"samples must be Samples or None, see problems.finite_sum, got {samples!r}")
-        if not isinstance(parameters, Parameters | None):
-            raise TypeError(f"parameters must be Parameters or None, see Problem.from_torch, got {parameters!r}")
+        if samples is not None or parameters is not None:
+            _check_origin(samples, parameters)
         start = _point("theta0", theta0)
         end = None if minimizer is None else _point("minimizer", minimizer)
         _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
@@ -181,6 +181,8 @@ class Problem(Immutable):
         >>> Problem(lambda x: (x**4).sum(-1), lambda x: 4 * x**2, theta0=[1.0, 3.0]).check_gradient()
         worst coordinate 1: gradient 36, numerical 108 (complex step), relative error 6.7e-01
         """
+        from odeopt.problems.gradient_check import GradientCheck
+
         if isinstance(self.grad, Derived):
             raise ValueError(f"grad must be by hand to be checked, got {self.gradient_source} of the loss")
         theta = self.theta0 if theta is None else self.at(theta).theta0
@@ -209,6 +211,17 @@ def _brought(f: Any) -> Any:
     if isinstance(f, Derived):
         return None
     return f.f if isinstance(f, Looped) else f
+
+
+def _check_origin(samples: Any, parameters: Any) -> None:
+    """Of what `finite_sum`, and what `Problem.from_torch` and its like make."""
+    from odeopt.problems.parameters import Parameters
+    from odeopt.problems.samples import Samples
+
+    if not isinstance(samples, Samples | None):
+        raise TypeError(f"samples must be Samples or None, see problems.finite_sum, got {samples!r}")
+    if not isinstance(parameters, Parameters | None):
+        raise TypeError(f"parameters must be Parameters or None, see Problem.from_torch, got {parameters!r}")
 
 
 def _point(name: str, value: Any) -> Array:

@@ -20,7 +20,7 @@ THREE_POINT = "3-point differences"
 COARSE_STEP = STEP ** (2 / 3)  # the same balance for a 3-point gradient, whose own error is eps^(2/3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Derived:
     """A function that the computer derived, and how (`source`)."""
 
@@ -31,7 +31,7 @@ class Derived:
         return self.f(*arguments)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Native:
     """f(theta, *data) on a library's own arrays, theta (d,)."""
 
@@ -39,7 +39,7 @@ class Native:
     data: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Automatic:
     """A derivative by a library's automatic differentiation: exact to rounding, and so as good as one by hand.
 

@@ -16,7 +16,7 @@ GOLDEN = (np.sqrt(5) - 1) / 2
 ROUNDING = 1e-12  # a stack and single calls may sum in another order, no more
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Looped:
     """f(theta)[i] = f(theta[i]) for every member i; `rank` 0 for a number a member, 1 for a vector."""
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
+from odeopt.problems._quadratic import linear_flow
 from odeopt.problems.base import Problem
 from odeopt.problems.data import design, signs
-from odeopt.problems.quadratic import linear_flow
 from odeopt.problems.samples import Samples
 
 

@@ -1,47 +1,5 @@
 """Discretisations: what turns a flow and a step into an optimizer."""
 
-from odeopt.schemes.base import Scheme, Step, StepFailure, StochasticScheme
-from odeopt.schemes.exponential import Exponential, etd2rk, exponential_euler
-from odeopt.schemes.implicit import BDF2, Theta, bdf2, implicit_euler, trapezoid
-from odeopt.schemes.multistep import AdamsBashforth, ab2, ab3
-from odeopt.schemes.runge_kutta import RungeKutta, bogacki_shampine, euler, heun, midpoint, rk3, rk4
-from odeopt.schemes.splitting import Splitting, baoab, obabo
-from odeopt.schemes.stabilised import Chebyshev, rkc1, rkc2
-from odeopt.schemes.stochastic import StochasticRungeKutta, euler_maruyama, milstein, stochastic_heun
-from odeopt.schemes.weak import platen
+import lazy_loader
 
-__all__ = [
-    "BDF2",
-    "AdamsBashforth",
-    "Chebyshev",
-    "Exponential",
-    "RungeKutta",
-    "Scheme",
-    "Splitting",
-    "Step",
-    "StepFailure",
-    "StochasticRungeKutta",
-    "StochasticScheme",
-    "Theta",
-    "ab2",
-    "ab3",
-    "baoab",
-    "bdf2",
-    "bogacki_shampine",
-    "etd2rk",
-    "euler",
-    "euler_maruyama",
-    "exponential_euler",
-    "heun",
-    "implicit_euler",
-    "midpoint",
-    "milstein",
-    "obabo",
-    "platen",
-    "rk3",
-    "rk4",
-    "rkc1",
-    "rkc2",
-    "stochastic_heun",
-    "trapezoid",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

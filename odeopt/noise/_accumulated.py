@@ -11,7 +11,7 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
-from odeopt.noise.minibatches import Minibatches, minibatches_of, pieces
+from odeopt.noise._minibatches import Minibatches, minibatches_of, pieces
 from odeopt.problems import Problem
 from odeopt.weighted import WeightedMean
 

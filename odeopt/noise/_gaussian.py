@@ -12,8 +12,8 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.law import Covariance
+from odeopt.noise._streams import normals
 from odeopt.noise.base import noise_of
-from odeopt.noise.streams import normals
 from odeopt.problems import Problem
 
 SYMMETRY = 1e-12  # relative: what rounding leaves of a symmetric matrix, and of eigenvalues that are zero

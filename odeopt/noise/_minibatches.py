@@ -12,8 +12,8 @@ import numpy as np
 
 from odeopt import check
 from odeopt.check import Array
+from odeopt.noise._streams import per_member
 from odeopt.noise.base import noise_of
-from odeopt.noise.streams import per_member
 from odeopt.problems import Problem
 from odeopt.problems.samples import Samples
 

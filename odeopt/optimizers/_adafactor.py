@@ -10,7 +10,7 @@ from odeopt import check, flows, schemes
 from odeopt import decay as decays
 from odeopt.check import Array, Number
 from odeopt.flow import Flow, Relax, Speed
-from odeopt.flows.adafactor import adafactor_drift
+from odeopt.flows._adafactor import adafactor_drift
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts

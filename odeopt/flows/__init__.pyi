@@ -1,0 +1,67 @@
+from ._adafactor import adafactor
+from ._adam import adam, adam_hat, adam_uncorrected, adamw, adamw_hat, radam, radam_hat
+from ._buffered import buffered
+from ._muon import muon, muon_corrected
+from ._nadam import nadam, nadam_scheduled
+from ._rprop import rprop, rprop_late
+from ._shampoo import shampoo
+from .adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
+from .averaging import asgd
+from .ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
+from .gradient import gradient_flow
+from .layerwise import lamb, lars
+from .momentum import (
+    averaged_gradient,
+    heavy_ball,
+    hessian_damped,
+    high_resolution_nesterov,
+    quasi_hyperbolic,
+    su_boyd_candes,
+)
+from .sign import lion, normalized_flow, sign_flow
+from .stochastic import kramers, langevin, sgd_first_order, sgd_second_order
+
+__all__ = [
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adam_hat",
+    "adam_uncorrected",
+    "adamax",
+    "adamax_outside",
+    "adamw",
+    "adamw_hat",
+    "amsgrad",
+    "amsgrad_corrected",
+    "amsgrad_hat",
+    "asgd",
+    "averaged_gradient",
+    "buffered",
+    "centred_rmsprop",
+    "gradient_flow",
+    "heavy_ball",
+    "hessian_damped",
+    "high_resolution_nesterov",
+    "kramers",
+    "lamb",
+    "langevin",
+    "lars",
+    "lion",
+    "muon",
+    "muon_corrected",
+    "nadam",
+    "nadam_scheduled",
+    "normalized_flow",
+    "quasi_hyperbolic",
+    "radam",
+    "radam_hat",
+    "rmsprop",
+    "rprop",
+    "rprop_late",
+    "sgd_first_order",
+    "sgd_second_order",
+    "shampoo",
+    "sign_flow",
+    "su_boyd_candes",
+]
