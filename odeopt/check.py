@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Number = float | Array
 
 _NOT_NUMERIC = "numbers (int, float or arrays of them)"

@@ -16,7 +16,7 @@ from odeopt import check
 from odeopt.formula import Formula, formula, mapped, reads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Push:
     """u' = force(...) - rate u, for the variable u named `slot`; without a rate u' = force(...)."""
 
@@ -34,7 +34,7 @@ class Push:
         return Push(self.slot, faster(self.force), self.rate and faster(self.rate), self.noise and faster(self.noise))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Relax:
     """u' = rate (target - u): exponential forgetting towards a target that the other variables set.
 
@@ -59,7 +59,7 @@ class Relax:
         return replace(self, target=_times(speed, self.target), noise=self.noise and _times(speed, self.noise))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Project:
     """u <- map(...), applied once a step; it adds nothing to the right-hand side."""
 
@@ -127,7 +127,7 @@ def project(slot: str, map: Formula) -> Project:
     return Project(slot, formula("map", map))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Onset:
     """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
 

@@ -18,7 +18,7 @@ OF_MINIMIZER = ("gap", "offset")
 OF_PROBLEM = ("loss", *OF_MINIMIZER)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantity:
     """A formula with its law, "decreasing" or "conserved", and where that law holds ("" is everywhere)."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,7 +29,7 @@ IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from 
 CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel of this step would have saved so far
 _called: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()  # the same, for gradients of JAX and formulas
 
 
@@ -66,22 +65,22 @@ def _engine(
     plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad, single)
     if backend in ("floats", "blocks") or made.calls:
         return plain()
-    if find_spec("numba") is None:
+    if backend == "auto":
+        _spent[made.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
+        if "numba" not in sys.modules and _spent[made.text] < IMPORT + LOAD:
+            return plain()
+    if not _installed("numba"):
         if backend == "numba":
             raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return plain()
-    kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
-    if backend == "auto":
-        _spent[kernel.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
-        if "numba" not in sys.modules and _spent[kernel.text] < IMPORT + LOAD:
-            return plain()
     from odeopt.backends import numba as kernels
 
+    kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
     if kernels.loaded(kernel.text):
         return kernel
     on_disk = kernels.on_disk(kernel.text)
     price = (0 if "numba" in sys.modules else IMPORT) + (LOAD if on_disk else 0.5 + COMPILE * len(made.body))
-    if backend == "auto" and _spent[kernel.text] < price:
+    if backend == "auto" and _spent[made.text] < price:
         return plain()
     if not on_disk:
         announce(f"{opt.name}: compiling its step, once", progress)
@@ -92,7 +91,7 @@ def _scan(
     opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], every: int, progress: bool | None
 ) -> Engine:
     """By JAX: a gradient that is a JAX function goes in as it is, any other as a formula."""
-    if find_spec("jax") is None:
+    if not _installed("jax"):
         raise ImportError("jax is needed here: install odeopt-toolkit[jax]")
     from odeopt.backends import jax_rules
 
@@ -153,6 +152,12 @@ def _once(known: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
     if isinstance(found, Untraceable):
         raise found
     return found
+
+
+def _installed(name: str) -> bool:
+    from importlib.util import find_spec  # late: a short run needs none of it
+
+    return find_spec(name) is not None
 
 
 def _or_none(function: Callable[[Any], Any], value: Any) -> Any:

@@ -25,7 +25,7 @@ Function = Callable[[Any], Any]
 Seen = Callable[[Any, State], Sequence[Any]]  # (t, y) -> numbers of a state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noise:
     """A step reads `rows` rows of `width` standard normals.
 
@@ -71,6 +71,11 @@ class Program:
     def body(self) -> list[Node]:
         """The operations of a step, in order."""
         return varying(self.results)
+
+    @cached_property
+    def text(self) -> str:
+        """The operations of a step, the same for equal steps of other optimizers."""
+        return repr(self.body)
 
     @cached_property
     def constants(self) -> list[Node]:

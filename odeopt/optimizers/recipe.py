@@ -16,7 +16,7 @@ from odeopt.symbols import short
 RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Facts:
     """What is known of an optimizer besides its flow and scheme.
 
@@ -40,7 +40,7 @@ class Facts:
 BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", "your own")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """make(**settings) is the optimizer; at(h) are the settings that change with its step along the same flow.
 
@@ -86,7 +86,7 @@ class Recipe:
         return self.made(h * float(np.exp(brentq(excess, -reach, reach, xtol=1e-15, rtol=1e-15))))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Description:
     """One optimizer in words; `print` it."""
 
