@@ -8,4 +8,8 @@ import lazy_loader
 from odeopt.flow import flow as flow  # at once: later, the module's name would stand for it
 
 __version__ = "0.1.0"
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -18,6 +18,7 @@ import numpy as np
 from odeopt import check, printing
 from odeopt.check import Array, Number
 from odeopt.formula import Formula, Placed, place, reads
+from odeopt.immutable import Immutable
 from odeopt.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax, slope
 from odeopt.quantities import Quantity, check_quantities, conserved, decreasing
 from odeopt.state import Grad, Rhs, State, column
@@ -69,7 +70,7 @@ class Field(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(Immutable):
     """y' = sum of parts.  Build one with `flow(...)`; print it to read its equations."""
 
     variables: tuple[str, ...]

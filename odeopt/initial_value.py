@@ -11,7 +11,7 @@ import numpy as np
 
 from odeopt.check import Array
 from odeopt.clock import Clock, clock_of
-from odeopt.flow import Field, Flow, Onset
+from odeopt.flow import Field, Flow, Onset, Relax
 from odeopt.gradient import Gradient
 from odeopt.problems import Problem
 from odeopt.state import State, pack, unpack
@@ -49,6 +49,12 @@ class InitialValue:
     def number(self) -> int:
         """Of members."""
         return math.prod(self.members)
+
+    @property
+    def fading(self) -> bool:
+        """Whether a rate falls from infinity at t = 0, as friction 3/t does."""
+        parts = self.flow.terms() if isinstance(self.flow, Flow) else []
+        return any(isinstance(part, Relax) and part.limit is not None for part in parts)
 
     def slope(self) -> Function:
         """f, by NumPy."""

@@ -15,12 +15,13 @@ from odeopt.check import Array
 from odeopt.gradient import EvaluationError
 from odeopt.initial_value import InitialValue
 from odeopt.records import Piece, Records
-from odeopt.slope import Ended, Slope
+from odeopt.slope import Ended, Exhausted, Slope
 from odeopt.state import finite
 from odeopt.trajectory import Status
 
 HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # pieces of a run that LSODA takes at least; the first are smaller
 ADAMS = 6  # the highest order of LSODA's Adams: from 7 on it is a matter of luck whether it finds a flow stiff
+STIFF = ("LSODA", "Radau", "BDF")  # methods for stiff flows
 MANY = 2_000_000_000  # steps: evaluations are what is limited
 
 
@@ -49,17 +50,18 @@ def _steps(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     """The solver's accepted steps up to s = 1."""
     from scipy import integrate as scipy_integrate
 
-    first, (rtol, atol) = records.last, tolerances
-    known = _jacobian(method, records.equation, slope)
-    solver = getattr(scipy_integrate, method)(slope, first.s, first.y, 1.0, rtol=rtol, atol=atol, **known)
-    while solver.status == "running":
-        reason = solver.step()
-        if solver.status == "failed":
-            raise Ended(Status.STEP_FAILED, reason or f"{method} failed")
-        if not finite((solver.y,)):
-            raise Ended(Status.NOT_FINITE, "the solution is not finite")
-        shown.update(solver.t - records.last.s)
-        records.take(Piece(solver.t, solver.y.copy(), solver.dense_output()))
+    known, (rtol, atol) = _jacobian(method, records.equation, slope), tolerances
+    for end in (*_anew(method, records.equation), 1.0):
+        first = records.last
+        solver = getattr(scipy_integrate, method)(slope, first.s, first.y, end, rtol=rtol, atol=atol, **known)
+        while solver.status == "running":
+            reason = solver.step()
+            if solver.status == "failed":
+                raise Ended(Status.STEP_FAILED, reason or f"{method} failed")
+            if not finite((solver.y,)):
+                raise Ended(Status.NOT_FINITE, "the solution is not finite")
+            shown.update(solver.t - records.last.s)
+            records.take(Piece(solver.t, solver.y.copy(), solver.dense_output()))
 
 
 def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any) -> None:
@@ -74,11 +76,14 @@ def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     rows = np.empty((len(s), first.y.size))
     at = int(np.searchsorted(s, first.s, side="right"))  # what comes before is as good as the start
     rows[:at] = first.y
+    anew = _anew(method, records.equation)
     try:
         for end, piece in zip(s[at:].tolist(), np.diff(s[at:], prepend=first.s).tolist(), strict=True):
             rows[at] = solver.integrate(end)
             if not solver.successful():
                 raise Ended(Status.STEP_FAILED, "LSODA failed")
+            if end in anew:
+                solver.set_initial_value(rows[at].copy(), end)
             shown.update(piece)
             at += 1
     finally:
@@ -94,6 +99,12 @@ def _halts(s: Array) -> Array:
     return np.unique(np.concatenate([s, often, EARLY]))[1:]
 
 
+def _anew(method: str, equation: InitialValue) -> tuple[float, ...]:
+    """Where LSODA begins anew: its Adams bounds its steps by the largest rate that it has met, and never forgets it."""
+    early = [s for s in EARLY[::-1].tolist() if s > equation.begin]
+    return tuple(early) if method == "LSODA" and equation.fading else ()
+
+
 def _jacobian(method: str, equation: InitialValue, slope: Slope) -> dict[str, Any]:
     """What the solver may know of the Jacobian: itself, and that no member acts on another."""
     known = slope.functions.jacobian is not None
@@ -104,6 +115,9 @@ def _jacobian(method: str, equation: InitialValue, slope: Slope) -> dict[str, An
 
 
 def _diagnosis(error: BaseException, method: str) -> tuple[Status, str]:
+    if isinstance(error, Exhausted):
+        fewer = "larger rtol and atol need fewer" if method in STIFF else "a stiff flow needs fewer with LSODA or Radau"
+        return error.status, f"{error}; {fewer}"
     if isinstance(error, Ended):
         return error.status, str(error)
     if isinstance(error, EvaluationError):

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from odeopt import check
+from odeopt.immutable import Immutable
 from odeopt.symbols import Symbol, short, symbol
 
 SNAP = 1e-6  # steps: a count that rounding has moved this far from a whole number is that number
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Immutable):
     """s(k), for whole k and, between them, for the flow; `stretch` counts the steps that one step stands for."""
 
     name: str

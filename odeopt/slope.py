@@ -21,6 +21,13 @@ class Ended(Exception):
         self.status = status
 
 
+class Exhausted(Ended):
+    """No evaluation is left of the budget."""
+
+    def __init__(self, budget: int) -> None:
+        super().__init__(Status.TOO_MANY_EVALUATIONS, f"{budget} evaluations used up")
+
+
 class Slope:
     """dy/ds as SciPy calls it, counted against a budget."""
 
@@ -32,7 +39,7 @@ class Slope:
     def __call__(self, s: float, vector: Array) -> Any:
         self.count += 1
         if self.count > self.budget:
-            raise self._exhausted()
+            raise Exhausted(self.budget)
         try:
             return self.functions.f(s, vector)
         except Exception as error:
@@ -46,7 +53,7 @@ class Slope:
         def slopes(s: float, vector: Array) -> Any:
             self.count += 1
             if self.count > budget:
-                raise self._exhausted()
+                raise Exhausted(self.budget)
             try:
                 found = f(s, vector)
             except Exception as error:
@@ -56,10 +63,6 @@ class Slope:
             return found
 
         return slopes
-
-    def _exhausted(self) -> Ended:
-        reason = f"{self.budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
-        return Ended(Status.TOO_MANY_EVALUATIONS, reason)
 
     def jacobian(self, s: float, vector: Array) -> Any:
         """d(dy/ds)/dy."""

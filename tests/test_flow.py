@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import tables
@@ -181,3 +183,39 @@ def test_symbols_in_numpy_functions():
     assert str(a ** (b + 1)) == "alpha1^(b + 1)"
     assert str(2**a) == "2^alpha1"
     assert str(np.sign(a) / (b + 1)) == "sign(alpha1)/(b + 1)"
+
+
+PROBLEM = oo.problems.quadratic()
+NEVER_CHANGE = {
+    "flow": oo.flows.adam(0.1, 1.0),
+    "optimizer": oo.optimizers.scheduled(oo.optimizers.nesterov_k(0.01), oo.schedules.cosine(10)),
+    "schedule": oo.schedules.Schedule("mine", lambda k: 1.0),
+    "problem": PROBLEM,
+}
+
+
+@pytest.mark.parametrize("name", NEVER_CHANGE)
+def test_a_copy_of_what_never_changes_is_itself(name):
+    assert copy.copy(NEVER_CHANGE[name]) is NEVER_CHANGE[name]
+    assert copy.deepcopy([NEVER_CHANGE[name]])[0] is NEVER_CHANGE[name]
+
+
+RESULTS = {
+    "iterates": oo.simulate(oo.optimizers.adam(0.01), PROBLEM, 3),
+    "solution": oo.solve(oo.flows.heavy_ball(1.0), PROBLEM, 1.0),
+    "modified": oo.solve(oo.modified_flow(oo.optimizers.momentum(0.01)), PROBLEM, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_copy_of_a_run_has_records_of_its_own(name):
+    run = RESULTS[name]
+    again = copy.deepcopy(run)
+    again.theta[:] = np.nan
+    assert np.isfinite(run.theta).all()
+    assert (again.flow.name, again.problem, repr(again.t)) == (run.flow.name, PROBLEM, repr(run.t))
+
+
+def test_a_copy_of_an_energy_is_the_same():
+    found = oo.energy(RESULTS["solution"])
+    assert repr(copy.deepcopy(found)) == repr(found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
+import threading
 import time
 import warnings
 from collections import Counter
@@ -20,6 +22,7 @@ from odeopt.backends.bounds import bounds
 from odeopt.backends.coordinates import coordinates
 from odeopt.backends.folding import folded
 from odeopt.backends.in_place import in_place
+from odeopt.backends.interruption import postponed
 from odeopt.backends.nodes import Graph, Node, Untraceable, needed
 from odeopt.backends.parts import cores, in_parts
 from odeopt.backends.program import Program
@@ -34,12 +37,15 @@ ROWS |= {
     "clip_value": optimizers.clip_value(ADAM, 0.5),
     "l2": optimizers.l2(ADAM, 0.1),
     "lookahead": optimizers.lookahead(ADAM),
+    "nesterov_k under a schedule": optimizers.scheduled(optimizers.nesterov_k(0.01), schedules.cosine(20)),
+    "asgd under a schedule": optimizers.scheduled(optimizers.asgd(0.01), schedules.cosine(20)),
 }
 WHOLE = {
     **dict.fromkeys(("lion", "signsgd", "lamb", "lars"), "limits read the coordinates"),  # 0/0 is 0 there
     **dict.fromkeys(("clip_norm", "normalized_gd", "adafactor"), "its coordinates read each other"),
     "lookahead": "remembers earlier steps",
     "muon": "svd",
+    **dict.fromkeys(("nesterov_k under a schedule", "asgd under a schedule"), "reads its schedule at several times"),
 }  # no program of one coordinate, and why
 ELSEWHERE = ("strang_rmsprop",)  # reads the gradient at other points too
 PROBLEM = oo.problems.quadratic(np.geomspace(0.5, 3, 7), theta0=np.linspace(-1, 2, 7))
@@ -193,6 +199,140 @@ def test_theta_as_its_own_gradient():
     np.testing.assert_allclose(theta, other, rtol=1e-14)
 
 
+def test_memory_as_the_gradient():
+    theta, other = np.array([1.0, -2.0]), np.array([1.0, -2.0])
+    own, copied = in_place(ADAM, theta), in_place(ADAM, other)
+    for moving in (own, copied):
+        moving.step(np.array([0.3, 2.0]))
+    own.step(own.memory["m"])
+    copied.step(copied.memory["m"].copy())
+    assert own.backend == "numpy (its arrays share memory)"
+    np.testing.assert_allclose(theta, other, rtol=1e-14)
+
+
+L2_ADAM = optimizers.l2(ADAM, 1e-6)  # whose squares overflow where theta is 1e170
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_theta_that_its_owner_has_set_is_looked_at_where_it_may_overflow(k):
+    theta = np.ones(3)
+    moving = in_place(L2_ADAM, theta)
+    for _ in range(k):
+        moving.step(np.ones(3))
+    assert moving.backend == "blocks"
+    theta[1], before = 1e170, {name: u.copy() for name, u in moving.memory.items()}
+    with pytest.raises(FloatingPointError, match=f"not finite after step {k + 1}; nothing has moved"):
+        moving.step(np.ones(3))
+    assert theta[1] == 1e170
+    for name, u in moving.memory.items():
+        np.testing.assert_array_equal(u, before[name])
+    theta[1] = 1.0
+    moving.step(np.ones(3))
+    assert moving.backend == "blocks"
+
+
+@pytest.mark.parametrize(
+    ("opt", "looks"), [(ADAM, 1), (optimizers.l2(optimizers.momentum(0.1), 0.01), 1), (L2_ADAM, 2)]
+)
+def test_theta_may_be_set_to_anything_and_is_looked_at_only_where_that_matters(monkeypatch, opt, looks):
+    theta, looked, norm = np.ones(3), [], sweep.norm
+    monkeypatch.setattr(sweep, "norm", lambda arrays: looked.append(len(arrays)) or norm(arrays))
+    moving = in_place(opt, theta)
+    moving.step(np.ones(3))
+    looked.clear()
+    for _ in range(20):
+        moving.step(np.ones(3))
+    assert len(looked) == 20 * looks
+    if looks == 1:
+        theta[:] = 1e300
+        moving.step(np.ones(3))
+        assert moving.backend == "blocks"
+        assert np.isfinite([theta, *(u for u in moving.memory.values() if u.size == 3)]).all()
+
+
+def test_nothing_warns_where_numbers_are_not_finite():
+    huge, infinite = np.array([1e300, -1e300]), np.array([np.inf, -np.inf])
+    with pytest.raises(FloatingPointError, match="not finite after step 1"):  # whose sum is NaN
+        in_place(optimizers.gd(1e90), np.ones(2)).step(huge)
+    for opt in (optimizers.momentum(0.1), ROWS["lion"]):
+        moving = in_place(opt, np.ones(2), nan="ignore")
+        for g in (infinite, -infinite):
+            moving.step(g)
+
+
+@pytest.mark.parametrize("name", ["adam", "lookahead"])
+def test_a_copy_goes_on_alone(name):
+    theta = np.array([1.0, -2.0])
+    moving = in_place(ROWS[name], theta)
+    for _ in range(7):
+        moving.step(theta.copy())
+    again = copy.deepcopy(moving)
+    for each in (moving, again):
+        for _ in range(7):
+            each.step(each.theta.copy())
+    assert again.theta is not theta
+    np.testing.assert_array_equal(theta, again.theta)
+    for key, u in moving.memory.items():
+        np.testing.assert_array_equal(u, again.memory[key])
+    assert repr(again) == repr(moving)
+
+
+@pytest.mark.parametrize("d", [1000, 400_000])
+def test_a_step_that_is_interrupted_has_happened_wholly(monkeypatch, d):
+    """Ctrl-C comes in the middle of it, on this thread or while others move their parts."""
+    by_blocks(monkeypatch)
+    monkeypatch.setattr(sweep, "SLICE", 300)
+    theta, whole = np.linspace(-1, 1, d), np.linspace(-1, 1, d)
+    cut, other = in_place(ADAM, theta), in_place(ADAM, whole)
+    for each in (cut, other):
+        each.step(np.sin(whole))
+    g, (move, *room), moved = np.cos(theta), cut._sweep._move, []
+
+    def interrupted(*arrays_and_constants):
+        moved.append(threading.current_thread())
+        if len(moved) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        move(*arrays_and_constants)
+
+    cut._sweep._move = interrupted, *room
+    with pytest.raises(KeyboardInterrupt):
+        cut.step(g)
+    other.step(g)
+    assert (threading.main_thread() in moved) == (d == 1000 or cores() == 1)
+    assert cut.count == 2
+    np.testing.assert_array_equal(theta, whole)
+    for key, u in cut.memory.items():
+        np.testing.assert_array_equal(u, other.memory[key])
+
+
+def test_an_interruption_comes_at_the_end():
+    @postponed()
+    def interrupted(error):
+        signal.raise_signal(signal.SIGINT)
+        done.append("all")
+        if error:
+            raise error
+
+    done = []
+    for error in (None, ValueError("another")):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(error)
+    assert done == ["all", "all"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_interruptions_are_left_to_the_main_thread():
+    def elsewhere():
+        with postponed():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    found = []
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]
+
+
 def test_adam_has_one_division_and_one_root():
     """Of three and one in its formula: what all coordinates share is folded into its numbers."""
     program = coordinates(ADAM).program
@@ -316,6 +456,12 @@ def test_bad_gradient_and_scheme():
     moving = in_place(ADAM, np.ones(3))
     with pytest.raises(ValueError, match=r"gradient must have shape \(3,\) like theta, got \(2,\)"):
         moving.step(np.ones(2))
+    with pytest.raises(ValueError, match=r"gradient must have shape \(1,\) like theta, got \(\)"):
+        in_place(ADAM, np.ones(1)).step(1.0)
+    for gradient, kind in ((np.ones(3) * 1j, "complex128"), ([True] * 3, "bool"), (["1"] * 3, "<U1"), ([{}], "object")):
+        with pytest.raises(TypeError, match=f"gradient must be of real numbers, float64 or .*, got dtype {kind}"):
+            moving.step(gradient)
+    assert (moving.count, moving.memory) == (0, {})
     heun = in_place(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, 0.1), np.ones(3))
     with pytest.raises(ValueError, match="opt must read the gradient at theta alone"):
         heun.step(np.ones(3))

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import odeopt
+
 PACKAGE = Path(__file__).parents[1] / "odeopt"
 
 # A module imports, at its top, only from its own layer or those before it.
 LAYERS = [
-    {"check", "symbols", "files", "storage", "weighted"},
+    {"check", "immutable", "symbols", "files", "storage", "weighted"},
     {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
@@ -117,6 +119,10 @@ def test_the_stub_lists_what_it_imports():
     names = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     listed = next(node.value for node in tree.body if isinstance(node, ast.Assign))
     assert set(ast.literal_eval(listed)) == names
+
+
+def test_dir_lists_the_public_names_and_the_version():
+    assert set(dir(odeopt)) == {*odeopt.__all__, "__version__"}
 
 
 def test_no_bare_except_and_no_hasattr():

@@ -137,6 +137,29 @@ def test_times():
     np.testing.assert_allclose(run.final, oo.problems.quadratic().flow_solution(0.5, run.theta[0]), atol=1e-10)
 
 
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("rtol", "atol"), [(1e-10, 1e-12), (1e-6, 1e-9)])
+@pytest.mark.parametrize("start", [0.0, 1e-6])
+def test_lsoda_is_not_held_up_by_friction_that_was_infinite(start, rtol, atol, dense):
+    """3/t: its first rates bounded all its steps, so that 100,000 evaluations did not reach t = 0.0002."""
+    problem = oo.problems.quadratic((1.0, 20.0), angle=0.0).at([1.0, 2.0])
+    times, flow = np.linspace(start, 10, 101), oo.flows.su_boyd_candes()
+    run = oo.solve(flow, problem, times, method="LSODA", rtol=rtol, atol=atol, max_evaluations=4000, dense_output=dense)
+    z = times[1:, None] * np.sqrt([1.0, 20.0])
+    np.testing.assert_allclose(run.check().theta[1:], 2 * problem.theta0 * j1(z) / z, atol=100 * rtol)
+    if dense:
+        np.testing.assert_allclose(run.sol(times), run.theta, atol=1e-15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_budget_that_is_used_up_says_what_needs_fewer(method):
+    run = oo.solve(GF, oo.problems.rosenbrock(), 100.0, method=method, max_evaluations=60)
+    stiff = method in ("LSODA", "Radau", "BDF")
+    fewer = "larger rtol and atol need fewer" if stiff else "a stiff flow needs fewer with LSODA or Radau"
+    assert run.status is Status.TOO_MANY_EVALUATIONS
+    assert run.message.startswith(f"60 evaluations used up; {fewer} (after t = ")
+
+
 # The faults of scipy 1.17 that LIBRARIES.md lists: each must end in time, with a status and a partial result.
 FAULTS = {
     "nan at the start": (lambda x: np.full_like(x, np.nan), 1.0, Status.NOT_FINITE),

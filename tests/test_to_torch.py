@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import signal
 from itertools import pairwise
 
 import numpy as np
@@ -346,12 +348,41 @@ def test_saved_loaded_and_continued_bit_for_bit(name, dtype):
     np.testing.assert_array_equal(flat(model), flat(again))
 
 
+@pytest.mark.parametrize("name", ["half-start Adam", "lookahead", "Muon", "Heun", "AB3"])
+def test_a_copy_goes_on_alone(name):
+    """With the copied model, as torch's own optimizers do; a scheduler's additions to the groups come along."""
+    opt, closure = ALL[name](), name in training.SEVERAL_GRADIENTS
+    model = network()
+    optimizer = to_torch(opt, model.parameters())
+    SCHEDULERS["one cycle"](optimizer)
+    train(model, optimizer, 7, closure=closure)
+    again, continued = copy.deepcopy((model, optimizer))
+    train(model, optimizer, 7, first=7, closure=closure)
+    assert [*again.parameters()] == continued.parameters
+    assert np.abs(flat(again) - flat(model)).max() > 1e-4
+    train(again, continued, 7, first=7, closure=closure)
+    np.testing.assert_array_equal(flat(again), flat(model))
+    assert (continued.ngev, continued.backend) == (optimizer.ngev, optimizer.backend)
+
+
 def test_single_precision_follows_double():
     ours, truth = network(torch.float32), network()
     train(ours, to_torch(opts.adam(0.01), ours.parameters()), 30)
     train(truth, to_torch(opts.adam(0.01), truth.parameters()), 30)
     assert ours[0].weight.dtype == torch.float32
     np.testing.assert_allclose(flat(ours), flat(truth), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_constants_have_the_precision_of_the_parameters(kind):
+    """Rprop chooses between two numbers: torch would take them in its default precision, here the other one."""
+    torch.set_default_dtype(torch.float64 if kind is torch.float32 else torch.float32)
+    ours, theirs = network(kind), network(kind)
+    optimizer = to_torch(make("rprop"), ours.parameters())
+    train(ours, optimizer, 20)
+    train(theirs, torch.optim.Rprop(theirs.parameters(), lr=0.01), 20)
+    assert {u.dtype for u in optimizer.state["odeopt"]["memory"][0][0]} == {kind}
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-5 if kind is torch.float32 else 1e-13)
 
 
 def test_mixed_precision_is_computed_in_the_highest():
@@ -549,3 +580,52 @@ def test_a_state_of_another_optimizer_is_refused():
     heavy.step()
     with pytest.raises(ValueError, match=r"state must be of \('theta', 'm', 'G', 'c1', 'c2'\).* got .*'theta', 'm'\)"):
         to_torch(opts.adam(), [p]).load_state_dict(heavy.state_dict())
+
+
+@pytest.mark.parametrize("at", [1, 6], ids=["on the way there", "on the way back"])
+def test_an_interruption_while_parameters_are_elsewhere_brings_them_back(monkeypatch, at):
+    """Ctrl-C comes when the first of four has been written for Heun's second gradient, or the second put back."""
+    model = network()
+    optimizer = to_torch(training.by_scheme(oo.schemes.heun, 0.3), model.parameters())
+    train(model, optimizer, 2, closure=True)
+    before, copy_, written = flat(model), torch.Tensor.copy_, []
+
+    def interrupted(*arguments):
+        found = copy_(*arguments)
+        written.append(0)
+        if len(written) == at:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(torch.Tensor, "copy_", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, optimizer, 1, closure=True)
+    np.testing.assert_array_equal(flat(model), before)
+    assert optimizer.ngev == 4
+
+
+def test_a_state_of_torchs_own_optimizer_is_refused():
+    """Before anything of it is taken."""
+    model = network()
+    optimizer, other = to_torch(opts.adam(0.01), model.parameters()), torch.optim.Adam(model.parameters())
+    train(model, optimizer, 2)
+    train(model, other, 1)
+    with pytest.raises(ValueError, match="state must be one of to_torch, under the key 'odeopt', got the keys 0, 1, 2"):
+        optimizer.load_state_dict(other.state_dict())
+    train(model, optimizer, 1)
+    assert optimizer.ngev == 3
+
+
+def test_a_parameter_that_has_another_shape_now_is_named():
+    """Its memory would be another's."""
+    params = [torch.nn.Parameter(torch.ones(n)) for n in (3, 2)]
+    optimizer = to_torch(opts.adam(0.1), params)
+    for size in (3, 4):
+        params[0].data = torch.ones(size)
+        for p in params:
+            p.grad = torch.ones_like(p)
+        if size == 3:
+            optimizer.step()
+    with pytest.raises(ValueError, match=r"params must keep their shapes, one of \(3,\) has \(4,\) now"):
+        optimizer.step()
+    assert (params[0] == 1).all()

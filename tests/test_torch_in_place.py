@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import signal
 
 import numpy as np
 import pytest
@@ -259,6 +260,98 @@ def test_what_goes_by_torch_as_before_says_why(case):
         optimizer.step()
     assert reason in optimizer.backend
     assert all((p < 0.99).all() for p in params)
+
+
+@pytest.mark.parametrize("which", ["the parameter", "its gradient"])
+def test_numbers_that_stand_in_memory_with_the_other_sign(which):
+    """torch's negative bit, as of the imaginary part of a conjugate."""
+    minus = lambda u: torch._neg_view(u) if which == "the parameter" else u
+    p = torch.nn.Parameter(minus(torch.ones(3)))
+    start = p.detach().clone()
+    optimizer = to_torch(opts.gd(0.5), [p])
+    for _ in range(2):
+        p.grad = torch.ones(3) if which == "the parameter" else torch._neg_view(-torch.ones(3))
+        optimizer.step()
+    assert torch.equal(p.detach(), start - 1.0)
+
+
+SHARED = {
+    "a gradient with another parameter": lambda u: ([u[:3], u[3:6]], [u[3:6], u[6:]]),
+    "a gradient with its own parameter": lambda u: ([u[:3], u[3:6]], [u[:3], u[6:]]),
+    "a part of a gradient": lambda u: ([u[:3], u[4:7]], [u[2:5], u[6:]]),
+    "two parameters": lambda u: ([u[:3], u[2:5]], [u[5:8], u[6:]]),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_tensors_that_share_memory_do_not_race(case):
+    """The numbers are those of the step in one vector, which reads all before it writes."""
+    both = []
+    for make_it in (to_torch, by_torch):
+        u = torch.linspace(-1.0, 2.0, 9)
+        parameters, gradients = SHARED[case](u)
+        params = [torch.nn.Parameter(p) for p in parameters]
+        optimizer = make_it(ADAM, params)
+        for _ in range(3):
+            for p, g in zip(params, gradients, strict=True):
+                p.grad = g
+            optimizer.step()
+        both.append(u)
+        assert make_it is by_torch or optimizer.backend == "torch (the tensors share memory)"
+    assert torch.equal(*both)
+
+
+def test_gradients_may_share_memory_with_each_other():
+    params, g = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)], torch.ones(4)
+    optimizer = to_torch(ADAM, params)
+    for _ in range(2):
+        params[0].grad, params[1].grad = g[:3], g[1:]
+        optimizer.step()
+    assert optimizer.backend == "blocks"
+
+
+@pytest.mark.parametrize("make_it", [to_torch, by_torch])
+def test_a_step_that_is_interrupted_has_happened_wholly(monkeypatch, make_it):
+    """Ctrl-C comes when some parameters have moved."""
+    models = [network(), network()]
+    cut, other = (make_it(ADAM, model.parameters()) for model in models)
+    for model, optimizer in zip(models, (cut, other), strict=True):
+        train(model, optimizer, 3)
+        loss_of(model, 3).backward()
+    module, name = (sweep.Sweep, "_by_numpy") if make_it is to_torch else (torch.Tensor, "copy_")
+    move, moved = getattr(module, name), []
+
+    def interrupted(*arguments):
+        found = move(*arguments)
+        moved.append(0)
+        if len(moved) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    by_blocks(monkeypatch)
+    other.step()
+    monkeypatch.setattr(module, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cut.step()
+    assert len(moved) == 4  # parameters
+    np.testing.assert_array_equal(flat(models[0]), flat(models[1]))
+    np.testing.assert_array_equal(memory(cut), memory(other))
+    assert cut.ngev == other.ngev == 4
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_parameters_that_were_cast_after_the_first_steps(kind):
+    model = network(torch.float32)
+    optimizer = to_torch(opts.adam(1.0), model.parameters())
+    train(model, optimizer, 2)
+    model.to(kind)
+    before = model[0].weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    for expected in ("torch (the tensors are not", "torch (" if kind is torch.bfloat16 else "blocks"):
+        optimizer.step()
+        assert optimizer.backend.startswith(expected)
+    assert (model[0].weight < before).all()
 
 
 def test_small_parameters_go_by_torch(monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,8 +83,7 @@ def energy(run: Trajectory) -> Energy:
     known = {name: q for name, q in flow.quantities.items() if name not in omitted}
     values = {name: _along(q, run, flow, problem) for name, q in known.items()}
     formulas = {name: q.text(flow.variables, tuple(flow.params)) for name, q in known.items()}
-    frozen = MappingProxyType(values), MappingProxyType(known), MappingProxyType(formulas)
-    return Energy(run.name, run.t, *frozen, omitted)
+    return Energy(run.name, run.t, values, known, formulas, omitted)
 
 
 def _along(quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) -> Array:

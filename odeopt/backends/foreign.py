@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from odeopt.backends.nodes import TRUTH
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "subtract": operator.sub,
@@ -48,7 +50,10 @@ class Library:
         function = OPERATORS.get(name) or self.functions.get(name)
         if function is None:
             raise TypeError(f"{name} of NumPy has no counterpart here for {self.name}: use the names in odeopt.ops")
-        return self.foreign(function(*[self.own(x, like) for x in arguments], **settings))
+        if name == "where":  # of two numbers, too
+            arguments = (arguments[0], *(self.array(x, like) if np.isscalar(x) else x for x in arguments[1:]))
+        result = function(*[self.own(x, like) for x in arguments], **settings)
+        return Foreign(result, self, like) if name in TRUTH else self.foreign(result)
 
     def own(self, x: Any, like: Any) -> Any:
         """What the library can take: constants keep to the precision of the array `like`."""
@@ -66,10 +71,11 @@ class Library:
 
 
 class Foreign(NDArrayOperatorsMixin):
-    """A library's array in NumPy's clothes; `value` is the array itself."""
+    """A library's array in NumPy's clothes; `value` is the array itself, `like` has the precision of its constants."""
 
-    def __init__(self, value: Any, library: Library) -> None:
+    def __init__(self, value: Any, library: Library, like: Any = None) -> None:
         self.value, self.library = value, library
+        self.like = value if like is None else like  # a comparison has that of what it compares
 
     shape = property(lambda self: tuple(self.value.shape))
     ndim = property(lambda self: self.value.ndim)
@@ -81,11 +87,11 @@ class Foreign(NDArrayOperatorsMixin):
             return self.layer_sums(inputs[1])
         if method != "__call__" or settings:
             raise TypeError(f"{ufunc.__name__}.{method} has no counterpart here for {self.library.name}")
-        return self.library.call(ufunc.__name__, self.value, *inputs)
+        return self.library.call(ufunc.__name__, self.like, *inputs)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, settings: Any) -> Any:
         """where, sum, svd, ...."""
-        return self.library.call(function.__name__, self.value, *arguments, **settings)
+        return self.library.call(function.__name__, self.like, *arguments, **settings)
 
     def layer_sums(self, starts: Any) -> Any:
         """np.add.reduceat over the last axis."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
 from odeopt import check
+from odeopt.backends.interruption import postponed
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.sweep import Piece, Sweep
 from odeopt.backends.training import refuse
@@ -37,50 +40,70 @@ class InPlace:
             self._sweep = str(reason)
 
     def step(self, gradient: Any) -> None:
-        """One step.  A ValueError or FloatingPointError for what is not finite: nothing has moved then."""
-        g = np.ascontiguousarray(gradient, dtype=np.float64)
-        if g.shape != self.theta.shape:
-            raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
-        self._gradient = g
+        """One step.  A ValueError or FloatingPointError for what is not finite: nothing has moved then.
+
+        An interruption (Ctrl-C) waits until all has moved.
+        """
+        self._gradient = g = self._checked(gradient)
         if self.count == 0:
             self._look(g)
             start = self.opt.initial_state(self._here, self.theta)
             self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
-            self._swept(g)
+            move = self._in_one_pass(g)
         except Untraceable as reason:
-            self.backend = f"numpy ({reason})"
             self._look(g)
-            self._stepped()
-        self.count += 1
+            move = self._on_whole_arrays(f"numpy ({reason})")
+        with postponed():
+            move()
+            self.count += 1
+
+    def _checked(self, gradient: Any) -> Array:
+        """Itself, where it is an array of float64."""
+        g = np.asarray(gradient)
+        if g.dtype.kind not in "iuf":
+            raise TypeError(f"gradient must be of real numbers, float64 or what becomes it, got dtype {g.dtype}")
+        if g.shape != self.theta.shape:
+            raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
+        return np.ascontiguousarray(g, dtype=np.float64)
 
     def _look(self, g: Array) -> None:
         if self.nan == "raise" and not np.isfinite(g).all():
             raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
 
-    def _swept(self, g: Array) -> None:
-        """In one pass, without new arrays."""
+    def _in_one_pass(self, g: Array) -> Callable[[], None]:
+        """What moves all without new arrays."""
         if isinstance(self._sweep, str):
             raise Untraceable(self._sweep)
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
         others = [u for name, u in self.memory.items() if name not in clocks]
         pieces = [Piece((self.theta, g, *others))]
-        for name, value in self._sweep.step(self.count, pieces, clocks, trusting=self.nan == "ignore").items():
-            self.memory[name][:] = value
-        self.backend = self._sweep.means(self.theta.size)
+        sweep = self._sweep.ready(self.count, pieces, clocks, trusting=self.nan == "ignore")
+        means = self._sweep.means(self.theta.size)
 
-    def _stepped(self) -> None:
-        """By the scheme, on whole arrays."""
+        def move() -> None:
+            for name, value in sweep().items():
+                self.memory[name][:] = value
+            self.backend = means
+
+        return move
+
+    def _on_whole_arrays(self, means: str) -> Callable[[], None]:
+        """What writes the next state, made by the scheme, over this one."""
         y = (self.theta, *self.memory.values())
         with np.errstate(all="ignore"):
             new, _, slopes = self._step(self.count * self.opt.h, y, self._slopes, self.opt.h)
-        if self.nan == "raise" and not finite(new):
-            raise FloatingPointError(f"the state is not finite after step {self.count + 1}; nothing has moved")
-        for u, moved in zip(y, new, strict=True):
-            u[...] = moved
-        self._slopes = slopes
-        if isinstance(self._sweep, Sweep):
-            self._sweep.forget()
+            if self.nan == "raise" and not finite(new):
+                raise FloatingPointError(f"the state is not finite after step {self.count + 1}; nothing has moved")
+
+        def move() -> None:
+            for u, moved in zip(y, new, strict=True):
+                u[...] = moved
+            self._slopes, self.backend = slopes, means
+            if isinstance(self._sweep, Sweep):
+                self._sweep.forget()
+
+        return move
 
     def _here(self, theta: Array) -> Array:
         if theta is not self.theta or self._gradient is None:
@@ -88,6 +111,13 @@ class InPlace:
                 f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere"
             )
         return self._gradient
+
+    def __deepcopy__(self, known: dict[int, Any]) -> InPlace:
+        """With theta and memory of its own; the optimizer is the same."""
+        made = InPlace(self.opt, deepcopy(self.theta, known), self.nan)
+        kept = {name: vars(self)[name] for name in ("memory", "count", "backend", "_slopes")}
+        vars(made).update(deepcopy(kept, known))
+        return made
 
     def __repr__(self) -> str:
         return f"{self.opt.name} in place on theta {self.theta.shape}, {self.backend}, after {self.count} steps"
@@ -100,7 +130,7 @@ def in_place(opt: Optimizer, theta: Any, *, nan: str = "raise") -> InPlace:
     installed and theta is long; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the
     like are refused.  nan="raise" looks at each gradient first, and stops with nothing moved where it, or the state
     after the step, is not finite; "ignore" does not look, as for gradients that are finite because they were clipped.
-    Theta may be changed between steps, to finite numbers.
+    Theta may be changed between steps, to numbers up to 1e302.
 
     >>> from odeopt import optimizers
     >>> theta = np.array([1.0, -2.0])

@@ -6,7 +6,7 @@ from its norm and the sizes that theta and memory can have by now follows whethe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from math import isfinite
 from typing import Any, NamedTuple
@@ -20,12 +20,14 @@ from odeopt.backends.coordinates import coordinates
 from odeopt.backends.kernel_source import coordinates_source
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.spread import SLICE, norm, spread
-from odeopt.backends.training import inwards
+from odeopt.backends.training import inwards, rescheduled
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
+from odeopt.schedules import Schedule
 
 LONG = 1_000_000  # coordinates that are worth a compiler
+ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
 
 
 class Piece(NamedTuple):
@@ -44,27 +46,34 @@ class Sweep:
     def __init__(self, opt: Optimizer) -> None:
         self.opt, self._coordinates = opt, coordinates(opt)
         self.program = self._coordinates.program
-        own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
-        self._factor = own[0] if own else lambda k: 1.0
+        self._factor = _factor(opt)
         self._kernel, self._move = coordinates_source(self.program), blocks.moving(self.program)
         self._sizes: list[float] = []  # bounds on theta and memory, as they are now
 
-    def step(self, k: int, pieces: Sequence[Piece], clocks: Mapping[str, float], trusting: bool) -> dict[str, float]:
-        """Step k on all pieces; returns the clocks after it.  Raises Untraceable before anything has moved.
+    def ready(
+        self, k: int, pieces: Sequence[Piece], clocks: Mapping[str, float], trusting: bool
+    ) -> Callable[[], dict[str, float]]:
+        """What makes step k on all pieces and returns the clocks after it; raises Untraceable where it would not hold.
 
         trusting: that the gradient is finite, and the state after the step
         """
-        if any(np.may_share_memory(theta, g) for (theta, g, *_), _ in pieces):
-            raise Untraceable("theta and its gradient are one array")
+        if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
+            raise Untraceable("its arrays share memory")
         kind = pieces[0].arrays[0].dtype
         numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
         constants = {rate: c for rate, (c, _) in numbers.items()}
         moved, *others = (after for _, after in numbers.values())
         if any(other != moved for other in others):
             raise Untraceable("its clocks move at different rates")
-        self._sizes = [] if trusting else self._bounded(pieces, [*constants.values()])
-        self._run(pieces, [constants[piece.rate] for piece in pieces])
-        return moved
+        sizes = [] if trusting else self._bounded(pieces, [*constants.values()])
+        run = self._run(pieces, [constants[piece.rate] for piece in pieces])
+
+        def move() -> dict[str, float]:
+            self._sizes = sizes
+            run()
+            return moved
+
+        return move
 
     def forget(self) -> None:
         """Theta or memory are others than those that the last step left."""
@@ -90,27 +99,37 @@ class Sweep:
     def _bounded(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> list[float]:
         """Bounds on theta and memory after the step; raises Untraceable if there are none."""
         largest = float(np.finfo(pieces[0].arrays[0].dtype).max)
-        g = norm([piece.arrays[1] for piece in pieces])
-        for measured in (False, True):
-            if measured or not self._sizes:
-                columns = [*zip(*(piece.arrays for piece in pieces), strict=True)]
-                theta, memory = norm(columns[0]), map(norm, columns[2:])
-                self._sizes = [max(theta, largest**0.5), *memory]  # theta may be set by its owner
-            now = [self._sizes[0], g, *self._sizes[1:]]
+        thetas, gradients, *memory = zip(*(piece.arrays for piece in pieces), strict=True)
+        g = norm(gradients)
+        anything = largest * ANYTHING
+        for theta, *others in self._looks(anything, thetas, memory):
+            now = [theta, g, *others]
             found = [bounds(self.program, c.tolist(), now) for c in constants]
             if all(isfinite(x) and x < largest / 2 for x in (*now, *(most for _, most in found))):
                 ends = [max(each) for each in zip(*(ends for ends, _ in found), strict=True)]
-                return [ends[0], *ends[2:]]
+                return [max(ends[0], anything), *ends[2:]]
         raise Untraceable("its numbers may overflow")
 
-    def _run(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> None:
+    def _looks(
+        self, anything: float, thetas: Sequence[Array], memory: Sequence[Sequence[Array]]
+    ) -> Iterator[list[float]]:
+        """Bounds on theta and memory as they are now, the cheapest first; theta's owner may have set it to anything."""
+        if self._sizes:
+            yield self._sizes
+            yield [norm(thetas), *self._sizes[1:]]
+        sizes = [*map(norm, memory)]
+        yield [anything, *sizes]
+        yield [norm(thetas), *sizes]
+
+    def _run(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> Callable[[], Any]:
+        """What moves the pieces; what is compiled for it, is before there are threads."""
         number = sum(piece.arrays[0].size for piece in pieces)
         compiled = self.means(number) == "numba"
         move = self._by_kernel if compiled else self._by_numpy
         if compiled:
-            move(tuple(u[:0] for u in pieces[0].arrays), constants[0])  # before there are threads
+            move(tuple(u[:0] for u in pieces[0].arrays), constants[0])
         arrays = [piece.arrays for piece in pieces]
-        spread(lambda i, mine: move(mine, constants[i]), arrays, len(self.program.body))
+        return lambda: spread(lambda i, mine: move(mine, constants[i]), arrays, len(self.program.body))
 
     def _by_kernel(self, arrays: tuple[Array, ...], c: Array) -> None:
         kernels.compiled(self._kernel)(arrays[0].size, arrays, c)
@@ -119,6 +138,27 @@ class Sweep:
         move, numbers, truths = self._move
         size = min(SLICE, arrays[0].size)
         room = np.empty((numbers, size), arrays[0].dtype), np.empty((truths, size), bool)
-        for first in range(0, arrays[0].size, size):
-            views = [u[first : first + size] for u in arrays]
-            move(*(u[:, : views[0].size] for u in room), *views, *c.tolist())
+        with np.errstate(all="ignore"):
+            for first in range(0, arrays[0].size, size):
+                views = [u[first : first + size] for u in arrays]
+                move(*(u[:, : views[0].size] for u in room), *views, *c.tolist())
+
+
+def _factor(opt: Optimizer) -> Callable[[int], float]:
+    """The factor of its schedule in step k; raises Untraceable where a step reads it at other times than its own."""
+    own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
+    if not own:
+        return lambda k: 1.0
+    read: list[Any] = []
+
+    def factor(k: Any) -> float:
+        read.append(k)
+        return 1.0
+
+    noted = rescheduled(opt, lambda _: Schedule("noted", factor))
+    y = noted.initial_state(np.ones_like, np.zeros(1))
+    with np.errstate(all="ignore"):
+        noted.scheme.bind(noted.flow, np.ones_like)(opt.h, y, (), opt.h)
+    if any(k != 1 for k in read):
+        raise Untraceable("it reads its schedule at several times in a step")
+    return own[0]

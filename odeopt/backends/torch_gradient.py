@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from odeopt.backends.foreign import Foreign
+from odeopt.backends.interruption import postponed
 from odeopt.backends.torch_arrays import TORCH
 
 Members = tuple[int, ...]
@@ -69,12 +70,13 @@ class Evaluations:
             )
         if len(self._blocks) > 1:
             raise ValueError("an optimizer that sees each parameter alone can read the gradient only at the parameters")
-        self.write([theta])
         try:
+            self.write([theta])
             self._evaluate()
             return self._vectors()[0]
         finally:
-            self.write(self.theta)
+            with postponed():
+                self.write(self.theta)
 
     def _evaluate(self) -> None:
         """The gradient at the parameters as they are now."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from odeopt import check
+from odeopt.backends.interruption import postponed
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.torch_gradient import Evaluations, NotFinite
 from odeopt.backends.torch_state import copied
@@ -30,12 +31,25 @@ class FlowOptimizer(torch.optim.Optimizer):
     def __init__(self, opt: Optimizer, params: Iterable[Any], nan: str = "raise") -> None:
         refuse(opt, "to_torch")
         self.opt, self.nan = opt, check.choice("nan", nan, ("raise", "skip", "ignore"))
-        super().__init__(params, {"lr": opt.lr})
-        self.parameters = [p for group in self.param_groups for p in group["params"]]
-        self.blocks = blocks(opt, [tuple(p.shape) for p in self.parameters], _matrix)
-        self._vectors = Vectors(self.blocks, self.parameters, self._rates, nan)
         self.backend = "torch"
+        super().__init__(params, {"lr": opt.lr})
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What follows from the optimizer and the parameters."""
+        self.parameters = [p for group in self.param_groups for p in group["params"]]
+        self._shapes = [p.shape for p in self.parameters]
+        self.blocks = blocks(self.opt, [tuple(shape) for shape in self._shapes], _matrix)
+        self._vectors = Vectors(self.blocks, self.parameters, self._rates, self.nan)
         self._sweep = TorchSweep(self.blocks, self.parameters)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "opt": self.opt, "nan": self.nan, "backend": self.backend}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """For copies, and for torch's load_state_dict."""
+        super().__setstate__(state)
+        self._prepare()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Groups differ in lr alone, and are all given at the start."""
@@ -58,6 +72,8 @@ class FlowOptimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The state of the same optimizer on the same parameters."""
+        if others := sorted(map(str, state_dict["state"].keys() - {KEY})):
+            raise ValueError(f"state must be one of to_torch, under the key {KEY!r}, got the keys {', '.join(others)}")
         known, given = self._signature(), state_dict["state"].get(KEY, {}).get("of", self._signature())
         if given != known:
             raise ValueError(
@@ -65,7 +81,6 @@ class FlowOptimizer(torch.optim.Optimizer):
             )
         super().load_state_dict(state_dict)
         self.state.update(_copies(self.state))  # whose vectors may be another optimizer's, too
-        self._sweep.forget()
 
     def _signature(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """The variables, and the size of each block's theta."""
@@ -76,20 +91,25 @@ class FlowOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; a closure evaluates the loss and its gradient again, wherever the scheme asks for it.
 
-        Returns the loss of the first evaluation, None without a closure.
+        Returns the loss of the first evaluation, None without a closure.  An interruption (Ctrl-C) waits while
+        parameters and memory move.
         """
         if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
             raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
+        for p, shape in zip(self.parameters, self._shapes, strict=True):
+            if p.shape != shape:
+                raise ValueError(f"params must keep their shapes, one of {tuple(shape)} has {tuple(p.shape)} now")
         k, skipped, ngev, states = self._held()
         evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure, self.nan)
         try:
-            memory = self._moved(k, states, evaluations)
+            move = self._ready(k, states, evaluations)
         except NotFinite as error:
             if self.nan == "raise":
                 raise FloatingPointError(f"{error} in step {k + 1}; parameters and state are as before it") from None
             self._hold(k, skipped + 1, ngev + evaluations.count, states)
         else:
-            self._hold(k + 1, skipped, ngev + evaluations.count, memory)
+            with postponed():
+                self._hold(k + 1, skipped, ngev + evaluations.count, move())
         return evaluations.loss
 
     @property
@@ -113,15 +133,15 @@ class FlowOptimizer(torch.optim.Optimizer):
             found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
         return [found[j] for j in sorted(found)]
 
-    def _moved(self, k: int, states: list[Any], evaluations: Evaluations) -> list[Any]:
-        """Moves the parameters; returns the memory after the step."""
+    def _ready(self, k: int, states: list[Any], evaluations: Evaluations) -> Callable[[], list[Any]]:
+        """What moves the parameters, and returns the memory after the step."""
         try:
-            memory, self.backend = self._sweep.step(k, states[0], evaluations, self._rates(), self.nan)
-            return [memory]
+            move, self.backend = self._sweep.ready(k, states[0], evaluations, self._rates(), self.nan)
+            return move
         except Untraceable as reason:
             self.backend = f"torch ({reason})"
         self._sweep.forget()
-        return self._vectors.step(k, states, evaluations)
+        return self._vectors.ready(k, states, evaluations)
 
     def _rates(self) -> list[float]:
         """The learning rate of each parameter over the optimizer's own."""
@@ -168,7 +188,7 @@ def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> Fl
     gradients.  A gradient or state that is not finite stops with a
     FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
     nan="ignore" does not look, as torch's own do not.  A parameter without a gradient stays as it is.  The state is
-    saved by state_dict, and continues bit for bit.
+    saved by state_dict, and continues bit for bit; copy.deepcopy((model, optimizer)) copies both.
 
     Where coordinates stand alone (gd to Adam, not LAMB), and the parameters are contiguous on the CPU, in one precision
     and not small, a step is one pass over them, their gradients and memory, in place; `backend` says what ran.

@@ -6,7 +6,7 @@ parameter with the piece of the memory that belongs to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from odeopt.backends.torch_gradient import Evaluations
 from odeopt.backends.training import Block
 from odeopt.check import Array
 
+KINDS = (torch.float64, torch.float32)
 WORTH = 2000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
 
 
@@ -33,12 +34,12 @@ class TorchSweep:
         except Untraceable as reason:
             self._sweep = str(reason)
 
-    def step(
+    def ready(
         self, k: int, held: Any, evaluations: Evaluations, rates: Sequence[float], nan: str
-    ) -> tuple[tuple[Any, ...], str]:
-        """Step k: parameters and the vectors of the memory move where they are, those without a gradient stay.
+    ) -> tuple[Callable[[], list[Any]], str]:
+        """What makes step k and returns what is held after it, with new clocks; and what runs.  Or raises Untraceable.
 
-        Returns what is held after it, with new clocks, and what ran.  Raises Untraceable before anything has moved.
+        Parameters and the vectors of the memory move where they are, those without a gradient stay.
         """
         if isinstance(self._sweep, str):
             raise Untraceable(self._sweep)
@@ -49,10 +50,20 @@ class TorchSweep:
         named = dict(zip(self._flow.memory, memory, strict=True))
         vectors = [u for name, u in named.items() if name not in self._flow.clocks]
         pieces = [*self._pieces(vectors, rates)]
+        moving = [p for p in self._parameters if p.grad is not None]
+        if not _apart(moving, [p.grad for p in moving]):
+            raise Untraceable("the tensors share memory")
+        if any(len(named[name]) > 1 for name in self._flow.clocks):
+            raise Untraceable("its clocks have moved at different rates")
         clocks = {name: named[name][0] for name in self._flow.clocks}
-        named |= {name: [c] for name, c in self._sweep.step(k, pieces, clocks, trusting=nan == "ignore").items()}
-        torch.autograd.graph.increment_version([p for p in self._parameters if p.grad is not None])
-        return (tuple(named.values()), slopes), self._sweep.means(self._number)
+        sweep = self._sweep.ready(k, pieces, clocks, trusting=nan == "ignore")
+
+        def move() -> list[Any]:
+            after = named | {name: [c] for name, c in sweep().items()}
+            torch.autograd.graph.increment_version(moving)
+            return [(tuple(after.values()), slopes)]
+
+        return move, self._sweep.means(self._number)
 
     def forget(self) -> None:
         """Parameters or memory were set by another."""
@@ -73,12 +84,24 @@ def _refuse(blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
         raise Untraceable("it sees each parameter as a matrix")
     if sum(p.numel() for p in parameters) < WORTH * len(parameters):
         raise Untraceable("the parameters are small")
-    if {p.dtype for p in parameters} not in ({torch.float64}, {torch.float32}):
+    if {p.dtype for p in parameters} not in [{kind} for kind in KINDS]:
         raise Untraceable("the parameters are not all in single, or all in double precision")
+
+
+def _apart(moving: Sequence[Any], read: Sequence[Any]) -> bool:
+    """Whether no number of those that move is another's, too; all tensors are contiguous."""
+    spans = sorted((u.data_ptr(), u.data_ptr() + u.nbytes, moves) for us, moves in ((moving, 1), (read, 0)) for u in us)
+    moved = met = 0  # where the bytes of those that move, and of all, end so far
+    for start, end, moves in spans:
+        if start < (met if moves else moved):
+            return False
+        moved, met = max(moved, end * moves), max(met, end)
+    return True
 
 
 def _shared(u: Any, like: Any) -> Array:
     """The numbers of a tensor in an array, which are the same."""
-    if u.layout != torch.strided or u.device.type != "cpu" or u.dtype != like.dtype or not u.is_contiguous():
-        raise Untraceable("the tensors are not contiguous, on the CPU and of one precision")
+    plain = u.layout == torch.strided and u.is_contiguous() and not u.is_neg() and u.dtype in KINDS
+    if not plain or u.device.type != "cpu" or u.dtype != like.dtype:
+        raise Untraceable("the tensors are not contiguous, on the CPU and all in single, or all in double precision")
     return u.detach().view(-1).numpy()

@@ -25,16 +25,23 @@ class Vectors:
         self._evaluations: Evaluations | None = None
         self._steps = [bound(b.opt, self._gradient_of(i), self._rate_of(b)) for i, b in enumerate(blocks)]
 
-    def step(self, k: int, states: Sequence[Any], evaluations: Evaluations) -> list[Any]:
-        """Step k of the parameters; returns the memory of each block after it, None before the first."""
+    def ready(self, k: int, states: Sequence[Any], evaluations: Evaluations) -> Callable[[], list[Any]]:
+        """What writes the parameters of step k, and returns the memory of each block after it.
+
+        states: their memory before it, None before the first
+        """
         self._evaluations = evaluations
         try:
             with np.errstate(all="ignore"):
                 after = [self._advanced(i, k, held, evaluations) for i, held in enumerate(states)]
         finally:
             self._evaluations = None
-        evaluations.write([y[0] for y, _ in after])
-        return [kept((y[1:], slopes)) for y, slopes in after]
+
+        def move() -> list[Any]:
+            evaluations.write([y[0] for y, _ in after])
+            return [kept((y[1:], slopes)) for y, slopes in after]
+
+        return move
 
     def _advanced(self, i: int, k: int, held: Any, evaluations: Evaluations) -> Any:
         """The next state of a block and its scheme's memory."""

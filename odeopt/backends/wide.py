@@ -31,7 +31,7 @@ class Wide:
         clocks = {name: new[name].item() for name in self._flow.clocks}
         theta, *memory = (u for name, u in new.items() if name not in clocks)
         try:
-            moved = self._sweep.step(k, [Piece((theta, self._grad(y[0]), *memory))], clocks, trusting=False)
+            moved = self._sweep.ready(k, [Piece((theta, self._grad(y[0]), *memory))], clocks, trusting=False)()
         except Untraceable:
             self._sweep.forget()
             return k, y

@@ -12,6 +12,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array, Number
 from odeopt.flow import Flow, Speed
+from odeopt.immutable import Immutable
 from odeopt.optimizers.recipe import Description, Facts, Recipe, configuration
 from odeopt.schemes.base import Scheme
 from odeopt.starts import Start, rest
@@ -25,7 +26,7 @@ def drift_paced(flow: Flow, speed: Speed) -> Flow:
 
 
 @dataclass(frozen=True, eq=False)
-class Optimizer:
+class Optimizer(Immutable):
     """One step of `scheme` of length `h` along `flow`, again and again.
 
     start:       state from which the iterates begin (library: zero memory)

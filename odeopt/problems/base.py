@@ -12,6 +12,7 @@ import numpy as np
 from odeopt import check
 from odeopt.check import Array
 from odeopt.gradient import Gradient
+from odeopt.immutable import Immutable
 from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
 from odeopt.problems.members import Function, Looped, over_members, probe_points
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # at run time late: most problems have neither, and imports c
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
-class Problem:
+class Problem(Immutable):
     """minimise L(theta) from theta0:   loss(theta) -> (...),  grad(theta) -> (..., d),  hvp(theta, p) -> (..., d).
 
     theta has shape (..., d); the leading axes are members of an ensemble.  Functions of one vector are welcome:
