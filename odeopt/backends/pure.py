@@ -28,14 +28,14 @@ BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "
 
 
 class Reads(NamedTuple):
-    """What a function may read: collections of these kinds, builtins of these names."""
+    """What a function may read: collections of these kinds, and any global where it stands in such a module."""
 
     several: tuple[type, ...]
-    builtins: set[str]
+    trusted: str
 
 
-GRADIENT = Reads((tuple,), BUILTINS)  # which may fill a list, or take symbols for something else
-FORMULA = Reads((tuple, list, Mapping), BUILTINS | {"isinstance"})  # of a flow, which runs on symbols anyway
+GRADIENT = Reads((tuple,), "nowhere")  # which may fill a list, or draw a number
+FORMULA = Reads((tuple, list, Mapping), "odeopt.")  # of a flow: it runs on symbols anyway
 
 
 def fingerprint(function: Any, reads: Reads = GRADIENT) -> Any:
@@ -55,20 +55,18 @@ def _of(value: Any, inside: tuple[Any, ...], reads: Reads) -> Any:
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, partial):
         return _of((value.func, value.args, *sorted(value.keywords.items())), inside, reads)
-    if _harmless(value, reads):
+    if _harmless(value):
         return "library", value
     if _known(value):
         return type(value), tuple(_of(getattr(value, field.name), inside, reads) for field in fields(value))
     raise Untraceable(f"it reads {type(value).__name__}, which may change")
 
 
-def _harmless(value: Any, reads: Reads) -> bool:
+def _harmless(value: Any) -> bool:
     if value is np or value is ops or isinstance(value, np.ufunc):
         return True
     if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
-        return value.__name__ in reads.builtins
-    if isinstance(value, type) and value.__module__.startswith("odeopt."):
-        return True
+        return value.__name__ in BUILTINS
     return callable(value) and str(getattr(value, "__module__", "")).split(".")[0] == "numpy" and not _draws(value)
 
 
@@ -83,7 +81,8 @@ def _draws(value: Any) -> bool:
 
 def _function(f: FunctionType, inside: tuple[Any, ...], reads: Reads) -> Any:
     values = [cell.cell_contents for cell in f.__closure__ or ()]
-    if read := _globals_read(f.__code__):
+    read = _globals_read(f.__code__)
+    if read and not str(f.__module__).startswith(reads.trusted):
         builtins = f.__globals__["__builtins__"]
         outer = builtins if isinstance(builtins, dict) else vars(builtins)
         values += [f.__globals__.get(name, outer.get(name)) for name in read]
