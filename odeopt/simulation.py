@@ -117,7 +117,7 @@ def simulate(
         watch = _watcher(opt, problem, path, record_every, callback)
         leap = _leaps(opt, problem, grad, draws, path, steps, record_every, callback is not None, backend, progress)
         status, message = _run(bind, y, h, steps, watch, bar(steps, opt.name, progress), leap)
-        if status is Status.NOT_FINITE and not grad.finite:
+        if status is Status.NOT_FINITE and path.step < steps and not grad.finite:
             message += "; the gradient was NaN or infinite"
     return path.trajectory(opt.flow, problem, grad, status, message, opt.name, backend=leap.name)
 

@@ -24,8 +24,8 @@ class Ended(Exception):
 class Exhausted(Ended):
     """No evaluation is left of the budget."""
 
-    def __init__(self, budget: int) -> None:
-        super().__init__(Status.TOO_MANY_EVALUATIONS, f"{budget} evaluations used up")
+    def __init__(self, budget: int, who: str = "") -> None:
+        super().__init__(Status.TOO_MANY_EVALUATIONS, f"{who}{budget} evaluations used up")
 
 
 class Slope:

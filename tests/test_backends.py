@@ -97,6 +97,13 @@ def test_a_kernel_for_members_is_the_step(make):
         same(*runs)
 
 
+def test_members_that_diverge_are_counted_in_the_same_words():
+    well = oo.problems.double_well().at(np.array([[1.0], [30.0]]))
+    runs = [oo.simulate(optimizers.gd(0.1), well, 200, backend=b) for b in ("numpy", "blocks", "auto")]
+    assert [run.message for run in runs] == 3 * ["1 of 2 members are not finite at the end"]
+    assert runs[0].status is runs[1].status is Status.NOT_FINITE
+
+
 @pytest.mark.parametrize("every", [1, 7, 10**6])
 @pytest.mark.parametrize("kind", ["traced", "called"])
 def test_divergence_ends_at_the_same_step(every, kind):

@@ -21,7 +21,7 @@ from odeopt.check import Array
 from odeopt.initial_value import Function, Functions, InitialValue
 from odeopt.progress import announce
 from odeopt.records import Records
-from odeopt.slope import Ended, Slope
+from odeopt.slope import Ended, Exhausted, Slope
 from odeopt.state import pack
 from odeopt.trajectory import Status
 
@@ -148,6 +148,5 @@ def _ended(flag: Any, budget: int) -> Ended:
     m = int(np.argmax(flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""
     if flag[m] == dop853.TOO_MANY:
-        reason = f"{budget} evaluations used up; a stiff flow needs fewer with LSODA or Radau"
-        return Ended(Status.TOO_MANY_EVALUATIONS, who + reason)
+        return Exhausted(budget, who)
     return Ended(Status.STEP_FAILED, f"{who}the step became smaller than the spacing between numbers")
