@@ -1,9 +1,9 @@
-"""Which method `solve` tries, in which order and why: method="auto" asks how stiff the flow is at its start."""
+"""Which method `solve` tries, in which order and why: method="auto" asks for the eigenvalues at the start."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,9 +64,12 @@ def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> list
     if not _banded(equation):
         return [Attempt("DOP853", asked.budget, "auto: too large for LSODA", whole)]
     few = min(KERNEL_BUDGET if whole else AUTO_BUDGET, asked.budget)
-    needed = PER_DECAY * _stiffness(equation, functions, few / PER_DECAY)
+    rates = _rates(equation, functions, few / PER_DECAY)
+    needed = PER_DECAY * float(np.max(-rates.real, initial=0.0))
     if needed > few:
         return [Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)]
+    if _oscillates(rates):
+        return [Attempt("DOP853", asked.budget, "auto: it oscillates", whole)]
     lsoda = Attempt("LSODA", asked.budget, f"auto: DOP853 needs more than {few}", False)
     return [Attempt("DOP853", few, "auto: not stiffer than it can bear", whole), lsoda]
 
@@ -77,16 +80,24 @@ def _banded(equation: InitialValue) -> bool:
     return n <= LSODA_SIZE and equation.number * n * 3 * n <= LSODA_NUMBERS
 
 
-def _stiffness(equation: InitialValue, functions: Functions, bearable: float) -> float:
-    """The fastest decay at the start, -Re(eigenvalue), times the time; 0 where it is not known, or soon another, and
-    where the norm of the Jacobian, which no eigenvalue exceeds, is bearable."""
+def _rates(equation: InitialValue, functions: Functions, bearable: float) -> Any:
+    """The eigenvalues of each member's Jacobian at the start, times the time, (M, n); none where they are not known, or
+    soon others, and where the norm of the Jacobian, which none of them exceeds, is bearable."""
     flow = equation.flow
     if not isinstance(flow, Flow) or flow.preconditioner or flow.onset:
-        return 0.0
+        return np.empty(0)
     J = _jacobian(equation, functions)
     if J is None or not np.isfinite(J).all() or np.abs(J).sum(axis=-1).max() <= bearable:
-        return 0.0
-    return float(-np.linalg.eigvals(J).real.min())
+        return np.empty(0)
+    return np.linalg.eigvals(J)
+
+
+def _oscillates(rates: Any) -> bool:
+    """Whether the fastest motion is an oscillation: of that LSODA follows each period too, with more evaluations."""
+    if not rates.size:
+        return False
+    fastest = rates.ravel()[np.argmax(np.abs(rates))]
+    return bool(abs(fastest.imag) > abs(fastest.real))
 
 
 def _jacobian(equation: InitialValue, functions: Functions) -> Array | None:

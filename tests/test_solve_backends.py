@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import tables
+from scipy import linalg
 from test_solve import FAULTS, scalar
 
 import odeopt as oo
@@ -203,6 +204,19 @@ def test_auto_says_what_it_chose_and_why():
     assert "auto" not in oo.solve(GF, mild, 1.0, method="LSODA").message
     untraced = oo.Problem(lambda x: 0.0 * x.sum(-1), lambda x: 1e6 * (x - [0.5][0]) + 0 * x.copy(), theta0=[1.0])
     assert oo.solve(GF, untraced, 1.0, backend="numpy").message.startswith("LSODA")
+
+
+def test_what_oscillates_is_left_to_an_explicit_method():
+    """LSODA would need 44,000 evaluations for this oscillator alone, and 171,000 for it and slower ones together."""
+    flow, fast = oo.flows.heavy_ball(damping=0.1), oo.problems.quadratic((1, 1e4))
+    run = oo.solve(flow, fast, [0.0, 10.0], rtol=1e-9, backend="floats").check()
+    assert run.message.startswith("DOP853")
+    assert run.message.endswith("(auto: it oscillates)")
+    M = np.block([[np.zeros((2, 2)), np.eye(2)], [-fast.grad(np.eye(2)), -0.1 * np.eye(2)]])
+    exact = linalg.expm(10 * M) @ np.concatenate([fast.theta0, np.zeros(2)])
+    np.testing.assert_allclose(run.final, exact[:2], atol=1e-6)
+    slow = oo.solve(oo.flows.heavy_ball(damping=1e5), fast, [0.0, 10.0], backend="floats")
+    assert slow.message.startswith("LSODA")
 
 
 @pytest.mark.parametrize("theta0", [None, np.ones((2, 3, 2))], ids=["one", "members"])
