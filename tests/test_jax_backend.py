@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import weakref
 from functools import cache
@@ -16,7 +17,7 @@ from odeopt import Status, optimizers
 
 pytestmark = pytest.mark.jax
 jax = pytest.importorskip("jax")
-from odeopt.backends import jax_rules  # noqa: E402
+from odeopt.backends import jax_loop, jax_rules  # noqa: E402
 
 jnp = jax.numpy
 
@@ -218,3 +219,29 @@ def test_a_compile_is_announced(capsys):
     for expected in (True, False):
         oo.simulate(opt, problem, 50, backend="jax", progress=True)
         assert ("heavy_ball: compiling its step, once" in capsys.readouterr().err) == expected
+
+
+@pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
+@pytest.mark.parametrize("kind", ["path", "members", "native"])
+def test_the_loop_compiles_for_other_devices(kind, platform, monkeypatch):
+    """Down to the text that goes to the device's own compiler: nothing in it is for CPUs alone."""
+    calls, original = [], jax_loop.compiled
+
+    def compiled(rule):
+        loop = original(rule)
+
+        def run(*arguments):
+            calls.append((loop.run, arguments))
+            return loop.run(*arguments)
+
+        return dataclasses.replace(loop, run=run)
+
+    monkeypatch.setattr(jax_loop, "compiled", compiled)
+    problem = of_jax() if kind == "native" else oo.problems.rosenbrock()
+    theta0 = np.tile(problem.theta0, (3, 1)) if kind == "members" else None
+    oo.simulate(optimizers.adam(1e-3), problem, 20, theta0, backend="jax").check()
+    run, arguments = calls[0]
+    with jax.enable_x64(True):
+        text = run.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
+    assert "stablehlo.while" in text
+    assert "custom_call" not in text
