@@ -16,6 +16,7 @@ import odeopt as oo
 
 X0, T, B, RTOL, ATOL = (-1.5, 2.0), 10.0, 100.0, 1e-9, 1e-12
 TIMES, ENDS, MANY = np.linspace(0, T, 101), np.array([0.0, T]), np.linspace(20, 200, 1000)
+SCALES = np.geomspace(1, 1e6, 1000)  # members of very different time scales
 STIFF = np.geomspace(1, 1e4, 100)  # eigenvalues of the quadratic
 
 Case = tuple[Callable[[], object], int, str]  # what is timed, one solve or all, and its error
@@ -131,9 +132,9 @@ def scipy_many() -> Case:
     return timed(lambda: solve_ivp(stacked, ENDS, z0, "LSODA", **arguments).y[:, -1].reshape(-1, 2), exact_ends())
 
 
-def our_many(backend: str) -> Case:
-    b = MANY
-    problem = oo.Problem(
+def members(b: np.ndarray) -> oo.Problem:
+    """Rosenbrock's function with a b of each member."""
+    return oo.Problem(
         lambda z: (1 - z[..., 0]) ** 2 + b * (z[..., 1] - z[..., 0] ** 2) ** 2,
         lambda z: np.stack(
             (
@@ -145,8 +146,21 @@ def our_many(backend: str) -> Case:
         theta0=np.tile(X0, (len(b), 1)),
         batched=True,
     )
-    arguments = dict(rtol=RTOL, atol=ATOL, backend=backend)
+
+
+def our_many(backend: str) -> Case:
+    problem, arguments = members(MANY), dict(rtol=RTOL, atol=ATOL, backend=backend)
     return timed(lambda: oo.solve(FLOW, problem, ENDS, **arguments).check().final, exact_ends())
+
+
+def our_scales(backend: str, groups: int) -> Case:
+    """All at once, or in groups of like stiffness; one number with the error of the ten that SciPy solves alone."""
+    parts, arguments = [members(b) for b in np.array_split(SCALES, groups)], dict(rtol=RTOL, atol=ATOL, backend=backend)
+    run = lambda: np.concatenate([oo.solve(FLOW, part, ENDS, **arguments).check().final for part in parts])
+    some = slice(None, None, len(SCALES) // 10)
+    alone = [solve_ivp(lambda t, z, b=b: slopes(z, b), ENDS, X0, "Radau", rtol=1e-11, atol=1e-13) for b in SCALES[some]]
+    error = np.abs(run()[some] - [solution.y[:, -1] for solution in alone]).max()
+    return run, 1, f"{error:.1e}"
 
 
 def quadratic() -> tuple[oo.Problem, np.ndarray, np.ndarray]:
@@ -194,6 +208,12 @@ JOBS: dict[str, dict[str, Callable[[], Case]]] = {
         "numbalsoda": lambda: timed(numbalsoda_solver(True, RTOL), exact_ends()),
         "odeopt columns": lambda: our_many("columns"),
         "odeopt numba": lambda: our_many("numba"),
+    },
+    "1000 solves, b from 1 to 1e6": {
+        "odeopt columns": lambda: our_scales("columns", 1),
+        "odeopt columns, 2 groups": lambda: our_scales("columns", 2),
+        "odeopt columns, 6 groups": lambda: our_scales("columns", 6),
+        "odeopt numba": lambda: our_scales("numba", 1),
     },
     "a quadratic, d = 100": {
         "SciPy LSODA": scipy_quadratic,
