@@ -114,11 +114,30 @@ print(sorted(set(odeopt.__all__) - set(of(types.ModuleType)) - set(of(type)) - s
     assert printed(code).splitlines() == [rooms, "[]"]
 
 
-def test_the_stub_lists_what_it_imports():
-    tree = ast.parse((PACKAGE / "__init__.pyi").read_text())
-    names = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+STUBS = sorted(PACKAGE.rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=lambda stub: stub.parent.name)
+def test_the_stub_lists_what_it_imports(stub):
+    """And each name stands for what was defined, whatever was imported before: for no module, but the packages."""
+    tree = ast.parse(stub.read_text())
+    found = [
+        (node.module, alias.name) for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    names = {name for _, name in found}
     listed = next(node.value for node in tree.body if isinstance(node, ast.Assign))
     assert set(ast.literal_eval(listed)) == names
+    package = ".".join(stub.parent.relative_to(PACKAGE.parent).parts)
+    modules = sorted({f"{package}.{module}" for module, _ in found if module})
+    code = f"""
+import importlib, types
+for module in {modules}:
+    importlib.import_module(module)
+package = importlib.import_module({package!r})
+print(sorted(name for name in package.__all__ if isinstance(getattr(package, name), types.ModuleType)))
+"""
+    packages = sorted(name for module, name in found if module is None)
+    assert printed(code) == str(packages)
 
 
 def test_dir_lists_the_public_names_and_the_version():
