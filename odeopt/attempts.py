@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,22 +57,27 @@ class Attempt(NamedTuple):
     whole: bool
 
 
-def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> list[Attempt]:
-    """What to try, one after the other while evaluations run out."""
+def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> Generator[Attempt, float | None, None]:
+    """What to try, one after the other while evaluations run out; it is sent how far the last one came, 0 to 1."""
     whole = functions.dop853 is not None and not asked.dense
     if asked.method != "auto":
-        return [Attempt(asked.method, asked.budget, "", whole and asked.method == "DOP853")]
+        yield Attempt(asked.method, asked.budget, "", whole and asked.method == "DOP853")
+        return
     if not _banded(equation):
-        return [Attempt("DOP853", asked.budget, "auto: too large for LSODA", whole)]
+        yield Attempt("DOP853", asked.budget, "auto: too large for LSODA", whole)
+        return
     few = min(KERNEL_BUDGET if whole else AUTO_BUDGET, asked.budget)
     rates = _rates(equation, functions, few / PER_DECAY)
     needed = PER_DECAY * float(np.max(-rates.real, initial=0.0))
     if needed > few:
-        return [Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)]
-    if _oscillates(rates):
-        return [Attempt("DOP853", asked.budget, "auto: it oscillates", whole)]
-    lsoda = Attempt("LSODA", asked.budget, f"auto: DOP853 needs more than {few}", False)
-    return [Attempt("DOP853", few, "auto: not stiffer than it can bear", whole), lsoda]
+        yield Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)
+        return
+    oscillates = _oscillates(rates)
+    why = "auto: it oscillates" if oscillates else "auto: not known to be stiffer than it can bear"
+    reached = yield Attempt("DOP853", few, why, whole)
+    if oscillates and reached and few / reached < asked.budget:  # and at this pace it will arrive
+        yield Attempt("DOP853", asked.budget, why, whole)
+    yield Attempt("LSODA", asked.budget, f"auto: DOP853 needs more than {few}", False)
 
 
 def _banded(equation: InitialValue) -> bool:

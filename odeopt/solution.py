@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -99,15 +99,23 @@ def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
     if not finite((first,)):
         path = Recorder(1, equation.times[0], equation.at_rest)
         return _trajectory(equation, path, Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
-    for attempt in attempts(equation, functions, asked):
-        run = _attempt(equation, functions, asked, attempt)
-        if run.status is not Status.TOO_MANY_EVALUATIONS:
-            break
+    plan = attempts(equation, functions, asked)
+    attempt: Attempt | None = next(plan)
+    while attempt is not None:
+        run, reached = _attempt(equation, functions, asked, attempt)
+        attempt = _next(plan, reached) if run.status is Status.TOO_MANY_EVALUATIONS else None
     return run
 
 
-def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt) -> Trajectory:
-    """One run of one method."""
+def _next(plan: Generator[Attempt, float | None, None], reached: float) -> Attempt | None:
+    try:
+        return plan.send(reached)
+    except StopIteration:
+        return None
+
+
+def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt) -> tuple[Trajectory, float]:
+    """One run of one method, and how far it came, 0 to 1."""
     path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
     slope, records = Slope(functions, attempt.budget), Records(path, equation, asked.dense)
     run = functions.dop853 if attempt.whole else solver_of(attempt.method, asked.dense)
@@ -118,7 +126,8 @@ def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt
     message += f" ({attempt.why})" if attempt.why else ""
     pieces = records.pieces if equation.times.ndim == 1 else []
     sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
-    return _trajectory(equation, path, status, message, sol, "numba" if attempt.whole else functions.means)
+    means = "numba" if attempt.whole else functions.means
+    return _trajectory(equation, path, status, message, sol, means), float(records.last.s)
 
 
 def _trajectory(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from paths import COMPILES, ROWS, STEPS, counted, same
 
 import odeopt as oo
 from odeopt import Status, optimizers
+from odeopt.backends import choice, readings
 from odeopt.backends import numba as kernels
 from odeopt.backends.early import Forms, early
 from odeopt.backends.nodes import Graph, Untraceable
@@ -241,6 +243,7 @@ def test_kernels_are_read_from_the_disk_by_the_next_process(tmp_path, monkeypatc
     pytest.importorskip("numba")
     code = """
 import numpy as np, odeopt as oo
+from odeopt.backends import choice, readings
 from odeopt.backends import numba as kernels
 for b in (5.0, 7.0)[: int(__import__('sys').argv[1])]:
     run = oo.simulate(oo.optimizers.gd(1e-3), oo.problems.rosenbrock(b=b), 500, backend="numba")
@@ -280,6 +283,9 @@ def test_a_flow_whose_formula_reads_another_number_is_traced_anew():
     assert abs(ends[1.0] - ends[3.0]).max() > 1e-3
 
 
+GF = oo.flows.gradient_flow()
+
+
 class Holder:
     pull = 1.0
 
@@ -297,6 +303,62 @@ def test_a_flow_whose_formula_reads_an_object_is_traced_anew():
                 np.testing.assert_allclose(run.final, oo.simulate(opt, problem, 400, backend="numpy").final, rtol=1e-12)
             solved = [oo.solve(flow, problem, 1.0, backend=b).final for b in ("floats", "numpy")]
             np.testing.assert_allclose(*solved, rtol=1e-6)
+
+
+def counting():
+    """A gradient that ends after so many calls, and what it counts in: an array, which only a call can show."""
+    calls = np.zeros(1)
+
+    def grad(x):
+        calls[0] += 1
+        return x * (1.0 if calls[0] < 1000 else 0.0)
+
+    return calls, grad
+
+
+def test_a_gradient_that_counts_in_an_array_is_called():
+    ends = []
+    for backend in ("auto", "numpy", "floats"):
+        calls, grad = counting()
+        problem = oo.Problem(lambda x: (x**2).sum(-1), grad, theta0=[1.0, 2.0], batched=True)
+        calls[0] = 0
+        run = oo.simulate(optimizers.gd(1e-3), problem, 3000, backend=backend)
+        ends.append(np.linalg.norm(run.final) / np.linalg.norm(problem.theta0))
+    np.testing.assert_allclose(ends, 0.999**999, rtol=0.1)  # tracing calls it, too
+    calls, grad = counting()
+    problem = oo.Problem(lambda x: (x**2).sum(-1), grad, theta0=[1.0, 2.0], batched=True)
+    for call in (lambda: oo.solve(GF, problem, 1.0, backend="floats"),
+                 lambda: oo.ensemble(optimizers.gd(1e-3), problem, 100, 400, backend="blocks")):  # fmt: skip
+        with pytest.raises(ValueError, match="it changes what it reads"):
+            call()
+
+
+def test_what_hangs_on_a_function_is_read_too():
+    def grad(x):
+        return grad.k * x
+
+    grad.k, opt = 1.0, optimizers.gd(0.01)
+    problem = oo.Problem(lambda x: (x**2).sum(-1), grad, theta0=[1.0, 2.0], batched=True)
+    for grad.k in (1.0, 0.0):
+        run = oo.simulate(opt, problem, 400, backend="floats")
+        np.testing.assert_allclose(run.final, np.multiply((1 - 0.01 * grad.k) ** 400, [1.0, 2.0]), rtol=1e-12)
+
+
+def test_objects_of_numpy_are_no_functions():
+    p = np.poly1d([4.0, 0, -4.0, 0])
+    with pytest.raises(Untraceable, match="it reads poly1d"):
+        fingerprint(lambda x: p(x))
+    problem = oo.Problem(lambda x: ((x**2 - 1) ** 2).sum(-1), lambda x: p(x), theta0=[0.3])
+    assert abs(oo.solve(GF, problem, 10.0).check().final - 1) < 1e-9
+    assert oo.simulate(optimizers.gd(0.01), problem, 400).backend == "floats"
+
+
+def test_programs_of_one_optimizer_do_not_pile_up():
+    opt = optimizers.gd(0.01)
+    for w in np.linspace(1, 2, 70):
+        grad = partial(np.multiply, 2 * w)
+        oo.simulate(opt, oo.Problem(lambda x: (x**2).sum(-1), grad, theta0=[1.0], batched=True), 2, backend="floats")
+    assert len(choice._programs[opt]) <= readings.KEPT
 
 
 @pytest.mark.parametrize("batched", [False, True])

@@ -476,3 +476,22 @@ def test_a_formula_that_reads_another_number_moves_by_it():
         in_place(opt, theta).step(np.ones(3))
         ends.append(theta[0])
     np.testing.assert_allclose(ends, [-0.1, -0.3], rtol=1e-14)
+
+
+def test_formulas_that_read_something_else_between_steps():
+    """By whole arrays from then on, which see it; where nobody knows what they read, from the start."""
+    pull, holder = {"k": 1.0}, type("Holder", (), {"k": 1.0})
+    for formula in (lambda grad, theta: -pull["k"] * grad(theta), lambda grad, theta: -holder.k * grad(theta)):
+        opt = oo.Optimizer(oo.flow("theta", {}, drift=oo.push("theta", formula)), oo.schemes.euler, 0.5)
+        theta = np.ones(5000)
+        moving = in_place(opt, theta)
+        for pull["k"] in (1.0, 0.0, 1.0):
+            holder.k = pull["k"]
+            moving.step(np.ones(5000))
+        np.testing.assert_allclose(theta, 0.0)
+        pull["k"] = holder.k = 1.0
+
+
+def test_a_shallow_copy_is_refused():
+    with pytest.raises(TypeError, match="copy.deepcopy"):
+        copy.copy(in_place(optimizers.adam(0.1), np.ones(3)))

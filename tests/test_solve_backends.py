@@ -215,6 +215,15 @@ def test_what_oscillates_is_left_to_an_explicit_method():
     M = np.block([[np.zeros((2, 2)), np.eye(2)], [-fast.grad(np.eye(2)), -0.1 * np.eye(2)]])
     exact = linalg.expm(10 * M) @ np.concatenate([fast.theta0, np.zeros(2)])
     np.testing.assert_allclose(run.final, exact[:2], atol=1e-6)
+
+    def relaxing(z):
+        """Van der Pol's oscillator, stiff but at its start, as -grad."""
+        y, v = z[..., 0], z[..., 1]
+        return np.stack([-v, y - 1000 * (1 - y**2) * v], -1)
+
+    problem = oo.Problem(lambda z: (z**2).sum(-1), relaxing, theta0=[1.0, 1.0], batched=True)
+    run = oo.solve(GF, problem, np.linspace(0, 3000, 7), backend="floats").check()
+    assert run.message.endswith("(auto: DOP853 needs more than 20000)")
     slow = oo.solve(oo.flows.heavy_ball(damping=1e5), fast, [0.0, 10.0], backend="floats")
     assert slow.message.startswith("LSODA")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import signal
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -629,3 +630,40 @@ def test_a_parameter_that_has_another_shape_now_is_named():
     with pytest.raises(ValueError, match=r"params must keep their shapes, one of \(3,\) has \(4,\) now"):
         optimizer.step()
     assert (params[0] == 1).all()
+
+
+def test_an_interruption_at_any_line_leaves_no_parameter_elsewhere():
+    """Ctrl-C at each line in turn of what puts the parameters where Heun's scheme reads the gradient, and back."""
+
+    def interrupted(at):
+        p = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+        optimizer = to_torch(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, 0.1), [p])
+        passed = iter(range(10**6))
+
+        def closure():
+            p.grad = p.detach().clone()
+            return (p.detach() ** 2).sum()
+
+        def watch(frame, event, argument):
+            if frame.f_code.co_name not in ("_elsewhere", "write", "_evaluate", "closure"):
+                return None
+            if event == "line" and next(passed) == at:
+                signal.raise_signal(signal.SIGINT)
+            return watch
+
+        sys.settrace(watch)
+        try:
+            optimizer.step(closure)
+            came = False
+        except KeyboardInterrupt:
+            came = True
+        finally:
+            sys.settrace(None)
+        assert torch.is_grad_enabled()
+        done = optimizer.state_dict()["state"]
+        moved = 1.0 if not done else 1 - 0.1 + 0.1**2 / 2
+        np.testing.assert_allclose(p.detach().numpy(), moved, rtol=1e-12)
+        return came
+
+    found = [interrupted(at) for at in range(60)]
+    assert sum(found) > 20

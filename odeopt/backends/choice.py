@@ -15,7 +15,7 @@ from odeopt.backends.engines import Blocks, Floats, Members, Path
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import Program, program
 from odeopt.backends.pure import fingerprint
-from odeopt.backends.readings import read_by
+from odeopt.backends.readings import once, read_by
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -29,7 +29,7 @@ IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from 
 CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel of this step would have saved so far
+_spent: dict[int, float] = defaultdict(float)  # seconds that a kernel of a step would have saved so far, by its hash
 _called: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()  # the same, for gradients of JAX and formulas
 
 
@@ -66,8 +66,8 @@ def _engine(
     if backend in ("floats", "blocks") or made.calls:
         return plain()
     if backend == "auto":
-        _spent[made.text] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
-        if "numba" not in sys.modules and _spent[made.text] < IMPORT + LOAD:
+        _spent[made.key] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
+        if "numba" not in sys.modules and _spent[made.key] < IMPORT + LOAD:
             return plain()
     if not _installed("numba"):
         if backend == "numba":
@@ -80,7 +80,7 @@ def _engine(
         return kernel
     on_disk = kernels.on_disk(kernel.text)
     price = (0 if "numba" in sys.modules else IMPORT) + (LOAD if on_disk else 0.5 + COMPILE * len(made.body))
-    if backend == "auto" and _spent[made.text] < price:
+    if backend == "auto" and _spent[made.key] < price:
         return plain()
     if not on_disk:
         announce(f"{opt.name}: compiling its step, once", progress)
@@ -100,7 +100,7 @@ def _scan(
         scan = jax_rules.scan_of_program(opt, _program(opt, problem, sizes, members, "jax"), y, every > 1)
     else:
         known = _programs.setdefault(opt, {})
-        step = _once(
+        step = once(
             known, (native.f, *map(np.shape, y), read_by(opt.flow)), lambda: jax_rules.array_step(opt, native, y)
         )
         scan = jax_rules.scan_of_arrays(opt, step, native, y, every > 1)
@@ -132,27 +132,21 @@ def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[
     known = _programs.setdefault(opt, {})
     try:
         key = fingerprint(grad), _or_none(fingerprint, loss), tuple(sizes), read_by(opt.flow)
-        return _once(known, key, lambda: program(opt, grad, loss if key[1] else None, sizes))
+        return once(known, key, lambda: _pure(program(opt, grad, loss if key[1] else None, sizes), key, grad, loss))
     except Untraceable:
         if members or backend in ("numba", "jax"):
             raise
-    made = _once(known, (tuple(sizes), read_by(opt.flow)), lambda: program(opt, None, None, sizes))
+    made = once(known, (tuple(sizes), read_by(opt.flow)), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
         raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
     return made
 
 
-def _once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What is made for a key; anew each time where it ends with None, as nobody knows what formulas read."""
-    if key[-1] is None or key not in known:
-        try:
-            known[key] = make()
-        except Exception as error:  # whatever a formula or a user's function raises on symbols
-            known[key] = error if isinstance(error, Untraceable) else Untraceable(f"on symbols it raises {error!r}")
-    found = known[key]
-    if isinstance(found, Untraceable):
-        raise found
-    return found
+def _pure(made: Program, key: tuple[Any, ...], grad: Any, loss: Any) -> Program:
+    """The program, unless the gradient or the loss has changed what it reads while it ran on symbols."""
+    if (fingerprint(grad), _or_none(fingerprint, loss)) != key[:2]:
+        raise Untraceable("it changes what it reads")
+    return made
 
 
 def _installed(name: str) -> bool:

@@ -21,12 +21,12 @@ SUMS = {1: "add", -1: "subtract"}
 @lru_cache(maxsize=256)
 def early(program: Program) -> Program:
     """The program with each sum and product in the form whose result is there first."""
-    nodes = needed([*program.results, program.loss])
-    if not nodes:
+    order = needed([*program.results, program.loss])
+    if not order:
         return program
     known: dict[int, Any] = {}
-    moved, forms = (lambda a: known[a.index] if isinstance(a, Node) else a), Forms(nodes[0].graph)
-    for node in nodes:
+    moved, forms = (lambda a: known[a.index] if isinstance(a, Node) else a), Forms(order[0].graph)
+    for node in order:
         inner = node.op not in ("input", "call", "entry")
         known[node.index] = forms.first(node.op, *map(moved, node.args)) if inner else node
     outputs = tuple(tuple(map(moved, nodes)) for nodes in program.outputs)

@@ -29,7 +29,7 @@ AT_ONCE = 131_072  # numbers that are drawn, or counted, at once: at every call 
 
 
 def fill(z: Array, first: int, pair: int, key: Array) -> None:
-    """`odeopt.ensemble.normals.filled`, compiled."""
+    """`odeopt.ensembles.normals.filled`, compiled."""
     kernels.compiled(fill_source())(z, first, pair, tuple(key))
 
 

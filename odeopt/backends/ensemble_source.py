@@ -43,7 +43,7 @@ def draw(z, first, width, member, size, pair, key):
 
 @njit(error_model="numpy", fastmath={"contract", "reassoc"})
 def tally(z, first, k, size, count, mean, spread):
-    """Adds the k rows from `first` on, which it overwrites, to a group of `odeopt.ensemble.statistics.Tally`.
+    """Adds the k rows from `first` on, which it overwrites, to a group of `odeopt.ensembles.statistics.Tally`.
 
     S = S_1 + S_2 + (m_2 - m_1) (m_2 - m_1)^T n_1 n_2/(n_1 + n_2)                [Chan, Golub and LeVeque 1979]
     """

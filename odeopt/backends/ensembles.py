@@ -105,8 +105,14 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, noise = _single(problem.grad), _noise(plan)
-    fingerprint(grad)
-    make = lambda seen: folded(_tried(lambda: program(opt, grad, None, sizes, noise, seen)))
+    before = fingerprint(grad)
+
+    def make(seen: Any) -> Program:
+        made = folded(_tried(lambda: program(opt, grad, None, sizes, noise, seen)))
+        if fingerprint(grad) != before:
+            raise Untraceable("it changes what it reads")
+        return made
+
     try:
         for read in (*plan.formulas, _single(problem.loss)):
             fingerprint(read)

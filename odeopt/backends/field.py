@@ -17,7 +17,7 @@ import numpy as np
 from odeopt.backends.forward import jacobian
 from odeopt.backends.nodes import Graph, Node, Untraceable
 from odeopt.backends.pure import fingerprint
-from odeopt.backends.readings import read_by
+from odeopt.backends.readings import once, read_by
 from odeopt.backends.tracing import TracedGradient, called, on_nodes, scalar, traced
 from odeopt.clock import Clock
 from odeopt.flow import Field, Flow
@@ -77,14 +77,14 @@ def traced_field(
     values = (clock.t0, clock.T, *params.values(), *own)
     known = _programs.setdefault(field, {})
     key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
-    if key[-1] is None or key not in known:  # nobody knows what its formulas read
-        try:
-            known[key] = _program(field, grad, clock.power, sizes, own)
-        except Exception as error:  # whatever a formula or a user's function raises on symbols
-            known[key] = error if isinstance(error, Untraceable) else Untraceable(f"on symbols it raises {error!r}")
-    found = known[key]
-    if isinstance(found, Untraceable):
-        raise found
+
+    def made() -> FieldProgram:
+        found = _program(field, grad, clock.power, sizes, own)
+        if _without(own, grad) != key[0]:
+            raise Untraceable("it changes what it reads")
+        return found
+
+    found = once(known, key, made)
     return Traced(found, tuple(_per_member(value, members) for value in values))
 
 

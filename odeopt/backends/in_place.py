@@ -112,6 +112,9 @@ class InPlace:
             )
         return self._gradient
 
+    def __copy__(self) -> InPlace:
+        raise TypeError("in_place must be copied with its theta and memory: copy.deepcopy")
+
     def __deepcopy__(self, known: dict[int, Any]) -> InPlace:
         """With theta and memory of its own; the optimizer is the same."""
         made = InPlace(self.opt, deepcopy(self.theta, known), self.nan)

@@ -6,20 +6,36 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 
+@dataclass
+class Gate:
+    """While it is open one interruption comes through, at once, and closes it."""
+
+    open: bool = False
+
+
 @contextmanager
-def postponed() -> Iterator[None]:
-    """An interruption inside comes at the end; Python sends it to the main thread alone."""
-    handler = signal.getsignal(signal.SIGINT)
+def postponed() -> Iterator[Gate]:
+    """An interruption inside comes at the end, or while the gate is open; Python sends it to the main thread alone."""
+    gate, handler = Gate(), signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
+        yield gate
         return
     came: list[tuple[Any, ...]] = []
-    signal.signal(signal.SIGINT, lambda *args: came.append(args))
+
+    def receive(*arguments: Any) -> None:
+        if gate.open:
+            gate.open = False
+            handler(*arguments)
+        else:
+            came.append(arguments)
+
+    signal.signal(signal.SIGINT, receive)
     try:
-        yield
+        yield gate
     finally:
         signal.signal(signal.SIGINT, handler)
         if came:

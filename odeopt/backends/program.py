@@ -73,9 +73,9 @@ class Program:
         return varying(self.results)
 
     @cached_property
-    def text(self) -> str:
-        """The operations of a step, the same for equal steps of other optimizers."""
-        return repr(self.body)
+    def key(self) -> int:
+        """The same for equal steps of other optimizers."""
+        return hash(repr(self.body))
 
     @cached_property
     def constants(self) -> list[Node]:

@@ -28,14 +28,15 @@ BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "
 
 
 class Reads(NamedTuple):
-    """What a function may read: collections of these kinds, and any global where it stands in such a module."""
+    """What a function may read: collections of these kinds, and any global where its module's name begins so."""
 
     several: tuple[type, ...]
-    trusted: str
+    trusted: str | None
 
 
-GRADIENT = Reads((tuple,), "nowhere")  # which may fill a list, or draw a number
+GRADIENT = Reads((tuple,), None)  # which may fill a list, or draw a number
 FORMULA = Reads((tuple, list, Mapping), "odeopt.")  # of a flow: it runs on symbols anyway
+FUNCTIONS = (FunctionType, BuiltinFunctionType, type, type(np.mean))  # of NumPy
 
 
 def fingerprint(function: Any, reads: Reads = GRADIENT) -> Any:
@@ -55,6 +56,8 @@ def _of(value: Any, inside: tuple[Any, ...], reads: Reads) -> Any:
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, partial):
         return _of((value.func, value.args, *sorted(value.keywords.items())), inside, reads)
+    if isinstance(value, np.vectorize):
+        return _of(value.pyfunc, inside, reads)
     if _harmless(value):
         return "library", value
     if _known(value):
@@ -67,7 +70,7 @@ def _harmless(value: Any) -> bool:
         return True
     if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
         return value.__name__ in BUILTINS
-    return callable(value) and str(getattr(value, "__module__", "")).split(".")[0] == "numpy" and not _draws(value)
+    return isinstance(value, FUNCTIONS) and str(value.__module__).split(".")[0] == "numpy" and not _draws(value)
 
 
 def _known(value: Any) -> bool:
@@ -82,11 +85,12 @@ def _draws(value: Any) -> bool:
 def _function(f: FunctionType, inside: tuple[Any, ...], reads: Reads) -> Any:
     values = [cell.cell_contents for cell in f.__closure__ or ()]
     read = _globals_read(f.__code__)
-    if read and not str(f.__module__).startswith(reads.trusted):
+    if read and not (reads.trusted and str(f.__module__).startswith(reads.trusted)):
         builtins = f.__globals__["__builtins__"]
         outer = builtins if isinstance(builtins, dict) else vars(builtins)
         values += [f.__globals__.get(name, outer.get(name)) for name in read]
     values += (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+    values += [item for item in vars(f).items() if not item[0].startswith("__")]
     return f.__code__, tuple([_of(value, inside, reads) for value in values])
 
 

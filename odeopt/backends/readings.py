@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,8 +14,27 @@ from odeopt.backends.pure import FORMULA, fingerprint
 from odeopt.flow import Field, Flow
 
 PACKAGE = os.path.dirname(check.__file__) + os.sep
+KEPT = 64  # programs of one optimizer or flow
 
 _own: WeakKeyDictionary[Field, bool] = WeakKeyDictionary()  # whether all formulas of a flow are this package's
+
+
+def once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """What is made for a key, or the Untraceable that was raised; the last KEPT are remembered in `known`.
+
+    It is made anew each time where the key ends with None, what `read_by` gives where nothing is known.
+    """
+    if key[-1] is None or key not in known:
+        while len(known) >= KEPT:
+            del known[next(iter(known))]
+        try:
+            known[key] = make()
+        except Exception as error:  # whatever a formula or a user's function raises on symbols
+            known[key] = error if isinstance(error, Untraceable) else Untraceable(f"on symbols it raises {error!r}")
+    found = known[key]
+    if isinstance(found, Untraceable):
+        raise found
+    return found
 
 
 def read_by(flow: Field) -> Any:

@@ -19,6 +19,7 @@ from odeopt.backends.bounds import bounds
 from odeopt.backends.coordinates import coordinates
 from odeopt.backends.kernel_source import coordinates_source
 from odeopt.backends.nodes import Untraceable
+from odeopt.backends.readings import read_by
 from odeopt.backends.spread import SLICE, norm, spread
 from odeopt.backends.training import inwards, rescheduled
 from odeopt.check import Array
@@ -44,7 +45,9 @@ class Sweep:
     """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another."""
 
     def __init__(self, opt: Optimizer) -> None:
-        self.opt, self._coordinates = opt, coordinates(opt)
+        self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
+        if self._read is None:
+            raise Untraceable("nobody knows what its formulas read")
         self.program = self._coordinates.program
         self._factor = _factor(opt)
         self._kernel, self._move = coordinates_source(self.program), blocks.moving(self.program)
@@ -57,6 +60,8 @@ class Sweep:
 
         trusting: that the gradient is finite, and the state after the step
         """
+        if read_by(self.opt.flow) != self._read:
+            raise Untraceable("its formulas read something else than at first")
         if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
             raise Untraceable("its arrays share memory")
         kind = pieces[0].arrays[0].dtype

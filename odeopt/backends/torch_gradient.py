@@ -70,13 +70,17 @@ class Evaluations:
             )
         if len(self._blocks) > 1:
             raise ValueError("an optimizer that sees each parameter alone can read the gradient only at the parameters")
-        try:
-            self.write([theta])
-            self._evaluate()
-            return self._vectors()[0]
-        finally:
-            with postponed():
-                self.write(self.theta)
+        with postponed() as gate:
+            try:
+                self.write([theta])
+                gate.open = True  # a closure may take long
+                self._evaluate()
+                gate.open = False
+                return self._vectors()[0]
+            finally:
+                gate.open = False
+                with torch.no_grad():
+                    self.write(self.theta)
 
     def _evaluate(self) -> None:
         """The gradient at the parameters as they are now."""
