@@ -12,7 +12,7 @@ import tables
 
 import odeopt as oo
 from odeopt import Status, optimizers, simulation
-from odeopt.backends import engines
+from odeopt.backends import engines, floats
 from odeopt.progress import Silent
 
 STARTS = np.random.default_rng(0).uniform(-1, 1, (20_000, 2))
@@ -51,7 +51,8 @@ def test_an_interrupted_run_keeps_what_was_computed(engine, monkeypatch):
             if self.shown > 200:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(engines, "lap", lambda *_: 64)
+    for module in (engines, floats):
+        monkeypatch.setattr(module, "lap", lambda *_: 64)
     monkeypatch.setattr(simulation, "bar", lambda *_: Pressed())
     run = run_of(engine, 5000, 7, members=10)
     assert run.backend.startswith(engine.partition(",")[0])

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from odeopt.backends.engine import Engine
-from odeopt.backends.engines import Blocks, Floats, Members, Path
+from odeopt.backends.floats import Floats
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import Program, program
 from odeopt.backends.pure import fingerprint
@@ -58,11 +58,19 @@ def chosen(
         return None, f"numpy ({reason})"
 
 
+def _engines() -> Any:
+    from odeopt.backends import engines  # late: a short run needs none of them
+
+    return engines
+
+
 def _engine(
     made: Program, opt: Optimizer, grad: Gradient, single: Any, members: tuple[int, ...], steps: int, every: int,
     backend: str, progress: bool | None,
 ) -> Engine:  # fmt: skip
-    plain: Callable[[], Engine] = lambda: Blocks(made, opt, members) if members else Floats(made, opt, grad, single)
+    def plain() -> Engine:
+        return _engines().Blocks(made, opt, members) if members else Floats(made, opt, grad, single)
+
     if backend in ("floats", "blocks") or made.calls:
         return plain()
     if backend == "auto":
@@ -75,7 +83,7 @@ def _engine(
         return plain()
     from odeopt.backends import numba as kernels
 
-    kernel = Members(made, opt, members) if members else Path(made, opt, every > 1)
+    kernel = _engines().Members(made, opt, members) if members else _engines().Path(made, opt, every > 1)
     if kernels.loaded(kernel.text):
         return kernel
     on_disk = kernels.on_disk(kernel.text)

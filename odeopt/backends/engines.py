@@ -1,45 +1,21 @@
-"""What runs a program on this machine: Python's floats, kernels of Numba, or NumPy in blocks."""
+"""What runs a program on one path or many members by kernels of Numba, or on many by NumPy in blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from odeopt.backends import blocks, floats
+from odeopt.backends import blocks
 from odeopt.backends.early import early
 from odeopt.backends.engine import Leap, lap, moments
 from odeopt.backends.kernel_source import BLOCK, members_source, path_source
 from odeopt.backends.parts import in_parts
 from odeopt.backends.program import Program
 from odeopt.check import Array
-from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
-from odeopt.problems.members import Function
 from odeopt.state import State, unpack
-
-
-class Floats:
-    """One path on Python's floats."""
-
-    name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
-
-    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
-        self.program, self.losses, self.calls = program, False, program.calls
-        self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
-
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
-        state = [value for u in y for value in u.tolist()]
-        table, error = floats.rows(self.program, k, self.constants, state, n, every, self._call)
-        ends = np.cumsum([u.shape[-1] for u in y])[:-1]
-        parts = np.split(table, ends, axis=1)
-        for row, part in zip(rows, parts, strict=False):
-            row[: len(table)] = part
-        times[...] = moments(k, n, every, self.h)
-        return Leap(len(table), tuple(part[-1].copy() for part in parts) if len(table) else y, error)
 
 
 class Path:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from odeopt.backends.engine import Leap, lap, moments
 from odeopt.backends.program import Program
 from odeopt.backends.source import step_lines, time_lines
 from odeopt.check import Array
-from odeopt.gradient import EvaluationError
+from odeopt.gradient import EvaluationError, Gradient
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems.members import Function
+from odeopt.state import State
 
 RAISED = (ZeroDivisionError, OverflowError, ValueError)
 
@@ -101,3 +105,24 @@ def rows(
     width = len(state)
     table = np.fromiter(chain.from_iterable(found), float, len(found) * width).reshape(-1, width)
     return table[: np.count_nonzero(np.isfinite(table.sum(axis=1)))], error
+
+
+class Floats:
+    """One path on Python's floats."""
+
+    name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
+
+    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
+        self.program, self.losses, self.calls = program, False, program.calls
+        self.constants = [float(value) for value in program.values(opt)]
+        self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
+
+    def run(self, k: int, y: State, n: int, every: int, into: State, losses: Any, times: Array) -> Leap:
+        state = [value for u in y for value in u.tolist()]
+        table, error = rows(self.program, k, self.constants, state, n, every, self._call)
+        ends = np.cumsum([u.shape[-1] for u in y])[:-1]
+        parts = np.split(table, ends, axis=1)
+        for row, part in zip(into, parts, strict=False):
+            row[: len(table)] = part
+        times[...] = moments(k, n, every, self.h)
+        return Leap(len(table), tuple(part[-1].copy() for part in parts) if len(table) else y, error)
