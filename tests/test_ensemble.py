@@ -180,6 +180,7 @@ BAD = [
     (dict(observe=lambda theta: theta), TypeError, "observe must map"),
     (dict(observe={"v": lambda v: v}), ValueError, "argument of observable 'v'"),
     (dict(observe={"x": lambda theta: theta}), ValueError, "one number per member"),
+    (dict(observe={"x": lambda theta: theta[..., 0] * 1j}), TypeError, "must be real numbers, got complex128"),
     (dict(quantiles=(1.5,)), ValueError, "quantiles"),
     (dict(edges=(1.0, 0.0)), ValueError, "edges"),
     (dict(edges=(1.0,)), ValueError, "edges"),

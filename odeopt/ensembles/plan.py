@@ -103,11 +103,16 @@ class Plan:
     def observed(self, step: int, y: State) -> list[Array]:
         """The observables of some members and the loss, k + 1 rows (members,)."""
         with np.errstate(all="ignore"):
-            rows = [np.asarray(f(step * self.opt.h, y), dtype=float) for f in self.observables.values()]
+            rows = [np.asarray(f(step * self.opt.h, y)) for f in self.observables.values()]
+        members = len(y[0])
         for name, row in zip(self.observables, rows, strict=True):
-            if row.shape != y[0].shape[:1]:
-                raise ValueError(f"observable {name!r} must be one number per member, got shape {row.shape}")
-        return [*rows, self._loss(y[0])]
+            if row.dtype.kind not in "biuf":
+                raise TypeError(f"observable {name!r} must be real numbers, got {row.dtype}")
+            if row.shape != (members,):
+                raise ValueError(
+                    f"observable {name!r} must be one number per member, got shape {row.shape} for {members} of them"
+                )
+        return [*(row.astype(float, copy=False) for row in rows), self._loss(y[0])]
 
     def counted(self, step: int, y: State) -> Sums:
         """The sums over these members at one time."""
