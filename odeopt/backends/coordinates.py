@@ -90,7 +90,7 @@ def _coordinates(opt: Optimizer, read: Any) -> Coordinates:
     except Untraceable:
         raise
     except Exception as error:  # whatever a formula raises on symbols
-        raise Untraceable(f"on symbols it raises {error!r}") from error
+        raise Untraceable(f"on two coordinates it raises {error!r}") from error
     if memory:
         raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
     if [u.shape for u in new] != [u.shape for u in y]:

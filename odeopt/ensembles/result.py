@@ -23,7 +23,7 @@ class Ensemble:
     counts (n+1, k, bins):     how many members lie in each bin of `edges` (bins + 1,)
     first_passage (members,):  when each first was in the target, at the resolution of a step; NaN if never
     paths (n+1, m, d):         theta of the first m members
-    final (members, d):        theta of all at the end
+    final (members, d):        theta of all at the end; none where the run ended within a lap, or no member is finite
     Variances are unbiased; of what was not asked for the arrays are empty.  `backend` is what took the steps, and
     `generator` what drew the noise.
     """

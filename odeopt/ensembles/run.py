@@ -96,7 +96,7 @@ def ensemble(
 
 
 def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any) -> tuple[Status, str, bool]:
-    """Lap after lap; every way out leaves the records that were made, and says whether all members are at one time."""
+    """Lap after lap; every way out leaves the records that were made, and says whether all members are at their time."""
     plan, done = records.plan, 0
     several = crew.several and not records.alone and plan.target is None
     try:
@@ -112,7 +112,7 @@ def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any)
             if interrupted:
                 return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", True
             if records.alive == 0:
-                return Status.NOT_FINITE, f"no member is finite at step {records.step}", True
+                return Status.NOT_FINITE, f"no member is finite at step {records.step}", False
             if n and plan.target and np.isfinite(arrivals).all():
                 return Status.DONE, f"all members arrived within {done} steps", True
     except KeyboardInterrupt:
