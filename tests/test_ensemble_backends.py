@@ -309,3 +309,12 @@ def test_bad_input(arguments, error, message):
         pytest.importorskip("numba")
     with pytest.raises(error, match=message):
         oo.ensemble(**{"opt": optimizers.gd(0.1), "problem": NOISY, "members": 50, "steps": 5, **arguments})
+
+
+@pytest.mark.parametrize("backend", ["numpy", "blocks"])
+def test_no_final_states_where_no_member_is_finite(backend):
+    """A lap runs on beyond the step at which the last of them was."""
+    well = oo.noise.gaussian(oo.problems.double_well().at([30.0]), sigma=1.0)
+    run = oo.ensemble(oo.optimizers.gd(0.1), well, 50, 40, record_every=1, rng=0, final=True, backend=backend)
+    assert (run.status, run.final.shape) == (oo.Status.NOT_FINITE, (0, 1))
+    assert run.message == f"no member is finite at step {len(run) - 1}"

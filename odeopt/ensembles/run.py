@@ -96,7 +96,7 @@ def ensemble(
 
 
 def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any) -> tuple[Status, str, bool]:
-    """Lap after lap; every way out leaves the records that were made, and says whether all members are at their time."""
+    """Lap after lap; every way out leaves what was recorded, and says whether all members are at the last record."""
     plan, done = records.plan, 0
     several = crew.several and not records.alone and plan.target is None
     try:
