@@ -68,7 +68,9 @@ def coordinates(opt: Optimizer) -> Coordinates:
     The learning rate is `rate` times the optimizer's own, which includes its schedule.
     """
     read = read_by(opt.flow)
-    return _coordinates(opt, object() if read is None else read)
+    if read is None:
+        raise Untraceable("nobody knows what its formulas read")
+    return _coordinates(opt, read)
 
 
 @lru_cache(maxsize=64)

@@ -46,8 +46,6 @@ class Sweep:
 
     def __init__(self, opt: Optimizer) -> None:
         self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
-        if self._read is None:
-            raise Untraceable("nobody knows what its formulas read")
         self.program = self._coordinates.program
         self._factor = _factor(opt)
         self._kernel, self._move = coordinates_source(self.program), blocks.moving(self.program)
