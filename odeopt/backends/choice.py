@@ -14,7 +14,7 @@ from odeopt.backends.engine import Engine
 from odeopt.backends.floats import Floats
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import Program, program
-from odeopt.backends.pure import fingerprint
+from odeopt.backends.pure import fingerprint, steadily
 from odeopt.backends.readings import once, read_by
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
@@ -139,21 +139,16 @@ def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[
     grad, loss = _single(problem.grad), _single(problem.loss)
     known = _programs.setdefault(opt, {})
     try:
-        key = fingerprint(grad), _or_none(fingerprint, loss), tuple(sizes), read_by(opt.flow)
-        return once(known, key, lambda: _pure(program(opt, grad, loss if key[1] else None, sizes), key, grad, loss))
+        read = lambda: (fingerprint(grad), _or_none(fingerprint, loss))
+        key = *read(), tuple(sizes), read_by(opt.flow)
+        make = lambda: program(opt, grad, loss if key[1] else None, sizes)
+        return once(known, key, lambda: steadily(make, read))
     except Untraceable:
         if members or backend in ("numba", "jax"):
             raise
     made = once(known, (tuple(sizes), read_by(opt.flow)), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
         raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
-    return made
-
-
-def _pure(made: Program, key: tuple[Any, ...], grad: Any, loss: Any) -> Program:
-    """The program, unless the gradient or the loss has changed what it reads while it ran on symbols."""
-    if (fingerprint(grad), _or_none(fingerprint, loss)) != key[:2]:
-        raise Untraceable("it changes what it reads")
     return made
 
 

@@ -5,6 +5,7 @@ Where a guard of the program is true, the step itself goes on from there.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -64,8 +65,10 @@ class Job:
         return np.concatenate([u.T for u in (*y, *carried)])
 
 
-class Block:
+class Block(ABC):
     """The members first, ..., last - 1."""
+
+    watches = False  # whether it must be seen step by step when members arrive
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         self.job, self.members, self.normals = job, members, normals
@@ -78,11 +81,9 @@ class Block:
     def state(self) -> State:
         return self.job.state(self.rows)
 
+    @abstractmethod
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
         """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
-        raise NotImplementedError
-
-    watches = False  # whether it must be seen step by step when members arrive
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
         if self.normals is not None:

@@ -21,7 +21,7 @@ from odeopt.backends.ensemble_source import MOST, Layout, ensemble_source
 from odeopt.backends.folding import folded
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import QUIET, Noise, Program, program
-from odeopt.backends.pure import fingerprint
+from odeopt.backends.pure import fingerprint, steadily
 from odeopt.check import Array
 from odeopt.driving import driven, is_noisy
 from odeopt.ensembles.blocks import Crew, blocks
@@ -105,14 +105,8 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, noise = _single(problem.grad), _noise(plan)
-    before = fingerprint(grad)
-
-    def make(seen: Any) -> Program:
-        made = folded(_tried(lambda: program(opt, grad, None, sizes, noise, seen)))
-        if fingerprint(grad) != before:
-            raise Untraceable("it changes what it reads")
-        return made
-
+    tried = lambda seen: _tried(lambda: program(opt, grad, None, sizes, noise, seen))
+    make = lambda seen: folded(steadily(lambda: tried(seen), lambda: fingerprint(grad)))
     try:
         for read in (*plan.formulas, _single(problem.loss)):
             fingerprint(read)

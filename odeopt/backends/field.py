@@ -16,7 +16,7 @@ import numpy as np
 
 from odeopt.backends.forward import jacobian
 from odeopt.backends.nodes import Graph, Node, Untraceable
-from odeopt.backends.pure import fingerprint
+from odeopt.backends.pure import fingerprint, steadily
 from odeopt.backends.readings import once, read_by
 from odeopt.backends.tracing import TracedGradient, called, on_nodes, scalar, traced
 from odeopt.clock import Clock
@@ -77,14 +77,8 @@ def traced_field(
     values = (clock.t0, clock.T, *params.values(), *own)
     known = _programs.setdefault(field, {})
     key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
-
-    def made() -> FieldProgram:
-        found = _program(field, grad, clock.power, sizes, own)
-        if _without(own, grad) != key[0]:
-            raise Untraceable("it changes what it reads")
-        return found
-
-    found = once(known, key, made)
+    make = lambda: _program(field, grad, clock.power, sizes, own)
+    found = once(known, key, lambda: steadily(make, lambda: _without(own, grad)))
     return Traced(found, tuple(_per_member(value, members) for value in values))
 
 

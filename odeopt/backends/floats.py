@@ -90,7 +90,7 @@ def compiled(text: str) -> Callable[..., None]:
     return room["loop"]
 
 
-def rows(
+def walked(
     program: Program, k: int, constants: Sequence[float], state: Sequence[float], n: int, every: int, grad: Any = None
 ) -> tuple[Array, BaseException | None]:
     """As many of n rows of the state as there are before one is not finite or a guard's; and what ended them early."""
@@ -117,12 +117,12 @@ class Floats:
         self.constants = [float(value) for value in program.values(opt)]
         self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
 
-    def run(self, k: int, y: State, n: int, every: int, into: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
-        table, error = rows(self.program, k, self.constants, state, n, every, self._call)
+        table, error = walked(self.program, k, self.constants, state, n, every, self._call)
         ends = np.cumsum([u.shape[-1] for u in y])[:-1]
         parts = np.split(table, ends, axis=1)
-        for row, part in zip(into, parts, strict=False):
+        for row, part in zip(rows, parts, strict=False):
             row[: len(table)] = part
         times[...] = moments(k, n, every, self.h)
         return Leap(len(table), tuple(part[-1].copy() for part in parts) if len(table) else y, error)

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from types import BuiltinFunctionType, CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from odeopt import ops
 from odeopt.backends.nodes import Untraceable
 
+T = TypeVar("T")
 PLAIN = bool, int, float, complex, str, np.number
 LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
 WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
@@ -42,6 +43,14 @@ FUNCTIONS = (FunctionType, BuiltinFunctionType, type, type(np.mean))  # of NumPy
 def fingerprint(function: Any, reads: Reads = GRADIENT) -> Any:
     """What equals another only if the functions are the same; raises Untraceable if a call may do or read more."""
     return _of(function, (), reads)
+
+
+def steadily(make: Callable[[], T], read: Callable[[], Any]) -> T:
+    """make(), which runs functions on symbols; Untraceable if what they read is not the same after it as before."""
+    before, made = read(), make()
+    if read() != before:
+        raise Untraceable("it changes what it reads")
+    return made
 
 
 def _of(value: Any, inside: tuple[Any, ...], reads: Reads) -> Any:
