@@ -318,3 +318,14 @@ def test_no_final_states_where_no_member_is_finite(backend):
     run = oo.ensemble(oo.optimizers.gd(0.1), well, 50, 40, record_every=1, rng=0, final=True, backend=backend)
     assert (run.status, run.final.shape) == (oo.Status.NOT_FINITE, (0, 1))
     assert run.message == f"no member is finite at step {len(run) - 1}"
+
+
+@pytest.mark.parametrize("backend", ["numpy", "blocks"])
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_reads_the_time_is_observed_at_its_record(backend, every):
+    """More records than are counted at once."""
+    opt = oo.Optimizer(oo.flows.langevin(0.1), oo.schemes.euler_maruyama, 0.01)
+    clock = {"t": lambda t, theta: t + 0.0 * theta[..., 0]}
+    run = oo.ensemble(opt, WELL, 9000, 40 * every, record_every=every, rng=0, observe=clock, backend=backend)
+    np.testing.assert_allclose(run.mean[:, 0], run.t, rtol=1e-12)
+    np.testing.assert_allclose(run.variance, 0, atol=1e-20)

@@ -206,6 +206,14 @@ def test_auto_says_what_it_chose_and_why():
     assert oo.solve(GF, untraced, 1.0, backend="numpy").message.startswith("LSODA")
 
 
+def test_what_turns_stiff_is_left_to_lsoda_though_the_rest_would_do():
+    """From (0, 0) the valley of Rosenbrock's function becomes five times as steep."""
+    run = oo.solve(GF, oo.problems.rosenbrock(), 30.0, [0.0, 0.0], backend="floats").check()
+    assert run.message.startswith("LSODA")
+    assert run.message.endswith("(auto: DOP853 needs more than 20000)")
+    np.testing.assert_allclose(run.final, 1, atol=1e-3)
+
+
 def test_what_oscillates_is_left_to_an_explicit_method():
     """LSODA would need 44,000 evaluations for this oscillator alone, and 171,000 for it and slower ones together."""
     flow, fast = oo.flows.heavy_ball(damping=0.1), oo.problems.quadratic((1, 1e4))
