@@ -6,6 +6,7 @@ Printed with the times: the largest error over all records and members against a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +14,11 @@ from rounds import main
 from scipy.integrate import odeint, solve_ivp
 
 import odeopt as oo
+from odeopt import groups
 
 X0, T, B, RTOL, ATOL = (-1.5, 2.0), 10.0, 100.0, 1e-9, 1e-12
 TIMES, ENDS, MANY = np.linspace(0, T, 101), np.array([0.0, T]), np.linspace(20, 200, 1000)
-SCALES = np.geomspace(1, 1e6, 1000)  # members of very different time scales
+SCALES, RATES = np.geomspace(1, 1e6, 1000), np.geomspace(1, 1e4, 1000)  # members of very different time scales
 STIFF = np.geomspace(1, 1e4, 100)  # eigenvalues of the quadratic
 
 Case = tuple[Callable[[], object], int, str]  # what is timed, one solve or all, and its error
@@ -153,14 +155,40 @@ def our_many(backend: str) -> Case:
     return timed(lambda: oo.solve(FLOW, problem, ENDS, **arguments).check().final, exact_ends())
 
 
-def our_scales(backend: str, groups: int) -> Case:
-    """All at once, or in groups of like stiffness; one number with the error of the ten that SciPy solves alone."""
-    parts, arguments = [members(b) for b in np.array_split(SCALES, groups)], dict(rtol=RTOL, atol=ATOL, backend=backend)
-    run = lambda: np.concatenate([oo.solve(FLOW, part, ENDS, **arguments).check().final for part in parts])
+def wells(b: np.ndarray) -> oo.Problem:
+    """Double wells with rates of their own, from near the maximum."""
+    return oo.Problem(
+        lambda x: b * ((x**2 - 1) ** 2).sum(-1) / 4,
+        lambda x: b[..., None] * (x**3 - x),
+        theta0=np.full((len(b), 1), 0.1),
+        batched=True,
+    )
+
+
+def exact_wells(b: np.ndarray, t: float) -> np.ndarray:
+    """x^2 / (1 - x^2) grows as exp(2 b t)."""
+    return 1 / np.sqrt(1 + np.exp(-2 * b * t) * (1 - 0.1**2) / 0.1**2)
+
+
+def our_wells(backend: str) -> Case:
+    problem, arguments = wells(RATES), dict(rtol=RTOL, atol=ATOL, backend=backend)
+    return timed(lambda: oo.solve(FLOW, problem, ENDS, **arguments).check().final[:, 0], exact_wells(RATES, ENDS[1]))
+
+
+def our_scales(backend: str) -> Case:
+    """With the error of the ten that SciPy solves alone."""
+    problem, arguments = members(SCALES), dict(rtol=RTOL, atol=ATOL, backend=backend)
+    run = lambda: oo.solve(FLOW, problem, ENDS, **arguments).check().final
     some = slice(None, None, len(SCALES) // 10)
     alone = [solve_ivp(lambda t, z, b=b: slopes(z, b), ENDS, X0, "Radau", rtol=1e-11, atol=1e-13) for b in SCALES[some]]
     error = np.abs(run()[some] - [solution.y[:, -1] for solution in alone]).max()
     return run, 1, f"{error:.1e}"
+
+
+def at_once(case: Callable[[str], Case]) -> Case:
+    """The same without groups of like stiffness."""
+    groups.LEAST = 10**9
+    return case("columns")
 
 
 def quadratic() -> tuple[oo.Problem, np.ndarray, np.ndarray]:
@@ -209,11 +237,16 @@ JOBS: dict[str, dict[str, Callable[[], Case]]] = {
         "odeopt columns": lambda: our_many("columns"),
         "odeopt numba": lambda: our_many("numba"),
     },
-    "1000 solves, b from 1 to 1e6": {
-        "odeopt columns": lambda: our_scales("columns", 1),
-        "odeopt columns, 2 groups": lambda: our_scales("columns", 2),
-        "odeopt columns, 6 groups": lambda: our_scales("columns", 6),
-        "odeopt numba": lambda: our_scales("numba", 1),
+    **{
+        job: {
+            "odeopt columns": partial(case, "columns"),
+            "odeopt columns, all at once": partial(at_once, case),
+            "odeopt numba": partial(case, "numba"),
+        }
+        for job, case in (
+            ("1000 solves, b from 1 to 1e6", our_scales),
+            ("1000 double wells, rates 1 to 1e4", our_wells),
+        )
     },
     "a quadratic, d = 100": {
         "SciPy LSODA": scipy_quadratic,

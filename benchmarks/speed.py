@@ -145,9 +145,9 @@ JOBS: dict[str, dict[str, Callable[[], Run]]] = {
     },
     f"{GRID} x {GRID} (lr, beta)": {
         "C": c_sweep,
-        "NumPy by hand": lambda: numpy_sweep(*grid(), SWEEP // 5),
+        "NumPy by hand": lambda: numpy_sweep(*grid(), SWEEP),
         "odeopt numba": partial(our_sweep, "numba", SWEEP),
-        "odeopt blocks": partial(our_sweep, "blocks", SWEEP // 5),
+        "odeopt blocks": partial(our_sweep, "blocks", SWEEP),
         "odeopt jax": partial(our_sweep, "jax", SWEEP // 2),
         "optax, vmap(scan)": lambda: optax_sweep(*grid(), SWEEP // 2),
     },

@@ -68,7 +68,7 @@ def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> Gene
         return
     few = min(KERNEL_BUDGET if whole else AUTO_BUDGET, asked.budget)
     rates = _rates(equation, functions, few / PER_DECAY)
-    needed = PER_DECAY * float(np.max(-rates.real, initial=0.0))
+    needed = PER_DECAY * float(np.max(np.abs(rates.real), initial=0.0))  # what grows so fast decays as fast soon
     if needed > few:
         yield Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)
         return

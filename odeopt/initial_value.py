@@ -73,6 +73,7 @@ class Functions:
 
     `gradients` of the problem are not counted elsewhere in each evaluation of f; `means` says how f is evaluated.
     `dop853`: a whole run at once, as one of the solvers of `odeopt.integrate`.
+    `part`: the same of the members with these indices alone, where that costs less.
     """
 
     f: Function
@@ -80,6 +81,7 @@ class Functions:
     gradients: int = 0
     means: str = "numpy"
     dop853: Any = None
+    part: Callable[[Any], Functions] | None = None
 
 
 def initial_value(flow: Field, problem: Problem, times: Array, y: State) -> InitialValue:

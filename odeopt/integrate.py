@@ -13,6 +13,7 @@ import numpy as np
 
 from odeopt.check import Array
 from odeopt.gradient import EvaluationError
+from odeopt.groups import of_like_stiffness
 from odeopt.initial_value import InitialValue
 from odeopt.records import Piece, Records
 from odeopt.slope import Ended, Exhausted, Slope
@@ -65,32 +66,46 @@ def _steps(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
 
 
 def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any) -> None:
-    """LSODA from halt to halt: its own loop over the steps is compiled."""
-    from scipy.integrate import ode
-
-    first, (rtol, atol), s = records.last, tolerances, _halts(records.equation.s)
-    known = _jacobian(method, records.equation, slope)
-    solver = ode(slope.where_finite(), known.pop("jac"))
-    solver.set_integrator("lsoda", rtol=rtol, atol=atol, nsteps=MANY, max_order_ns=ADAMS, **known)
-    solver.set_initial_value(first.y.copy(), first.s)
-    rows = np.empty((len(s), first.y.size))
+    """LSODA from halt to halt: its own loop over the steps is compiled.  Each group of members has one of its own."""
+    equation, first, s = records.equation, records.last, _halts(records.equation.s)
+    groups = of_like_stiffness(equation, slope.functions)
+    slopes = slope.split(groups)
+    rows = np.empty((len(s), equation.number, first.y.size // equation.number))
     at = int(np.searchsorted(s, first.s, side="right"))  # what comes before is as good as the start
-    rows[:at] = first.y
-    anew = _anew(method, records.equation)
+    rows[:at] = start = first.y.reshape(rows.shape[1:])
+    limits = tolerances[0], tolerances[1].reshape(rows.shape[1:])
+    solvers = [_begun(equation, each, limits, members) for each, members in zip(slopes, groups, strict=True)]
+    for solver, members in zip(solvers, groups, strict=True):
+        solver.set_initial_value(start[members].ravel(), first.s)
+    anew = _anew(method, equation)
     try:
         for end, piece in zip(s[at:].tolist(), np.diff(s[at:], prepend=first.s).tolist(), strict=True):
-            rows[at] = solver.integrate(end)
-            if not solver.successful():
-                raise Ended(Status.STEP_FAILED, "LSODA failed")
-            if end in anew:
-                solver.set_initial_value(rows[at].copy(), end)
+            for solver, members in zip(solvers, groups, strict=True):
+                y = solver.integrate(end)
+                if not solver.successful():
+                    raise Ended(Status.STEP_FAILED, "LSODA failed")
+                if end in anew:
+                    solver.set_initial_value(y.copy(), end)
+                rows[at, members] = y.reshape(-1, rows.shape[-1])
             shown.update(piece)
             at += 1
     finally:
-        good = int(np.count_nonzero(np.isfinite(rows[:at].sum(axis=1))))
-        records.fill(s[:good], rows[:good])
+        slope.join(slopes, [len(members) for members in groups])
+        good = int(np.count_nonzero(np.isfinite(rows[:at].sum(axis=(1, 2)))))
+        records.fill(s[:good], rows[:good].reshape(good, -1))
     if good < at:
         raise Ended(Status.NOT_FINITE, "the solution is not finite")
+
+
+def _begun(equation: InitialValue, slope: Slope, tolerances: tuple[float, Array], members: Any) -> Any:
+    """LSODA on these members, of the (M, n) numbers of all that `tolerances` has atol of."""
+    from scipy.integrate import ode
+
+    known, (rtol, atol) = _jacobian("LSODA", equation, slope), tolerances
+    solver = ode(slope.where_finite(), known.pop("jac"))
+    return solver.set_integrator(
+        "lsoda", rtol=rtol, atol=atol[members].ravel(), nsteps=MANY, max_order_ns=ADAMS, **known
+    )
 
 
 def _halts(s: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class Slope:
 
     def __init__(self, functions: Functions, budget: int) -> None:
         self.functions, self.budget = functions, budget
-        self.count, self.jacobians = 0, 0
+        self.count, self.jacobians, self.groups = 0, 0, 1
         self.mean: float | None = None  # of the members' own counts, where they have them
 
     def __call__(self, s: float, vector: Array) -> Any:
@@ -70,11 +71,28 @@ class Slope:
         self.jacobians += 1
         return self.functions.jacobian(s, vector)
 
+    def split(self, groups: Sequence[Any]) -> list[Slope]:
+        """One for each group of members, each with the whole budget; itself where there is one group."""
+        if len(groups) == 1:
+            return [self]
+        assert self.functions.part is not None
+        return [Slope(self.functions.part(members), self.budget) for members in groups]
+
+    def join(self, parts: Sequence[Slope], sizes: Sequence[int]) -> None:
+        """Its counts are the largest of its parts', which have so many members."""
+        self.groups = len(parts)
+        if self.groups > 1:
+            self.count, self.jacobians = (
+                max(each) for each in zip(*((p.count, p.jacobians) for p in parts), strict=True)
+            )
+            self.mean = float(np.average([part.count for part in parts], weights=sizes))
+
     def cost(self) -> str:
         """As a message has it."""
         own = f" at most, {self.mean:.0f} on average" if self.mean not in (None, self.count) else ""
         by_hand = f", {self.jacobians} of its Jacobian" if self.jacobians else ""
-        return f"{self.count} evaluations of the right-hand side{own}{by_hand}"
+        groups = f", in {self.groups} groups of members of like stiffness" if self.groups > 1 else ""
+        return f"{self.count} evaluations of the right-hand side{own}{by_hand}{groups}"
 
 
 def _failed(error: Exception) -> Exception:

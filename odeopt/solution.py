@@ -53,7 +53,8 @@ def solve(
     method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": the closed form of a problem's gradient flow
                      where it is known; LSODA where the flow is stiff and its members are small; DOP853 where it
                      oscillates; else DOP853, and LSODA if that needs more than 20 000 evaluations (100 000 if
-                     compiled).  The message says which and why
+                     compiled).  The message says which and why.  LSODA takes members of very different time scales
+                     in groups of like stiffness
     rtol, atol:      relative and absolute error of theta in a solver's step, of each member
     max_evaluations: of the right-hand side; when they are used up the run ends with a status
     dense_output:    `run.sol(t)` then interpolates theta between the records

@@ -19,7 +19,7 @@ LAYERS = [
     {"ops", "decay", "state", "formula", "law", "gradient", "progress", "problems", "noise", "schedules"},
     {"parts", "printing", "quantities"},
     {"flow", "trajectory", "clock"},
-    {"flows", "schemes", "initial_value", "slope", "records", "integrate", "attempts"},
+    {"flows", "schemes", "initial_value", "slope", "records", "groups", "integrate", "attempts"},
     {"starts"},
     {"optimizers"},
     {"driving"},

@@ -25,14 +25,15 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
     """part(a, b) for pieces of whole blocks, on all cores where it is long; members depend on nobody else."""
     threads = cores() if operations > 1_000_000 else 1
     size = block * max(1, number // (8 * threads * block))
-    edges = [*range(0, number, size), number]
-    if threads == 1 or len(edges) == 2:
-        return [part(a, b) for a, b in pairwise(edges)]
+    pieces = [*pairwise([*range(0, number, size), number])]
+    if threads == 1 or len(pieces) == 1:
+        return [part(a, b) for a, b in pieces]
     from concurrent.futures import wait  # late: it costs more than a short run
 
-    waiting = [_threads().submit(part, a, b) for a, b in pairwise(edges)]
-    try:
-        return [each.result() for each in waiting]
+    waiting = [_threads().submit(part, a, b) for a, b in pieces]
+    try:  # who asks works too: it has a core already, whereas all who are woken may be put on one
+        mine = {i: part(*pieces[i]) for i in reversed(range(len(pieces))) if waiting[i].cancel()}
+        return [mine[i] if i in mine else each.result() for i, each in enumerate(waiting)]
     finally:  # after an interruption, too
         wait([each for each in waiting if not each.cancel()])
 
@@ -41,7 +42,7 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
 def _threads() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(cores(), "odeopt")
+    return ThreadPoolExecutor(cores() - 1, "odeopt")
 
 
 if sys.platform != "win32":  # a process that was forked off has none of them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 from weakref import WeakSet
@@ -53,7 +54,22 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
             return _refused(equation, "its gradient is not the same at every call", backend)
         _checked.add(made.program)
     means = "columns" if equation.members else "floats"
-    return Functions(f, jacobian, made.program.gradients, means, _kernel(equation, made, backend, progress)), slopes
+    kernel, part = _kernel(equation, made, backend, progress), partial(_part, equation, made, plain)
+    return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
+
+
+def _part(equation: InitialValue, made: Traced, plain: Function, members: Array) -> Functions:
+    """f and its Jacobian of these members; where the flow itself must go, the others are at the start."""
+    shape = equation.number, len(made.program.state)
+
+    def among_all(s: float, vector: Array) -> Array:
+        everyone = pack(equation.y).reshape(shape)
+        everyone[members] = vector.reshape(-1, shape[1])
+        return np.reshape(plain(s, everyone.ravel()), shape)[members].ravel()
+
+    few = Traced(made.program, tuple(u if np.ndim(u) == 0 else u[members] for u in made.values))
+    f, jacobian = stacked(few, len(members), among_all)
+    return Functions(f, jacobian, made.program.gradients, "columns")
 
 
 def _late(equation: InitialValue) -> Function:
