@@ -39,7 +39,7 @@ class Asked:
     backend: str
 
     def __post_init__(self) -> None:
-        check.choice("method", self.method, (*METHODS, "auto"))
+        check.choice("method", self.method, (*METHODS, "Rodas5P", "auto"))
         for name, value, least in (("rtol", self.rtol, LEAST_RTOL), ("atol", self.atol, 0.0)):
             if check.scalar(name, check.nonnegative(name, value)) < least:
                 raise ValueError(f"{name} must be at least {least}, got {value!r}")
@@ -49,35 +49,49 @@ class Asked:
 
 
 class Attempt(NamedTuple):
-    """A method, the evaluations that it may use, and why it is tried; `whole`: by `functions.dop853`."""
+    """A method, the evaluations that it may use, why it is tried, and its kernel, if it runs in one."""
 
     method: str
     budget: int
     why: str
-    whole: bool
+    kernel: Any = None
 
 
 def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> Generator[Attempt, float | None, None]:
     """What to try, one after the other while evaluations run out; it is sent how far the last one came, 0 to 1."""
-    whole = functions.dop853 is not None and not asked.dense
+    kernel = (lambda *_: None) if asked.dense else functions.kernel
     if asked.method != "auto":
-        yield Attempt(asked.method, asked.budget, "", whole and asked.method == "DOP853")
+        yield Attempt(asked.method, asked.budget, "", _asked_for(kernel, asked, equation))
         return
     if not _banded(equation):
-        yield Attempt("DOP853", asked.budget, "auto: too large for LSODA", whole)
+        yield Attempt("DOP853", asked.budget, "auto: too large for LSODA", kernel("DOP853", False))
         return
-    few = min(KERNEL_BUDGET if whole else AUTO_BUDGET, asked.budget)
+    few = min(AUTO_BUDGET, asked.budget)
     rates = _rates(equation, functions, few / PER_DECAY)
     needed = PER_DECAY * float(np.max(np.abs(rates.real), initial=0.0))  # what grows so fast decays as fast soon
-    if needed > few:
-        yield Attempt("LSODA", asked.budget, f"auto: so stiff that DOP853 needs about {needed:.0e}", False)
-        return
-    oscillates = _oscillates(rates)
-    why = "auto: it oscillates" if oscillates else "auto: not known to be stiffer than it can bear"
-    reached = yield Attempt("DOP853", few, why, whole)
-    if oscillates and reached and few / reached < asked.budget:  # and at this pace it will arrive
-        yield Attempt("DOP853", asked.budget, why, whole)
-    yield Attempt("LSODA", asked.budget, f"auto: DOP853 needs more than {few}", False)
+    why = f"auto: so stiff that DOP853 needs about {needed:.0e}"
+    if needed <= few:
+        explicit, oscillates = kernel("DOP853", False), _oscillates(rates)
+        few = min(KERNEL_BUDGET, asked.budget) if explicit else few
+        why = "auto: it oscillates" if oscillates else "auto: not known to be stiffer than it can bear"
+        reached = yield Attempt("DOP853", few, why, explicit)
+        if oscillates and reached and few / reached < asked.budget:  # and at this pace it will arrive
+            yield Attempt("DOP853", asked.budget, why, explicit)
+        why = f"auto: DOP853 needs more than {few}"
+    if implicit := kernel("Rodas5P", False):
+        yield Attempt("Rodas5P", asked.budget, why, implicit)
+    yield Attempt("LSODA", asked.budget, why)
+
+
+def _asked_for(kernel: Any, asked: Asked, equation: InitialValue) -> Any:
+    """The kernel of the method that was asked for; SciPy has no Rodas5P."""
+    found = kernel(asked.method, asked.method == "Rodas5P")
+    if found is None and asked.method == "Rodas5P":
+        raise ValueError(
+            f"method must be one of {', '.join(METHODS)} or auto for {equation.flow.name} here: Rodas5P needs extra "
+            f"`fast`, backend 'auto' or 'numba', formulas that can be traced, few coordinates and no dense_output"
+        )
+    return found
 
 
 def _banded(equation: InitialValue) -> bool:
@@ -137,7 +151,7 @@ def error_scales(equation: InitialValue, asked: Asked, attempt: Attempt) -> tupl
     takes long steps over a memory below atol, whose root sets the speed.
     """
     memory = LSODA_MEMORY if attempt.method == "LSODA" else 1.0
-    share = 1.0 if attempt.whole or attempt.method == "LSODA" else equation.number**-0.5
+    share = 1.0 if attempt.kernel or attempt.method == "LSODA" else equation.number**-0.5
     scales = (asked.atol * share, *[asked.atol * share * memory] * (len(equation.y) - 1))
     each = pack(tuple(np.full_like(u, scale) for u, scale in zip(equation.y, scales, strict=True)))
     return max(asked.rtol * share, LEAST_RTOL), each

@@ -72,7 +72,8 @@ class Functions:
     """f and its Jacobian for SciPy: (n, n) rows, or for members the diagonals (2n - 1, M n), n numbers a member.
 
     `gradients` of the problem are not counted elsewhere in each evaluation of f; `means` says how f is evaluated.
-    `dop853`: a whole run at once, as one of the solvers of `odeopt.integrate`.
+    `kernel(method, now)`: a whole run at once, as one of the solvers of `odeopt.integrate`; None where there is none, or,
+    unless it must be now, where it does not pay yet.
     `part`: the same of the members with these indices alone, where that costs less.
     """
 
@@ -80,7 +81,7 @@ class Functions:
     jacobian: Function | None = None
     gradients: int = 0
     means: str = "numpy"
-    dop853: Any = None
+    kernel: Callable[[str, bool], Any] = lambda method, now: None
     part: Callable[[Any], Functions] | None = None
 
 

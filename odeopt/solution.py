@@ -119,7 +119,7 @@ def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt
     """One run of one method, and how far it came, 0 to 1."""
     path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
     slope, records = Slope(functions, attempt.budget), Records(path, equation, asked.dense)
-    run = functions.dop853 if attempt.whole else solver_of(attempt.method, asked.dense)
+    run = attempt.kernel or solver_of(attempt.method, asked.dense)
     with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
         scales = error_scales(equation, asked, attempt)
         status, message = integrate(run, attempt.method, slope, scales, records, shown)
@@ -127,7 +127,7 @@ def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt
     message += f" ({attempt.why})" if attempt.why else ""
     pieces = records.pieces if equation.times.ndim == 1 else []
     sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
-    means = "numba" if attempt.whole else functions.means
+    means = "numba" if attempt.kernel else functions.means
     return _trajectory(equation, path, status, message, sol, means), float(records.last.s)
 
 

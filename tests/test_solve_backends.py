@@ -327,7 +327,7 @@ def test_the_kernel_is_dop853_and_counts(monkeypatch):
     """The solution and its statuses, in pieces of time, with and without members."""
     pytest.importorskip("numba")
     t = np.linspace(0, 10, 21)
-    one = oo.solve(GF, oo.problems.rosenbrock(b=50), t, backend="numba").check()
+    one = oo.solve(GF, oo.problems.rosenbrock(b=50), t, method="DOP853", backend="numba").check()
     assert (one.backend, one.message.split(",")[0]) == ("numba", "DOP853")
     truth = alone(GF, oo.problems.rosenbrock(b=50), t)
     np.testing.assert_allclose(one.theta, truth.theta, atol=1e-9)

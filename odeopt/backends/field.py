@@ -33,6 +33,7 @@ Rows = tuple[tuple[Any, ...], ...]
 class FieldProgram:
     """slopes = f(s, state, constants) where no guard is true; `gradients` of the problem in each evaluation."""
 
+    s: Node
     state: tuple[Node, ...]
     constants: tuple[Node, ...]
     slopes: tuple[Any, ...]
@@ -40,12 +41,17 @@ class FieldProgram:
     gradients: int
 
     @cached_property
-    def jacobian(self) -> Rows | None:
-        """d slopes / d state, or None where that is too long to write down."""
+    def partials(self) -> Rows | None:
+        """d slopes / d (state, s), or None where that is too long to write down."""
         try:
-            return jacobian(self.slopes, self.state)
+            return jacobian(self.slopes, (*self.state, self.s))
         except Untraceable:
             return None
+
+    @cached_property
+    def jacobian(self) -> Rows | None:
+        """d slopes / d state."""
+        return None if self.partials is None else tuple(row[:-1] for row in self.partials)
 
     @cached_property
     def names(self) -> list[str]:
@@ -84,7 +90,8 @@ def traced_field(
 
 def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Sequence[Any]) -> FieldProgram:
     graph = Graph()
-    s = scalar(graph.input("s", True))
+    moment = graph.input("s", True)
+    s = scalar(moment)
     params = tuple(field.params) if isinstance(field, Flow) else ()
     constants = [graph.input(f"c{i}", True) for i in range(2 + len(params) + len(own))]
     clock = Clock(scalar(constants[0]), scalar(constants[1]), power)  # type: ignore[arg-type]
@@ -97,7 +104,7 @@ def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Seq
     if [np.shape(k) for k in slopes] != [u.shape for u in y]:
         raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
     flat = lambda arrays: tuple(node for u in arrays for node in np.asarray(u))
-    return FieldProgram(flat(y), tuple(constants), flat(slopes), tuple(graph.guards), gradient.count)
+    return FieldProgram(moment, flat(y), tuple(constants), flat(slopes), tuple(graph.guards), gradient.count)
 
 
 def _per_member(value: Any, members: tuple[int, ...]) -> Any:

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from odeopt.backends import dop853
+from odeopt.backends import dop853, rodas, stepping
 from odeopt.backends import numba as kernels
 from odeopt.backends.choice import IMPORT, LOAD
 from odeopt.backends.field import FieldProgram, Traced, traced_field
@@ -31,6 +31,7 @@ SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in
 COMPILE, OPERATION = 1.0, 0.05  # seconds: a kernel, and each operation of a right-hand side in it
 LOOK = 20_000_000  # evaluations between two looks at the clock: a fifth of a second
 EVALUATION = 10  # operations, at least
+WIDEST = {"DOP853": 10, "Rodas5P": 6}  # numbers in a member's state, which lie in registers
 
 _checked: WeakSet[FieldProgram] = WeakSet()  # those that once found what the flow has found
 _spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
@@ -54,7 +55,7 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
             return _refused(equation, "its gradient is not the same at every call", backend)
         _checked.add(made.program)
     means = "columns" if equation.members else "floats"
-    kernel, part = _kernel(equation, made, backend, progress), partial(_part, equation, made, plain)
+    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, plain)
     return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
 
 
@@ -98,20 +99,22 @@ def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functio
     return found
 
 
-def _kernel(equation: InitialValue, made: Traced, backend: str, progress: bool | None) -> Kernel | None:
-    """The kernel, where it is asked for, or pays."""
-    n = len(made.program.state)
-    if n > dop853.WIDEST or made.program.guards or backend not in ("auto", "numba"):
+def _kernel(
+    equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, now: bool
+) -> Kernel | None:
+    """The kernel of this method, where it is asked for, or pays."""
+    program, n = made.program, len(made.program.state)
+    if n > WIDEST.get(method, 0) or program.guards or backend not in ("auto", "numba"):
         return None
-    if backend == "auto" and find_spec("numba") is None:
+    if (backend == "auto" or now) and find_spec("numba") is None:
         return None
-    text = dop853.source(made.program)
-    if kernels.loaded(text):
-        return Kernel(text, made)
+    text = dop853.source(program) if method == "DOP853" else rodas.source(program)
+    if text is None or kernels.loaded(text):
+        return Kernel(text, made) if text else None
     on_disk = kernels.on_disk(text)
-    if backend == "auto":
+    if backend == "auto" and not now:
         _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
-        price = LOAD if on_disk else COMPILE + OPERATION * len(made.program.slopes)
+        price = LOAD if on_disk else COMPILE + OPERATION * len(program.slopes)
         if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
             return None
     if not on_disk:
@@ -120,7 +123,7 @@ def _kernel(equation: InitialValue, made: Traced, backend: str, progress: bool |
 
 
 class Kernel:
-    """DOP853 of all members, each with steps of its own."""
+    """A method for all members, each with steps of its own."""
 
     name = "numba"
 
@@ -152,6 +155,7 @@ class Kernel:
                 shown.update(far - near)
         finally:
             slope.count, slope.mean, done = int(count.max()), count.sum() / M, int(at.min())
+            slope.jacobians = slope.count // rodas.STAGES if method == "Rodas5P" else 0
             records.fill(s[:done], rows[:done].reshape(done, M * n))
             if M == 1:
                 records.last = records.last._replace(s=float(S[0]), y=Y[0])
@@ -163,6 +167,6 @@ def _ended(flag: Any, budget: int) -> Ended:
     """Why the first of the members that did not reach the end stopped."""
     m = int(np.argmax(flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""
-    if flag[m] == dop853.TOO_MANY:
+    if flag[m] == stepping.TOO_MANY:
         return Exhausted(budget, who)
     return Ended(Status.STEP_FAILED, f"{who}the step became smaller than the spacing between numbers")
