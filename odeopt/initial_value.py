@@ -72,8 +72,8 @@ class Functions:
     """f and its Jacobian for SciPy: (n, n) rows, or for members the diagonals (2n - 1, M n), n numbers a member.
 
     `gradients` of the problem are not counted elsewhere in each evaluation of f; `means` says how f is evaluated.
-    `kernel(method, now)`: a whole run at once, as one of the solvers of `odeopt.integrate`; None where there is none, or,
-    unless it must be now, where it does not pay yet.
+    `kernel(method, now)`: a whole run at once, as one of the solvers of `odeopt.integrate`; None where there is none,
+    or, unless it must be now, where it does not pay yet.
     `part`: the same of the members with these indices alone, where that costs less.
     """
 

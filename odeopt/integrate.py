@@ -22,7 +22,7 @@ from odeopt.trajectory import Status
 
 HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # pieces of a run that LSODA takes at least; the first are smaller
 ADAMS = 6  # the highest order of LSODA's Adams: from 7 on it is a matter of luck whether it finds a flow stiff
-STIFF = ("LSODA", "Radau", "BDF")  # methods for stiff flows
+STIFF = ("LSODA", "Radau", "BDF", "Rodas5P")  # methods for stiff flows
 MANY = 2_000_000_000  # steps: evaluations are what is limited
 
 

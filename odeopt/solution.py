@@ -50,17 +50,18 @@ def solve(
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
                      (RMSprop, Adagrad) is started by its expansion there
-    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or "auto": the closed form of a problem's gradient flow
-                     where it is known; LSODA where the flow is stiff and its members are small; DOP853 where it
-                     oscillates; else DOP853, and LSODA if that needs more than 20 000 evaluations (100 000 if
-                     compiled).  The message says which and why.  LSODA takes members of very different time scales
-                     in groups of like stiffness
+    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or Rodas5P, for stiff flows and compiled (extra `fast`);
+                     or "auto": the closed form of a problem's gradient flow where it is known; Rodas5P where that
+                     pays, or LSODA, where the flow is stiff and its members are small; DOP853 where it oscillates;
+                     else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
+                     The message says which and why.  LSODA takes members of very different time scales in groups of
+                     like stiffness
     rtol, atol:      relative and absolute error of theta in a solver's step, of each member
     max_evaluations: of the right-hand side; when they are used up the run ends with a status
     dense_output:    `run.sol(t)` then interpolates theta between the records
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
     backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
-                     `fast`; DOP853 of small members) generate code from it; "auto" is what costs least
+                     `fast`; DOP853 and Rodas5P of small members) generate code from it; "auto" is what costs least
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)

@@ -20,7 +20,7 @@ from odeopt import files
 HEADER = """
 from math import exp, expm1, floor, inf, log, log1p, nan, sqrt, tanh, sin, cos
 from numba import njit
-from numpy import absolute, empty, maximum, minimum, power, sign
+from numpy import absolute, empty, int64, maximum, minimum, power, sign
 
 @njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)
 """

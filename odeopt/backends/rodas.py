@@ -1,4 +1,4 @@
-"""Steinebach's Rodas5P, of order 5, L-stable, in a kernel: for stiff flows.   [Steinebach 2023, BIT 63, table 3]
+"""Steinebach's Rodas5P, of order 5, L-stable, in a kernel: for stiff flows.   [Steinebach 2023, BIT 63, 27]
 
 (1/(gamma h) - J) k_i = f(s + c_i h, y + sum_j a_ij k_j) + sum_j C_ij k_j / h + d_i h f_s,   J = f_y,
 y' = y + sum_j a_8j k_j + k_8, and k_8 is the error: a stage costs an evaluation and a solve, a step one Jacobian.
@@ -38,13 +38,31 @@ ROWS_C = (
      -54.66780262877968, -9.48861652309627),
 )  # fmt: skip
 
+JIT = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)'
+FACTORED = """
+def factored(W, p):
+    for i in range(NUMBER):
+        p[i] = i
+        for r in range(i + 1, NUMBER):
+            if abs(W[r, i]) > abs(W[p[i], i]):
+                p[i] = r
+        for c in range(NUMBER):
+            W[i, c], W[p[i], c] = W[p[i], c], W[i, c]
+        W[i, i] = 1.0 / W[i, i]
+        for r in range(i + 1, NUMBER):
+            W[r, i] *= W[i, i]
+            for c in range(i + 1, NUMBER):
+                W[r, c] -= W[r, i] * W[i, c]
+"""  # W = L U in its place: the rows with the largest pivots, and the reciprocals of the pivots
+
 
 def coefficients() -> tuple[list[list[float]], list[list[float]], list[float], list[float]]:
     """a, C, c and d."""
     lower = lambda rows: np.array([[*row, *[0.0] * (STAGES - len(row))] for row in rows])
     A, C = lower((*ROWS_A, (*ROWS_A[-1], 1.0), (*ROWS_A[-1], 1.0, 1.0))), lower(ROWS_C)
     Gamma = np.linalg.inv(np.eye(STAGES) / GAMMA - C)
-    return A.tolist(), C.tolist(), *(np.round(u, 13).tolist() for u in ((A @ Gamma).sum(axis=1), Gamma.sum(axis=1)))
+    c, d = (np.round(u, 13).tolist() for u in ((A @ Gamma).sum(axis=1), Gamma.sum(axis=1)))
+    return A.tolist(), C.tolist(), c, d
 
 
 @lru_cache(maxsize=256)
@@ -52,66 +70,47 @@ def source(program: FieldProgram) -> str | None:
     """The kernel: see `odeopt.backends.stepping.loop`; None where the Jacobian is too long to write down."""
     if program.partials is None:
         return None
-    J, c, (A, C, at, slope) = range(len(program.state)), constants(program), coefficients()
+    J, constant, (A, C, c, d) = range(len(program.state)), constants(program), coefficients()
     fixed = all(is_number(row[-1], 0.0) for row in program.partials)  # f does not depend on s
     K = [[f"k{stage}_{j}" for j in J] for stage in range(1, STAGES + 1)]
-    W = ", ".join(f"w_{a}_{b}" for a in J for b in J)
-    stages = ["q = 1.0 / d", f"{W}, {names('t', J)}, = jacobian(q / {GAMMA!r}, s, {names('y', J)}, {c})"]
-    stages += _factored(len(J))
+    stages = ["q = 1.0 / d", f"{names('t', J)}, = jacobian(W, q / {GAMMA!r}, s, {names('y', J)}, {constant})"]
+    stages.append("factored(W, p)")
     for stage, k in enumerate(K):
         known = [[other[j] for other in K[:stage]] for j in J]
         stages += [f"w_{j} = " + " + ".join([f"y_{j}", weighted(A[stage], known[j])][: stage + 1]) for j in J]
-        stages.append(f"{names('b', J)}, = f(s + {at[stage]!r} * d, {names('w', J)}, {c})")
+        stages.append(f"{names('b', J)}, = f(s + {c[stage]!r} * d, {names('w', J)}, {constant})")
         if stage:
             stages += [f"b_{j} = b_{j} + q * ({weighted(C[stage], known[j])})" for j in J]
         if not fixed:
-            stages += [f"b_{j} = b_{j} + d * {slope[stage]!r} * t_{j}" for j in J]
-        stages += [*_solved(len(J)), *(f"{k[j]} = b_{j}" for j in J)]
+            stages += [f"b_{j} = b_{j} + d * {d[stage]!r} * t_{j}" for j in J]
+        stages.append(f"{', '.join(k)}, = solved(W, p, {names('b', J)})")
     stages += [f"w_{j} = w_{j} + {K[-1][j]}" for j in J]
     error = "error = sqrt((" + " + ".join(f"({K[-1][j]} / e_{j}) ** 2" for j in J) + f") / {len(J)})"
-    method = Method(stages, STAGES, [error], order=5, growth=6.0)
-    return "\n".join([right_hand_side(program), _jacobian(program), loop(program, method)])
+    room = f"W, p = empty(({len(J)}, {len(J)})), empty({len(J)}, int64)"
+    method = Method(stages, STAGES, [error], order=5, growth=6.0, room=[room])
+    functions = [_jacobian(program), FACTORED.strip().replace("NUMBER", str(len(J))), _solved(len(J))]
+    parts = [right_hand_side(program), *(f"{JIT}\n{text}\n" for text in functions), loop(program, method)]
+    return "\n".join(parts)
 
 
 def _jacobian(program: FieldProgram) -> str:
-    """jacobian(g, s, state, constants): the rows of g - J, then f_s."""
+    """jacobian(W, g, s, state, constants) = f_s, and W becomes g - J."""
     rows = program.partials
     assert rows is not None
     lines, spelled = block([entry for row in rows for entry in row], {})
-    found = [
-        f"{'g - ' if a == b else '-'}{spelled(entry)}" for a, row in enumerate(rows) for b, entry in enumerate(row[:-1])
-    ]
-    found += [spelled(row[-1]) for row in rows]
-    head = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)'
-    body = [*lines, f"return ({', '.join(found)},)"]
-    return "\n".join([head, f"def jacobian(g, {', '.join(program.names)}):", *(f"    {line}" for line in body), ""])
+    for a, row in enumerate(rows):
+        lines += [f"W[{a}, {b}] = {'g - ' if a == b else '-'}{spelled(entry)}" for b, entry in enumerate(row[:-1])]
+    lines.append(f"return {', '.join(spelled(row[-1]) for row in rows)},")
+    return "\n".join([f"def jacobian(W, g, {', '.join(program.names)}):", *(f"    {line}" for line in lines)])
 
 
-def _factored(n: int) -> list[str]:
-    """W = L U in its place, with the largest pivots; v are the reciprocals of the diagonal of U."""
-    lines = []
+def _solved(n: int) -> str:
+    """solved(W, p, b) = x where W x = b, after `factored(W, p)`."""
+    b, lines = names("b", range(n)), []
     for i in range(n):
-        for r in range(i + 1, n):
-            lines.append(f"p_{i}_{r} = abs(w_{r}_{i}) > abs(w_{i}_{i})")
-            lines += [_exchanged(f"w_{i}_{j}", f"w_{r}_{j}", f"p_{i}_{r}") for j in range(i, n)]
-        lines.append(f"v_{i} = 1.0 / w_{i}_{i}")
-        for r in range(i + 1, n):
-            lines.append(f"w_{r}_{i} = w_{r}_{i} * v_{i}")
-            lines += [f"w_{r}_{j} = w_{r}_{j} - w_{r}_{i} * w_{i}_{j}" for j in range(i + 1, n)]
-    return lines
-
-
-def _solved(n: int) -> list[str]:
-    """b becomes the solution of W x = b."""
-    lines = []
-    for i in range(n):
-        lines += [_exchanged(f"b_{i}", f"b_{r}", f"p_{i}_{r}") for r in range(i + 1, n)]
-        lines += [f"b_{r} = b_{r} - w_{r}_{i} * b_{i}" for r in range(i + 1, n)]
+        lines += [f"b_{i}, b_{r} = (b_{r}, b_{i}) if p[{i}] == {r} else (b_{i}, b_{r})" for r in range(i + 1, n)]
+        lines += [f"b_{r} -= W[{r}, {i}] * b_{i}" for r in range(i + 1, n)]
     for i in reversed(range(n)):
-        known = " + ".join(f"w_{i}_{j} * b_{j}" for j in range(i + 1, n))
-        lines.append(f"b_{i} = v_{i} * (b_{i} - ({known}))" if known else f"b_{i} = v_{i} * b_{i}")
-    return lines
-
-
-def _exchanged(a: str, b: str, where: str) -> str:
-    return f"{a}, {b} = ({b}, {a}) if {where} else ({a}, {b})"
+        lines += [f"b_{i} -= W[{i}, {j}] * b_{j}" for j in range(i + 1, n)]
+        lines.append(f"b_{i} *= W[{i}, {i}]")
+    return "\n".join([f"def solved(W, p, {b}):", *(f"    {line}" for line in lines), f"    return {b},"])

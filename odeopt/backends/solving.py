@@ -28,10 +28,11 @@ from odeopt.trajectory import Status
 
 TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
 SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
-COMPILE, OPERATION = 1.0, 0.05  # seconds: a kernel, and each operation of a right-hand side in it
+COMPILE, ENTRY = 1.2, 0.3  # seconds: a kernel, and each number of a state in it
 LOOK = 20_000_000  # evaluations between two looks at the clock: a fifth of a second
 EVALUATION = 10  # operations, at least
-WIDEST = {"DOP853": 10, "Rodas5P": 6}  # numbers in a member's state, which lie in registers
+KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas.source}
+WIDEST = 10  # numbers in a member's state, which lie in registers
 
 _checked: WeakSet[FieldProgram] = WeakSet()  # those that once found what the flow has found
 _spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
@@ -104,17 +105,17 @@ def _kernel(
 ) -> Kernel | None:
     """The kernel of this method, where it is asked for, or pays."""
     program, n = made.program, len(made.program.state)
-    if n > WIDEST.get(method, 0) or program.guards or backend not in ("auto", "numba"):
+    if method not in KERNELS or n > WIDEST or program.guards or backend not in ("auto", "numba"):
         return None
     if (backend == "auto" or now) and find_spec("numba") is None:
         return None
-    text = dop853.source(program) if method == "DOP853" else rodas.source(program)
+    text = KERNELS[method](program)
     if text is None or kernels.loaded(text):
         return Kernel(text, made) if text else None
     on_disk = kernels.on_disk(text)
     if backend == "auto" and not now:
         _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
-        price = LOAD if on_disk else COMPILE + OPERATION * len(program.slopes)
+        price = LOAD if on_disk else COMPILE + ENTRY * n
         if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
             return None
     if not on_disk:

@@ -16,6 +16,7 @@ REACHED, TOO_MANY, TOO_SMALL = 1, -5, -4  # what becomes of a member; 0 while it
 LOOP = """
 @njit(error_model="numpy", fastmath={{"contract"}}, nogil=True, cache=CACHE)
 def loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, rtol, atol):
+{room}
     for m in range(first, last):
         if flag[m] != 0:
             continue
@@ -67,8 +68,8 @@ def loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, r
 class Method:
     """Lines of a step by d from (s, y_0, ...), where f is k0_0, ..., to w_0, ...; e_0, ... are what errors may be.
 
-    stages: what gives w, in so many evaluations; error: what gives `error`, of the given order in d, below 1 if it holds
-    accepted: what is done when the step is; growth: of d, at most
+    stages: what gives w, in so many evaluations; error: what gives `error`, of this order in d, below 1 if it holds
+    room: what they need beside, once; accepted: what is done when the step is; growth: of d, at most
     """
 
     stages: Sequence[str]
@@ -76,6 +77,7 @@ class Method:
     error: Sequence[str]
     order: int
     growth: float
+    room: Sequence[str] = ()
     accepted: Sequence[str] = ()
 
 
@@ -89,7 +91,7 @@ def loop(program: FieldProgram, method: Method) -> str:
     text = LOOP.format(
         TOO_MANY=TOO_MANY, TOO_SMALL=TOO_SMALL, REACHED=REACHED, growth=method.growth, power=-1 / method.order,
         evaluations=method.evaluations, c=constants(program), y=names("y", J), w=names("w", J), k0=names("k0", J),
-        stages=_in(3, method.stages), error=_in(3, method.error),
+        room=_in(1, method.room), stages=_in(3, method.stages), error=_in(3, method.error),
         load=_in(2, [f"y_{j}, a_{j} = Y[m, {j}], atol[{j}]" for j in J],
                  [f"{node.args[0]} = C[{i}, m]" for i, node in enumerate(program.constants)]),
         scales_at_start=_in(3, [f"e_{j} = a_{j} + rtol * abs(y_{j})" for j in J]),

@@ -1,0 +1,157 @@
+"""Rodas5P in a kernel: its order, its stability, its solves, and `solve` by it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import linalg
+from test_solve import FAULTS, scalar
+from test_solve_backends import GF, alone, rows
+
+import odeopt as oo
+from odeopt import Status, ops
+from odeopt.backends import numba as kernels
+from odeopt.backends import rodas
+from odeopt.backends.field import traced_field
+from odeopt.initial_value import initial_value
+from odeopt.orders import slope as fitted_order
+from odeopt.state import pack
+
+WELL = oo.Problem(lambda x: (x**2).sum(-1) / 2, lambda x: 1.0 * x, theta0=[1.0], batched=True)
+
+
+def relaxing(z):
+    """Van der Pol's oscillator, stiff but at its start, as -grad."""
+    y, v = z[..., 0], z[..., 1]
+    return np.stack([-v, y - 1000 * (1 - y**2) * v], -1)
+
+
+RELAXING = oo.Problem(lambda z: (z**2).sum(-1), relaxing, theta0=[1.0, 1.0], batched=True)
+
+
+def forced(rate):
+    """y' = -rate (y - e^-t) - e^-t, whose solution from 1 is e^-t.   [Prothero and Robinson 1974]"""
+    pull = lambda t, theta, rate: -rate * (theta - ops.exp(-t)) - ops.exp(-t)
+    return oo.flow("theta", dict(rate=rate), drift=oo.push("theta", pull))
+
+
+def with_steps(flow, problem, end, n):
+    """The end after n equal steps: tolerances hold always."""
+    equation = initial_value(flow, problem, np.linspace(0, end, n + 1), flow.start(problem.theta0))
+    made = traced_field(flow, problem, equation.clock, equation.sizes, ())
+    y, done = pack(equation.y)[None].copy(), np.empty((n, 1, pack(equation.y).size))
+    where = np.zeros(1), np.full(1, 2.0), *(np.zeros(1, dtype=np.int64) for _ in range(3))
+    values = np.array(made.values)[:, None]
+    loop = kernels.compiled(rodas.source(made.program))
+    loop(0, 1, 10**9, 10**9, equation.s[1:], done, y, *where, values, 1e9, np.ones(y.size))
+    assert where[3] == 8 * n + 1
+    return y[0]
+
+
+def test_coefficients_are_those_that_are_published():
+    """c and d follow from a and C; the matrix of weights sums up as orders 1 and 2 want it."""
+    A, C, c, d = (np.array(u) for u in rodas.coefficients())
+    np.testing.assert_allclose(c, [0, 0.6358126895828704, 0.4095798393397535, 0.9769306725060716,
+                                   0.4288403609558664, 1, 1, 1], atol=1e-13)  # fmt: skip
+    np.testing.assert_allclose(d, [0.21193756319429014, -0.42387512638858027, -0.3384627126235924, 1.8046452872882734,
+                                   2.325825639765069, 0, 0, 0], atol=1e-13)  # fmt: skip
+    Gamma = np.linalg.inv(np.eye(8) / rodas.GAMMA - C)
+    b = Gamma.T @ (A[-1] + np.eye(8)[-1])
+    beta = A @ Gamma + Gamma
+    assert b.sum() == pytest.approx(1, abs=1e-13)
+    assert b @ beta.sum(axis=1) == pytest.approx(1 / 2, abs=1e-13)
+    assert b @ c**2 == pytest.approx(1 / 3, abs=1e-12)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("kind", ["autonomous", "forced"])
+def test_order(kind):
+    pytest.importorskip("numba")
+    steps = np.array([20, 28, 40, 56])
+    if kind == "autonomous":
+        steps, (flow, problem, end) = 4 * steps, (GF, oo.problems.rosenbrock(b=1).at([0.5, 1.7]), 1.0)
+        exact = alone(GF, problem, [0.0, end]).final
+    else:
+        flow, problem, end, exact = forced(2.0), WELL, 2.0, [np.exp(-2.0)]
+    errors = np.array([np.abs(with_steps(flow, problem, end, n) - exact).max() for n in steps])
+    assert fitted_order(1 / steps, errors) == pytest.approx(5, abs=0.1)
+
+
+@pytest.mark.numba
+def test_stiffness_does_not_limit_the_step():
+    """Ten steps of any size relative to the decay: what is fast is gone, what is slow is there."""
+    pytest.importorskip("numba")
+    for rate in (1e2, 1e5, 1e9):
+        assert with_steps(forced(rate), WELL, 1.0, 10)[0] == pytest.approx(np.exp(-1.0), rel=1e-5)
+    run = oo.solve(forced(1e9), WELL, [0.0, 1.0], [3.0], method="Rodas5P", rtol=1e-9).check()
+    assert run.final[0] == pytest.approx(np.exp(-1.0), rel=1e-8)
+    assert run.ngev < 10_000
+
+
+@pytest.mark.numba
+def test_rows_change_places_where_pivots_are_small():
+    """Fast rotations: 1/(gamma h) is small beside the rest of its column."""
+    pytest.importorskip("numba")
+    problem, flow = oo.problems.quadratic((1.0, 1e6)), oo.flows.heavy_ball(0.5)
+    M = np.block([[np.zeros((2, 2)), np.eye(2)], [-problem.grad(np.eye(2)), -0.5 * np.eye(2)]])
+    exact = linalg.expm(M * 0.02) @ np.concatenate([problem.theta0, np.zeros(2)])
+    run = oo.solve(flow, problem, [0.0, 0.02], method="Rodas5P", rtol=1e-9).check()
+    np.testing.assert_allclose(run.final, exact[:2], atol=1e-8)
+    np.testing.assert_allclose(run.state["v"][-1], exact[2:], atol=1e-5)
+
+
+@pytest.mark.numba
+def test_a_clock_that_is_not_uniform():
+    """From its singular start RMSprop is solved in sqrt(t), so f depends on s."""
+    pytest.importorskip("numba")
+    flow, problem = oo.flows.rmsprop(1.0, eps=1e-3), oo.problems.rosenbrock(b=3)
+    runs = [oo.solve(flow, problem, 1.0, method=method, rtol=1e-9) for method in ("Rodas5P", "DOP853")]
+    np.testing.assert_allclose(runs[0].check().theta, runs[1].check().theta, atol=1e-7)
+
+
+@pytest.mark.numba
+def test_each_member_has_its_own_steps():
+    pytest.importorskip("numba")
+    b, t = np.array([1.0, 100.0, 1e4, 1e6]), np.linspace(0, 3, 7)
+    run = oo.solve(GF, rows(b), t, rtol=1e-9, backend="numba").check()
+    assert run.message.startswith("Rodas5P")
+    assert "on average" in run.message
+    assert "of its Jacobian" in run.message
+    for i, value in enumerate(b):
+        truth = oo.solve(GF, oo.problems.rosenbrock(b=value), t, method="Radau", rtol=1e-11, atol=1e-13).check()
+        np.testing.assert_allclose(run.theta[:, i], truth.theta, atol=1e-6)  # errors of 1e-9 in each of 1000 steps
+    few = oo.solve(GF, rows(b), t, method="Rodas5P", rtol=1e-9, max_evaluations=6000, backend="numba")
+    assert few.status is Status.TOO_MANY_EVALUATIONS
+    assert few.ngev <= 6000
+    np.testing.assert_array_equal(few.theta, run.theta[: len(few)])
+    assert 1 < len(few) < len(t)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_end_with_a_status(fault):
+    pytest.importorskip("numba")
+    slope, end, status = FAULTS[fault]
+    run = oo.solve(GF, scalar(slope), end, method="Rodas5P", max_evaluations=20_000)
+    assert np.isfinite(run.theta).all()
+    if fault == "very stiff":  # which for this method is none
+        status = Status.DONE
+    assert run.status is status if isinstance(status, Status) else run.status < 0
+
+
+@pytest.mark.numba
+def test_auto_leaves_what_is_stiff_to_it():
+    pytest.importorskip("numba")
+    stiff = oo.solve(GF, oo.problems.rosenbrock(), 10.0, backend="numba").check()
+    assert stiff.message.startswith("Rodas5P")
+    assert stiff.message.endswith("(auto: so stiff that DOP853 needs about 4e+04)")
+    turned = oo.solve(GF, RELAXING, np.linspace(0, 3000, 7), backend="numba").check()
+    assert turned.message.startswith("Rodas5P")
+    assert turned.message.endswith("(auto: DOP853 needs more than 100000)")
+    assert oo.solve(GF, oo.problems.rosenbrock(b=1), 1.0, backend="numba").message.startswith("DOP853")
+
+
+@pytest.mark.parametrize("arguments", [dict(backend="floats"), dict(dense_output=True), dict(backend="numpy")])
+def test_without_a_kernel_it_is_refused(arguments):
+    with pytest.raises(ValueError, match="method must be one of BDF, .* or auto for gradient flow here: Rodas5P needs"):
+        oo.solve(GF, oo.problems.rosenbrock(), 1.0, method="Rodas5P", **arguments)
