@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,8 +21,7 @@ from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder, Status, Trajectory
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What a callback sees at a record: the step, its time, a read-only theta, and the loss there."""
 
     step: int
@@ -50,11 +48,11 @@ class Leap(Protocol):
         """As many steps as it takes at once, or none."""
 
 
-@dataclass(frozen=True, eq=False)
 class StepByStep:
     """No leaps."""
 
-    name: str = "numpy"
+    def __init__(self, name: str = "numpy") -> None:
+        self.name = name
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         return k, y

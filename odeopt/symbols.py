@@ -193,7 +193,6 @@ def short(value: Any) -> str:
     return f"<{' x '.join(map(str, np.shape(value)))} values>" if np.ndim(value) else repr(value)
 
 
-@dataclass(frozen=True)
 class Oracle(Symbol):
     """The symbol of the gradient, which formulas may ask for more than its value."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ Function = Callable[[Any], Any]
 Seen = Callable[[Any, State], Sequence[Any]]  # (t, y) -> numbers of a state
 
 
-@dataclass(frozen=True, eq=False)
-class Noise:
+class Noise(NamedTuple):
     """A step reads `rows` rows of `width` standard normals.
 
     root: (theta, xi) -> Sigma^(1/2)(theta) xi, for a flow that reads the noise of the gradient

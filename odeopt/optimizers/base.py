@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from odeopt import check
 from odeopt.check import Array, Number
 from odeopt.flow import Flow, Speed
 from odeopt.immutable import Immutable
-from odeopt.optimizers.recipe import Description, Facts, Recipe, configuration
+from odeopt.optimizers.recipe import Facts, Recipe, configuration
 from odeopt.schemes.base import Scheme
 from odeopt.starts import Start, rest
 from odeopt.state import Grad, State
 from odeopt.symbols import short
+
+if TYPE_CHECKING:
+    from odeopt.optimizers.description import Description
 
 
 def drift_paced(flow: Flow, speed: Speed) -> Flow:
@@ -115,6 +118,8 @@ class Optimizer(Immutable):
 
     def describe(self) -> Description:
         """Flow, scheme, word, time unit, map, order, where it is valid, and the source, to be printed."""
+        from odeopt.optimizers.description import Description  # late: a run needs none
+
         return Description.of(self)
 
     def get_config(self) -> dict[str, Any]:

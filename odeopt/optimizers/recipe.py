@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from odeopt.schedules import Schedule
-from odeopt.schemes.splitting import Splitting
 from odeopt.symbols import short
 
 RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
@@ -84,44 +83,6 @@ class Recipe:
         if excess(-reach) * excess(reach) > 0:
             raise ValueError(f"lr must be one that this flow's steps can have, got {lr!r}")
         return self.made(h * float(np.exp(brentq(excess, -reach, reach, xtol=1e-15, rtol=1e-15))))
-
-
-@dataclass(frozen=True, eq=False)
-class Description:
-    """One optimizer in words; `print` it."""
-
-    optimizer: str
-    flow: str
-    scheme: str
-    word: str
-    time_unit: str
-    map: str
-    order: str
-    valid: str
-    source: str
-
-    @classmethod
-    def of(cls, opt: Any) -> Description:
-        """The description of an optimizer; one built by hand has no known order."""
-        recipe = opt.recipe
-        facts = recipe.facts if recipe else BY_HAND
-        return cls(
-            opt.name,
-            f"{opt.flow.name}\n{opt.flow}",
-            repr(opt.scheme),
-            opt.scheme.word if isinstance(opt.scheme, Splitting) else "-",
-            facts.time_unit,
-            facts.map,
-            facts.order_in_words(),
-            facts.valid,
-            facts.source,
-        )
-
-    def __str__(self) -> str:
-        rows = [(f.name.replace("_", " "), getattr(self, f.name)) for f in fields(self)]
-        return "\n".join(f"{name:<10} {value}".replace("\n", "\n" + 11 * " ") for name, value in rows)
-
-    __repr__ = __str__
 
 
 def _plain(key: str, value: Any, default: Any) -> bool:
