@@ -63,6 +63,20 @@ def test_coefficients_are_those_that_are_published():
     assert b @ c**2 == pytest.approx(1 / 3, abs=1e-12)
 
 
+@pytest.mark.parametrize("n", range(1, 8))
+def test_linear_systems(n):
+    """Rows change places whenever a pivot is not the largest."""
+    room: dict = {}
+    exec("\n\n".join(rodas.linear_solver(n)), room)
+    rng = np.random.default_rng(n)
+    for _ in range(20):
+        W, b, p = rng.normal(size=(n, n)), rng.normal(size=n), np.zeros(n, dtype=int)
+        W[np.diag_indices(n)] *= 1e-6
+        exact = np.linalg.solve(W, b)
+        room["factored"](W, p)
+        np.testing.assert_allclose(room["solved"](W, p, *b), exact, rtol=1e-9 if n > 1 else 1e-14)
+
+
 @pytest.mark.numba
 @pytest.mark.parametrize("kind", ["autonomous", "forced"])
 def test_order(kind):

@@ -46,14 +46,14 @@ def factored(W, p):
         for r in range(i + 1, NUMBER):
             if abs(W[r, i]) > abs(W[p[i], i]):
                 p[i] = r
-        for c in range(NUMBER):
+        for c in range(i, NUMBER):
             W[i, c], W[p[i], c] = W[p[i], c], W[i, c]
         W[i, i] = 1.0 / W[i, i]
         for r in range(i + 1, NUMBER):
             W[r, i] *= W[i, i]
             for c in range(i + 1, NUMBER):
                 W[r, c] -= W[r, i] * W[i, c]
-"""  # W = L U in its place: the rows with the largest pivots, and the reciprocals of the pivots
+"""  # W = L U in its place, rows exchanged on the way, and the reciprocals of the pivots
 
 
 def coefficients() -> tuple[list[list[float]], list[list[float]], list[float], list[float]]:
@@ -88,7 +88,7 @@ def source(program: FieldProgram) -> str | None:
     error = "error = sqrt((" + " + ".join(f"({K[-1][j]} / e_{j}) ** 2" for j in J) + f") / {len(J)})"
     room = f"W, p = empty(({len(J)}, {len(J)})), empty({len(J)}, int64)"
     method = Method(stages, STAGES, [error], order=5, growth=6.0, room=[room])
-    functions = [_jacobian(program), FACTORED.strip().replace("NUMBER", str(len(J))), _solved(len(J))]
+    functions = [_jacobian(program), *linear_solver(len(J))]
     parts = [right_hand_side(program), *(f"{JIT}\n{text}\n" for text in functions), loop(program, method)]
     return "\n".join(parts)
 
@@ -104,8 +104,8 @@ def _jacobian(program: FieldProgram) -> str:
     return "\n".join([f"def jacobian(W, g, {', '.join(program.names)}):", *(f"    {line}" for line in lines)])
 
 
-def _solved(n: int) -> str:
-    """solved(W, p, b) = x where W x = b, after `factored(W, p)`."""
+def linear_solver(n: int) -> tuple[str, str]:
+    """factored(W, p) and solved(W, p, b...), a tuple: x where W x = b."""
     b, lines = names("b", range(n)), []
     for i in range(n):
         lines += [f"b_{i}, b_{r} = (b_{r}, b_{i}) if p[{i}] == {r} else (b_{i}, b_{r})" for r in range(i + 1, n)]
@@ -113,4 +113,5 @@ def _solved(n: int) -> str:
     for i in reversed(range(n)):
         lines += [f"b_{i} -= W[{i}, {j}] * b_{j}" for j in range(i + 1, n)]
         lines.append(f"b_{i} *= W[{i}, {i}]")
-    return "\n".join([f"def solved(W, p, {b}):", *(f"    {line}" for line in lines), f"    return {b},"])
+    solved = [f"def solved(W, p, {b}):", *(f"    {line}" for line in lines), f"    return {b},"]
+    return FACTORED.strip().replace("NUMBER", str(n)), "\n".join(solved)
