@@ -19,6 +19,7 @@ BACKENDS = ("auto", "numpy", "floats", "columns", "numba")
 AUTO_BUDGET = 20_000  # evaluations after which "auto" turns from DOP853 to LSODA
 KERNEL_BUDGET = 100_000  # the same where DOP853 is compiled: a millisecond
 PER_DECAY = 2  # evaluations of DOP853 for each unit of time over decay time: it bears 6 in a step of 12
+STIFFEST = 50_000_000  # evaluations of DOP853: on what is stiffer, Rodas5P's errors add up to 1000 rtol, LSODA's to 50
 DIFFERENCES, STEP = 40, 1e-7  # coordinates whose differences cost little beside a run; their relative step
 LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
 LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
@@ -78,7 +79,7 @@ def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> Gene
         if oscillates and reached and few / reached < asked.budget:  # and at this pace it will arrive
             yield Attempt("DOP853", asked.budget, why, explicit)
         why = f"auto: DOP853 needs more than {few}"
-    if implicit := kernel("Rodas5P", False):
+    if needed <= STIFFEST and (implicit := kernel("Rodas5P", False)):
         yield Attempt("Rodas5P", asked.budget, why, implicit)
     yield Attempt("LSODA", asked.budget, why)
 

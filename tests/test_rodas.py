@@ -126,14 +126,14 @@ def test_a_clock_that_is_not_uniform():
 @pytest.mark.numba
 def test_each_member_has_its_own_steps():
     pytest.importorskip("numba")
-    b, t = np.array([1.0, 100.0, 1e4, 1e6]), np.linspace(0, 3, 7)
+    b, t = np.array([1.0, 100.0, 1e4, 1e5]), np.linspace(0, 3, 7)
     run = oo.solve(GF, rows(b), t, rtol=1e-9, backend="numba").check()
     assert run.message.startswith("Rodas5P")
     assert "on average" in run.message
     assert "of its Jacobian" in run.message
     for i, value in enumerate(b):
         truth = oo.solve(GF, oo.problems.rosenbrock(b=value), t, method="Radau", rtol=1e-11, atol=1e-13).check()
-        np.testing.assert_allclose(run.theta[:, i], truth.theta, atol=1e-6)  # errors of 1e-9 in each of 1000 steps
+        np.testing.assert_allclose(run.theta[:, i], truth.theta, atol=5e-7)  # errors of 1e-9 in each of 1000 steps
     few = oo.solve(GF, rows(b), t, method="Rodas5P", rtol=1e-9, max_evaluations=6000, backend="numba")
     assert few.status is Status.TOO_MANY_EVALUATIONS
     assert few.ngev <= 6000
@@ -163,6 +163,8 @@ def test_auto_leaves_what_is_stiff_to_it():
     assert turned.message.startswith("Rodas5P")
     assert turned.message.endswith("(auto: DOP853 needs more than 100000)")
     assert oo.solve(GF, oo.problems.rosenbrock(b=1), 1.0, backend="numba").message.startswith("DOP853")
+    stiffer = oo.solve(GF, oo.problems.rosenbrock(b=1e6), [0.0, 10.0], rtol=1e-9, backend="numba").check()
+    assert stiffer.message.startswith("LSODA")
 
 
 @pytest.mark.parametrize("arguments", [dict(backend="floats"), dict(dense_output=True), dict(backend="numpy")])
