@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_each_member_is_in_one_group_with_those_of_its_decades(few):
     assert all(most / max(least, 0.5) < 14 for least, most in ends)
 
 
+def test_rates_are_norms_and_groups_are_not_too_small(few, monkeypatch):
+    """What cancels in a row of the Jacobian is fast all the same; 20 members a group are three groups of 60."""
+    b = SCALES
+    pull = lambda theta: b[..., None] * (theta - theta[..., ::-1])
+    loss = lambda theta: b * (theta[..., 0] - theta[..., 1]) ** 2 / 2
+    problem = oo.Problem(loss, pull, theta0=np.tile([1.0, 0.0], (60, 1)), batched=True)
+    assert len(grouped(GF, problem)[0]) == 5
+    monkeypatch.setattr(groups, "LEAST", 20)
+    assert len(grouped(GF, problem)[0]) == 3
+
+
 def test_a_group_has_the_slopes_and_the_jacobian_of_its_members(few):
     found, functions, equation = grouped(oo.flows.heavy_ball(0.3), wells(SCALES))
     y = np.random.default_rng(1).normal(size=pack(equation.y).shape)
@@ -68,6 +80,13 @@ def test_groups_are_as_exact_as_one(few, monkeypatch):
     assert "at most" in run.message
     assert run.message.endswith("in 4 groups of members of like stiffness")
     np.testing.assert_allclose(run.theta[..., 0], exact(SCALES, T[:, None]), rtol=1e-7)
+    found, _, _ = grouped(GF, wells(SCALES))
+    each = [oo.solve(GF, wells(SCALES[m]), T, method="LSODA", rtol=1e-9, backend="columns") for m in found]
+    numbers = [[*map(int, re.findall("[0-9]+", one.message)), 0] for one in each]
+    counts, jacobians = [own[0] for own in numbers], [own[1] for own in numbers]
+    mean = np.average(counts, weights=[len(members) for members in found])
+    assert f"LSODA, {max(counts)} evaluations of the right-hand side at most, {mean:.0f} on average, " in run.message
+    assert f", {max(jacobians)} of its Jacobian, in 4 groups" in run.message
     monkeypatch.setattr(groups, "LEAST", 1000)
     whole = oo.solve(GF, wells(SCALES), T, method="LSODA", rtol=1e-9, backend="columns").check()
     assert "groups" not in whole.message
@@ -91,6 +110,8 @@ def test_where_the_flow_itself_must_go(few):
     scales = SCALES
 
     def grad(theta):
+        if np.any(theta < 0.05):
+            return 3 * theta
         return 2 * theta if np.any(theta > 1.5) else scales[..., None] * (theta**3 - theta)
 
     problem = oo.Problem(wells(SCALES).loss, grad, theta0=np.full((60, 1), 0.1), batched=True)

@@ -91,6 +91,48 @@ def test_order(kind):
     assert fitted_order(1 / steps, errors) == pytest.approx(5, abs=0.1)
 
 
+def by_hand(f, J, y, targets, rtol, atol):
+    """The method and its control in a few lines, for f without s: the ends, and the evaluations."""
+    A, C, _, _ = (np.array(u) for u in rodas.coefficients())
+    s, ends, evaluations, rejected = 0.0, [], 1, False
+    scale = atol + rtol * np.abs(y)
+    h = 0.01 * np.linalg.norm(y / scale) / np.linalg.norm(f(y) / scale)
+    for target in targets:
+        while s < target:
+            last = s + 1.01 * h >= target
+            d = target - s if last else h
+            W, K = np.eye(len(y)) / (rodas.GAMMA * d) - J(y), []
+            for a, c in zip(A, C, strict=True):
+                point = y + sum(x * k for x, k in zip(a, K, strict=False))
+                K.append(np.linalg.solve(W, f(point) + sum(x * k for x, k in zip(c, K, strict=False)) / d))
+            new, evaluations = point + K[-1], evaluations + 8
+            error = np.sqrt(np.mean((K[-1] / (atol + rtol * np.maximum(np.abs(y), np.abs(new)))) ** 2))
+            factor = 0.9 * error**-0.2
+            if error < 1:
+                factor = min(1.0 if rejected else 6.0, factor)
+                h = max(h, d * factor) if last and factor >= 1 else d * factor
+                s, y, rejected = target if last else s + d, new, False
+            else:
+                h, rejected = d * max(0.2, factor), True
+        ends.append(y)
+    return np.array(ends), evaluations
+
+
+@pytest.mark.numba
+def test_the_kernel_is_the_method_and_its_control():
+    """Step for step: a tolerance, a norm or a power that is another shows in the number of evaluations."""
+    pytest.importorskip("numba")
+    problem, t, settings = oo.problems.rosenbrock(b=50), np.linspace(0, 10, 9), dict(rtol=1e-6, atol=1e-9)
+    run = oo.solve(GF, problem, t, method="Rodas5P", **settings).check()
+    T = 10.0  # s = t/T
+    J = lambda y: -T * np.stack([problem.hvp(y, e) for e in np.eye(2)], axis=-1)
+    ends, evaluations = by_hand(lambda y: -T * problem.grad(y), J, problem.theta0, t[1:] / T, **settings)
+    assert run.message.startswith(
+        f"Rodas5P, {evaluations} evaluations of the right-hand side, {evaluations // 8} of its Jacobian"
+    )
+    np.testing.assert_allclose(run.theta[1:], ends, rtol=1e-9)
+
+
 @pytest.mark.numba
 def test_stiffness_does_not_limit_the_step():
     """Ten steps of any size relative to the decay: what is fast is gone, what is slow is there."""
