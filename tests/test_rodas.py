@@ -119,10 +119,11 @@ def by_hand(f, J, y, targets, rtol, atol):
 
 
 @pytest.mark.numba
-def test_the_kernel_is_the_method_and_its_control():
+@pytest.mark.parametrize("rtol", [1e-2, 1e-6])
+def test_the_kernel_is_the_method_and_its_control(rtol):
     """Step for step: a tolerance, a norm or a power that is another shows in the number of evaluations."""
     pytest.importorskip("numba")
-    problem, t, settings = oo.problems.rosenbrock(b=50), np.linspace(0, 10, 9), dict(rtol=1e-6, atol=1e-9)
+    problem, t, settings = oo.problems.rosenbrock(b=50), np.linspace(0, 10, 9), dict(rtol=rtol, atol=rtol / 1000)
     run = oo.solve(GF, problem, t, method="Rodas5P", **settings).check()
     T = 10.0  # s = t/T
     J = lambda y: -T * np.stack([problem.hvp(y, e) for e in np.eye(2)], axis=-1)
