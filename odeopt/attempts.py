@@ -13,8 +13,10 @@ from odeopt.check import Array
 from odeopt.flow import Flow
 from odeopt.initial_value import Function, Functions, InitialValue, from_diagonals
 from odeopt.state import pack
+from odeopt.trajectory import Status
 
-METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")
+METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")  # SciPy's
+COMPILED = "Rodas5P"  # in a kernel only
 BACKENDS = ("auto", "numpy", "floats", "columns", "numba")
 AUTO_BUDGET = 20_000  # evaluations after which "auto" turns from DOP853 to LSODA
 KERNEL_BUDGET = 100_000  # the same where DOP853 is compiled: a millisecond
@@ -40,7 +42,9 @@ class Asked:
     backend: str
 
     def __post_init__(self) -> None:
-        check.choice("method", self.method, (*METHODS, "Rodas5P", "auto"))
+        if self.dense:
+            check.choice("method (with dense_output)", self.method, (*METHODS, "auto"))
+        check.choice("method", self.method, (*METHODS, COMPILED, "auto"))
         for name, value, least in (("rtol", self.rtol, LEAST_RTOL), ("atol", self.atol, 0.0)):
             if check.scalar(name, check.nonnegative(name, value)) < least:
                 raise ValueError(f"{name} must be at least {least}, got {value!r}")
@@ -57,40 +61,44 @@ class Attempt(NamedTuple):
     why: str
     kernel: Any = None
 
+    def leaves_it(self, status: Status) -> bool:
+        """Whether one that ends so leaves the run to the next; a formula's derivatives, not it, may be infinite."""
+        return status is Status.TOO_MANY_EVALUATIONS or (self.method == COMPILED and status is Status.STEP_FAILED)
+
 
 def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> Generator[Attempt, float | None, None]:
-    """What to try, one after the other while evaluations run out; it is sent how far the last one came, 0 to 1."""
-    kernel = (lambda *_: None) if asked.dense else functions.kernel
+    """What to try, one after the other until one reaches the end; it is sent how far the last one came, 0 to 1."""
+    kernel = lambda method: None if asked.dense else functions.kernel(method, False)[0]
     if asked.method != "auto":
-        yield Attempt(asked.method, asked.budget, "", _asked_for(kernel, asked, equation))
+        yield Attempt(asked.method, asked.budget, "", _by_name(equation, functions, asked))
         return
     if not _banded(equation):
-        yield Attempt("DOP853", asked.budget, "auto: too large for LSODA", kernel("DOP853", False))
+        yield Attempt("DOP853", asked.budget, "auto: too large for LSODA", kernel("DOP853"))
         return
     few = min(AUTO_BUDGET, asked.budget)
     rates = _rates(equation, functions, few / PER_DECAY)
     needed = PER_DECAY * float(np.max(np.abs(rates.real), initial=0.0))  # what grows so fast decays as fast soon
     why = f"auto: so stiff that DOP853 needs about {needed:.0e}"
     if needed <= few:
-        explicit, oscillates = kernel("DOP853", False), _oscillates(rates)
+        explicit, oscillates = kernel("DOP853"), _oscillates(rates)
         few = min(KERNEL_BUDGET, asked.budget) if explicit else few
         why = "auto: it oscillates" if oscillates else "auto: not known to be stiffer than it can bear"
         reached = yield Attempt("DOP853", few, why, explicit)
         if oscillates and reached and few / reached < asked.budget:  # and at this pace it will arrive
             yield Attempt("DOP853", asked.budget, why, explicit)
         why = f"auto: DOP853 needs more than {few}"
-    if needed <= STIFFEST and (implicit := kernel("Rodas5P", False)):
-        yield Attempt("Rodas5P", asked.budget, why, implicit)
+    if needed <= STIFFEST and (implicit := kernel(COMPILED)):
+        yield Attempt(COMPILED, asked.budget, why, implicit)
     yield Attempt("LSODA", asked.budget, why)
 
 
-def _asked_for(kernel: Any, asked: Asked, equation: InitialValue) -> Any:
-    """The kernel of the method that was asked for; SciPy has no Rodas5P."""
-    found = kernel(asked.method, asked.method == "Rodas5P")
-    if found is None and asked.method == "Rodas5P":
+def _by_name(equation: InitialValue, functions: Functions, asked: Asked) -> Any:
+    """The kernel of the method that was asked for, if it runs in one; SciPy has no other for Rodas5P."""
+    found, reason = (None, "") if asked.dense else functions.kernel(asked.method, asked.method == COMPILED)
+    if found is None and asked.method == COMPILED:
+        others, name = ", ".join(METHODS), equation.flow.name
         raise ValueError(
-            f"method must be one of {', '.join(METHODS)} or auto for {equation.flow.name} here: Rodas5P needs extra "
-            f"`fast`, backend 'auto' or 'numba', formulas that can be traced, few coordinates and no dense_output"
+            f"method must be one of {others} or auto for {name} here, as {COMPILED} runs only in a kernel: {reason}"
         )
     return found
 

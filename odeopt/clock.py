@@ -59,5 +59,9 @@ def clock_of(times: Array, power: int) -> tuple[Clock, Array]:
     """The clock of these record times, and the values of s at which they are."""
     T, t0 = times[-1] - times[0], float(times[0].flat[0])
     first = times.reshape(len(times), -1)[:, 0]
-    share = (first - first[0]) / (first[-1] - first[0])
-    return Clock(t0, float(T) if T.ndim == 0 else T[..., None], power), share ** (1 / power)
+    s = ((first - first[0]) / (first[-1] - first[0])) ** (1 / power)
+    if not (s[1:] > s[:-1]).all():
+        raise ValueError(
+            f"t must be times that differ, in double precision, when t[0] = {t0:g} is taken off, got {times!r}"
+        )
+    return Clock(t0, float(T) if T.ndim == 0 else T[..., None], power), s

@@ -101,7 +101,7 @@ def compare(
     if isinstance(opt, Optimizer):
         refuse_without_flow("compare", opt.flow)
         refuse_noise("compare", opt.flow)
-    solver = {**checked_solver(method, rtol, atol), "dense_output": True}
+    solver = {**checked_solver(method, rtol, atol, dense=True), "dense_output": True}
     run = simulate(opt, problem, steps, theta0)
     if len(run) < 2:
         raise ValueError(f"there is no finite step to compare: {run.message}")

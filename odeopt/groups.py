@@ -19,6 +19,7 @@ def of_like_stiffness(equation: InitialValue, functions: Functions) -> list[Any]
     everyone, most = [np.arange(M)], M // LEAST
     if functions.part is None or functions.jacobian is None or most < 2:
         return everyone
+    # not counted: an evaluation beside hundreds; what is infinite is 0 in it
     J = from_diagonals(functions.jacobian(equation.begin, pack(equation.y)), M, n)
     decades = np.log10(np.maximum(np.abs(J).sum(axis=-1).max(axis=-1), 1.0))  # what is slower than the run, is slow
     span = float(np.ptp(decades))

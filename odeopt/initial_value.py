@@ -72,8 +72,8 @@ class Functions:
     """f and its Jacobian for SciPy: (n, n) rows, or for members the diagonals (2n - 1, M n), n numbers a member.
 
     `gradients` of the problem are not counted elsewhere in each evaluation of f; `means` says how f is evaluated.
-    `kernel(method, now)`: a whole run at once, as one of the solvers of `odeopt.integrate`; None where there is none,
-    or, unless it must be now, where it does not pay yet.
+    `kernel(method, named)`: a whole run at once, as one of the solvers of `odeopt.integrate`, or None and why: it does
+    not pay yet, unless the method was asked for by name.
     `part`: the same of the members with these indices alone, where that costs less.
     """
 
@@ -81,7 +81,7 @@ class Functions:
     jacobian: Function | None = None
     gradients: int = 0
     means: str = "numpy"
-    kernel: Callable[[str, bool], Any] = lambda method, now: None
+    kernel: Callable[[str, bool], tuple[Any, str]] = lambda method, named: (None, "there is none")
     part: Callable[[Any], Functions] | None = None
 
 

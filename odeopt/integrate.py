@@ -92,7 +92,7 @@ def _lsoda(method: str, slope: Slope, tolerances: tuple[float, Array], records: 
     finally:
         slope.join(slopes, [len(members) for members in groups])
         good = int(np.count_nonzero(np.isfinite(rows[:at].sum(axis=(1, 2)))))
-        records.fill(s[:good], rows[:good].reshape(good, -1))
+        records.fill(s[:good], rows[:good].reshape(good, first.y.size))
     if good < at:
         raise Ended(Status.NOT_FINITE, "the solution is not finite")
 

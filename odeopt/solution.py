@@ -55,13 +55,15 @@ def solve(
                      pays, or LSODA, where the flow is stiff and its members are small; DOP853 where it oscillates;
                      else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
                      The message says which and why.  LSODA takes members of very different time scales in groups of
-                     like stiffness
+                     like stiffness; what is too stiff for Rodas5P to be exact is left to it
     rtol, atol:      relative and absolute error of theta in a solver's step, of each member
-    max_evaluations: of the right-hand side; when they are used up the run ends with a status
+    max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
+                     status
     dense_output:    `run.sol(t)` then interpolates theta between the records
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
     backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
-                     `fast`; DOP853 and Rodas5P of small members) generate code from it; "auto" is what costs least
+                     `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
+                     that do not look at their values) generate code from it; "auto" is what costs least
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
@@ -105,7 +107,7 @@ def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
     attempt: Attempt | None = next(plan)
     while attempt is not None:
         run, reached = _attempt(equation, functions, asked, attempt)
-        attempt = _next(plan, reached) if run.status is Status.TOO_MANY_EVALUATIONS else None
+        attempt = _next(plan, reached) if attempt.leaves_it(run.status) else None
     return run
 
 
@@ -139,9 +141,9 @@ def _trajectory(
     return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
 
 
-def checked_solver(method: str, rtol: float, atol: float) -> dict[str, Any]:
+def checked_solver(method: str, rtol: float, atol: float, dense: bool = False) -> dict[str, Any]:
     """These arguments of `solve`, checked, for those who pass them on."""
-    Asked(method, rtol, atol, 1, False, None, "auto")
+    Asked(method, rtol, atol, 1, dense, None, "auto")
     return {"method": method, "rtol": float(rtol), "atol": float(atol)}
 
 

@@ -10,6 +10,7 @@ from test_solve_backends import GF, alone, rows
 
 import odeopt as oo
 from odeopt import Status, ops
+from odeopt.attempts import Attempt
 from odeopt.backends import numba as kernels
 from odeopt.backends import rodas
 from odeopt.backends.field import traced_field
@@ -210,7 +211,56 @@ def test_auto_leaves_what_is_stiff_to_it():
     assert stiffer.message.startswith("LSODA")
 
 
-@pytest.mark.parametrize("arguments", [dict(backend="floats"), dict(dense_output=True), dict(backend="numpy")])
-def test_without_a_kernel_it_is_refused(arguments):
-    with pytest.raises(ValueError, match="method must be one of BDF, .* or auto for gradient flow here: Rodas5P needs"):
-        oo.solve(GF, oo.problems.rosenbrock(), 1.0, method="Rodas5P", **arguments)
+@pytest.mark.numba
+@pytest.mark.parametrize("rate", [1.0, 1e6])
+def test_a_derivative_that_is_infinite_does_not_hold_it_up(rate):
+    """sqrt(x) from 0: to take infinity for the rate would keep x at 0, with an error of 0."""
+    pytest.importorskip("numba")
+    problem = oo.Problem(lambda x: 0 * x.sum(-1), lambda x: rate * (x - np.sqrt(x) - 1), theta0=[0.0], batched=True)
+    run = oo.solve(GF, problem, [0.0, 1.0], method="Rodas5P").check()
+    truth = oo.solve(GF, problem, [0.0, 1.0], method="Radau", rtol=1e-12, atol=1e-14, backend="numpy").check()
+    np.testing.assert_allclose(run.final, truth.final, rtol=1e-8)
+
+
+@pytest.mark.numba
+def test_times_at_which_the_slope_changes_without_bound():
+    """f_s is infinite at t = 0, and left out there."""
+    pytest.importorskip("numba")
+    pull = lambda t, theta, rate: -rate * (theta - ops.sqrt(t))
+    flow = oo.flow("theta", dict(rate=1e5), drift=oo.push("theta", pull))
+    run = oo.solve(flow, WELL, 1.0, backend="numba").check()
+    assert run.message.startswith("Rodas5P")
+    assert run.final[0] == pytest.approx(1 - 0.5e-5, abs=1e-8)
+
+
+def test_what_leaves_a_run_to_the_next_method():
+    attempt = lambda method: Attempt(method, 1, "")
+    assert attempt("Rodas5P").leaves_it(Status.STEP_FAILED)
+    assert not attempt("LSODA").leaves_it(Status.STEP_FAILED)
+    for method in ("Rodas5P", "DOP853", "LSODA"):
+        assert attempt(method).leaves_it(Status.TOO_MANY_EVALUATIONS)
+        assert not attempt(method).leaves_it(Status.NOT_FINITE)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize(
+    ("flow", "arguments", "reason"),
+    [
+        (GF, dict(backend="floats"), "runs only in a kernel: backend is 'floats'"),
+        (GF, dict(backend="numpy"), "runs only in a kernel: backend is 'numpy'"),
+        (GF, dict(dense_output=True), r"\(with dense_output\) must be one of BDF"),
+        (oo.flows.su_boyd_candes(), dict(), "in a kernel: it branches on a value"),
+        (oo.optimizers.adam().flow, dict(), "in a kernel: its formulas look at their values"),
+        (GF, dict(theta0=np.zeros(12)), "in a kernel: a member has 12 numbers, more than 10"),
+    ],
+)
+def test_without_a_kernel_it_is_refused(flow, arguments, reason):
+    pytest.importorskip("numba")
+    problem = oo.problems.quadratic(np.ones(12)) if "theta0" in arguments else oo.problems.rosenbrock()
+    with pytest.raises(ValueError, match=f"^method .*{reason}"):
+        oo.solve(flow, problem, 1.0, method="Rodas5P", **arguments)
+
+
+def test_compare_needs_interpolants():
+    with pytest.raises(ValueError, match=r"method \(with dense_output\) must be one of"):
+        oo.compare(oo.optimizers.gd(1e-3), oo.problems.rosenbrock(), 10, method="Rodas5P")

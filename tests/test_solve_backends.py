@@ -277,6 +277,21 @@ def test_lsoda_keeps_what_it_has_when_evaluations_run_out(records):
     np.testing.assert_allclose(run.final, truth, atol=1e-8)
 
 
+@pytest.mark.parametrize("budget", [1, 2, 5])
+def test_lsoda_that_comes_nowhere_has_its_start(budget):
+    run = oo.solve(GF, oo.problems.rosenbrock(), 10.0, method="LSODA", max_evaluations=budget)
+    assert run.status is Status.TOO_MANY_EVALUATIONS
+    assert run.message.startswith(f"{budget} evaluations used up")
+    assert len(run) == 1
+
+
+def test_times_that_rounding_makes_one():
+    with pytest.raises(
+        ValueError, match=r"t must be times that differ, in double precision, when t\[0\] = -1 is taken"
+    ):
+        oo.solve(GF, oo.problems.rosenbrock(), [-1.0, 1e-20, 2e-20, 1.0])
+
+
 def test_interruption_of_traced_members(monkeypatch):
     """Ctrl-C inside SciPy's compiled loop: the records before it stay."""
     made, calls = solving.stacked, []
@@ -348,6 +363,13 @@ def test_the_kernel_is_dop853_and_counts(monkeypatch):
     assert few.ngev <= 3000
     np.testing.assert_array_equal(few.theta, many.theta[: len(few)])
     assert 1 < len(few) < len(t)
+
+    apart = np.array([1.5, 0.5, 0.5])[:, None]
+    rate = np.array([1.0, 1e3, 1e6])
+    slope = lambda x: rate[..., None] * (x - x**2)
+    leaving = oo.Problem(lambda x: rate * x.sum(-1), slope, theta0=apart, batched=True)
+    run = oo.solve(GF, leaving, 1.2, method="DOP853", max_evaluations=5000, backend="numba")
+    assert "member 2: 5000 evaluations used up" in run.message  # though 0 has come to infinity
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

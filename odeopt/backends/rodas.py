@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from odeopt.backends.field import FieldProgram
-from odeopt.backends.nodes import is_number
+from odeopt.backends.nodes import Node, is_number
 from odeopt.backends.source import block
 from odeopt.backends.stepping import Method, constants, loop, names, right_hand_side, weighted
 
@@ -39,6 +39,10 @@ ROWS_C = (
 )  # fmt: skip
 
 JIT = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)'
+KNOWN = """
+def known(x):
+    return x if abs(x) < inf else 0.0
+"""  # a derivative that is infinite would hold the step up for ever: its place is left to the error
 FACTORED = """
 def factored(W, p):
     for i in range(NUMBER):
@@ -88,7 +92,7 @@ def source(program: FieldProgram) -> str | None:
     error = "error = sqrt((" + " + ".join(f"({K[-1][j]} / e_{j}) ** 2" for j in J) + f") / {len(J)})"
     room = f"W, p = empty(({len(J)}, {len(J)})), empty({len(J)}, int64)"
     method = Method(stages, STAGES, [error], order=5, growth=6.0, room=[room])
-    functions = [_jacobian(program), *linear_solver(len(J))]
+    functions = [KNOWN.strip(), _jacobian(program), *linear_solver(len(J))]
     parts = [right_hand_side(program), *(f"{JIT}\n{text}\n" for text in functions), loop(program, method)]
     return "\n".join(parts)
 
@@ -98,9 +102,10 @@ def _jacobian(program: FieldProgram) -> str:
     rows = program.partials
     assert rows is not None
     lines, spelled = block([entry for row in rows for entry in row], {})
+    known = lambda entry: f"known({spelled(entry)})" if isinstance(entry, Node) else spelled(entry)
     for a, row in enumerate(rows):
-        lines += [f"W[{a}, {b}] = {'g - ' if a == b else '-'}{spelled(entry)}" for b, entry in enumerate(row[:-1])]
-    lines.append(f"return {', '.join(spelled(row[-1]) for row in rows)},")
+        lines += [f"W[{a}, {b}] = {'g - ' if a == b else '-'}{known(entry)}" for b, entry in enumerate(row[:-1])]
+    lines.append(f"return {', '.join(known(row[-1]) for row in rows)},")
     return "\n".join([f"def jacobian(W, g, {', '.join(program.names)}):", *(f"    {line}" for line in lines)])
 
 

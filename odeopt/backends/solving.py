@@ -29,7 +29,7 @@ from odeopt.trajectory import Status
 TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
 SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
 COMPILE, ENTRY = 1.2, 0.3  # seconds: a kernel, and each number of a state in it
-LOOK = 20_000_000  # evaluations between two looks at the clock: a fifth of a second
+LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fifth of a second
 EVALUATION = 10  # operations, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas.source}
 WIDEST = 10  # numbers in a member's state, which lie in registers
@@ -89,7 +89,8 @@ def _late(equation: InitialValue) -> Function:
 def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
     """As the flow is."""
     f = equation.slope()
-    return Functions(f, means=means), f(equation.begin, pack(equation.y))
+    reason = "backend is 'numpy'" if means == "numpy" else means.removeprefix("numpy (").removesuffix(")")
+    return Functions(f, means=means, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
 
 
 def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
@@ -101,26 +102,37 @@ def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functio
 
 
 def _kernel(
-    equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, now: bool
-) -> Kernel | None:
-    """The kernel of this method, where it is asked for, or pays."""
+    equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, named: bool
+) -> tuple[Kernel | None, str]:
+    """The kernel of this method where it is asked for, or pays; or None and why there is none."""
     program, n = made.program, len(made.program.state)
-    if method not in KERNELS or n > WIDEST or program.guards or backend not in ("auto", "numba"):
-        return None
-    if (backend == "auto" or now) and find_spec("numba") is None:
-        return None
+    if backend not in ("auto", "numba"):
+        return None, f"backend is {backend!r}"
+    if method not in KERNELS:
+        return None, "it has none"
+    if n > WIDEST:
+        return None, f"a member has {n} numbers, more than {WIDEST}"
+    if program.guards:
+        return None, "its formulas look at their values"
+    if find_spec("numba") is None:
+        if backend == "numba":
+            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
+        return None, "it needs numba: install odeopt-toolkit[fast]"
     text = KERNELS[method](program)
-    if text is None or kernels.loaded(text):
-        return Kernel(text, made) if text else None
+    if text is None:
+        return None, "its Jacobian is too long to write down"
+    kernel = Kernel(text, made)
+    if kernels.loaded(text):
+        return kernel, ""
     on_disk = kernels.on_disk(text)
-    if backend == "auto" and not now:
+    if backend == "auto" and not named:
         _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
         price = LOAD if on_disk else COMPILE + ENTRY * n
         if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
-            return None
+            return None, "it does not pay yet"
     if not on_disk:
         announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
-    return Kernel(text, made)
+    return kernel, ""
 
 
 class Kernel:
@@ -145,7 +157,8 @@ class Kernel:
         constants = np.empty((len(self.made.values), M))
         for row, value in zip(constants, self.made.values, strict=True):
             row[:] = value
-        loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // M), first.s
+        each = M if method == "DOP853" else M * n  # a system of n equations at each evaluation
+        loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // each), first.s
         part = lambda a, b: loop(
             a, b, chunk, slope.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol[:n]
         )
@@ -165,8 +178,9 @@ class Kernel:
 
 
 def _ended(flag: Any, budget: int) -> Ended:
-    """Why the first of the members that did not reach the end stopped."""
-    m = int(np.argmax(flag < 0))
+    """Why the first of the members that did not reach the end stopped: with more evaluations it might have."""
+    lacking = flag == stepping.TOO_MANY
+    m = int(np.argmax(lacking if lacking.any() else flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""
     if flag[m] == stepping.TOO_MANY:
         return Exhausted(budget, who)

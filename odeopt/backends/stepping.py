@@ -68,8 +68,8 @@ def loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, r
 class Method:
     """Lines of a step by d from (s, y_0, ...), where f is k0_0, ..., to w_0, ...; e_0, ... are what errors may be.
 
-    stages: what gives w, in so many evaluations; error: what gives `error`, of this order in d, below 1 if it holds
-    room: what they need beside, once; accepted: what is done when the step is; growth: of d, at most
+    stages: what gives w, in so many evaluations; error: what gives `error`, below 1 if it holds, and its order in d
+    room: what they need beside, once a call; accepted: what is done when the step is; growth: of d, at most
     """
 
     stages: Sequence[str]
