@@ -42,9 +42,9 @@ class Asked:
     backend: str
 
     def __post_init__(self) -> None:
-        if self.dense:
-            check.choice("method (with dense_output)", self.method, (*METHODS, "auto"))
         check.choice("method", self.method, (*METHODS, COMPILED, "auto"))
+        if self.dense and self.method == COMPILED:
+            check.choice("method (with dense_output)", self.method, (*METHODS, "auto"))
         for name, value, least in (("rtol", self.rtol, LEAST_RTOL), ("atol", self.atol, 0.0)):
             if check.scalar(name, check.nonnegative(name, value)) < least:
                 raise ValueError(f"{name} must be at least {least}, got {value!r}")

@@ -368,8 +368,8 @@ def test_the_kernel_is_dop853_and_counts(monkeypatch):
     rate = np.array([1.0, 1e3, 1e6])
     slope = lambda x: rate[..., None] * (x - x**2)
     leaving = oo.Problem(lambda x: rate * x.sum(-1), slope, theta0=apart, batched=True)
-    run = oo.solve(GF, leaving, 1.2, method="DOP853", max_evaluations=5000, backend="numba")
-    assert "member 2: 5000 evaluations used up" in run.message  # though 0 has come to infinity
+    run = oo.solve(GF, leaving, 1.2, method="DOP853", max_evaluations=100_000, backend="numba")
+    assert "member 2: 100000 evaluations used up" in run.message  # though 0 has come to infinity
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
