@@ -12,7 +12,7 @@ import odeopt as oo
 from odeopt import Status, ops
 from odeopt.attempts import Attempt
 from odeopt.backends import numba as kernels
-from odeopt.backends import rodas
+from odeopt.backends import rodas, solving
 from odeopt.backends.field import traced_field
 from odeopt.initial_value import initial_value
 from odeopt.orders import slope as fitted_order
@@ -168,7 +168,7 @@ def test_a_clock_that_is_not_uniform():
 
 
 @pytest.mark.numba
-def test_each_member_has_its_own_steps():
+def test_each_member_has_its_own_steps(monkeypatch):
     pytest.importorskip("numba")
     b, t = np.array([1.0, 100.0, 1e4, 1e5]), np.linspace(0, 3, 7)
     run = oo.solve(GF, rows(b), t, rtol=1e-9, backend="numba").check()
@@ -178,6 +178,9 @@ def test_each_member_has_its_own_steps():
     for i, value in enumerate(b):
         truth = oo.solve(GF, oo.problems.rosenbrock(b=value), t, method="Radau", rtol=1e-11, atol=1e-13).check()
         np.testing.assert_allclose(run.theta[:, i], truth.theta, atol=5e-7)  # errors of 1e-9 in each of 1000 steps
+    monkeypatch.setattr(solving, "LOOK", 1000)  # many short pieces
+    pieces = oo.solve(GF, rows(b), t, rtol=1e-9, backend="numba").check()
+    np.testing.assert_array_equal(pieces.theta, run.theta)
     few = oo.solve(GF, rows(b), t, method="Rodas5P", rtol=1e-9, max_evaluations=6000, backend="numba")
     assert few.status is Status.TOO_MANY_EVALUATIONS
     assert few.ngev <= 6000
