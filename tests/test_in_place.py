@@ -422,9 +422,13 @@ def test_threads_in_a_process_that_was_forked_off():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_an_error_in_one_part_stops_the_others():
+@pytest.mark.skipif(cores() == 1, reason="there is one thread here")
+@pytest.mark.parametrize("here", [True, False])
+def test_an_error_in_one_part_stops_the_others(here):
+    """On the thread that asks, as Ctrl-C comes, or on another."""
+
     def part(a, b):
-        if threading.current_thread() is threading.main_thread():
+        if (threading.current_thread() is threading.main_thread()) == here:
             raise KeyboardInterrupt
         done.append(a)
         time.sleep(0.01)
@@ -435,6 +439,12 @@ def test_an_error_in_one_part_stops_the_others():
     count = len(done)
     time.sleep(0.05)
     assert count == len(done) < 8 * cores()
+
+
+def test_parts_come_back_in_order():
+    edges = in_parts(lambda a, b: time.sleep(1e-3 * (a % 3)) or (a, b), 100_000, 1000, 10**7)
+    assert [a for a, _ in edges[1:]] == [b for _, b in edges[:-1]]
+    assert (edges[0][0], edges[-1][1]) == (0, 100_000)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from itertools import count, pairwise
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -30,12 +31,27 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
         return [part(a, b) for a, b in pieces]
     from concurrent.futures import wait  # late: it costs more than a short run
 
-    waiting = [_threads().submit(part, a, b) for a, b in pieces]
+    found: list[Any] = [None] * len(pieces)
+    places, ended = count(), Event()
+
+    def work() -> None:
+        try:
+            while not ended.is_set() and (i := next(places)) < len(pieces):
+                found[i] = part(*pieces[i])
+        except BaseException:
+            ended.set()
+            raise
+
+    others = [_threads().submit(work) for _ in range(min(threads, len(pieces)) - 1)]
     try:  # who asks works too: it has a core already, whereas all who are woken may be put on one
-        mine = {i: part(*pieces[i]) for i in reversed(range(len(pieces))) if waiting[i].cancel()}
-        return [mine[i] if i in mine else each.result() for i, each in enumerate(waiting)]
+        work()
+        for each in others:
+            if not each.cancel():
+                each.result()
     finally:  # after an interruption, too
-        wait([each for each in waiting if not each.cancel()])
+        ended.set()
+        wait([each for each in others if not each.cancel()])
+    return found
 
 
 @lru_cache(maxsize=1)
