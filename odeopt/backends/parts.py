@@ -42,8 +42,8 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
             ended.set()
             raise
 
-    others = [_threads().submit(work) for _ in range(min(threads, len(pieces)) - 1)]
-    try:  # who asks works too: it has a core already, whereas all who are woken may be put on one
+    others = [_threads().submit(work) for _ in range(min(threads, len(pieces) - 1))]
+    try:  # who asks works too, beside one thread for each core: of those that are woken two may be put on one
         work()
         for each in others:
             if not each.cancel():
@@ -58,7 +58,7 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
 def _threads() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(cores() - 1, "odeopt")
+    return ThreadPoolExecutor(cores(), "odeopt")
 
 
 if sys.platform != "win32":  # a process that was forked off has none of them
