@@ -271,7 +271,7 @@ def test_lsoda_keeps_what_it_has_when_evaluations_run_out(records):
     t = np.linspace(0, 10, records)
     run = oo.solve(GF, oo.problems.rosenbrock(), t, method="LSODA", max_evaluations=700, backend="floats")
     assert run.status is Status.TOO_MANY_EVALUATIONS
-    assert run.ngev == 701
+    assert run.ngev in (701, 702)  # with the check of the first slopes, the first time
     assert 1e-3 < run.t[-1] < 10
     truth = alone(GF, oo.problems.rosenbrock(), [0.0, float(run.t[-1])]).final
     np.testing.assert_allclose(run.final, truth, atol=1e-8)
