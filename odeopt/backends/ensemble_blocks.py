@@ -26,7 +26,7 @@ from odeopt.ensembles.statistics import Tally
 from odeopt.state import State
 
 UNLIMITED = 1 << 62
-AT_ONCE = 65_536  # numbers that are drawn, or counted, at once: at every call threads may wait for one another
+AT_ONCE = 49_152  # numbers that are drawn, or counted, at once: at every call threads may wait for one another
 
 
 def fill(z: Array, first: int, pair: int, key: Array) -> None:
