@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.backends.program import Program
-from odeopt.backends.source import block, names_of, step_lines, time_lines
+from odeopt.backends.source import block, indented, names_of, step_lines, time_lines
 from odeopt.noise import box_muller, threefry
 
 CACHE = 4096  # numbers that fit in the first cache
@@ -144,17 +144,17 @@ def ensemble_source(layout: Layout) -> str:
         moved.append((f"z[{layout.arrival}, i]", "arrived[b + i]"))
     lines = [
         "def loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread):",
-        *_in(["met = 0", f"z = empty(({layout.rows}, {layout.size}))"]),
-        *_in([f"c{i} = c[{i}]" for i in range(len(layout.program.constants))]),
+        *indented(["met = 0", f"z = empty(({layout.rows}, {layout.size}))"]),
+        *indented([f"c{i} = c[{i}]" for i in range(len(layout.program.constants))]),
         f"    for b in range(first, last, {layout.size}):",
         f"        size, k = min({layout.size}, last - b), start",
-        *_in([each, *_in([f"{inside} = {outside}" for inside, outside in moved])], 2),
+        *indented([each, *indented([f"{inside} = {outside}" for inside, outside in moved])], 2),
         "        for r in range(max(n, 1)):",
         "            for _ in range(every):",
-        *_in(_step(layout), 4),
+        *indented(_step(layout), 4),
         "            if n > 0:",
-        *_in(_count(layout), 4),
-        *_in([each, *_in([f"{outside} = {inside}" for inside, outside in moved])], 2),
+        *indented(_count(layout), 4),
+        *indented([each, *indented([f"{outside} = {inside}" for inside, outside in moved])], 2),
         "    return met",
     ]
     return "\n".join([*lines, _drawing()])
@@ -178,12 +178,12 @@ def _step(layout: Layout) -> list[str]:
             f"now = {first} + {width} * (k % 2)",
         ]
     lines += [*time_lines(program)[:1], "for i in range(size):"]
-    lines += [*_in(step_lines(program, layout.rename, leave="met += 1")), "k += 1"]
+    lines += [*indented(step_lines(program, layout.rename, leave="met += 1")), "k += 1"]
     if layout.target:
         row = f"z[{layout.arrival}, i]"
         reached = _seen(layout, program.seen[-1:], ["reached"])
         lines += ["t = k * h", "for i in range(size):"]
-        lines += _in([*reached, f"{row} = t if reached and {row} != {row} else {row}"])
+        lines += indented([*reached, f"{row} = t if reached and {row} != {row} else {row}"])
     return lines
 
 
@@ -193,7 +193,7 @@ def _count(layout: Layout) -> list[str]:
     first, k = layout.arrival + layout.target, len(layout.counted)
     seen = _seen(layout, layout.counted, [f"z[{first + o}, i]" for o in range(k)])
     moments = f"tally(z, {first}, {k}, size, count[r], mean[r], spread[r])"
-    return ["t = k * h", "for i in range(size):", *_in(seen), moments]
+    return ["t = k * h", "for i in range(size):", *indented(seen), moments]
 
 
 def _seen(layout: Layout, nodes: tuple[Any, ...], targets: list[str]) -> list[str]:
@@ -213,7 +213,3 @@ def _drawing() -> str:
 
 def _own(module: ModuleType) -> list[Any]:
     return [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
-
-
-def _in(lines: list[str], depth: int = 1) -> list[str]:
-    return [f"{'    ' * depth}{line}" for line in lines]

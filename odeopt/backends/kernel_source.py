@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.backends.program import Program
-from odeopt.backends.source import block, names_of, step_lines, time_lines
+from odeopt.backends.source import block, indented, names_of, step_lines, time_lines
 
 BLOCK = 64  # members whose state stays in the processor's first cache
 
@@ -23,7 +23,7 @@ def path_source(program: Program, strided: bool, loss: bool) -> str:
     record = [f"rows[{v}][r, {i}] = y{v}_{i}" for v, i in (name[1:].split("_") for name in recorded)]
     body = [
         "times[r] = (first + (r + 1) * every) * h",
-        *(["for _ in range(every):", *_in(step)] if strided else step),
+        *(["for _ in range(every):", *indented(step)] if strided else step),
         *record,
         *(_loss_lines(program, str, "losses[r]") if loss else []),
         *[f"y[{i}] = {name}" for i, name in enumerate(state) if strided],
@@ -32,11 +32,11 @@ def path_source(program: Program, strided: bool, loss: bool) -> str:
         [
             "def loop(n, every, k, rows, losses, times, h, y, c):",
             "    first = k",
-            *_in([f"{name} = y[{i}]" for i, name in enumerate(state)]),
-            *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
+            *indented([f"{name} = y[{i}]" for i, name in enumerate(state)]),
+            *indented([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
             "    for r in range(n):",
-            *_in(_in(body)),
-            *_in([f"y[{i}] = {name}" for i, name in enumerate(state) if not strided]),
+            *indented(indented(body)),
+            *indented([f"y[{i}] = {name}" for i, name in enumerate(state) if not strided]),
             "    return n",
         ]
     )
@@ -62,17 +62,17 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
         [
             "def loop(first, last, n, every, start, rows, losses, y, c, C):",
             "    met = 0",
-            *_in([f"{name} = empty({BLOCK})" for name in state]),
-            *_in([f"c{i} = c[{i}]" for i, is_own in enumerate(own) if not is_own]),
+            *indented([f"{name} = empty({BLOCK})" for name in state]),
+            *indented([f"c{i} = c[{i}]" for i, is_own in enumerate(own) if not is_own]),
             f"    for b in range(first, last, {BLOCK}):",
             f"        size, k = min({BLOCK}, last - b), start",
-            *_in(_in([f"c{i} = C[{row}, b:b + size]" for row, i in enumerate(np.flatnonzero(own))])),
-            *_in(_in([each, *_in([f"y{v}_{i}[i] = y[{v}][b + i, {i}]" for v, i in split])])),
+            *indented(indented([f"c{i} = C[{row}, b:b + size]" for row, i in enumerate(np.flatnonzero(own))])),
+            *indented(indented([each, *indented([f"y{v}_{i}[i] = y[{v}][b + i, {i}]" for v, i in split])])),
             "        for r in range(n):",
             "            for _ in range(every):",
-            *_in(_in(_in(_in([each, *_in([*time[:1], *step]), *time[1:]])))),
-            *_in(_in(_in([each, *_in([*record, *losses])]))),
-            *_in(_in([each, *_in([f"y[{v}][b + i, {i}] = y{v}_{i}[i]" for v, i in split])])),
+            *indented(indented(indented(indented([each, *indented([*time[:1], *step]), *time[1:]])))),
+            *indented(indented(indented([each, *indented([*record, *losses])]))),
+            *indented(indented([each, *indented([f"y[{v}][b + i, {i}] = y{v}_{i}[i]" for v, i in split])])),
             "    return met",
         ]
     )  # fmt: skip
@@ -86,10 +86,10 @@ def coordinates_source(program: Program) -> str:
     return "\n".join(
         [
             "def loop(n, y, c):",
-            *_in([f"{name} = y[{v}]" for v, name in enumerate(state)]),
-            *_in([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
+            *indented([f"{name} = y[{v}]" for v, name in enumerate(state)]),
+            *indented([f"c{i} = c[{i}]" for i in range(len(program.constants))]),
             "    for i in range(n):",
-            *_in(_in(step)),
+            *indented(indented(step)),
             "    return n",
         ]
     )
@@ -104,7 +104,3 @@ def _loss_lines(program: Program, rename: Callable[[str], str], target: str) -> 
     names = {index: rename(name) for index, name in names_of(program).items()}
     lines, spelled = block([program.loss], names)
     return [*lines, f"{target} = {spelled(program.loss)}"]
-
-
-def _in(lines: list[str]) -> list[str]:
-    return [f"    {line}" for line in lines]

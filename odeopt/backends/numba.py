@@ -17,12 +17,13 @@ from typing import Any
 
 from odeopt import files
 
-HEADER = """
+JIT = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)'  # of what the text begins with
+HEADER = f"""
 from math import exp, expm1, floor, inf, log, log1p, nan, sqrt, tanh, sin, cos
 from numba import njit
 from numpy import absolute, empty, int64, maximum, minimum, power, sign
 
-@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)
+{JIT}
 """
 
 

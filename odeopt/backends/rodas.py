@@ -13,6 +13,7 @@ import numpy as np
 
 from odeopt.backends.field import FieldProgram
 from odeopt.backends.nodes import Node, is_number
+from odeopt.backends.numba import JIT
 from odeopt.backends.source import block
 from odeopt.backends.stepping import Method, constants, loop, names, right_hand_side, weighted
 
@@ -38,7 +39,6 @@ ROWS_C = (
      -54.66780262877968, -9.48861652309627),
 )  # fmt: skip
 
-JIT = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=CACHE)'
 KNOWN = """
 def known(x):
     return x if abs(x) < inf else 0.0

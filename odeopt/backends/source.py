@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from odeopt.backends.nodes import Node, needed
@@ -80,3 +80,8 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
             names[node.index] = f"u{node.index}"
             lines.append(line)
     return lines, spelled
+
+
+def indented(lines: Sequence[str], depth: int = 1) -> list[str]:
+    """The lines so many levels further in."""
+    return ["    " * depth + line for line in lines]

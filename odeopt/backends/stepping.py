@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from odeopt.backends.field import FieldProgram
-from odeopt.backends.source import block
+from odeopt.backends.numba import JIT
+from odeopt.backends.source import block, indented
 
 REACHED, TOO_MANY, TOO_SMALL = 1, -5, -4  # what becomes of a member; 0 while it is on its way
 
 LOOP = """
-@njit(error_model="numpy", fastmath={{"contract"}}, nogil=True, cache=CACHE)
+{jit}
 def loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, rtol, atol):
 {room}
     for m in range(first, last):
@@ -89,7 +90,7 @@ def loop(program: FieldProgram, method: Method) -> str:
     """
     J = range(len(program.state))
     text = LOOP.format(
-        TOO_MANY=TOO_MANY, TOO_SMALL=TOO_SMALL, REACHED=REACHED, growth=method.growth, power=-1 / method.order,
+        jit=JIT, TOO_MANY=TOO_MANY, TOO_SMALL=TOO_SMALL, REACHED=REACHED, growth=method.growth, power=-1 / method.order,
         evaluations=method.evaluations, c=constants(program), y=names("y", J), w=names("w", J), k0=names("k0", J),
         room=_in(1, method.room), stages=_in(3, method.stages), error=_in(3, method.error),
         load=_in(2, [f"y_{j}, a_{j} = Y[m, {j}], atol[{j}]" for j in J],
@@ -128,4 +129,4 @@ def weighted(weights: Iterable[float], terms: Iterable[str]) -> str:
 
 
 def _in(depth: int, *groups: Sequence[str]) -> str:
-    return "\n".join("    " * depth + line for lines in groups for line in lines)
+    return "\n".join(indented([line for lines in groups for line in lines], depth))
