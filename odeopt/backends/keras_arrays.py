@@ -13,6 +13,7 @@ from keras import ops
 from odeopt.backends.foreign import Library
 from odeopt.backends.pure_step import Held
 from odeopt.backends.training import not_finite
+from odeopt.check import Array
 
 
 def library() -> Library:
@@ -45,6 +46,17 @@ def pieces(whole: Any, values: list[Any]) -> list[Any]:
     ends = np.cumsum([prod(v.shape) for v in values])[:-1].tolist()
     parts = zip(ops.split(whole, ends), values, strict=True) if ends else [(whole, values[0])]
     return [ops.cast(ops.reshape(part, v.shape), v.dtype) for part, v in parts]
+
+
+def filled(gradients: list[Any], values: list[Any], dtype: Any) -> Any:
+    """The gradients of variables with these values in one vector; None is 0."""
+    both = zip(gradients, values, strict=True)
+    return ops.cast(vector([ops.zeros_like(v) if g is None else g for g, v in both]), dtype)
+
+
+def each(moving: list[bool], values: list[Any]) -> Array | None:
+    """A truth value for each number of the variables; None where all variables move."""
+    return None if all(moving) else np.repeat(moving, [prod(v.shape) for v in values])
 
 
 def values(held: Held) -> Held:
@@ -83,3 +95,16 @@ def refuse_variables(variables: list[Any]) -> None:
             raise TypeError(f"variables must be real and floating, got {v.path} of {v.dtype}")
         if prod(v.shape) == 0:
             raise ValueError(f"variables must not be empty, got {v.path} of shape {tuple(v.shape)}")
+
+
+def refuse_pairs(gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Raises ValueError unless there is one gradient, of the right shape or None, for each of different variables."""
+    if len(gradients) != len(variables):
+        raise ValueError(f"grads must be one for each of {len(variables)} variables, got {len(gradients)}")
+    for i, (g, v) in enumerate(zip(gradients, variables, strict=True)):
+        if any(v is other for other in variables[:i]):
+            raise ValueError(f"variables must differ, got {v.path} twice: add up its gradients")
+        if g is not None and tuple(ops.shape(g)) != tuple(v.shape):
+            raise ValueError(
+                f"the gradient of {v.path} must have its shape {tuple(v.shape)}, got {tuple(ops.shape(g))}"
+            )
