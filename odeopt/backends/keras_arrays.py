@@ -87,14 +87,10 @@ def settled() -> None:
 
 
 def refuse_variables(variables: list[Any]) -> None:
-    """Raises ValueError for none or empty ones, TypeError for those that are not real."""
-    if not variables:
-        raise ValueError("variables must not be empty, got none")
+    """Raises TypeError for variables that are not real."""
     for v in variables:
         if not keras.backend.is_float_dtype(v.dtype):
             raise TypeError(f"variables must be real and floating, got {v.path} of {v.dtype}")
-        if prod(v.shape) == 0:
-            raise ValueError(f"variables must not be empty, got {v.path} of shape {tuple(v.shape)}")
 
 
 def refuse_pairs(gradients: Sequence[Any], variables: Sequence[Any]) -> None:

@@ -176,7 +176,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         for block, held in zip(self._blocks, self._held, strict=True):
             mine = [self._trainable_variables[j].value for j in block.members]
             found |= dict(zip(block.members, pieces(held.memory[where].value, mine), strict=True))
-        return [found[j] for j in sorted(found)]
+        return [found.get(j, v.value) for j, v in enumerate(self._trainable_variables)]
 
     @property
     def ngev(self) -> int:
