@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from odeopt import check
-from odeopt.backends.optax_trees import like
+from odeopt.backends.optax_trees import arrays, like
 from odeopt.weighted import WeightedMean
 
 
@@ -92,6 +92,6 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
 
 def _nothing(params: Any) -> tuple[Any, Any]:
     """0 in the shapes of params, at least in single precision, and the weight 0."""
-    leaves, tree = jax.tree.flatten(params)
-    zeros = [jnp.zeros(jnp.shape(leaf), jnp.result_type(jnp.float32, leaf)) for leaf in leaves]
-    return tree.unflatten(zeros), jnp.zeros((), jnp.result_type(jnp.float32, *leaves))
+    leaves = arrays(params)
+    zeros = [jnp.zeros(leaf.shape, jnp.result_type(jnp.float32, leaf)) for leaf in leaves]
+    return jax.tree.structure(params).unflatten(zeros), jnp.zeros((), jnp.result_type(jnp.float32, *leaves))

@@ -15,12 +15,17 @@ def named(tree: Any) -> dict[str, Any]:
     {"['a']": (2,), "['b'][0]": ()}
     """
     found, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path): jnp.asarray(leaf) for path, leaf in found}
+    return {jax.tree_util.keystr(path): _array(leaf) for path, leaf in found}
 
 
 def arrays(tree: Any) -> list[Any]:
     """The leaves as arrays, in their order."""
-    return list(map(jnp.asarray, jax.tree.leaves(tree)))
+    return list(map(_array, jax.tree.leaves(tree)))
+
+
+def _array(leaf: Any) -> Any:
+    """Of a type of its own: that of a Python number would follow the arrays that it meets."""
+    return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
 
 
 def like(argument: str, tree: Any, params: Any) -> list[Any]:
