@@ -32,7 +32,7 @@ from odeopt.backends.training import Block, blocks, inwards, is_paced, not_finit
 from odeopt.optimizers.base import Optimizer
 
 NAME = "custom_object"
-Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the gradient of the same batch there
+Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the gradient of the same batch there; None: 0
 
 
 @keras.saving.register_keras_serializable(package="odeopt")
@@ -177,6 +177,11 @@ class FlowOptimizer(keras.optimizers.Optimizer):
             mine = [self._trainable_variables[j].value for j in block.members]
             found |= dict(zip(block.members, pieces(held.memory[where].value, mine), strict=True))
         return [found.get(j, v.value) for j, v in enumerate(self._trainable_variables)]
+
+    @property
+    def moved(self) -> list[Any]:
+        """The variables of the model that it was built for."""
+        return list(self._trainable_variables)
 
     @property
     def ngev(self) -> int:
