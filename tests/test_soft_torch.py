@@ -208,7 +208,7 @@ REFUSED = {
         ValueError,
         "micro must be at least 1, got 0",
     ),
-    "no weight": (lambda: one_step(0), ValueError, "weight must be positive and finite, got 0"),
+    "a negative weight": (lambda: one_step(-1), ValueError, "weight must be non-negative and finite, got -1"),
     "several weights": (lambda: one_step([1, 2]), ValueError, "weight must be a single number"),
     "several gradients": (
         lambda: one_step(1, training.SEVERAL_GRADIENTS["Heun"]()),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 from keras.src.losses import loss as losses
 
@@ -75,9 +76,11 @@ def weight(found: Sequence[Reduction], samples: int, added: int) -> Any:
 
 
 def refuse(model: keras.Model, loss: Any) -> None:
-    """Raises ValueError for losses that are known not to be a mean over samples, before any is evaluated."""
+    """Raises ValueError for what is known to be no mean over samples, before any loss is evaluated."""
     if type(model).compute_loss is not keras.Model.compute_loss:
         raise ValueError(f"model must have the compute_loss of keras.Model, got that of {type(model).__name__}")
     for each in keras.tree.flatten(loss):
-        if isinstance(each, keras.losses.Circle):
-            raise ValueError(f"loss must not compare the samples of a batch with each other, got {each.name}")
+        if isinstance(each, keras.losses.Circle) or each in ("Circle", "circle", keras.losses.circle):
+            raise ValueError("loss must not compare the samples of a batch with each other, as Circle does")
+        if isinstance(each, keras.losses.Dice | keras.losses.Tversky) and 0 in np.ravel(each.axis or 0):
+            raise ValueError(f"loss must have a value for each sample, got {each.name} with axis {each.axis}: use axis=-1")
