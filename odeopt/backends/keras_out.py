@@ -229,7 +229,8 @@ def to_keras(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise", *
     settings:      Keras' own: weight_decay, clipnorm, gradient_accumulation_steps, use_ema, name, ....
 
     theta is all variables in one vector; the layers of LAMB and LARS are the variables, and Muon, Shampoo and Adafactor
-    see each as a matrix (... in, out).
+    see each as a matrix (... in, out).  `apply` takes gradients of the variables in any order.  A variable without a
+    gradient keeps its value and its memory, while step counts and bias corrections go on, as in Keras.
 
     A scheme that needs the gradient elsewhere than at theta (Heun, RKC) needs a model that evaluates the same batch
     again: `odeopt.backends.keras.Model` or `Sequential`, or your own with the mixin `SeveralGradients`.  `ngev` counts

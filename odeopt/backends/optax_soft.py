@@ -37,7 +37,11 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
     Works around every optax transformation, `to_optax`'s or optax' own, which then sees updates only: its momentum,
     decay, clipping and schedules count those.  `update(grads, state, params, weight=len(x))` takes the gradient of the
     mean over the samples of a micro-batch and their number, and returns no change but in the micro-th, or with
-    last=True; `flush(state, params)` makes the update from what is left at the end.  All of it can be jitted.
+    last=True; `flush(state, params)` makes the update from what is left at the end.  All of it can be jitted.  The
+    gradients are matched with the params of `init` by path.
+
+    The weight is the number of what the loss is the mean of: for a mean over tokens that are not masked it is
+    mask.sum().  A micro-batch of weight 0 adds nothing to its window.
 
     The gradients are added up in their own precision and at least in single.  A gradient that is not finite is the
     transformation's matter, at the update.  A scheme that needs several gradients (Heun, RKC) needs all micro-batches
