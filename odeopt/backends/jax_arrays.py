@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import jax
+import jax.custom_batching
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import io_callback
@@ -69,9 +70,20 @@ def raise_unless(
         raise not_finite(int(k))
 
     if isinstance(good, jax.core.Tracer):
-        jax.lax.cond(good, lambda: None, lambda: io_callback(stop, None, count, *values))
+        jax.lax.cond(good & alone(good), lambda: None, lambda: io_callback(stop, None, count, *values))
     elif not good:
         stop(count, *values)
+
+
+@jax.custom_batching.custom_vmap
+def alone(values: Any) -> Any:
+    """True, but a ValueError under jax.vmap over the values, where a compiled program cannot stop."""
+    return jnp.array(True)
+
+
+@alone.def_vmap
+def _members(size: int, batched: Any, values: Any) -> Any:
+    raise ValueError(f'nan must be "skip" under jax.vmap, got "raise", which cannot stop one of {size} members alone')
 
 
 def settled() -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from odeopt import check
+from odeopt.backends.jax_arrays import alone
 from odeopt.backends.optax_trees import arrays, like
 from odeopt.weighted import WeightedMean
 
@@ -89,6 +90,8 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
             rest = jnp.where(due, 0, waiting)  # a window in which nothing counts makes no update
             return none, SoftState(rest, tree.unflatten(soft.total), soft.weight, state.inner)
 
+        if jax.make_jaxpr(now)().effects:  # the transformation may stop, which jax.vmap cannot see inside a condition
+            due = due & alone(jax.lax.stop_gradient(given))
         return jax.lax.cond(due & (soft.weight > 0), now, later)
 
     return SoftBatch(init, update)
