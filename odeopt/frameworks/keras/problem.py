@@ -1,0 +1,143 @@
+"""L(theta) = mean_i loss(y_i, model(X_i)) of a Keras model as a Problem.                           (extra `keras`)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
+
+try:
+    import keras
+    from keras.src.backend.common import dtypes
+except ImportError as error:  # the extra is named, as everywhere
+    raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
+
+
+from odeopt.frameworks.autodiff import Library, pieces, problem_of
+from odeopt.frameworks.flatten import joined
+from odeopt.frameworks.keras.arrays import own
+from odeopt.frameworks.rows import data_rows
+from odeopt.problems import Problem
+from odeopt.problems.parameters import Parameters
+from odeopt.util import check
+from odeopt.util.check import Array
+
+
+def problem(model: keras.Model, data: tuple[Any, ...], loss: Any = None, name: str = "") -> Problem:
+    """L(theta) of `model.evaluate` on all data in one batch.
+
+    model: Sequential or functional, and built.  A copy of it computes in float64, as `model.evaluate` does: without
+           dropout, batch normalisation by its moving averages, regularisers included.  The model is changed by `load`
+           alone.  theta is its trainable variables, by their paths; the others are constants
+    data:  (X, y) or (X, y, sample_weight), arrays (n, ...) of one length n: numbers become float64, labels int64
+    loss:  as `model.compile` takes it; by default the one that the model was compiled with, and its weight.  Keras
+           applies it: masks count, y is brought to the shape of the output
+
+    Keras must run on JAX, in float64 (JAX_ENABLE_X64=1), or on torch.  Where the loss is the mean of what it is on
+    single samples, minibatches can be drawn (`odeopt.noise.minibatches`); a mean over unmasked elements is not, where
+    samples have different numbers of them.
+
+    >>> import numpy as np
+    >>> line, x = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), np.arange(4.0)[:, None]
+    >>> fit = problem(line, (x, 2 * x + 1), "mean_squared_error", name="line")
+    >>> fit.grad([1.0, 1.0]), [array.shape for array in fit.to_parameters([1.0, 2.0]).values()]
+    (array([-7., -3.]), [(1, 1), (1,)])
+    >>> fit.load([2.0, 1.0]).predict(np.array([[10.0]]), verbose=0).item()
+    21.0
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model, got {model!r}")
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
+        raise TypeError(f"data must be a tuple (X, y) or (X, y, sample_weight) of arrays (n, ...), got {data!r}")
+    library, rows = _library(), data_rows(tuple(map(keras.ops.convert_to_numpy, data)))
+    with exactly():
+        ours = _copied(model)
+        ours.compile(None, *_loss(model, loss))
+    trained = model.trainable_variables
+    shapes = {v.path: tuple(v.shape) for v in trained}
+    check.distinct("paths of the variables", [v.path for v in trained])
+    fixed = [(v, library.tensor(keras.ops.convert_to_numpy(v))) for v in ours.non_trainable_variables]
+
+    def f(theta: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        moved = zip(ours.trainable_variables, pieces(theta, shapes).values(), strict=True)
+        with exactly(), keras.StatelessScope([*moved, *fixed], collect_losses=True):
+            return ours.compute_loss(X, y, ours(X, training=False), own(sample_weight), training=False)
+
+    def put(arrays: dict[str, Array]) -> keras.Model:
+        for v in trained:
+            v.assign(arrays[v.path])
+        return model
+
+    theta0 = joined([keras.ops.convert_to_numpy(v) for v in trained])
+    return problem_of(library, f, rows, theta0, Parameters(shapes, put), name or model.name)
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Keras in float64: by default it computes tanh, mean and others of float64 in float32 on JAX and torch."""
+    floatx, rounded = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE["float64"]
+    keras.config.set_floatx("float64")
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        dtypes.BIT64_TO_BIT32_DTYPE["float64"] = rounded
+
+
+def _library() -> Library:
+    """That of the backend on which Keras runs."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        from odeopt.frameworks.jax.problem import jax_library, require_float64
+
+        require_float64()
+        return jax_library()
+    if backend == "torch":
+        from odeopt.frameworks.torch.problem import on
+
+        return on(keras.src.backend.torch.core.get_device())
+    raise ValueError(f"Keras must run on jax or torch, got the backend {backend}")
+
+
+def _copied(model: Any) -> Any:
+    """The same model in float64."""
+    if not isinstance(model, keras.Sequential | keras.src.models.Functional):
+        raise TypeError(f"model must be Sequential or functional, to be copied to float64, got {type(model).__name__}")
+    if not model.built:
+        raise ValueError(
+            f"model must be built: call it once, or give it an Input, got {model.name!r} without variables"
+        )
+    if not model.trainable_variables:
+        raise ValueError(f"model must have trainable variables, got none in {model.name!r}")
+    ours = type(model).from_config(_double(model.get_config()), {type(u).__name__: type(u) for u in model.layers})
+    if not ours.built:
+        ours.build(model.input_shape)
+    ours.set_weights(model.get_weights())
+    return ours
+
+
+def _double(config: Any) -> Any:
+    """A configuration whose floating types are float64."""
+    if isinstance(config, list | tuple):
+        return type(config)(map(_double, config))
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return "float64"
+    floating = config.get("dtype") in ("bfloat16", "float16", "float32")
+    return {key: "float64" if key == "dtype" and floating else _double(value) for key, value in config.items()}
+
+
+def _loss(model: Any, loss: Any) -> tuple[Any, Any]:
+    """The loss in float64, and its weight."""
+    if loss is None and model._compile_loss is None:
+        raise ValueError(f"loss must be given, for {model.name!r} is not compiled, e.g. loss='mean_squared_error'")
+    given, weight = (model.loss, model._compile_loss._user_loss_weights) if loss is None else (loss, None)
+    if not (isinstance(given, str) or callable(given)):
+        raise TypeError(f"loss must be one loss, e.g. 'mean_squared_error', got {given!r}")
+    if isinstance(given, keras.losses.Loss):
+        given = copy(given)  # not by its configuration, which leaves out what a subclass does not list
+        given._dtype_policy, given._dtype = keras.dtype_policies.get("float64"), "float64"
+    return given, weight
