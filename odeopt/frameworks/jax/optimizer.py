@@ -38,10 +38,12 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
                    are in both cases as before the gradient, or the step, that was not finite.
 
     theta is all parameters in one vector; the layers of LAMB and LARS are the parameters, and Muon, Shampoo and
-    Adafactor see each as a matrix (... in, out).  `update` needs params, and each gradient goes to the parameter of its
-    path: another path or another shape is an error.  Under jax.vmap nan must be "skip".  A scheme that needs the gradient elsewhere
-    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch and
-    with the same random key.  `ngev` of the state counts the gradients, the one that is given too.
+    Adafactor see each as a matrix (... in, out).  `update` needs params.  Each gradient goes to the parameter of its
+    path, and another path or another shape is an error.  Under jax.vmap nan must be "skip".
+
+    A scheme that needs the gradient elsewhere than at params (Heun, RKC, leapfrog) takes it from update(grads, state,
+    params, grad_fn=...), on the same batch and with the same random key.  `ngev` of the state counts the gradients, the
+    one that is given too.
 
     >>> from odeopt import optimizers
     >>> heavy, theta = to_optax(optimizers.momentum(lr=0.25, beta=0.5)), jnp.array([1.0, -2.0])

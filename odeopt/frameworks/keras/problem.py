@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy
 from typing import Any
 
 try:
@@ -137,7 +136,11 @@ def _loss(model: Any, loss: Any) -> tuple[Any, Any]:
     given, weight = (model.loss, model._compile_loss._user_loss_weights) if loss is None else (loss, None)
     if not (isinstance(given, str) or callable(given)):
         raise TypeError(f"loss must be one loss, e.g. 'mean_squared_error', got {given!r}")
-    if isinstance(given, keras.losses.Loss):
-        given = copy(given)  # not by its configuration, which leaves out what a subclass does not list
-        given._dtype_policy, given._dtype = keras.dtype_policies.get("float64"), "float64"
-    return given, weight
+    return _exact(given) if isinstance(given, keras.losses.Loss) else given, weight
+
+
+def _exact(loss: Any) -> Any:
+    """The loss in float64, with all its attributes: a copy by its configuration has those only that this lists."""
+    ours = object.__new__(type(loss))
+    vars(ours).update(vars(loss), _dtype_policy=keras.dtype_policies.get("float64"), _dtype="float64")
+    return ours

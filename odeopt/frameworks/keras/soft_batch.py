@@ -56,8 +56,10 @@ def soft_batch(model: keras.Model, size: int) -> SoftBatch:
 
     g = sum_k w_k g_k / sum_k w_k is exactly the gradient of the batch, and makes one update.  The weight w_k is the
     number of samples in micro-batch k, or that of the elements that count where a mask (mask_zero) or ignore_class
-    leaves some out, or the sum of the sample weights for the reduction "mean_with_sample_weight".  Every Keras optimizer then sees updates only, `to_keras`'s or Keras' own: its momentum, decay, clipping,
-    averages and schedules count those, and the last batch of an epoch is an update of what it has.  Keras' own
+    leaves some out, or the sum of the sample weights for the reduction "mean_with_sample_weight".
+
+    Every Keras optimizer then sees updates only, `to_keras`'s or Keras' own: its momentum, decay, clipping, averages
+    and schedules count those, and the last batch of an epoch is an update of what it has.  Keras' own
     gradient_accumulation_steps takes the plain mean, leaves a partial window, and its schedules count micro-batches.
     A scheme of several gradients (Heun, RKC) takes all of them in micro-batches.
 

@@ -61,8 +61,8 @@ def weight(found: Sequence[Reduction], samples: int, added: int) -> Any:
             raise ValueError(f"loss must be a mean over samples, got the reduction {reduction.kind!r}")
         if reduction.shape[:1] != (samples,):
             raise ValueError(
-                f"loss must have a value for each sample, got shape {reduction.shape} for {samples} samples: one number "
-                "for a whole batch, as Dice has it without axis, is no mean over micro-batches"
+                f"loss must have a value for each sample, got shape {reduction.shape} for {samples} samples: "
+                "one number for a whole batch, as of Dice without axis, is no mean over micro-batches"
             )
     counts = [reduction.count for reduction in found if reduction.count is not None]
     if not counts:

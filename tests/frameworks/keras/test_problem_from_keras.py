@@ -218,7 +218,7 @@ REFUSED = {
         lambda: (keras.Sequential([keras.Input((1,)), layers.Flatten()]), LINE, "mse"),
         ValueError, "model must have trainable variables",
     ),
-    "no pair": (lambda: (line(), LINE[:1], "mse"), TypeError, r"data must be a tuple \(X, y\) or \(X, y, sample_weight"),
+    "no pair": (lambda: (line(), LINE[:1], "mse"), TypeError, r"data must be a tuple \(X, y\) or \(X, y, s"),
     "NaN": (lambda: (line(), (LINE[0] * np.nan, LINE[1]), "mse"), ValueError, r"data\[0\] must be finite"),
 }  # fmt: skip
 
