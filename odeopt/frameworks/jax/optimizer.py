@@ -13,7 +13,7 @@ import optax
 from odeopt.arrays.jax import JAX, pieces, raise_unless, vector
 from odeopt.arrays.protocol import Foreign
 from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
-from odeopt.frameworks.jax.trees import arrays, like, named
+from odeopt.frameworks.jax.trees import arrays, like, named, tree_of
 from odeopt.frameworks.parameter_blocks import Block, blocks, inwards, is_paced, place, refuse
 from odeopt.optimizers.base import Optimizer
 from odeopt.util import check
@@ -93,7 +93,7 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
             for j, piece in zip(block.members, pieces(move, mine), strict=True):
                 changes[j] = piece
         moves, state = _guarded(changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
-        return jax.tree.structure(params).unflatten(moves), state
+        return tree_of(moves, params), state
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -112,7 +112,7 @@ def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
     for block, held in zip(_blocks(opt, leaves), state.held, strict=True):
         for j, piece in zip(block.members, pieces(held.memory[where], [leaves[j] for j in block.members]), strict=True):
             found[j] = piece
-    return jax.tree.structure(params).unflatten(found)
+    return tree_of(found, params)
 
 
 def _blocks(opt: Optimizer, leaves: list[Any]) -> list[Block]:
@@ -134,7 +134,7 @@ def _rate(opt: Optimizer, learning_rate: Any, count: Any, dtype: Any) -> Any:
 
 def _elsewhere(grad_fn: Callable[[Any], Any] | None, params: Any, several: int) -> Callable[[Any], Any]:
     """The gradient at another theta."""
-    leaves, tree = arrays(params), jax.tree.structure(params)
+    leaves = arrays(params)
 
     def gradient(theta: Any) -> Any:
         if grad_fn is None:
@@ -144,7 +144,7 @@ def _elsewhere(grad_fn: Callable[[Any], Any] | None, params: Any, several: int) 
             )
         if several > 1:
             raise ValueError("an optimizer that sees each parameter alone can read the gradient only at params")
-        there = tree.unflatten(pieces(theta, leaves))
+        there = tree_of(pieces(theta, leaves), params)
         return vector(like("grad_fn(params)", grad_fn(there), params)).astype(theta.dtype)
 
     return gradient

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from odeopt.arrays.jax import alone
-from odeopt.frameworks.jax.trees import arrays, like
+from odeopt.frameworks.jax.trees import arrays, like, tree_of
 from odeopt.util import check
 from odeopt.util.weighted_mean import WeightedMean
 
@@ -73,7 +73,7 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
         if isinstance(weight, int | float):
             check.nonnegative("weight", weight)
         given = like("grads", grads, state.total)
-        leaves, tree = jax.tree.flatten(state.total)
+        leaves = arrays(state.total)
         weight = jnp.asarray(weight, state.weight.dtype)
         counted = [jnp.where(weight > 0, g.astype(total.dtype), 0) for g, total in zip(given, leaves, strict=True)]
         soft = WeightedMean(tuple(leaves), state.weight).including(counted, weight)
@@ -82,13 +82,13 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
 
         def now() -> tuple[Any, SoftState]:
             mean = [g.astype(leaf.dtype) for g, leaf in zip(soft.mean, given, strict=True)]
-            changes, after = inner.update(tree.unflatten(mean), state.inner, params, **more)
+            changes, after = inner.update(tree_of(mean, state.total), state.inner, params, **more)
             return changes, SoftState(jnp.zeros_like(waiting), *_nothing(state.total), after)
 
         def later() -> tuple[Any, SoftState]:
             none = jax.tree.map(lambda u: jnp.zeros(u.shape, u.dtype), jax.eval_shape(now)[0])
             rest = jnp.where(due, 0, waiting)  # a window in which nothing counts makes no update
-            return none, SoftState(rest, tree.unflatten(soft.total), soft.weight, state.inner)
+            return none, SoftState(rest, tree_of(list(soft.total), state.total), soft.weight, state.inner)
 
         if jax.make_jaxpr(now)().effects:  # the transformation may stop, which jax.vmap cannot see inside a condition
             due = due & alone(jax.lax.stop_gradient(given))
@@ -101,4 +101,4 @@ def _nothing(params: Any) -> tuple[Any, Any]:
     """0 in the shapes of params, at least in single precision, and the weight 0."""
     leaves = arrays(params)
     zeros = [jnp.zeros(leaf.shape, jnp.result_type(jnp.float32, leaf)) for leaf in leaves]
-    return jax.tree.structure(params).unflatten(zeros), jnp.zeros((), jnp.result_type(jnp.float32, *leaves))
+    return tree_of(zeros, params), jnp.zeros((), jnp.result_type(jnp.float32, *leaves))

@@ -28,6 +28,11 @@ def _array(leaf: Any) -> Any:
     return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
 
 
+def tree_of(leaves: list[Any], params: Any) -> Any:
+    """The inverse of `arrays`: a tree like params."""
+    return jax.tree.unflatten(jax.tree.structure(params), leaves)
+
+
 def like(argument: str, tree: Any, params: Any) -> list[Any]:
     """The leaves of a tree in the order of those of params.
 
