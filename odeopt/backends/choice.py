@@ -1,9 +1,13 @@
-"""Which engine runs a step: what was asked for, or what costs least, its compiler included."""
+"""Which engine runs a step: what was asked for, or what costs least, its compiler included.
+
+The choice is a function of the request and of what is installed, so that the same call gives the same digits whatever
+ran before.  It therefore counts a compiler as if this were the first run: one that is loaded already, or a kernel that
+lies on the disk, changes nothing.  No run then waits for a compiler longer than it would have taken without one; many
+runs, each too short for a kernel, go without it unless `backend="numba"` asks for it.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,12 +29,10 @@ from odeopt.progress import announce
 
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
 FLOAT, ENTRY = 3e-8, 1e-9  # seconds per operation: a loop on floats, NumPy on many members
-IMPORT, LOAD, COMPILE = 0.6, 0.05, 0.02  # seconds: Numba itself, a kernel from disk, an operation to compile
+IMPORT, KERNEL, COMPILE = 0.6, 0.5, 0.02  # seconds to import Numba, and to compile a kernel and each of its operations
 CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
-_spent: dict[int, float] = defaultdict(float)  # seconds that a kernel of a step would have saved so far, by its hash
-_called: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()  # the same, for gradients of JAX and formulas
 
 
 def chosen(
@@ -40,7 +42,7 @@ def chosen(
     """The engine and its name, or None and why there is none."""
     try:
         native = _native(problem)
-        if backend == "jax" or (backend == "auto" and native and _pays(opt, native, steps)):
+        if backend == "jax" or (backend == "auto" and native and steps * CALL > JIT):
             scan = _scan(opt, problem, sizes, members, every, progress)
             return scan, scan.name
         made = _program(opt, problem, sizes, members, backend)
@@ -58,6 +60,13 @@ def chosen(
         return None, f"numpy ({reason})"
 
 
+def kernel_pays(made: Program, steps: int, members: int) -> bool:
+    """Whether these steps by floats, or of many members by NumPy, take longer than to start Numba and compile a kernel."""
+    operations = len(made.body)
+    without = steps * operations * (members * ENTRY if members > 1 else FLOAT)
+    return without > IMPORT + KERNEL + COMPILE * operations
+
+
 def _engines() -> Any:
     from odeopt.backends import engines  # late: a short run needs none of them
 
@@ -73,24 +82,14 @@ def _engine(
 
     if backend in ("floats", "blocks") or made.calls:
         return plain()
-    if backend == "auto":
-        _spent[made.key] += steps * len(made.body) * (np.prod(members) * ENTRY if members else FLOAT)
-        if "numba" not in sys.modules and _spent[made.key] < IMPORT + LOAD:
-            return plain()
-    if not _installed("numba"):
-        if backend == "numba":
-            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
+    if backend == "auto" and not (_installed("numba") and kernel_pays(made, steps, int(np.prod(members)))):
         return plain()
+    if not _installed("numba"):
+        raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
     from odeopt.backends import numba as kernels
 
     kernel = _engines().Members(made, opt, members) if members else _engines().Path(made, opt, every > 1)
-    if kernels.loaded(kernel.text):
-        return kernel
-    on_disk = kernels.on_disk(kernel.text)
-    price = (0 if "numba" in sys.modules else IMPORT) + (LOAD if on_disk else 0.5 + COMPILE * len(made.body))
-    if backend == "auto" and _spent[made.key] < price:
-        return plain()
-    if not on_disk:
+    if not kernels.is_ready(kernel.text):
         announce(f"{opt.name}: compiling its step, once", progress)
     return kernel
 
@@ -115,15 +114,6 @@ def _scan(
     if not scan.ready:
         announce(f"{opt.name}: compiling its step, once", progress)
     return scan
-
-
-def _pays(opt: Optimizer, native: Native, steps: int) -> bool:
-    """Whether runs like this one would have saved what it costs to compile a step."""
-    from odeopt.backends.jax_rules import formulas
-
-    spent, key = _called.setdefault(native.f, defaultdict(float)), formulas(opt)
-    spent[key] += steps * CALL
-    return spent[key] > JIT
 
 
 def _native(problem: Problem) -> Native | None:

@@ -73,7 +73,7 @@ def crew_or_reason(
     if plan.rows:
         normals = normals_of(generator, rng, parts, plan.rows, plan.width)
     text = ensemble_source(Layout(made, target)) if kernel else ""
-    if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
+    if kernel and not kernels.is_ready(text):
         announce(f"{plan.opt.name}: compiling its step, once", progress)
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
     members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]

@@ -7,7 +7,6 @@ guard is true or a number is not finite.  What is recorded, counted and reported
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
@@ -36,6 +35,7 @@ class Leaps:
             opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
         )
         self._before: tuple[int, State] | None = None
+        self._checked = False
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
@@ -50,11 +50,11 @@ class Leaps:
         return self._leap(self.engine, k, y)
 
     def _trusted(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the program once took the step that the step has taken; the first gradient is the problem's own."""
+        """Whether the program takes the step that the step itself has just taken; asked until it is known, in each run."""
         program = engine.program
         if engine.calls or not isinstance(program, Program):  # the gradient is the problem's own
             return k > 0
-        if program in _checked:
+        if self._checked:
             return True
         before, self._before = self._before, (k, y)
         if before is None:
@@ -66,7 +66,7 @@ class Leaps:
         if not all(_close(a, b) for a, b in zip(new, y, strict=False)):
             self.engine, self.name = None, "numpy (its gradient is not the same at every call)"
             return False
-        _checked.add(program)
+        self._checked = True
         return True
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
@@ -112,9 +112,6 @@ class Leaps:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls:
             self.grad.revisit(y[0])
-
-
-_checked: WeakSet[Program] = WeakSet()
 
 
 def _close(a: Any, b: Any) -> bool:
