@@ -77,7 +77,7 @@ class FileCache:
 
 
 def _is_own(status: os.stat_result, kind: int) -> bool:
-    """Whether it is of this kind and nobody but this user may write to it; Windows keeps a user's folders apart itself."""
+    """Whether it is of this kind, and nobody but this user may write to it: on Windows, a matter of where it lies."""
     if stat.S_IFMT(status.st_mode) != kind:
         return False
     return sys.platform == "win32" or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)

@@ -8,6 +8,7 @@ runs, each too short for a kernel, go without it unless `backend="numba"` asks f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,7 +29,8 @@ from odeopt.problems.members import Looped
 from odeopt.progress import announce
 
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
-FLOAT, ENTRY = 3e-8, 1e-9  # seconds per operation: a loop on floats, NumPy on many members
+FLOAT = 3e-8  # seconds for an operation in a loop on floats
+CALLED, ENTRY = 6e-7, 1e-9  # seconds for an operation of NumPy, and for each member in it
 IMPORT, KERNEL, COMPILE = 0.6, 0.5, 0.02  # seconds to import Numba, and to compile a kernel and each of its operations
 CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step that JAX compiles
 
@@ -60,10 +62,10 @@ def chosen(
         return None, f"numpy ({reason})"
 
 
-def kernel_pays(made: Program, steps: int, members: int) -> bool:
-    """Whether these steps by floats, or of many members by NumPy, take longer than to start Numba and compile a kernel."""
+def kernel_pays(made: Program, steps: int, members: tuple[int, ...]) -> bool:
+    """Whether these steps take longer by floats, or of members by NumPy, than to start Numba and compile a kernel."""
     operations = len(made.body)
-    without = steps * operations * (members * ENTRY if members > 1 else FLOAT)
+    without = steps * operations * (CALLED + ENTRY * math.prod(members) if members else FLOAT)
     return without > IMPORT + KERNEL + COMPILE * operations
 
 
@@ -82,7 +84,7 @@ def _engine(
 
     if backend in ("floats", "blocks") or made.calls:
         return plain()
-    if backend == "auto" and not (_installed("numba") and kernel_pays(made, steps, int(np.prod(members)))):
+    if backend == "auto" and not (_installed("numba") and kernel_pays(made, steps, members)):
         return plain()
     if not _installed("numba"):
         raise ImportError("numba is needed here: install odeopt-toolkit[fast]")

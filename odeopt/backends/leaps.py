@@ -50,7 +50,7 @@ class Leaps:
         return self._leap(self.engine, k, y)
 
     def _trusted(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the program takes the step that the step itself has just taken; asked until it is known, in each run."""
+        """Whether the program has found, in this run, what the step itself found."""
         program = engine.program
         if engine.calls or not isinstance(program, Program):  # the gradient is the problem's own
             return k > 0

@@ -32,7 +32,6 @@ KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas.source}
 WIDEST = 10  # numbers in a member's state, which lie in registers
 
 
-
 def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
     """The right-hand side with what else is known of it, and the slopes at the start."""
     start = pack(equation.y)
@@ -122,7 +121,10 @@ def _kernel(
 
 
 def kernel_pays(members: int, n: int) -> bool:
-    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel, as if none had been compiled before."""
+    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel, whether or not that was done before.
+
+    So the choice, and with it the last digits, is the same in every process.
+    """
     return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
 
