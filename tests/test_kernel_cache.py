@@ -1,4 +1,4 @@
-"""A kernel from the disk is the one that would be compiled, whatever lies there; a stranger's pickle is never opened."""
+"""A kernel from the disk is the one that would be compiled, and a stranger's pickle is never opened."""
 
 from __future__ import annotations
 

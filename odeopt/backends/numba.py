@@ -96,7 +96,8 @@ def _environment() -> tuple[Any, ...]:
 
     processor = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(), platform.machine()
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
-    return sys.version, numba.__version__, llvmlite.__version__, processor, numba.config.USING_SVML, settings
+    svml = numba.config.USING_SVML  # type: ignore[attr-defined]  # Intel's functions on vectors, if installed
+    return sys.version, numba.__version__, llvmlite.__version__, processor, svml, settings
 
 
 @lru_cache(maxsize=256)

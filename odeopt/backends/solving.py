@@ -121,9 +121,9 @@ def _kernel(
 
 
 def kernel_pays(members: int, n: int) -> bool:
-    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel, whether or not that was done before.
+    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel.
 
-    So the choice, and with it the last digits, is the same in every process.
+    The compiler is counted whether or not it has run before, so that the choice is the same in every process.
     """
     return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
