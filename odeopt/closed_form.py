@@ -11,7 +11,7 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.flow import Flow
 from odeopt.initial_value import InitialValue
-from odeopt.trajectory import Recorder, Status, Trajectory
+from odeopt.trajectory import Recorder, Source, Status, Trajectory
 
 
 def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
@@ -35,7 +35,8 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
     path.keep(len(times) - 1, -1)
     message = f"closed form (auto: {problem.name or 'the problem'} knows its gradient flow)"
     sol = _between(solution, theta0, times) if dense else None
-    return path.trajectory(flow, problem, equation.grad, Status.DONE, message, flow.name, sol, "closed form")
+    source = Source(flow, problem, equation.grad, flow.name, "closed form")
+    return path.trajectory(source, Status.DONE, message, sol)
 
 
 def _between(solution: Callable[..., Any], theta0: Array, times: Array) -> Callable[[Any], Array]:

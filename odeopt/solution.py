@@ -22,7 +22,7 @@ from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_
 from odeopt.simulation import initial_point
 from odeopt.slope import Slope
 from odeopt.state import State, finite
-from odeopt.trajectory import Recorder, Status, Trajectory
+from odeopt.trajectory import Recorder, Source, Status, Trajectory
 
 
 def solve(
@@ -137,8 +137,8 @@ def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt
 def _trajectory(
     equation: InitialValue, path: Recorder, status: Status, message: str, sol: Any = None, means: str = "numpy"
 ) -> Trajectory:
-    flow = equation.flow
-    return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
+    source = Source(equation.flow, equation.problem, equation.grad, equation.flow.name, means)
+    return path.trajectory(source, status, message, sol)
 
 
 def checked_solver(method: str, rtol: float, atol: float, dense: bool = False) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from odeopt.problems import Problem
 from odeopt.simulation import initial_point, simulate
 from odeopt.solution import checked_solver, solve
 from odeopt.state import finite
-from odeopt.trajectory import Recorder, Status, Trajectory
+from odeopt.trajectory import Recorder, Source, Status, Trajectory
 
 CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
 
@@ -126,7 +126,7 @@ def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Traje
                 break
             if k:
                 path.append(k * h, y)
-    return path.trajectory(flow, problem, grad, status, message, step.name)
+    return path.trajectory(Source(flow, problem, grad, step.name), status, message)
 
 
 def _beyond(name: str, checked: Array, indicator: Array) -> str:

@@ -8,12 +8,9 @@ runs, each too short for a kernel, go without it unless `backend="numba"` asks f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from odeopt.backends.engine import Engine
 from odeopt.backends.floats import Floats
@@ -25,8 +22,8 @@ from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.derivatives import Automatic, Native
-from odeopt.problems.members import Looped
-from odeopt.progress import announce
+from odeopt.problems.members import of_one
+from odeopt.request import Request
 
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
 FLOAT = 3e-8  # seconds for an operation in a loop on floats
@@ -37,85 +34,63 @@ CALL, JIT = 5e-5, 0.4  # seconds: a gradient of JAX called step by step, a step 
 _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
 
 
-def chosen(
-    opt: Optimizer, problem: Problem, grad: Gradient, sizes: list[int], members: tuple[int, ...],
-    steps: int, every: int, backend: str, progress: bool | None,
-) -> tuple[Engine | None, str]:  # fmt: skip
+def chosen(request: Request, grad: Gradient) -> tuple[Engine | None, str]:
     """The engine and its name, or None and why there is none."""
+    backend = request.backend
     try:
-        native = _native(problem)
-        if backend == "jax" or (backend == "auto" and native and steps * CALL > JIT):
-            scan = _scan(opt, problem, sizes, members, every, progress)
+        native = _native(request.problem)
+        if backend == "jax" or (backend == "auto" and native and request.steps * CALL > JIT):
+            scan = _scan(request, native)
             return scan, scan.name
-        made = _program(opt, problem, sizes, members, backend)
-        if members and backend == "floats":
+        made = _program(request)
+        if request.members and backend == "floats":
             raise Untraceable("it has members")
-        if not members and backend == "blocks":
+        if not request.members and backend == "blocks":
             raise Untraceable("it has no members")
-        engine = _engine(made, opt, grad, _single(problem.grad), members, steps, every, backend, progress)
+        engine = _engine(request, made, grad)
         return engine, engine.name
     except Untraceable as reason:
         if backend != "auto":
             raise ValueError(
-                f"backend must be 'auto' or 'numpy' for {opt.name} here: {reason}; got {backend!r}"
+                f"backend must be 'auto' or 'numpy' for {request.opt.name} here: {reason}; got {backend!r}"
             ) from reason
         return None, f"numpy ({reason})"
 
 
-def kernel_pays(made: Program, steps: int, members: tuple[int, ...]) -> bool:
-    """Whether these steps take longer by floats, or of members by NumPy, than to start Numba and compile a kernel."""
+def kernel_pays(request: Request, made: Program) -> bool:
+    """Whether the steps take longer by floats, or of members by NumPy, than to start Numba and compile a kernel."""
     operations = len(made.body)
-    without = steps * operations * (CALLED + ENTRY * math.prod(members) if members else FLOAT)
-    return without > IMPORT + KERNEL + COMPILE * operations
+    without = CALLED + ENTRY * request.number if request.members else FLOAT
+    return request.steps * operations * without > IMPORT + KERNEL + COMPILE * operations
 
 
-def _engines() -> Any:
+def _engine(request: Request, made: Program, grad: Gradient) -> Engine:
+    """What repeats a program: by a kernel where that was asked for, or pays; else by NumPy, or on floats."""
+    kernel = request.backend == "numba" or (
+        request.backend == "auto" and not made.calls and _installed("numba") and kernel_pays(request, made)
+    )
+    if not kernel and not request.members:
+        return Floats(request, made, grad)
     from odeopt.backends import engines  # late: a short run needs none of them
 
-    return engines
-
-
-def _engine(
-    made: Program, opt: Optimizer, grad: Gradient, single: Any, members: tuple[int, ...], steps: int, every: int,
-    backend: str, progress: bool | None,
-) -> Engine:  # fmt: skip
-    def plain() -> Engine:
-        return _engines().Blocks(made, opt, members) if members else Floats(made, opt, grad, single)
-
-    if backend in ("floats", "blocks") or made.calls:
-        return plain()
-    if backend == "auto" and not (_installed("numba") and kernel_pays(made, steps, members)):
-        return plain()
+    if not kernel:
+        return engines.Blocks(request, made)
     if not _installed("numba"):
         raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
-    from odeopt.backends import numba as kernels
-
-    kernel = _engines().Members(made, opt, members) if members else _engines().Path(made, opt, every > 1)
-    if not kernels.is_ready(kernel.text):
-        announce(f"{opt.name}: compiling its step, once", progress)
-    return kernel
+    return engines.Members(request, made) if request.members else engines.Path(request, made)
 
 
-def _scan(
-    opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], every: int, progress: bool | None
-) -> Engine:
+def _scan(request: Request, native: Native | None) -> Engine:
     """By JAX: a gradient that is a JAX function goes in as it is, any other as a formula."""
     if not _installed("jax"):
         raise ImportError("jax is needed here: install odeopt-toolkit[jax]")
     from odeopt.backends import jax_rules
 
-    y, native = tuple(np.zeros((*members, size)) for size in sizes), _native(problem)
     if native is None:
-        scan = jax_rules.scan_of_program(opt, _program(opt, problem, sizes, members, "jax"), y, every > 1)
-    else:
-        known = _programs.setdefault(opt, {})
-        step = once(
-            known, (native.f, *map(np.shape, y), read_by(opt.flow)), lambda: jax_rules.array_step(opt, native, y)
-        )
-        scan = jax_rules.scan_of_arrays(opt, step, native, y, every > 1)
-    if not scan.ready:
-        announce(f"{opt.name}: compiling its step, once", progress)
-    return scan
+        return jax_rules.scan_of_program(request, _program(request))
+    known, key = _programs.setdefault(request.opt, {}), (native.f, request.members, request.sizes)
+    make = lambda: jax_rules.array_step(request.opt, native, request.like)
+    return jax_rules.scan_of_arrays(request, once(known, (*key, read_by(request.opt.flow)), make), native)
 
 
 def _native(problem: Problem) -> Native | None:
@@ -124,21 +99,22 @@ def _native(problem: Problem) -> Native | None:
     return grad.native if isinstance(grad, Automatic) and grad.source == "jax" else None
 
 
-def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[int, ...], backend: str) -> Program:
+def _program(request: Request) -> Program:
     """The program, traced once for an optimizer and all that its formulas, the gradient and the loss depend on."""
+    opt, problem, sizes = request.opt, request.problem, request.sizes
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
-    grad, loss = _single(problem.grad), _single(problem.loss)
+    grad, loss = of_one(problem.grad), of_one(problem.loss)
     known = _programs.setdefault(opt, {})
     try:
         read = lambda: (fingerprint(grad), _or_none(fingerprint, loss))
-        key = *read(), tuple(sizes), read_by(opt.flow)
+        key = *read(), sizes, read_by(opt.flow)
         make = lambda: program(opt, grad, loss if key[1] else None, sizes)
         return once(known, key, lambda: steadily(make, read))
     except Untraceable:
-        if members or backend in ("numba", "jax"):
+        if request.members or request.backend in ("numba", "jax"):
             raise
-    made = once(known, (tuple(sizes), read_by(opt.flow)), lambda: program(opt, None, None, sizes))
+    made = once(known, (sizes, read_by(opt.flow)), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
         raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
     return made
@@ -155,8 +131,3 @@ def _or_none(function: Callable[[Any], Any], value: Any) -> Any:
         return function(value)
     except Untraceable:
         return None
-
-
-def _single(f: Any) -> Any:
-    """The function of one vector."""
-    return f.f if isinstance(f, Looped) else f

@@ -19,8 +19,8 @@ from odeopt.backends.program import Program
 from odeopt.backends.source import step_lines, time_lines
 from odeopt.check import Array
 from odeopt.gradient import EvaluationError, Gradient
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems.members import Function
+from odeopt.problems.members import of_one
+from odeopt.request import Request
 from odeopt.state import State
 
 RAISED = (ZeroDivisionError, OverflowError, ValueError)
@@ -112,10 +112,10 @@ class Floats:
 
     name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
 
-    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
+    def __init__(self, request: Request, program: Program, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
-        self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
+        self.constants, self.h = [float(value) for value in program.values(request.opt)], request.opt.h
+        self._call, self.lap = partial(grad.numbers, of_one(request.problem.grad)), lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]

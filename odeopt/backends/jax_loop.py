@@ -18,6 +18,7 @@ from jax import lax
 
 from odeopt.backends.engine import Leap, Repeated, moments
 from odeopt.check import Array
+from odeopt.request import Request
 from odeopt.state import State, column, finite
 
 ROOM, MOST = 1 << 18, 1 << 15  # numbers and records that one call may hand over
@@ -30,12 +31,13 @@ FASTEST = 1e-12  # seconds for an operation on any other device
 class Rule:
     """move(t, y, constants) -> (the next y, whether a guard is met), y being arrays (..., width).
 
-    The first `recorded` arrays of y are recorded.  Rules with the same key are the same.
+    The first `recorded` arrays of y are recorded; `split` makes them of a state.  Rules with the same key are the same.
     """
 
     key: Any
     recorded: int = field(compare=False)
     move: Callable[..., tuple[tuple[Any, ...], Any]] = field(compare=False, repr=False)
+    split: Callable[[State], State] = field(default=tuple, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -99,31 +101,28 @@ def steps_at_once(rule: Rule, t: Any, y: Any, constants: Any) -> int:
 class Scan:
     """One path, or many members, by JAX.
 
-    program: whose step the rule takes;  split(y): the arrays of the rule;  constants: what its `move` is given
+    program: whose step the rule takes;  constants: what its `move` is given
     """
 
     calls = losses = False
 
-    def __init__(
-        self, program: Repeated, rule: Rule, h: Any, constants: Any, y: State, strided: bool,
-        split: Callable[[State], State] = tuple,
-    ) -> None:  # fmt: skip
+    def __init__(self, request: Request, program: Repeated, rule: Rule, constants: Any) -> None:
         self.program, self.name = program, f"jax ({jax.default_backend()})"
-        self.h, self._loop, self._strided, self._split = h, compiled(rule), strided, split
-        kind = strided, *map(np.shape, (*y, *jax.tree.leaves(constants)))
-        self.ready = kind in self._loop.laps  # nothing is left to compile
+        self.h, self._strided, self._rule, self._loop = request.opt.h, request.strided, rule, compiled(rule)
+        kind = self._strided, request.members, request.sizes, *map(np.shape, jax.tree.leaves(constants))
         with jax.enable_x64(True):
-            self._given = jax.device_put((column(h), constants))
-            if not self.ready:
-                state = (*y, y[0]) if program.carried else y
-                self._loop.laps[kind] = steps_at_once(rule, 0.0 * column(h), split(state), constants)
+            self._given = jax.device_put((column(self.h), constants))
+            if kind not in self._loop.laps:
+                request.announce_compiler()
+                like = (*request.like, request.like[0]) if program.carried else request.like
+                self._loop.laps[kind] = steps_at_once(rule, 0.0 * column(self.h), rule.split(like), constants)
         self.lap = self._loop.laps[kind]
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         ends = np.cumsum([u.shape[-1] for u in y]).tolist()
         room = max(1, min(MOST, ROOM // sum(u.size for u in y)))
         call = partial(self._loop.run, room, self._strided, tuple(ends[: len(rows) - 1]))
-        now = self._split(y)
+        now = self._rule.split(y)
         for a in range(0, n, room):
             m = min(room, n - a)
             times[a : a + m] = moments(k + a * every, m, every, self.h)

@@ -14,8 +14,7 @@ from odeopt.backends.choice import chosen
 from odeopt.backends.engine import Engine, moments
 from odeopt.backends.program import Program
 from odeopt.gradient import Gradient
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
+from odeopt.request import Request
 from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder
 
@@ -25,15 +24,10 @@ TOLERANCE = 1e-9  # program against step: rounding, not formulas
 class Leaps:
     """leap(k, y) -> (k', y'), with the records in between; (k, y) where the step itself must go."""
 
-    def __init__(
-        self, opt: Optimizer, problem: Problem, grad: Gradient, path: Recorder, steps: int, every: int, watched: bool,
-        backend: str, progress: bool | None,
-    ) -> None:  # fmt: skip
-        self.opt, self.problem, self.grad, self.path = opt, problem, grad, path
-        self.steps, self.every, self.watched = steps, every, watched
-        self.engine, self.name = chosen(
-            opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
-        )
+    def __init__(self, request: Request, grad: Gradient, path: Recorder) -> None:
+        self.opt, self.problem, self.grad, self.path = request.opt, request.problem, grad, path
+        self.steps, self.every, self.watched = request.steps, request.every, request.watched
+        self.engine, self.name = chosen(request, grad)
         self._before: tuple[int, State] | None = None
         self._checked = False
         self._rest, self._size = 0, 1 << 62

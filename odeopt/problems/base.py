@@ -15,7 +15,7 @@ from odeopt.gradient import Gradient
 from odeopt.immutable import Immutable
 from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
-from odeopt.problems.members import Function, Looped, over_members, probe_points
+from odeopt.problems.members import Function, Looped, of_one, over_members, probe_points
 
 if TYPE_CHECKING:  # at run time late: most problems have neither, and imports cost more than a short run
     from odeopt.problems.gradient_check import GradientCheck
@@ -202,7 +202,7 @@ class Problem(Immutable):
 
 def _source(f: Any) -> str:
     """Who differentiated."""
-    made = f.f if isinstance(f, Looped) else f
+    made = of_one(f)
     return made.source if isinstance(made, Derived | Automatic) else "by hand"
 
 
@@ -210,7 +210,7 @@ def _brought(f: Any) -> Any:
     """What the user brought: dataclasses.replace hands back looped and derived functions, to be made anew."""
     if isinstance(f, Derived):
         return None
-    return f.f if isinstance(f, Looped) else f
+    return of_one(f)
 
 
 def _check_origin(samples: Any, parameters: Any) -> None:
