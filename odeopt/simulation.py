@@ -85,9 +85,11 @@ def simulate(
     `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members), "numba"
     (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
     once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
-    coordinates; for "floats" it may be any function, and for "jax" that of a `Problem.from_jax` of any size.  "auto" is
-    what costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in one pass a step.
-    Numbers agree to rounding, all else exactly.
+    coordinates; for "floats" it may be any function, and for "jax" that of a `Problem.from_jax` of any size.  "auto"
+    takes what costs least for this call; for a long theta "blocks" or "numba" too, in one pass a step.  It counts a
+    compiler as if none had run before, so that the same call takes the same engine and gives the same bits whatever ran
+    before it: for many runs that are each too short for a compiler, ask for "numba".  `run.backend` names the engine.
+    Numbers of different engines agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and

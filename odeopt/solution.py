@@ -63,7 +63,8 @@ def solve(
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
     backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
                      `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
-                     that do not look at their values) generate code from it; "auto" is what costs least
+                     that do not look at their values) generate code from it; "auto" is what costs least for this
+                     call, a compiler included, whatever ran before
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
