@@ -15,6 +15,7 @@ from odeopt.core.state import State
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
 
 
@@ -58,11 +59,9 @@ class Trajectory:
         """Shape (...): the members whose last theta is finite."""
         return np.isfinite(self.theta[-1]).all(axis=-1)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Loss against time, a line per member; returns the artists."""
-        from odeopt.plots import trajectory
-
-        return trajectory(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def check(self) -> Trajectory:
         """This trajectory if it succeeded, else a RuntimeError with its message."""
