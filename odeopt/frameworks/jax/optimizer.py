@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from odeopt.arrays.jax import JAX, pieces, raise_unless, vector
+from odeopt.arrays.jax import JAX
 from odeopt.arrays.protocol import Foreign
 from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
 from odeopt.frameworks.jax.trees import arrays, like, named, tree_of
+from odeopt.frameworks.jax.vectors import pieces, raise_unless, vector
 from odeopt.frameworks.parameter_blocks import Block, blocks, place, refuse
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards, is_paced

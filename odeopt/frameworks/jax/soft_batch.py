@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from odeopt.arrays.jax import alone
 from odeopt.frameworks.jax.trees import arrays, like, tree_of
+from odeopt.frameworks.jax.vectors import alone
 from odeopt.util import check
 from odeopt.util.weighted_mean import WeightedMean
 

@@ -76,9 +76,9 @@ def leaves(tree: Any) -> list[Any]:
 def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], values: Sequence[Any]) -> None:
     """An error that names the step; told(step, values) first, where a program on JAX loses them."""
     if keras.backend.backend() == "jax":
-        from odeopt.arrays import jax
+        from odeopt.frameworks.jax import vectors
 
-        jax.raise_unless(good, k, told, values)
+        vectors.raise_unless(good, k, told, values)
     elif not bool(good):
         raise not_finite(int(k))
 
@@ -86,9 +86,9 @@ def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], 
 def settled() -> None:
     """When all compiled steps are done."""
     if keras.backend.backend() == "jax":
-        from odeopt.arrays import jax
+        from odeopt.frameworks.jax import vectors
 
-        jax.settled()
+        vectors.settled()
 
 
 def refuse_variables(variables: list[Any]) -> None:
