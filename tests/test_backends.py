@@ -82,7 +82,7 @@ def test_a_path_waits_for_fewer_operations(name, written, least):
 def test_a_number_stays_with_what_it_is_added_to():
     """c (1 - x) is 0 at x = 1, and c - c x is not: numbers stay where they are."""
     graph = Graph()
-    x, v, c = (graph.input(name, varies) for name, varies in (("x", True), ("v", True), ("c", False)))
+    x, v, c = (graph.input("state", slot, varies=slot < 2) for slot in range(3))
     assert Forms(graph).first("subtract", v, c * (1.0 - x)) is v - c * (1.0 - x)
     assert Forms(graph).first("subtract", v, c * (x * x - x)) is not v - c * (x * x - x)
 
@@ -230,8 +230,8 @@ def test_a_branching_gradient_is_called():
 
 def test_programs_share_equal_operations():
     graph = Graph()
-    x = traced(graph, "x", 1)
-    a, b = (x**2 + 1.0)[0], (1.0 * (x * x) - (-1.0 * (0.0 + x**0))[0] * 1.0)[0]
+    x = traced(graph, "state", 0, 1)
+    a, b = ((x**2 + 1.0).item(), (1.0 * (x * x) - (-1.0 * (0.0 + x**0))[0] * 1.0).item())
     assert a.op == "add"
     assert b.args[0] is a.args[0]
 

@@ -18,7 +18,8 @@ from odeopt.backends.forward import jacobian
 from odeopt.backends.nodes import Graph, Node, Untraceable
 from odeopt.backends.pure import fingerprint, steadily
 from odeopt.backends.readings import once, read_by
-from odeopt.backends.tracing import TracedGradient, called, on_nodes, scalar, traced
+from odeopt.backends.source import name_of
+from odeopt.backends.tracing import TracedGradient, as_traced, called, on_nodes, scalar, traced
 from odeopt.clock import Clock
 from odeopt.flow import Field, Flow
 from odeopt.problems import Problem
@@ -56,7 +57,7 @@ class FieldProgram:
     @cached_property
     def names(self) -> list[str]:
         """The arguments: s, the state, the constants."""
-        return ["s", *(node.args[0] for node in (*self.state, *self.constants))]
+        return [name_of(node) for node in (self.s, *self.state, *self.constants)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +91,20 @@ def traced_field(
 
 def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Sequence[Any]) -> FieldProgram:
     graph = Graph()
-    moment = graph.input("s", True)
+    moment = graph.input("time", varies=True)
     s = scalar(moment)
     params = tuple(field.params) if isinstance(field, Flow) else ()
-    constants = [graph.input(f"c{i}", True) for i in range(2 + len(params) + len(own))]
+    constants = [graph.input("constant", i, varies=True) for i in range(2 + len(params) + len(own))]
     clock = Clock(scalar(constants[0]), scalar(constants[1]), power)  # type: ignore[arg-type]
     if isinstance(field, Flow):
         values = dict(zip(params, map(scalar, constants[2:]), strict=False))
         field = replace(field, params=MappingProxyType(values))
-    y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
+    y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))
     gradient = TracedGradient(on_nodes(_with(own, constants[2 + len(params) :], grad)), None, None)
     slopes = tuple(clock.speed(s) * u for u in field.rhs(gradient)(clock.time(s), y))
     if [np.shape(k) for k in slopes] != [u.shape for u in y]:
         raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
-    flat = lambda arrays: tuple(node for u in arrays for node in np.asarray(u))
+    flat = lambda arrays: tuple(node for u in arrays for node in as_traced(u).entries)
     return FieldProgram(moment, flat(y), tuple(constants), flat(slopes), tuple(graph.guards), gradient.count)
 
 
@@ -151,13 +152,13 @@ def is_gradient_flow(flow: Flow) -> bool:
     if flow.variables != ("theta",) or flow.members:
         return False
     graph = Graph()
-    theta, gradient = traced(graph, "theta", 2), TracedGradient(on_nodes(called(graph)), None, None)
+    theta, gradient = traced(graph, "state", 0, 2), TracedGradient(on_nodes(called(graph)), None, None)
     try:
-        (slope,) = flow.rhs(gradient)(scalar(graph.input("t", True)), (theta,))
+        (slope,) = flow.rhs(gradient)(scalar(graph.input("time", varies=True)), (theta,))
     except Exception:  # whatever a formula raises on symbols
         return False
     return (
         np.shape(slope) == (2,)
         and gradient.point is theta
-        and all(node is graph.apply("negative", g) for node, g in zip(slope, gradient.value, strict=True))
+        and all(node is graph.apply("negative", g) for node, g in zip(slope.entries, gradient.value.entries, strict=True))
     )

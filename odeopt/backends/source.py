@@ -13,6 +13,7 @@ INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",
     "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "and", "logical_or": "or",
 }  # fmt: skip
+SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}
 PREFIX = {"negative": "-", "logical_not": "not "}
 
 
@@ -29,11 +30,17 @@ def written(op: str, args: list[str]) -> str:
     return f"{op}({', '.join(args)})"
 
 
+def name_of(node: Node) -> str:
+    """An input's name in generated code: y0_1 is the entry 1 of the variable 0, x0_1 the normal 1 of the row 0, c2_0 the
+    constant 2 of a right-hand side, t the time."""
+    kind, slot, index = node.source
+    return "t" if kind == "time" else f"{SHORT[kind]}{slot}_{index}"
+
+
 def names_of(program: Program) -> dict[int, str]:
-    """The names of a program's inputs: y0_1 is the coordinate 1 of the variable 0, c2 a constant, t the time,
-    x0_1 the normal 1 of the row 0."""
+    """The names of a program's inputs, and of its constants: c2."""
     names = {node.index: f"c{i}" for i, node in enumerate(program.constants)}
-    names |= {node.index: node.args[0] for nodes in (*program.state, program.xi) for node in nodes}
+    names |= {node.index: name_of(node) for nodes in (*program.state, program.xi) for node in nodes}
     return names
 
 
@@ -70,7 +77,7 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
         if value.index in names:
             return names[value.index]
         if value.op == "input":
-            return value.args[0]
+            return name_of(value)
         return written(value.op, [spelled(a) for a in value.args])
 
     lines = []

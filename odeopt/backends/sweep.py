@@ -18,7 +18,7 @@ from odeopt.backends import numba as kernels
 from odeopt.backends.bounds import bounds
 from odeopt.backends.coordinates import coordinates
 from odeopt.backends.kernel_source import coordinates_source
-from odeopt.backends.nodes import Untraceable
+from odeopt.backends.nodes import Input, Untraceable
 from odeopt.backends.readings import read_by
 from odeopt.backends.spread import SLICE, norm, spread
 from odeopt.backends.training import inwards, rescheduled
@@ -90,8 +90,10 @@ class Sweep:
         self, k: int, rate: float, kind: np.dtype[Any], clocks: Mapping[str, float]
     ) -> tuple[Array, dict[str, float]]:
         """The program's constants in step k, and the clocks after it."""
-        now = {"t": k * self.opt.h, "h": self.opt.h, "rate": rate * float(self._factor(k))}
-        known: dict[str, Any] = {**self.opt.flow.params, **clocks, **now}
+        h, factor = self.opt.h, float(self._factor(k))
+        known: dict[Input, Any] = {Input("time"): k * h, Input("step"): h, Input("rate"): rate * factor}
+        known |= {Input("parameter", name): value for name, value in self.opt.flow.params.items()}
+        known |= {Input("clock", name): value for name, value in clocks.items()}
         constants, moved = self._coordinates.numbers(known)
         with np.errstate(over="ignore"):
             rounded = np.array(constants, dtype=kind)
