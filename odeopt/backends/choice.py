@@ -152,6 +152,12 @@ def _program(opt: Optimizer, problem: Problem, sizes: list[int], members: tuple[
     return made
 
 
+def reading(opt: Optimizer, problem: Problem) -> Any:
+    """What equals another only if the gradient, the loss and the formulas read the same as then, as far as is known."""
+    functions = _single(problem.grad), _single(problem.loss)
+    return *(_or_none(fingerprint, f) for f in functions), read_by(opt.flow)
+
+
 def _installed(name: str) -> bool:
     from importlib.util import find_spec  # late: a short run needs none of it
 

@@ -1,26 +1,27 @@
 """Many steps at once: where a step can be written as a program, an engine runs it, and the step itself does the rest.
 
-The step takes the first steps, against which the program is checked, and those that the engine leaves to it: where a
-guard is true or a number is not finite.  What is recorded, counted and reported is the same on every path.
+The engine is believed once it was seen to take a step as the step itself does: at the start, after each step that it
+left to the step itself (where a guard is true or a number is not finite), and after each record that was shown to a
+callback, which may have changed what the formulas read.  What is recorded, counted and reported is the same on every
+path.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
-from odeopt.backends.choice import chosen
+from odeopt.backends.choice import chosen, reading
 from odeopt.backends.engine import Engine, moments
 from odeopt.backends.program import Program
+from odeopt.backends.verify import OTHER, agree, agreed_at
+from odeopt.driving import driven
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder
-
-TOLERANCE = 1e-9  # program against step: rounding, not formulas
 
 
 class Leaps:
@@ -35,39 +36,71 @@ class Leaps:
         self.engine, self.name = chosen(
             opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
         )
-        self._before: tuple[int, State] | None = None
+        self._reads = reading(opt, problem) if watched else None
+        self._trusted, self._before = False, (0, ())  # the step from which the step itself has gone on
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         if self._error is not None:
             raise self._error
-        if self.engine is None or not self._trusted(self.engine, k, y):
+        if self.watched and k and k % self.every == 0:
+            self._look_again()
+        if self.engine is None:
             return k, y
-        if self._rest:
-            self._rest -= 1
+        if not self._rest:
+            self._trusted = self._trusted or self._seen(self.engine, k, y)
+        if self._rest or not self._trusted:
+            self._rest, self._before = 0, (k, y)
             return k, y
         return self._leap(self.engine, k, y)
 
-    def _trusted(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the program once took the step that the step has taken; the first gradient is the problem's own."""
-        program = engine.program
-        if engine.calls or not isinstance(program, Program):  # the gradient is the problem's own
-            return k > 0
-        if program in _checked:
-            return True
-        before, self._before = self._before, (k, y)
-        if before is None:
+    def _look_again(self) -> None:
+        """A callback was called: what the formulas read may have changed."""
+        self._trusted, self._before = False, (0, ())
+        if self.engine is not None and reading(self.opt, self.problem) != self._reads:
+            self._leave("a callback changed what its formulas read")
+
+    def _leave(self, reason: str) -> None:
+        self.engine, self.name = None, f"numpy ({reason})"
+
+    def _seen(self, engine: Engine, k: int, y: State) -> bool:
+        """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
+        program, (before, start) = engine.program, self._before
+        if start:
+            return before + 1 == k and self._same(engine, before, start, y)
+        if engine.calls or not isinstance(program, Program):  # the first gradient is the problem's own
             return False
-        start = (*before[1], self.problem.grad(before[1][0])) if program.carried else before[1]
-        new, guarded = program.advance(self.opt, before[0] * column(self.opt.h), start)
-        if guarded:
+        point = (k, engine.name, *(np.asarray(u).tobytes() for u in (*program.values(self.opt), *y)))
+        return agreed_at(program, point, lambda: self._same_aside(engine, k, y))
+
+    def _same_aside(self, engine: Engine, k: int, y: State) -> bool:
+        """The same of a step that is neither counted nor recorded."""
+        try:
+            step = driven(self.opt, self.problem, self.problem.oracle(), None)
+            after, _, _ = step(k * column(self.opt.h), y, (), column(self.opt.h))
+        except Exception:  # the run meets it too, and says so
             return False
-        if not all(_close(a, b) for a, b in zip(new, y, strict=False)):
-            self.engine, self.name = None, "numpy (its gradient is not the same at every call)"
-            return False
-        _checked.add(program)
-        return True
+        return self._same(engine, k, y, after)
+
+    def _same(self, engine: Engine, k: int, y: State, after: State) -> bool:
+        """Whether the engine goes from y to `after` in step k; leaves it for good if it goes elsewhere."""
+        program, precision = engine.program, np.float64
+        carried = [self.problem.grad(y[0])] if program.carried else []
+        if engine.calls and isinstance(program, Program):
+            found, guarded = program.advance(self.opt, k * column(self.opt.h), y, gradient=self.grad.last)
+            same = agree(found, after, y)
+        else:
+            rows, losses, times = self.path.scratch(1)
+            guarded = not engine.run(k, (*y, *carried), 1, 1, rows, losses, times).n
+            precision = np.float64 if isinstance(program, Program) else np.float32  # a network may be in that
+            same = agree([row[0] for row in rows], after, y, precision)
+            if same and engine.losses:
+                ends = [self.problem.loss(u[0]) for u in (y, after)]
+                same = agree([np.stack([ends[0], losses[0]])], [np.stack(ends)])
+        if not guarded and not same:
+            self._leave(f"{OTHER} the step itself")
+        return same and not guarded
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
         """As many steps as one call may take, into the records where these are due."""
@@ -81,6 +114,7 @@ class Leaps:
         leap = engine.run(k, self._start(engine, y), n, stride, rows, losses, times)
         done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
+        self._trusted, self._before = done == n, (0, ())
         self._size = 2 * self._size if done == n else max(1, n * stride // 2)
         if done and not engine.calls:
             self.grad.count += engine.program.count * done * stride - (engine.program.first and remembered)
@@ -112,14 +146,6 @@ class Leaps:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls:
             self.grad.revisit(y[0])
-
-
-_checked: WeakSet[Program] = WeakSet()
-
-
-def _close(a: Any, b: Any) -> bool:
-    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
-    return np.allclose(a, b, TOLERANCE, TOLERANCE * size, equal_nan=True)
 
 
 def _some_finite(y: State) -> bool:

@@ -1,7 +1,8 @@
 """One pass over theta, gradient and memory, in place, on all cores: the step of every coordinate.
 
-A kernel by Numba where that is installed and theta is long, else NumPy in blocks.  Before it, one look at the gradient:
-from its norm and the sizes that theta and memory can have by now follows whether all will be finite after the step.
+A kernel by Numba where that is installed and theta is long, else NumPy in blocks.  Before the first pass over so many
+coordinates it is compared with the optimizer's own step on as many numbers.  Before each pass there is one look at the
+gradient: from its norm and the sizes that theta and memory can have by now follows whether all will be finite after it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from odeopt.backends.kernel_source import coordinates_source
 from odeopt.backends.nodes import Input, Untraceable
 from odeopt.backends.readings import read_by
 from odeopt.backends.spread import SLICE, norm, spread
-from odeopt.backends.training import inwards, rescheduled
+from odeopt.backends.training import inwards, paced, rescheduled
+from odeopt.backends.verify import OTHER, agree, agreed_at
 from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.wrappers import scheduled
@@ -29,6 +31,8 @@ from odeopt.schedules import Schedule
 
 LONG = 1_000_000  # coordinates that are worth a compiler
 ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
+PROBED = 1 << 24  # coordinates: more than these are not compared at once, as that takes as much memory as the model
+GOLDEN = (np.sqrt(5) - 1) / 2
 
 
 class Piece(NamedTuple):
@@ -42,10 +46,16 @@ class Piece(NamedTuple):
 
 
 class Sweep:
-    """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another."""
+    """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another.
 
-    def __init__(self, opt: Optimizer) -> None:
+    own: an array of NumPy as the library has it in which the optimizer's own step is made;  back: its inverse
+    """
+
+    def __init__(
+        self, opt: Optimizer, own: Callable[[Any], Any] = np.asarray, back: Callable[[Any], Array] = np.asarray
+    ) -> None:
         self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
+        self._own, self._back = own, back
         self.program = self._coordinates.program
         self._factor = _factor(opt)
         self._kernel, self._move = coordinates_source(self.program), blocks.moving(self.program)
@@ -63,6 +73,7 @@ class Sweep:
         if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
             raise Untraceable("its arrays share memory")
         kind = pieces[0].arrays[0].dtype
+        self.compare(k, sum(piece.arrays[0].size for piece in pieces), kind, clocks)
         numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
         constants = {rate: c for rate, (c, _) in numbers.items()}
         moved, *others = (after for _, after in numbers.values())
@@ -77,6 +88,28 @@ class Sweep:
             return moved
 
         return move
+
+    def compare(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> None:
+        """Raises Untraceable unless step k of so many coordinates is that of the optimizer itself, on some numbers."""
+        number = min(number, PROBED)
+        if not agreed_at(self.program, (number, kind, self._own), lambda: self._agrees(k, number, kind, clocks)):
+            raise Untraceable(f"{OTHER} the step itself, on {number} coordinates")
+
+    def _agrees(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> bool:
+        before = _unlike(number, kind, len(self.program.state))
+        constants, moved = self._numbers(k, 1.0, kind, clocks)
+        theta, g, *memory = map(self._own, before)
+        others = iter(memory)
+        y = (theta, *(np.array([clocks[u]]) if u in clocks else next(others) for u in self.opt.flow.memory))
+        step = paced(self.opt, lambda: 1.0)
+        with np.errstate(all="ignore"):
+            new, _, _ = step.scheme.bind(step.flow, lambda at: g)(k * self.opt.h, y, (), self.opt.h)
+        named = dict(zip(self.opt.flow.variables, new, strict=True))
+        found = tuple(u.copy() for u in before)
+        self._run([Piece(found)], [constants])()
+        ends = [self._back(u) for name, u in named.items() if name not in clocks]
+        same = agree((found[0], *found[2:]), ends, (before[0], *before[2:]), kind)
+        return same and agree([[c] for c in moved.values()], [self._back(named[name]) for name in moved])
 
     def forget(self) -> None:
         """Theta or memory are others than those that the last step left."""
@@ -147,6 +180,19 @@ class Sweep:
             for first in range(0, arrays[0].size, size):
                 views = [u[first : first + size] for u in arrays]
                 move(*(u[:, : views[0].size] for u in room), *views, *c.tolist())
+
+
+def _unlike(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
+    """Theta, gradient and memory, whose numbers are unlike their neighbours' and one another's.
+
+    The memory is positive, the first of it small.  Weyl's sequence, the multiples of an irrational number without their
+    integers, in periods of prime lengths
+    """
+    shifts = (-0.5, -0.3, 0.1, *(0.5 + 0.1 * i for i in range(3, sets)))
+    scales = (1.0, 0.7, 0.1, *(1.0 for _ in range(3, sets)))
+    periods = (4099, 5003, 6007, 7001, *range(7003, 7003 + 2 * sets, 2))
+    spread = (np.resize(GOLDEN * np.arange(1, period) % 1, number) for period in periods[:sets])
+    return tuple((a * u + b).astype(kind, copy=False) for a, u, b in zip(scales, spread, shifts, strict=False))
 
 
 def _factor(opt: Optimizer) -> Callable[[int], float]:
