@@ -67,6 +67,10 @@ def _any(condition: Any) -> bool:
     return False
 
 
+def _all(condition: Any) -> bool:
+    raise Untraceable("it branches on a value")
+
+
 def _mean(a: Any, axis: Any = None, keepdims: bool = False) -> Entries:
     u = entries_of(a).safely(FLOAT)
     total = reduced(np.add, u, axis, keepdims)
@@ -115,6 +119,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.broadcast_arrays: _together,
     np.where: _where,
     np.any: _any,
+    np.all: _all,
     np.mean: _mean,
     np.linalg.norm: _norm,
     np.clip: _clip,

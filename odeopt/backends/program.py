@@ -118,6 +118,12 @@ class Program:
         ]
         return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
 
+    def look(self, t: Any, y: State) -> list[Any]:
+        """What the program sees of a state: numbers, or (..., 1)."""
+        known = dict(zip((node.index for node in chain(*self.state)), columns(y), strict=False))
+        value = evaluated(varying(self.seen), known, t)
+        return [value(node) for node in self.seen]
+
     def values(self, opt: Optimizer) -> list[Any]:
         """The constants for these parameters: numbers, or one per member."""
         known: dict[Input, Any] = {Input("parameter", name): value for name, value in opt.flow.params.items()}

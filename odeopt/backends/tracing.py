@@ -111,6 +111,7 @@ class Traced(Entries, NDArrayOperatorsMixin):
     dot = lambda self, other: np.dot(self, other)
     clip = lambda self, low=None, high=None: np.clip(self, low, high)
     any = lambda self: np.any(self)
+    all = lambda self: np.all(self)
 
 
 def traced(graph: Graph, kind: str, slot: Any, size: int, varies: bool = True) -> Traced:
