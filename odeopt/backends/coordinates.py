@@ -25,6 +25,7 @@ from odeopt.schedules import Rate
 
 SIZES = 3, 5  # coordinates: whose number, and whose places, a formula may not read
 
+
 @dataclass(frozen=True, eq=False)
 class Coordinates:
     """`program` moves one coordinate: theta, its gradient, and the memory that is no clock, in this order.
@@ -132,9 +133,7 @@ class _Step:
         """Of the first coordinate."""
         (theta, *memory), (end, *ends), g = self._before, self._after, (self._g,)
         state, outputs = ((theta,), g, *((u,) for u in memory)), ((end,), g, *((u,) for u in ends))
-        return Program(
-            state=state, outputs=outputs, guards=(), h=self.h, count=1, first=True, carried=False, loss=None
-        )
+        return Program(state=state, outputs=outputs, guards=(), h=self.h, count=1, first=True, carried=False, loss=None)
 
 
 def _nowhere_else(theta: Any) -> Any:

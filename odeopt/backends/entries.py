@@ -18,7 +18,12 @@ from odeopt.backends.nodes import UFUNCS, Graph, Node, Untraceable
 FLOAT, BOOL, INT = np.dtype(np.float64), np.dtype(bool), np.dtype(np.int64)
 COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 LOGICAL = {"logical_and", "logical_or", "logical_not"}
-ARITHMETIC_OF_TRUTHS = {"add": "logical_or", "maximum": "logical_or", "multiply": "logical_and", "minimum": "logical_and"}
+ARITHMETIC_OF_TRUTHS = {
+    "add": "logical_or",
+    "maximum": "logical_or",
+    "multiply": "logical_and",
+    "minimum": "logical_and",
+}
 ON_TRUTHS = {
     **ARITHMETIC_OF_TRUTHS,
     **{"bitwise_or": "logical_or", "bitwise_and": "logical_and", "invert": "logical_not"},

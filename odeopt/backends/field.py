@@ -160,5 +160,7 @@ def is_gradient_flow(flow: Flow) -> bool:
     return (
         np.shape(slope) == (2,)
         and gradient.point is theta
-        and all(node is graph.apply("negative", g) for node, g in zip(slope.entries, gradient.value.entries, strict=True))
+        and all(
+            node is graph.apply("negative", g) for node, g in zip(slope.entries, gradient.value.entries, strict=True)
+        )
     )

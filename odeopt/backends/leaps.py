@@ -8,8 +8,6 @@ path.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from odeopt.backends.choice import chosen, reading

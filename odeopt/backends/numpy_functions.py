@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.backends.entries import BOOL, FLOAT, Entries, accumulated, elementwise, entries_of, objects, product, reduced
+from odeopt.backends.entries import (
+    BOOL,
+    FLOAT,
+    Entries,
+    accumulated,
+    elementwise,
+    entries_of,
+    objects,
+    product,
+    reduced,
+)
 from odeopt.backends.nodes import Node, Untraceable
 
 MOVES = (
@@ -57,8 +67,10 @@ def _where(condition: Any, a: Any, b: Any) -> Entries:
     return Entries(np.frompyfunc(choose, 3, 1)(c.entries, a.entries, b.entries), kind)
 
 
-def _any(condition: Any) -> bool:
-    """False, as it is nearly always: the program is left where one of these nodes is true."""
+def _any(condition: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """One truth value is False, as it is nearly always: the program is left where one of these nodes is true."""
+    if axis is not None or keepdims:
+        return reduced(np.logical_or, condition, axis, keepdims)
     for entry in entries_of(condition).cast(BOOL).entries.ravel():
         if isinstance(entry, Node):
             entry.graph.guards.append(entry)
@@ -67,8 +79,10 @@ def _any(condition: Any) -> bool:
     return False
 
 
-def _all(condition: Any) -> bool:
-    raise Untraceable("it branches on a value")
+def _all(condition: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    if axis is None and not keepdims:
+        raise Untraceable("it branches on a value")
+    return reduced(np.logical_and, condition, axis, keepdims)
 
 
 def _mean(a: Any, axis: Any = None, keepdims: bool = False) -> Entries:

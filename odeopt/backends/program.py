@@ -194,7 +194,8 @@ def _traced(
     begins_there = grad.first is y[0]
     ends_there = grad.count > 1 and grad.point is new[0] and begins_there
     state, outputs = ((*y, g), (*new, grad.value)) if carried else (y, new)
-    guards, value = tuple(graph.guards), None if loss is None else as_traced(loss(y[0].copy())).item()
+    guards = tuple(graph.guards)
+    value = None if loss is None else _number(graph, loss, y[0])
     numbers = tuple(as_traced(number).item() for number in seen(t, y)) if seen else ()
     if len(graph.guards) > len(guards):
         raise Untraceable("what is recorded branches on a value")
@@ -202,6 +203,19 @@ def _traced(
         _rows(state), _rows(outputs), guards, h, grad.count, begins_there, carried, value,
         tuple(node for row in xi for node in row.entries), numbers,
     ), ends_there  # fmt: skip
+
+
+def _number(graph: Graph, loss: Function, theta: Any) -> Any:
+    """The loss, or None where that is no formula or branches on a value: it is then evaluated on what is recorded."""
+    met = len(graph.guards)
+    try:
+        value = as_traced(loss(theta.copy())).item()
+    except Exception:  # whatever a user's function raises on symbols
+        value = None
+    if len(graph.guards) == met:
+        return value
+    del graph.guards[met:]
+    return None
 
 
 def _rows(arrays: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:

@@ -31,8 +31,11 @@ def written(op: str, args: list[str]) -> str:
 
 
 def name_of(node: Node) -> str:
-    """An input's name in generated code: y0_1 is the entry 1 of the variable 0, x0_1 the normal 1 of the row 0, c2_0 the
-    constant 2 of a right-hand side, t the time."""
+    """An input's name in generated code.
+
+    y0_1 is the entry 1 of the variable 0, x0_1 the normal 1 of the row 0, c2_0 the constant 2 of a right-hand side, t
+    the time.
+    """
     kind, slot, index = node.source
     return "t" if kind == "time" else f"{SHORT[kind]}{slot}_{index}"
 
@@ -65,7 +68,10 @@ def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str 
 
 
 def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callable[[Any], str]]:
-    """Assignments of what is used more than once, and how to spell each node after them."""
+    """Assignments of what is used more than once, and how to spell each node after them.
+
+    A choice is assigned, too: Numba compiles no long tuple that has one inside.
+    """
     names = dict(names)
     order = [node for node in needed(results) if node.varies and node.op != "input"]
     uses = Counter(a.index for node in order for a in node.args if isinstance(a, Node))
@@ -82,7 +88,7 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
 
     lines = []
     for node in order:
-        if uses[node.index] > 1 or node.op == "call":
+        if uses[node.index] > 1 or node.op in ("call", "where"):
             line = f"u{node.index} = {spelled(node)}"
             names[node.index] = f"u{node.index}"
             lines.append(line)

@@ -110,8 +110,8 @@ class Traced(Entries, NDArrayOperatorsMixin):
     cumsum = lambda self, axis=None: np.cumsum(self, axis)
     dot = lambda self, other: np.dot(self, other)
     clip = lambda self, low=None, high=None: np.clip(self, low, high)
-    any = lambda self: np.any(self)
-    all = lambda self: np.all(self)
+    any = lambda self, axis=None, keepdims=False: np.any(self, axis, keepdims=keepdims)
+    all = lambda self, axis=None, keepdims=False: np.all(self, axis, keepdims=keepdims)
 
 
 def traced(graph: Graph, kind: str, slot: Any, size: int, varies: bool = True) -> Traced:
