@@ -18,7 +18,7 @@ from odeopt.backends import numba as kernels
 from odeopt.backends.early import Forms, early
 from odeopt.backends.nodes import Graph, Untraceable
 from odeopt.backends.program import program
-from odeopt.backends.pure import fingerprint
+from odeopt.backends.pure import fingerprint, steadily
 from odeopt.backends.tracing import traced
 
 
@@ -185,7 +185,7 @@ def test_bad_backends_are_refused():
         oo.simulate(gd, noisy, 5, backend="floats")
 
 
-def test_only_formulas_have_a_fingerprint():
+def test_what_reads_a_hidden_state_has_no_fingerprint():
     shared, total = [0], 0
     scale = np.array([1.0, 2.0])
 
@@ -201,9 +201,11 @@ def test_only_formulas_have_a_fingerprint():
         print(x)
         return x
 
-    for impure in (stores, draws, prints, lambda x: x * shared[0], lambda x: x * np.random.default_rng(0).normal()):
+    for impure in (draws, prints, lambda x: x * shared[0], lambda x: x * np.random.default_rng(0).normal()):
         with pytest.raises(Untraceable):
             fingerprint(impure)
+    with pytest.raises(Untraceable, match="it changes what it reads"):
+        steadily(lambda: stores(1.0), lambda: fingerprint(stores))
     formula = lambda x: x * scale
     before = fingerprint(formula)
     assert before == fingerprint(formula)
