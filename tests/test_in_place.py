@@ -348,7 +348,9 @@ def written(make):
     graph = Graph()
     x, g, m = (graph.input(kind, slot, varies=True) for kind, slot in (("state", 0), ("gradient", 0), ("state", 1)))
     theta, memory = make(x, g, m, graph.input("parameter", "c", varies=False))
-    return Program(((x,), (g,), (m,)), ((theta,), (g,), (memory,)), (), graph.input("step", varies=False), 1, True, False, None)
+    return Program(
+        ((x,), (g,), (m,)), ((theta,), (g,), (memory,)), (), graph.input("step", varies=False), 1, True, False, None
+    )
 
 
 def moved(program, c):

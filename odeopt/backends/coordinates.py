@@ -150,6 +150,6 @@ def _form(value: Any, forms: dict[Any, int]) -> int:
     numbers: dict[int, int] = {}
     form = lambda a: numbers[a.index] if isinstance(a, Node) else forms.setdefault(("number", repr(a)), len(forms))
     for node in needed([value]):
-        args = node.source[:2] if node.op == "input" else tuple(map(form, node.args))
+        args = (node.source.kind, node.source.slot) if node.op == "input" else tuple(map(form, node.args))
         numbers[node.index] = forms.setdefault((node.op, args), len(forms))
     return form(value)

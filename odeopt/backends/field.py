@@ -95,7 +95,7 @@ def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Seq
     s = scalar(moment)
     params = tuple(field.params) if isinstance(field, Flow) else ()
     constants = [graph.input("constant", i, varies=True) for i in range(2 + len(params) + len(own))]
-    clock = Clock(scalar(constants[0]), scalar(constants[1]), power)  # type: ignore[arg-type]
+    clock = Clock(scalar(constants[0]), scalar(constants[1]), power)
     if isinstance(field, Flow):
         values = dict(zip(params, map(scalar, constants[2:]), strict=False))
         field = replace(field, params=MappingProxyType(values))
@@ -161,6 +161,7 @@ def is_gradient_flow(flow: Flow) -> bool:
         np.shape(slope) == (2,)
         and gradient.point is theta
         and all(
-            node is graph.apply("negative", g) for node, g in zip(slope.entries, gradient.value.entries, strict=True)
+            node is graph.apply("negative", g)
+            for node, g in zip(as_traced(slope).entries, gradient.value.entries, strict=True)
         )
     )

@@ -21,6 +21,8 @@ from odeopt.problems import Problem
 from odeopt.state import State, column, finite, finite_members
 from odeopt.trajectory import Recorder
 
+NOWHERE: tuple[int, State] = (0, ())
+
 
 class Leaps:
     """leap(k, y) -> (k', y'), with the records in between; (k, y) where the step itself must go."""
@@ -35,7 +37,7 @@ class Leaps:
             opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
         )
         self._reads = reading(opt, problem) if watched else None
-        self._trusted, self._before = False, (0, ())  # the step from which the step itself has gone on
+        self._trusted, self._before = False, NOWHERE  # the step from which the step itself has gone on
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
@@ -55,7 +57,7 @@ class Leaps:
 
     def _look_again(self) -> None:
         """A callback was called: what the formulas read may have changed."""
-        self._trusted, self._before = False, (0, ())
+        self._trusted, self._before = False, NOWHERE
         if self.engine is not None and reading(self.opt, self.problem) != self._reads:
             self._leave("a callback changed what its formulas read")
 
@@ -83,7 +85,7 @@ class Leaps:
 
     def _same(self, engine: Engine, k: int, y: State, after: State) -> bool:
         """Whether the engine goes from y to `after` in step k; leaves it for good if it goes elsewhere."""
-        program, precision = engine.program, np.float64
+        program = engine.program
         carried = [self.problem.grad(y[0])] if program.carried else []
         if engine.calls and isinstance(program, Program):
             found, guarded = program.advance(self.opt, k * column(self.opt.h), y, gradient=self.grad.last)
@@ -91,7 +93,7 @@ class Leaps:
         else:
             rows, losses, times = self.path.scratch(1)
             guarded = not engine.run(k, (*y, *carried), 1, 1, rows, losses, times).n
-            precision = np.float64 if isinstance(program, Program) else np.float32  # a network may be in that
+            precision = np.float64 if isinstance(program, Program) else np.float32  # in which a network may be
             same = agree([row[0] for row in rows], after, y, precision)
             if same and engine.losses:
                 ends = [self.problem.loss(u[0]) for u in (y, after)]
@@ -112,7 +114,7 @@ class Leaps:
         leap = engine.run(k, self._start(engine, y), n, stride, rows, losses, times)
         done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
-        self._trusted, self._before = done == n, (0, ())
+        self._trusted, self._before = done == n, NOWHERE
         self._size = 2 * self._size if done == n else max(1, n * stride // 2)
         if done and not engine.calls:
             self.grad.count += engine.program.count * done * stride - (engine.program.first and remembered)

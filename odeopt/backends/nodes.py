@@ -6,7 +6,8 @@ A node is one operation on nodes and numbers; equal operations are one node.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ class Untraceable(TypeError):
     """What cannot be written down as scalar operations, with the reason."""
 
 
-class Input(NamedTuple):
+@dataclass(frozen=True)
+class Input:
     """Which value from outside a node is: the entry `index` of the variable, row, parameter or constant `slot`.
 
     kind: "state", "gradient", "clock", "normal", "parameter", "constant", "time", "step" (h) or "rate"
@@ -41,7 +43,7 @@ class Graph:
 
     def input(self, kind: str, slot: Any = 0, index: int = 0, *, varies: bool) -> Node:
         """A value from outside, which varies from step to step or is the same in all."""
-        return self._node("input", Input(kind, slot, index), varies)
+        return self._node("input", (Input(kind, slot, index),), varies)
 
     def call(self, point: tuple[Any, ...]) -> Node:
         """The gradient at these coordinates, called from outside."""
@@ -82,14 +84,14 @@ class Node:
 
     def __repr__(self) -> str:
         if self.op == "input":
-            return repr(self.args)
+            return repr(self.source)
         return f"{self.op}({', '.join(f'#{a.index}' if isinstance(a, Node) else str(a) for a in self.args)})"
 
     @property
     def source(self) -> Input:
         """Which value from outside an input is."""
-        assert isinstance(self.args, Input)
-        return self.args
+        (source,) = self.args
+        return source
 
     __add__ = lambda self, other: self.graph.apply("add", self, other)
     __radd__ = lambda self, other: self.graph.apply("add", other, self)

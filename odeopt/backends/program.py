@@ -110,7 +110,7 @@ class Program:
         known = dict(zip((n.index for n in self.constants), map(column, self.values(opt)), strict=True))
         inputs = [*chain(*self.state), *self.xi]
         known |= dict(zip((n.index for n in inputs), columns((*y, *xi)), strict=True))
-        calls: Mapping[str, Function] = {"call": lambda *point: gradient, "entry": lambda g, i: g[..., i : i + 1]}
+        calls: dict[str, Any] = {"call": lambda *point: gradient, "entry": lambda g, i: g[..., i : i + 1]}
         value = evaluated(self.body, known, t, {**UFUNCS, **calls})
         new = [
             np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
@@ -179,8 +179,9 @@ def _traced(
 ) -> tuple[Program, bool]:  # fmt: skip
     graph = Graph()
     params = {name: scalar(graph.input("parameter", name, varies=False)) for name in opt.flow.params}
-    *y, g = (traced(graph, "state", slot, size) for slot, size in enumerate((*sizes, sizes[0])))
-    y, xi = tuple(y), [traced(graph, "normal", row, noise.width) for row in range(noise.rows)]
+    y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))
+    g = traced(graph, "state", len(sizes), sizes[0])
+    xi = [traced(graph, "normal", row, noise.width) for row in range(noise.rows)]
     if noise.grad is not None:
         function = lambda theta: noise.grad(theta, xi[0])
     grad = TracedGradient(on_nodes(function or called(graph)), y[0] if carried else None, g, noise.root)

@@ -36,8 +36,8 @@ def name_of(node: Node) -> str:
     y0_1 is the entry 1 of the variable 0, x0_1 the normal 1 of the row 0, c2_0 the constant 2 of a right-hand side, t
     the time.
     """
-    kind, slot, index = node.source
-    return "t" if kind == "time" else f"{SHORT[kind]}{slot}_{index}"
+    source = node.source
+    return "t" if source.kind == "time" else f"{SHORT[source.kind]}{source.slot}_{source.index}"
 
 
 def names_of(program: Program) -> dict[int, str]:

@@ -26,7 +26,7 @@ class Traced(Entries, NDArrayOperatorsMixin):
     """Entries in the clothes of an array of NumPy."""
 
     __hash__ = None  # type: ignore[assignment]
-    __class__ = property(lambda self: np.ndarray)  # type: ignore[assignment]  # for isinstance in a function
+    __class__ = property(lambda self: np.ndarray)  # for isinstance in a function
 
     shape = property(lambda self: self.entries.shape)
     ndim = property(lambda self: self.entries.ndim)
@@ -114,13 +114,13 @@ class Traced(Entries, NDArrayOperatorsMixin):
     all = lambda self, axis=None, keepdims=False: np.all(self, axis, keepdims=keepdims)
 
 
-def traced(graph: Graph, kind: str, slot: Any, size: int, varies: bool = True) -> Traced:
-    """A vector of inputs of one kind and slot."""
+def traced(graph: Graph, kind: str, slot: Any, size: int, varies: bool = True) -> Any:
+    """A vector of inputs of one kind and slot, for an array."""
     return Traced(objects([graph.input(kind, slot, i, varies=varies) for i in range(size)]))
 
 
-def scalar(node: Node) -> Traced:
-    """One node as an array without axes, as a parameter of a flow is."""
+def scalar(node: Node) -> Any:
+    """One node, for a number or an array without axes, as a parameter of a flow is."""
     return Traced(node)
 
 
