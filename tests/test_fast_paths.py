@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import odeopt as oo
+from odeopt.backends.floats import Floats
 from odeopt.backends.in_place import in_place
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.program import program
@@ -353,6 +354,83 @@ def test_parameters_that_differ_by_a_number_are_two():
     split = lambda grad, theta, a_0, a_1: -np.concatenate([a_0 * grad(theta)[..., :1], a_1 * grad(theta)[..., 1:]], -1)
     opt = oo.Optimizer(oo.flow("theta", {"a_0": 1.0, "a_1": 3.0}, drift=oo.push("theta", split)), oo.schemes.euler, H)
     in_place_too(opt, problem(2, batched=True), "two parameters")
+
+
+def lying(x):
+    """Twice as much where it is traced: NumPy makes arrays of objects there, as the numbers have no kind yet."""
+    g = np.array([1.0 * x[0], 3.0 * x[1]])
+    return g if g.dtype == np.float64 else 2 * g
+
+
+OTHER = "its program gives other numbers than the"
+
+
+@pytest.mark.parametrize("backend", ["auto", "floats", "blocks", pytest.param("numba", marks=pytest.mark.numba)])
+def test_a_program_that_is_not_its_step_is_left(backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    where = oo.Problem(lambda x: 0.5 * x[0] ** 2 + 1.5 * x[1] ** 2, lying, theta0=[1.0, 2.0])
+    start = np.array([[1.0, 2.0], [0.5, 1.0]]) if backend == "blocks" else None
+    for opt in (oo.optimizers.adam(0.01), oo.optimizers.gd(1e-9)):  # whose step is less than what rounding may be
+        run, plainly = (oo.simulate(opt, where, 400, start, backend=b) for b in (backend, "numpy"))
+        assert run.backend == f"numpy ({OTHER} step itself)"
+        np.testing.assert_array_equal(run.theta, plainly.theta)
+        assert run.ngev == plainly.ngev
+
+
+def test_a_right_hand_side_that_is_not_its_flow_is_left():
+    where = oo.Problem(lambda x: 0.5 * x[0] ** 2 + 1.5 * x[1] ** 2, lying, theta0=[1.0, 2.0])
+    flow = oo.flows.heavy_ball(1.0)
+    assert oo.solve(flow, where, 1.0, method="DOP853").backend == f"numpy ({OTHER} flow itself)"
+    with pytest.raises(ValueError, match=OTHER):
+        oo.solve(flow, where, 1.0, backend="floats")
+
+
+def test_an_ensemble_whose_program_is_not_its_step_is_left():
+    exact = oo.Problem(lambda x: 0.5 * x[0] ** 2 + 1.5 * x[1] ** 2, lying, theta0=[1.0, 2.0])
+    run = oo.ensemble(oo.optimizers.gd(0.01), oo.noise.gaussian(exact, 0.1), 200, 200, rng=0, generator="sfc64")
+    assert run.backend == f"numpy ({OTHER} step itself)"
+
+
+def test_what_is_observed_by_a_function_that_is_not_its_program():
+    """The step stays with its program; what it does not see is asked of the functions."""
+    where = oo.noise.gaussian(oo.problems.quadratic((1.0, 3.0)), 0.1)
+    seen = lambda theta: np.moveaxis(np.array([theta[..., 0], theta[..., 1]]), 0, -1)
+    energy = lambda theta: seen(theta)[..., 0] * (1.0 if seen(theta).dtype == np.float64 else 2.0)
+    run, plainly = (
+        oo.ensemble(oo.optimizers.gd(0.01), where, 100, 50, observe={"energy": energy}, rng=0, backend=backend,
+                    generator="threefry", target=lambda theta: energy(theta) < 0.5)
+        for backend in ("blocks", "numpy")
+    )  # fmt: skip
+    assert run.backend == "blocks"
+    np.testing.assert_allclose(run.mean, plainly.mean, rtol=1e-12)
+    np.testing.assert_array_equal(run.first_passage, plainly.first_passage)
+
+
+@pytest.mark.parametrize("piece", ["late halves", "late places"])
+def test_what_holds_for_few_coordinates_need_not_for_more(piece):
+    for d, means in ((3, "blocks"), (70, f"numpy ({OTHER} step itself, on 70 coordinates)")):
+        moving = in_place(of_piece(piece), np.cos(np.arange(d)))
+        moving.step(np.sin(np.arange(d)))
+        assert moving.backend == means
+
+
+def test_a_guard_that_flips_is_a_new_start(monkeypatch):
+    """An engine that is right until a guard is met, and wrong afterwards, is left there."""
+    where = oo.Problem(lambda x: (x * x).sum(-1), lambda x: x * (2.0 if np.any(abs(x - 1) < 0.02) else 1.0),
+                       theta0=[1.5, 3.0], batched=True)  # fmt: skip
+    honest = Floats.run
+
+    def run(self, k, y, n, every, rows, losses, times):
+        leap = honest(self, k, y, n, every, rows, losses, times)
+        if y[0][0] < 0.98:
+            rows[0][:] += 1e-3
+        return leap
+
+    monkeypatch.setattr(Floats, "run", run)
+    found, plainly = (oo.simulate(oo.optimizers.gd(0.003), where, 600, backend=b) for b in ("floats", "numpy"))
+    assert found.backend == f"numpy ({OTHER} step itself)"
+    np.testing.assert_allclose(found.theta, plainly.theta, rtol=1e-13)
 
 
 PULL = 1.0

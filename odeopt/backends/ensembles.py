@@ -135,10 +135,10 @@ def _noise(plan: Plan) -> Noise:
         raise Untraceable("its batches are drawn")
     if opt.flow.source_of_noise == "xi":
         return Noise(plan.rows, plan.width)
-    assert law is not None
-    fingerprint(law)
-    assert isinstance(law, Gaussian)
+    if not isinstance(law, Gaussian):
+        raise Untraceable("the noise of its gradient is not Gaussian")
     law = replace(law, exact=_single(law.exact))
+    fingerprint(law)
     return Noise(plan.rows, plan.width, root=law.root) if opt.flow.noisy else Noise(1, plan.width, grad=law.grad)
 
 
