@@ -415,6 +415,17 @@ def test_what_holds_for_few_coordinates_need_not_for_more(piece):
         assert moving.backend == means
 
 
+@pytest.mark.parametrize("piece", ["halves", "late halves", "late places", "kind"])
+def test_a_closed_form_is_that_of_all_coordinates(piece):
+    """Two coordinates, or five, are no proof that theta' = -grad L(theta)."""
+    where = oo.problems.quadratic(np.linspace(1, 2, 50))
+    run, plainly = (oo.solve(of_piece(piece).flow, where, 1.0, backend=b) for b in ("auto", "numpy"))
+    by_steps = oo.solve(of_piece(piece).flow, where, 1.0, method="DOP853", backend="numpy")
+    for found in (run, plainly):
+        np.testing.assert_allclose(found.final, by_steps.final, rtol=1e-5)
+    assert (run.backend == "closed form") == (piece == "kind")
+
+
 def test_a_guard_that_flips_is_a_new_start(monkeypatch):
     """An engine that is right until a guard is met, and wrong afterwards, is left there."""
     where = oo.Problem(lambda x: (x * x).sum(-1), lambda x: x * (2.0 if np.any(abs(x - 1) < 0.02) else 1.0),

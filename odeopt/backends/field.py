@@ -20,6 +20,7 @@ from odeopt.backends.pure import fingerprint, steadily
 from odeopt.backends.readings import once, read_by
 from odeopt.backends.source import name_of
 from odeopt.backends.tracing import TracedGradient, as_traced, called, on_nodes, scalar, traced
+from odeopt.check import Array
 from odeopt.clock import Clock
 from odeopt.flow import Field, Flow
 from odeopt.problems import Problem
@@ -147,21 +148,29 @@ def _closed(f: FunctionType, replaced: Callable[[Any], Any]) -> FunctionType:
     return made
 
 
-def is_gradient_flow(flow: Flow) -> bool:
-    """Whether it is theta' = -grad L(theta), whatever L: nothing else is written down where it runs on nodes."""
-    if flow.variables != ("theta",) or flow.members:
+def is_gradient_flow(flow: Flow, theta: Array) -> bool:
+    """Whether it is theta' = -grad L(theta), whatever L, for theta of this shape.
+
+    Nothing else is written down on few symbols, and on numbers of this shape its slope is minus the gradient.
+    """
+    if flow.variables != ("theta",) or flow.members or not all(_is_downhill(flow, size) for size in (3, 5)):
         return False
+    at, g = (np.sin(frequency * np.arange(1.0, theta.size + 1)).reshape(theta.shape) for frequency in (1.0, 0.7))
+    try:
+        (slope,) = flow.rhs(lambda point: g)(0.5, (at,))
+    except Exception:  # whatever a formula raises: the solver meets it too
+        return False
+    return np.array_equal(slope, -g)
+
+
+def _is_downhill(flow: Flow, size: int) -> bool:
     graph = Graph()
-    theta, gradient = traced(graph, "state", 0, 2), TracedGradient(on_nodes(called(graph)), None, None)
+    theta, gradient = traced(graph, "state", 0, size), TracedGradient(on_nodes(called(graph)), None, None)
     try:
         (slope,) = flow.rhs(gradient)(scalar(graph.input("time", varies=True)), (theta,))
+        ends = as_traced(slope).entries
     except Exception:  # whatever a formula raises on symbols
         return False
-    return (
-        np.shape(slope) == (2,)
-        and gradient.point is theta
-        and all(
-            node is graph.apply("negative", g)
-            for node, g in zip(as_traced(slope).entries, gradient.value.entries, strict=True)
-        )
-    )
+    if gradient.point is not theta or ends.shape != (size,):
+        return False
+    return all(node is graph.apply("negative", g) for node, g in zip(ends, gradient.value.entries, strict=True))
