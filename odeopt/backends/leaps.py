@@ -8,17 +8,15 @@ path.
 
 from __future__ import annotations
 
-import numpy as np
-
 from odeopt.backends.choice import chosen, reading
 from odeopt.backends.engine import Engine, moments
 from odeopt.backends.program import Program
-from odeopt.backends.verify import OTHER, agree, agreed_at
-from odeopt.driving import driven
+from odeopt.backends.rehearsal import same_aside, same_step
+from odeopt.backends.verify import OTHER
 from odeopt.gradient import Gradient
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.state import State, column, finite, finite_members
+from odeopt.state import Grad, State, finite, finite_members
 from odeopt.trajectory import Recorder
 
 NOWHERE: tuple[int, State] = (0, ())
@@ -66,41 +64,17 @@ class Leaps:
 
     def _seen(self, engine: Engine, k: int, y: State) -> bool:
         """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
-        program, (before, start) = engine.program, self._before
+        (before, start), losses = self._before, self.problem.loss if engine.losses else None
         if start:
-            return before + 1 == k and self._same(engine, before, start, y)
-        if engine.calls or not isinstance(program, Program):  # the first gradient is the problem's own
+            same = same_step(engine, before, self._start(engine, start, self.problem.grad), y, losses, self.grad.last)
+        elif engine.calls or not isinstance(engine.program, Program):  # the first gradient is the problem's own
             return False
-        point = (k, engine.name, *(np.asarray(u).tobytes() for u in (*program.values(self.opt), *y)))
-        return agreed_at(program, point, lambda: self._same_aside(engine, k, y))
-
-    def _same_aside(self, engine: Engine, k: int, y: State) -> bool:
-        """The same of a step that is neither counted nor recorded."""
-        try:
-            step = driven(self.opt, self.problem, self.problem.oracle(), None)
-            after, _, _ = step(k * column(self.opt.h), y, (), column(self.opt.h))
-        except Exception:  # the run meets it too, and says so
-            return False
-        return self._same(engine, k, y, after)
-
-    def _same(self, engine: Engine, k: int, y: State, after: State) -> bool:
-        """Whether the engine goes from y to `after` in step k; leaves it for good if it goes elsewhere."""
-        program = engine.program
-        carried = [self.problem.grad(y[0])] if program.carried else []
-        if engine.calls and isinstance(program, Program):
-            found, guarded = program.advance(self.opt, k * column(self.opt.h), y, gradient=self.grad.last)
-            same = agree(found, after, y)
         else:
-            rows, losses, times = self.path.scratch(1)
-            guarded = not engine.run(k, (*y, *carried), 1, 1, rows, losses, times).n
-            precision = np.float64 if isinstance(program, Program) else np.float32  # in which a network may be
-            same = agree([row[0] for row in rows], after, y, precision)
-            if same and engine.losses:
-                ends = [self.problem.loss(u[0]) for u in (y, after)]
-                same = agree([np.stack([ends[0], losses[0]])], [np.stack(ends)])
-        if not guarded and not same:
+            again = self._start(engine, y, self.problem.grad)
+            same = same_aside(engine, self.opt, self.problem, k, again, losses)
+        if same is False:
             self._leave(f"{OTHER} the step itself")
-        return same and not guarded
+        return bool(same)
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
         """As many steps as one call may take, into the records where these are due."""
@@ -111,7 +85,7 @@ class Leaps:
         n = (most if direct or (engine.calls and not self.watched) else min(most, due)) // stride
         rows, losses, times = self.path.room(n) if direct else self.path.scratch(n)
         remembered = self.grad.knows(y[0])
-        leap = engine.run(k, self._start(engine, y), n, stride, rows, losses, times)
+        leap = engine.run(k, self._start(engine, y, self.grad), n, stride, rows, losses, times)
         done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
         self._trusted, self._before = done == n, NOWHERE
@@ -137,8 +111,8 @@ class Leaps:
             times[...] = moments(k + due - self.every, n, self.every, self.opt.h)
             self.path.keep(n, k + due + (n - 1) * self.every)
 
-    def _start(self, engine: Engine, y: State) -> State:
-        return (*y, self.grad(y[0])) if engine.program.carried else y
+    def _start(self, engine: Engine, y: State, grad: Grad) -> State:
+        return (*y, grad(y[0])) if engine.program.carried else y
 
     def _recall(self, engine: Engine, y: State, ended: State) -> None:
         """The gradient that the step would remember here."""

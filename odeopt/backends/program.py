@@ -100,18 +100,12 @@ class Program:
         inside = [a for node in self.body for a in node.args if isinstance(a, Node)]
         return any(a.op == "input" and a.source.kind == "time" for a in inside)
 
-    def advance(
-        self, opt: Optimizer, t: Any, y: State, xi: Sequence[Array] = (), gradient: Any = None
-    ) -> tuple[State, bool]:
-        """The state after a step from y, by NumPy, and whether a guard was met.
-
-        xi: rows (..., width);   gradient: what a gradient that is called has found, (d,)
-        """
+    def advance(self, opt: Optimizer, t: Any, y: State, xi: Sequence[Array] = ()) -> tuple[State, bool]:
+        """The state after a step from y, by NumPy, and whether a guard was met; xi are rows (..., width)."""
         known = dict(zip((n.index for n in self.constants), map(column, self.values(opt)), strict=True))
         inputs = [*chain(*self.state), *self.xi]
         known |= dict(zip((n.index for n in inputs), columns((*y, *xi)), strict=True))
-        calls: dict[str, Any] = {"call": lambda *point: gradient, "entry": lambda g, i: g[..., i : i + 1]}
-        value = evaluated(self.body, known, t, {**UFUNCS, **calls})
+        value = evaluated(self.body, known, t)
         new = [
             np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
             for nodes in self.outputs

@@ -44,7 +44,7 @@ def _tolerance(change: Any, size: Any, eps: float) -> Any:
     return eps**DIGITS * change.max(initial=0.0) + 16 * eps * size.max(initial=0.0)
 
 
-def agreed_at(program: Any, point: Any, look: Callable[[], bool]) -> bool:
+def agreed_at(program: Any, point: Any, look: Callable[[], bool | None]) -> bool | None:
     """look(), which compares a program with its function at a point; it is not repeated where they agreed before."""
     known = _agreed.setdefault(program, {})
     if point in known:
