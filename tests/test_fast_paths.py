@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import odeopt as oo
+from odeopt.backends import solving
 from odeopt.backends.floats import Floats
 from odeopt.backends.in_place import in_place
 from odeopt.backends.nodes import Untraceable
@@ -150,7 +151,7 @@ def of_piece(piece):
     return oo.Optimizer(flow, oo.schemes.euler, H)
 
 
-ADAM = oo.optimizers.adam(0.01)
+ADAM, GF = oo.optimizers.adam(0.01), oo.flows.gradient_flow()
 
 
 def problem(d, grad=None, **more):
@@ -413,6 +414,25 @@ def test_what_holds_for_few_coordinates_need_not_for_more(piece):
         moving = in_place(of_piece(piece), np.cos(np.arange(d)))
         moving.step(np.sin(np.arange(d)))
         assert moving.backend == means
+
+
+@pytest.mark.parametrize("members", [(), (3,)])
+def test_a_right_hand_side_is_compared_after_a_guard(monkeypatch, members):
+    """A program that is right until a guard is met, and wrong afterwards, is left there."""
+    where = oo.Problem(lambda x: (x * x).sum(-1), lambda x: x * (2.0 if np.any(abs(x - 1) < 0.02) else 1.0),
+                       theta0=np.broadcast_to([1.5], (*members, 1)), batched=True)  # fmt: skip
+    name = "stacked" if members else "on_floats"
+    honest = getattr(solving, name)
+
+    def lies(*arguments):
+        f, jacobian = honest(*arguments)
+        return lambda s, y: np.asarray(f(s, y)) * (1.0 if np.min(y) > 0.98 else 1.1), jacobian
+
+    monkeypatch.setattr(solving, name, lies)
+    settings = dict(t=2.0, method="RK45", rtol=1e-8, atol=1e-10)
+    found, plainly = (oo.solve(GF, where, backend=b, **settings) for b in ("auto", "numpy"))
+    assert found.backend == f"numpy ({OTHER} flow itself)"
+    np.testing.assert_allclose(found.final, plainly.final, rtol=1e-10)
 
 
 @pytest.mark.parametrize("piece", ["halves", "late halves", "late places", "kind"])

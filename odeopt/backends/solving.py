@@ -15,6 +15,7 @@ from odeopt.backends import dop853, rodas, stepping
 from odeopt.backends import numba as kernels
 from odeopt.backends.choice import IMPORT, LOAD
 from odeopt.backends.field import Traced, traced_field
+from odeopt.backends.guarded_slopes import Guarded, Left
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.parts import in_parts
 from odeopt.backends.slopes import on_floats, stacked
@@ -47,21 +48,29 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
         made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
     except Untraceable as reason:
         return _refused(equation, reason, backend)
-    plain = _late(equation)
-    f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
+    left = Left(equation)
+    f, jacobian = stacked(made, equation.number, left) if equation.members else on_floats(made, left)
+    if made.program.guards:
+        f = Guarded(f, left, _aside(equation).slope(), sum(equation.sizes))
     slopes, values = np.asarray(f(equation.begin, start)), tuple(np.asarray(value).tobytes() for value in made.values)
     point = (equation.begin, start.tobytes(), *values)
     if not agreed_at(made.program, point, lambda: _agrees(equation, made)):
         return _refused(equation, f"{OTHER} the flow itself", backend)
     means = "columns" if equation.members else "floats"
-    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, plain)
-    return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
+    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, left)
+    refused = lambda: f.refused if isinstance(f, Guarded) else ""
+    found = Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None, refused)
+    return found, slopes
+
+
+def _aside(equation: InitialValue) -> InitialValue:
+    """The equation, in evaluations that are not counted."""
+    return replace(equation, grad=equation.problem.oracle())
 
 
 def _agrees(equation: InitialValue, made: Traced) -> bool:
-    """Whether a program is the flow at the start, and near it, in evaluations that are not counted."""
-    aside = replace(equation, grad=equation.problem.oracle())
-    plain, like, start = aside.slope(), equation.y, pack(equation.y)
+    """Whether a program is the flow at the start, and near it."""
+    plain, like, start = _aside(equation).slope(), equation.y, pack(equation.y)
     f = (stacked(made, equation.number, plain) if equation.members else on_floats(made, plain))[0]
     outwards = np.where(start < 0, -1.0, 1.0)  # what is positive stays so
     later = start + MOMENT * (1 + np.abs(start)) * outwards * (1.5 + np.sin(np.arange(start.size)))
@@ -73,30 +82,20 @@ def _agrees(equation: InitialValue, made: Traced) -> bool:
             return False
 
 
-def _part(equation: InitialValue, made: Traced, plain: Function, members: Array) -> Functions:
+def _part(equation: InitialValue, made: Traced, left: Left, members: Array) -> Functions:
     """f and its Jacobian of these members; where the flow itself must go, the others are at the start."""
     shape = equation.number, len(made.program.state)
 
-    def among_all(s: float, vector: Array) -> Array:
+    def of_these(plain: Function, s: float, vector: Array) -> Array:
         everyone = pack(equation.y).reshape(shape)
         everyone[members] = vector.reshape(-1, shape[1])
         return np.reshape(plain(s, everyone.ravel()), shape)[members].ravel()
 
     few = Traced(made.program, tuple(u if np.ndim(u) == 0 else u[members] for u in made.values))
-    f, jacobian = stacked(few, len(members), among_all)
+    f, jacobian = stacked(few, len(members), partial(of_these, left))
+    if made.program.guards:
+        f = Guarded(f, left, partial(of_these, _aside(equation).slope()), shape[1])
     return Functions(f, jacobian, made.program.gradients, "columns")
-
-
-def _late(equation: InitialValue) -> Function:
-    """As the flow is, made when it is first needed."""
-    made: list[Function] = []
-
-    def f(s: float, vector: Array) -> Any:
-        if not made:
-            made.append(equation.slope())
-        return made[0](s, vector)
-
-    return f
 
 
 def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
