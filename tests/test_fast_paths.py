@@ -529,7 +529,7 @@ def test_torch(piece):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 120))
 def test_all_engines(seed):
     """In as many coordinates as a program has, and one more; Numba and JAX where they are installed."""
     opt, what = optimizer(seed)

@@ -45,9 +45,9 @@ def _joined(function: Callable[..., Any], parts: Any, *axis: Any, **named: Any) 
     return Entries(function([u.safely(kind).entries for u in given], *axis, **named), kind)
 
 
-def _parts(function: Callable[..., Any], x: Any, where: Any, axis: int = 0) -> list[Entries]:
+def _parts(function: Callable[..., Any], x: Any, *places: Any, **named: Any) -> list[Entries]:
     u = entries_of(x)
-    return [Entries(part, u.dtype) for part in function(u.entries, where, axis)]
+    return [Entries(part, u.dtype) for part in function(u.entries, *places, **named)]
 
 
 def _together(*arrays: Any) -> tuple[Entries, ...]:
@@ -102,13 +102,13 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Entries:
     return entries_of(u if a_max is None else elementwise(np.minimum, u, a_max))
 
 
-def _filled(value: float, x: Any, dtype: Any = FLOAT) -> Any:
+def _filled(value: float, x: Any, dtype: Any = None) -> Entries:
     """zeros_like, ones_like: numbers, over which a function may write."""
-    if dtype != FLOAT:
-        raise Untraceable(f"it makes an array of {np.dtype(dtype)}")
-    u = np.empty(np.shape(x), dtype=object)
-    u[...] = value
-    return Entries(u)
+    u = entries_of(x)
+    kind = u.dtype if dtype is None else np.dtype(dtype)
+    if kind != FLOAT:
+        raise Untraceable(f"it makes an array of {kind}")
+    return Entries(np.full(u.entries.shape, value, dtype=object))
 
 
 def _einsum(indices: Any) -> Callable[..., Any]:
