@@ -10,6 +10,7 @@ import numpy as np
 
 OTHER = "its program gives other numbers than"  # ... the step itself
 DIGITS = 0.5  # the share of a number's digits that must be the same
+ROUNDED, CANCELLED = 16, 4096  # roundings of the number itself; of others in the array, of whose sum little is left
 KEPT = 64  # points of one program
 
 _agreed: WeakKeyDictionary[Any, dict[Any, bool]] = WeakKeyDictionary()
@@ -32,16 +33,12 @@ def _close(a: Any, b: Any, start: Any, eps: float) -> bool:
     if a.shape != b.shape:
         return False
     with np.errstate(all="ignore"):
-        errors, change, size = np.abs(a - b), np.abs(b - start), np.abs(b)
-        if np.isfinite(errors.sum() + change.sum()):
-            return bool(np.all(errors.max(initial=0.0) <= _tolerance(change, size, eps)))
-        finite = np.isfinite(change)
-        near = errors <= _tolerance(change[finite], size[finite], eps)
-        return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))
-
-
-def _tolerance(change: Any, size: Any, eps: float) -> Any:
-    return eps**DIGITS * change.max(initial=0.0) + 16 * eps * size.max(initial=0.0)
+        change = np.abs(b - start)
+        most = change.max(initial=0.0)
+        if not np.isfinite(most):
+            most = change.max(initial=0.0, where=np.isfinite(change))
+        near = np.abs(a - b) <= eps**DIGITS * change + ROUNDED * eps * np.abs(b) + CANCELLED * eps * most
+        return bool(near.all() or (near | (a == b) | (np.isnan(a) & np.isnan(b))).all())
 
 
 def agreed_at(program: Any, point: Any, look: Callable[[], bool | None]) -> bool | None:
