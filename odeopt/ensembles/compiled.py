@@ -1,0 +1,188 @@
+"""Who takes the steps of an ensemble: a compiled kernel, NumPy on the step's program, or why neither can.
+
+The choice depends on what is asked for and on what is installed, not on what is in a cache: the same call gives the
+same digits every time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.costs import WIDEST
+from odeopt.compiler.ir import Untraceable
+from odeopt.compiler.passes.hoist_factors import folded
+from odeopt.compiler.step_program import QUIET, Noise, Program, program
+from odeopt.compiler.trace_cache import fingerprint, steadily
+from odeopt.compiler.verify import OTHER, agree
+from odeopt.core.state import State
+from odeopt.ensembles.blocks import Crew, blocks
+from odeopt.ensembles.compiled_blocks import Block, Job, KernelBlock, NumpyBlock
+from odeopt.ensembles.kernel import MOST, Layout, ensemble_source
+from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.random.normals import normals_of
+from odeopt.noise._gaussian import Gaussian
+from odeopt.problems.members import Looped
+from odeopt.simulation.noisy_step import driven, is_noisy
+from odeopt.util.check import Array
+from odeopt.util.progress import announce
+
+LONG = 1_000_000_000  # operations of all members and steps: NumPy's second, about what it costs to start Numba
+DRAW = 25  # operations of NumPy for one normal of Threefry
+LAP = {"numba": 2_000_000_000, "blocks": 400_000_000}  # operations in a fraction of a second
+PROBES = 3  # steps
+
+
+class ProgramCrew(Crew):
+    """Those whose states are rows of one array."""
+
+    @property
+    def means(self) -> str:
+        """How they advance, or why the step itself had to go on."""
+        return next((block.refused for block in self.blocks if isinstance(block, Block) and block.refused), self.name)
+
+    def theta(self) -> Array:
+        block = self.blocks[0]
+        assert isinstance(block, Block)
+        return block.job.rows[: block.job.plan.problem.dim].T
+
+
+def crew_or_reason(
+    plan: Plan, generator: str, rng: np.random.Generator, arrivals: Array, backend: str, progress: bool | None
+) -> Crew | str:
+    """Blocks that a program advances, or the reason why there is none."""
+    try:
+        y = _start(plan, slice(0, 8))
+        made, target = verified(plan, *traced(plan, [u.shape[-1] for u in y]), y)
+    except Untraceable as reason:
+        return str(reason)
+    if backend == "numba" and find_spec("numba") is None:
+        return "Numba is not installed (extra `fast`)"
+    kernel = backend == "numba" or (backend == "auto" and _pays(plan, made, generator))
+    if kernel and generator == "sfc64":
+        raise ValueError("generator must be 'auto' or 'threefry' for backend 'numba', got 'sfc64'")
+    rows = np.empty((sum(map(len, made.state)), plan.members))
+    sizes = tuple(u.shape[-1] for u in y)
+    job = Job(plan, made, [float(value) for value in made.values(plan.opt)], sizes, rows, arrivals, target)
+    parts = _parts(plan.members) if kernel else blocks(plan.members)
+    for part in parts:
+        rows[:, part.start : part.stop] = job.start(_start(plan, slice(part.start, part.stop)), plan.problem.grad)
+    normals: Any = [None] * len(parts)
+    if plan.rows:
+        normals = normals_of(generator, rng, parts, plan.rows, plan.width)
+    text = ensemble_source(Layout(made, target)) if kernel else ""
+    if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
+        announce(f"{plan.opt.name}: compiling its step, once", progress)
+    kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
+    members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
+    pure = len(made.seen) == len(plan.observables) + 1 + (plan.target is not None)
+    lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * len(made.xi))))
+    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap, several=job.observes)
+
+
+def _pays(plan: Plan, made: Program, generator: str) -> bool:
+    """Whether NumPy would take longer than to start the compiler."""
+    operations = plan.members * plan.steps * (len(made.body) + DRAW * len(made.xi))
+    return generator != "sfc64" and operations > LONG and find_spec("numba") is not None
+
+
+def _parts(members: int) -> list[range]:
+    """Up to 64 tasks of whole pieces: their number does not depend on that of the threads, as sums would."""
+    size = MOST * -(-members // (64 * MOST))
+    return [range(start, min(start + size, members)) for start in range(0, members, size)]
+
+
+def _start(plan: Plan, part: slice) -> State:
+    with np.errstate(all="ignore"):
+        return plan.opt.initial_state(plan.problem.oracle(), plan.theta0[part])
+
+
+def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
+    """The program of a step, and of what is observed if that can be written down; whether that includes the target."""
+    opt, problem = plan.opt, plan.problem
+    if sizes[0] > WIDEST:
+        raise Untraceable(f"it has more than {WIDEST} coordinates")
+    grad, noise = _single(problem.grad), _noise(plan)
+    tried = lambda seen: _tried(lambda: program(opt, grad, None, sizes, noise, seen))
+    make = lambda seen: folded(steadily(lambda: tried(seen), lambda: fingerprint(grad)))
+    try:
+        for read in (*plan.formulas, _single(problem.loss)):
+            fingerprint(read)
+        return make(_seen(plan)), plan.target is not None
+    except Untraceable:
+        return make(None), False
+
+
+def _seen(plan: Plan) -> Callable[[Any, State], list[Any]]:
+    """The observables, the loss and the target of one member."""
+    loss, formulas = _single(plan.problem.loss), list(plan.observables.values())
+    last = [] if plan.target is None else [plan.target]
+    return lambda t, y: [*(f(t, y) for f in formulas), loss(y[0]), *(f(t, y) for f in last)]
+
+
+def _noise(plan: Plan) -> Noise:
+    """The normals of a step, and how the gradient's noise is made of them."""
+    opt, law = plan.opt, plan.problem.noise
+    if not is_noisy(opt, plan.problem):
+        return QUIET
+    if not plan.rows:
+        raise Untraceable("its batches are drawn")
+    if opt.flow.source_of_noise == "xi":
+        return Noise(plan.rows, plan.width)
+    if not isinstance(law, Gaussian):
+        raise Untraceable("the noise of its gradient is not Gaussian")
+    law = replace(law, exact=_single(law.exact))
+    fingerprint(law)
+    return Noise(plan.rows, plan.width, root=law.root) if opt.flow.noisy else Noise(1, plan.width, grad=law.grad)
+
+
+def _single(f: Any) -> Any:
+    """The function of one vector."""
+    return f.f if isinstance(f, Looped) else f
+
+
+def _tried(make: Callable[[], Program]) -> Program:
+    try:
+        return make()
+    except Untraceable:
+        raise
+    except Exception as error:  # whatever a formula or a user's function raises on symbols
+        raise Untraceable(f"on symbols it raises {error!r}") from error
+
+
+def verified(plan: Plan, made: Program, target: bool, y: State) -> tuple[Program, bool]:
+    """The program and whether it sees the target, compared with the functions in the first steps of a few members.
+
+    It sees nothing where that is not what loss, observables and target find.  Raises Untraceable for another step.
+    """
+    opt, problem, rng = plan.opt, plan.problem, np.random.default_rng(0)
+    compared = False
+    for k in range(PROBES):
+        xi = [rng.standard_normal((len(y[0]), plan.width)) for _ in range(plan.rows)]
+        with np.errstate(all="ignore"):
+            step = driven(opt, problem, problem.oracle(), iter(xi) if plan.rows else None)
+            new, _, _ = step(k * opt.h, y, (), opt.h)
+            before = (*y, problem.grad(y[0])) if made.carried else y
+            guess, guarded = made.advance(opt, k * opt.h, before, xi)
+            if made.seen and not agree(*_seen_both(plan, made, target, k + 1, new)):
+                made, target = replace(made, seen=()), False
+        if not guarded and not agree(guess[: len(new)], new, y):
+            raise Untraceable(f"{OTHER} the step itself")
+        compared, y = compared or not guarded, new
+    if not compared:
+        raise Untraceable("it branches at every step")
+    return made, target
+
+
+def _seen_both(plan: Plan, made: Program, target: bool, k: int, y: State) -> tuple[list[Any], list[Any]]:
+    """What the program sees after step k, and what the functions find."""
+    shape, t = y[0].shape[:-1], k * plan.opt.h
+    found = [np.broadcast_to(u[..., 0] if np.ndim(u) else u, shape) for u in made.look(t, y)]
+    inside = [np.asarray(plan.target(t, y))] if target and plan.target else []
+    return found, [*plan.observed(k, y), *inside]

@@ -1,0 +1,126 @@
+"""Many steps at once: where a step can be written as a program, an engine runs it, and the step itself does the rest.
+
+The engine is believed once it was seen to take a step as the step itself does: at the start, after each step that it
+left to the step itself (where a guard is true or a number is not finite), and after each record that was shown to a
+callback, which may have changed what the formulas read.  What is recorded, counted and reported is the same on every
+path.
+"""
+
+from __future__ import annotations
+
+from odeopt.compiler.step_program import Program
+from odeopt.compiler.verify import OTHER
+from odeopt.core.state import Grad, State, finite, finite_members
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.problems.oracle import Gradient
+from odeopt.simulation.engines.base import Engine, moments
+from odeopt.simulation.rehearsal import same_aside, same_step
+from odeopt.simulation.select import chosen, reading
+from odeopt.simulation.trajectory import Recorder
+
+NOWHERE: tuple[int, State] = (0, ())
+
+
+class Leaps:
+    """leap(k, y) -> (k', y'), with the records in between; (k, y) where the step itself must go."""
+
+    def __init__(
+        self, opt: Optimizer, problem: Problem, grad: Gradient, path: Recorder, steps: int, every: int, watched: bool,
+        backend: str, progress: bool | None,
+    ) -> None:  # fmt: skip
+        self.opt, self.problem, self.grad, self.path = opt, problem, grad, path
+        self.steps, self.every, self.watched = steps, every, watched
+        self.engine, self.name = chosen(
+            opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
+        )
+        self._reads = reading(opt, problem) if watched else None
+        self._trusted, self._before = False, NOWHERE  # the step from which the step itself has gone on
+        self._rest, self._size = 0, 1 << 62
+        self._error: BaseException | None = None
+
+    def __call__(self, k: int, y: State) -> tuple[int, State]:
+        if self._error is not None:
+            raise self._error
+        if self.watched and k and k % self.every == 0:
+            self._look_again()
+        if self.engine is None:
+            return k, y
+        if not self._rest:
+            self._trusted = self._trusted or self._seen(self.engine, k, y)
+        if self._rest or not self._trusted:
+            self._rest, self._before = 0, (k, y)
+            return k, y
+        return self._leap(self.engine, k, y)
+
+    def _look_again(self) -> None:
+        """A callback was called: what the formulas read may have changed."""
+        self._trusted, self._before = False, NOWHERE
+        if self.engine is not None and reading(self.opt, self.problem) != self._reads:
+            self._leave("a callback changed what its formulas read")
+
+    def _leave(self, reason: str) -> None:
+        self.engine, self.name = None, f"numpy ({reason})"
+
+    def _seen(self, engine: Engine, k: int, y: State) -> bool:
+        """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
+        (before, start), losses = self._before, self.problem.loss if engine.losses else None
+        if start:
+            same = same_step(engine, before, self._start(engine, start, self.problem.grad), y, losses, self.grad.last)
+        elif engine.calls or not isinstance(engine.program, Program):  # the first gradient is the problem's own
+            return False
+        else:
+            again = self._start(engine, y, self.problem.grad)
+            same = same_aside(engine, self.opt, self.problem, k, again, losses)
+        if same is False:
+            self._leave(f"{OTHER} the step itself")
+        return bool(same)
+
+    def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
+        """As many steps as one call may take, into the records where these are due."""
+        most = min(self._size, engine.lap, self.steps - k)
+        due = self.every - k % self.every
+        direct = due == self.every <= most and not self.watched and not engine.calls
+        stride = self.every if direct else 1 if engine.calls else min(most, due)
+        n = (most if direct or (engine.calls and not self.watched) else min(most, due)) // stride
+        rows, losses, times = self.path.room(n) if direct else self.path.scratch(n)
+        remembered = self.grad.knows(y[0])
+        leap = engine.run(k, self._start(engine, y, self.grad), n, stride, rows, losses, times)
+        done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
+        self._error, self._rest = leap.error, int(done < n)
+        self._trusted, self._before = done == n, NOWHERE
+        self._size = 2 * self._size if done == n else max(1, n * stride // 2)
+        if done and not engine.calls:
+            self.grad.count += engine.program.count * done * stride - (engine.program.first and remembered)
+        if direct:
+            self.path.keep(done, k + done * stride, engine.losses)
+        elif not self.watched and engine.calls:
+            self._sample(rows, k, done, due)
+        y = tuple(row[done - 1].copy() for row in rows) if done else y
+        self._recall(engine, y, leap.y if done in (0, n) else ())
+        return k + done * stride, y
+
+    def _sample(self, rows: State, k: int, done: int, due: int) -> None:
+        """Records the rows that are due among those of steps k + 1, ..., k + done."""
+        picked = tuple(row[due - 1 : done : self.every] for row in rows)
+        n = len(picked[0])
+        if n:
+            room, _, times = self.path.room(n)
+            for into, row in zip(room, picked, strict=True):
+                into[...] = row
+            times[...] = moments(k + due - self.every, n, self.every, self.opt.h)
+            self.path.keep(n, k + due + (n - 1) * self.every)
+
+    def _start(self, engine: Engine, y: State, grad: Grad) -> State:
+        return (*y, grad(y[0])) if engine.program.carried else y
+
+    def _recall(self, engine: Engine, y: State, ended: State) -> None:
+        """The gradient that the step would remember here."""
+        if engine.program.carried:
+            self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
+        elif engine.calls:
+            self.grad.revisit(y[0])
+
+
+def _some_finite(y: State) -> bool:
+    return finite(y) or bool(finite_members(y).any())
