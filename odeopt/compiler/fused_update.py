@@ -22,8 +22,8 @@ from odeopt.compiler.ir import Input, Untraceable
 from odeopt.compiler.passes.magnitude_analysis import bounds
 from odeopt.compiler.readings import read_by
 from odeopt.compiler.verify import OTHER, agree, agreed_at
-from odeopt.frameworks.parameter_blocks import inwards, paced, rescheduled
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import inwards, paced, rescheduled
 from odeopt.optimizers.schedules import Schedule
 from odeopt.optimizers.wrappers import scheduled
 from odeopt.util.check import Array

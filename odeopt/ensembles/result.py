@@ -10,6 +10,7 @@ import numpy as np
 
 from odeopt.util import storage
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
 
 
@@ -80,11 +81,9 @@ class Ensemble:
             raise RuntimeError(f"{self.name}: {self.message}")
         return self
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The mean of each observable and its band of one standard deviation; returns the artists."""
-        from odeopt.plots import ensemble
-
-        return ensemble(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def save(self, path: str | Path) -> Path:
         """Writes an .npz file, whole or not at all, with a checksum."""
