@@ -19,11 +19,12 @@ from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import coordinates_source
 from odeopt.compiler.elementwise_program import coordinates
 from odeopt.compiler.ir import Input, Untraceable
+from odeopt.compiler.own_step import own_step, unlike
 from odeopt.compiler.passes.magnitude_analysis import bounds
 from odeopt.compiler.readings import read_by
 from odeopt.compiler.verify import OTHER, agree, agreed_at
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.rescheduling import inwards, paced, rescheduled
+from odeopt.optimizers.rescheduling import inwards, rescheduled
 from odeopt.optimizers.schedules import Schedule
 from odeopt.optimizers.wrappers import scheduled
 from odeopt.util.check import Array
@@ -32,7 +33,6 @@ from odeopt.util.parallel_arrays import SLICE, norm, spread
 LONG = 1_000_000  # coordinates that are worth a compiler
 ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
 PROBED = 1 << 24  # coordinates: more than these are not compared at once, as that takes as much memory as the model
-GOLDEN = (np.sqrt(5) - 1) / 2
 
 
 class Piece(NamedTuple):
@@ -96,20 +96,14 @@ class Sweep:
             raise Untraceable(f"{OTHER} the step itself, on {number} coordinates")
 
     def _agrees(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> bool:
-        before = _unlike(number, kind, len(self.program.state))
+        before = unlike(number, kind, len(self.program.state))
         constants, moved = self._numbers(k, 1.0, kind, clocks)
-        theta, g, *memory = map(self._own, before)
-        others = iter(memory)
-        y = (theta, *(np.array([clocks[u]]) if u in clocks else next(others) for u in self.opt.flow.memory))
-        step = paced(self.opt, lambda: 1.0)
-        with np.errstate(all="ignore"):
-            new, _, _ = step.scheme.bind(step.flow, lambda at: g)(k * self.opt.h, y, (), self.opt.h)
-        named = dict(zip(self.opt.flow.variables, new, strict=True))
+        theta, g, *memory = (self._own(u) for u in before)
+        ends, ticks = own_step(self.opt, k, theta, g, memory, clocks)
         found = tuple(u.copy() for u in before)
         self._run([Piece(found)], [constants])()
-        ends = [self._back(u) for name, u in named.items() if name not in clocks]
-        same = agree((found[0], *found[2:]), ends, (before[0], *before[2:]), kind)
-        return same and agree([[c] for c in moved.values()], [self._back(named[name]) for name in moved])
+        same = agree((found[0], *found[2:]), map(self._back, ends), (before[0], *before[2:]), kind)
+        return same and agree([[moved[name]] for name in clocks], map(self._back, ticks))
 
     def forget(self) -> None:
         """Theta or memory are others than those that the last step left."""
@@ -180,19 +174,6 @@ class Sweep:
             for first in range(0, arrays[0].size, size):
                 views = [u[first : first + size] for u in arrays]
                 move(*(u[:, : views[0].size] for u in room), *views, *c.tolist())
-
-
-def _unlike(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
-    """Theta, gradient and memory, whose numbers are unlike their neighbours' and one another's.
-
-    The memory is positive, the first of it small.  Weyl's sequence, the multiples of an irrational number without their
-    integers, in periods of prime lengths
-    """
-    shifts = (-0.5, -0.3, 0.1, *(0.5 + 0.1 * i for i in range(3, sets)))
-    scales = (1.0, 0.7, 0.1, *(1.0 for _ in range(3, sets)))
-    periods = (4099, 5003, 6007, 7001, *range(7003, 7003 + 2 * sets, 2))
-    spread = (np.resize(GOLDEN * np.arange(1, period) % 1, number) for period in periods[:sets])
-    return tuple((a * u + b).astype(kind, copy=False) for a, u, b in zip(scales, spread, shifts, strict=False))
 
 
 def _factor(opt: Optimizer) -> Callable[[int], float]:

@@ -34,18 +34,21 @@ class Leaps:
         self.engine, self.name = chosen(
             opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
         )
+        if watched and every == 1 and backend == "auto":
+            self._leave("a callback sees every step")
         self._reads = reading(opt, problem) if watched else None
-        self._trusted, self._before = False, NOWHERE  # the step from which the step itself has gone on
+        self._trusted, self._shown = False, False  # whether the engine is believed; whether a callback was called
+        self._before = NOWHERE  # where the step itself has gone on
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         if self._error is not None:
             raise self._error
-        if self.watched and k and k % self.every == 0:
-            self._look_again()
         if self.engine is None:
             return k, y
+        if self.watched and k and k % self.every == 0:
+            self._trusted, self._shown, self._before, self._rest = False, True, NOWHERE, 1
         if not self._rest:
             self._trusted = self._trusted or self._seen(self.engine, k, y)
         if self._rest or not self._trusted:
@@ -53,25 +56,22 @@ class Leaps:
             return k, y
         return self._leap(self.engine, k, y)
 
-    def _look_again(self) -> None:
-        """A callback was called: what the formulas read may have changed."""
-        self._trusted, self._before = False, NOWHERE
-        if self.engine is not None and reading(self.opt, self.problem) != self._reads:
-            self._leave("a callback changed what its formulas read")
-
     def _leave(self, reason: str) -> None:
         self.engine, self.name = None, f"numpy ({reason})"
 
     def _seen(self, engine: Engine, k: int, y: State) -> bool:
         """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
         (before, start), losses = self._before, self.problem.loss if engine.losses else None
+        if self._shown and reading(self.opt, self.problem) != self._reads:
+            self._leave("a callback changed what its formulas read")
+            return False
+        self._shown = False
         if start:
             same = same_step(engine, before, self._start(engine, start, self.problem.grad), y, losses, self.grad.last)
         elif engine.calls or not isinstance(engine.program, Program):  # the first gradient is the problem's own
             return False
         else:
-            again = self._start(engine, y, self.problem.grad)
-            same = same_aside(engine, self.opt, self.problem, k, again, losses)
+            same = same_aside(engine, self.opt, self.problem, k, y, losses)
         if same is False:
             self._leave(f"{OTHER} the step itself")
         return bool(same)

@@ -50,18 +50,16 @@ def same_step(
     return same
 
 
-def same_aside(
-    engine: Engine, opt: Optimizer, problem: Problem, k: int, start: State, loss: Loss | None
-) -> bool | None:
+def same_aside(engine: Engine, opt: Optimizer, problem: Problem, k: int, y: State, loss: Loss | None) -> bool | None:
     """The same of a step that is made for this purpose, and neither counted nor recorded."""
-    y = start[: len(opt.flow.variables)]
-    picked, few = _few(opt, start[0].shape[:-1])
+    picked, few = _few(opt, y[0].shape[:-1])
 
     def look() -> bool | None:
         own = few()
         step = driven(own, problem, problem.oracle(), None)
         h = column(own.h)
         after, _, _ = step(k * h, tuple(map(picked, y)), (), h)
+        start = (*y, problem.grad(y[0])) if engine.program.carried else y
         return same_step(engine, k, start, after, loss, picked=picked)
 
     try:
