@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from odeopt.compiler.step_program import Program
 from odeopt.compiler.verify import agree, agreed_at
+from odeopt.core.flow import Flow
 from odeopt.core.state import State, column
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
+from odeopt.schemes.base import Step
 from odeopt.simulation.engines.base import Engine
 from odeopt.simulation.engines.floats import Floats
 from odeopt.simulation.noisy_step import driven
@@ -22,6 +25,8 @@ from odeopt.util.check import Array
 FEW = 8  # members
 
 Loss = Callable[[Array], Any]
+
+_steps: WeakKeyDictionary[Any, tuple[Problem, Flow, Step]] = WeakKeyDictionary()
 
 
 def same_step(
@@ -56,8 +61,7 @@ def same_aside(engine: Engine, opt: Optimizer, problem: Problem, k: int, y: Stat
 
     def look() -> bool | None:
         own = few()
-        step = driven(own, problem, problem.oracle(), None)
-        h = column(own.h)
+        step, h = _own_step(engine.program, own, problem), column(own.h)
         after, _, _ = step(k * h, tuple(map(picked, y)), (), h)
         start = (*y, problem.grad(y[0])) if engine.program.carried else y
         return same_step(engine, k, start, after, loss, picked=picked)
@@ -69,6 +73,14 @@ def same_aside(engine: Engine, opt: Optimizer, problem: Problem, k: int, y: Stat
         return agreed_at(engine.program, (k, engine.name, *(np.asarray(u).tobytes() for u in (*values, *y))), look)
     except Exception:  # whatever a user's function raises: the step itself meets it, too
         return None
+
+
+def _own_step(program: Any, opt: Optimizer, problem: Problem) -> Step:
+    """The step of the optimizer on the problem, counted by nobody; the last of each program is kept."""
+    known = _steps.get(program)
+    if known is None or known[0] is not problem or known[1] is not opt.flow:
+        known = _steps[program] = problem, opt.flow, driven(opt, problem, problem.oracle(), None)
+    return known[2]
 
 
 def _few(opt: Optimizer, members: tuple[int, ...]) -> tuple[Callable[[Any], Array], Callable[[], Optimizer]]:
