@@ -11,11 +11,10 @@ from __future__ import annotations
 from odeopt.compiler.step_program import Program
 from odeopt.compiler.verify import OTHER
 from odeopt.core.state import Grad, State, finite, finite_members
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
 from odeopt.simulation.engines.base import Engine, moments
 from odeopt.simulation.rehearsal import same_aside, same_step
+from odeopt.simulation.request import Request
 from odeopt.simulation.select import chosen, reading
 from odeopt.simulation.trajectory import Recorder
 
@@ -25,18 +24,14 @@ NOWHERE: tuple[int, State] = (0, ())
 class Leaps:
     """leap(k, y) -> (k', y'), with the records in between; (k, y) where the step itself must go."""
 
-    def __init__(
-        self, opt: Optimizer, problem: Problem, grad: Gradient, path: Recorder, steps: int, every: int, watched: bool,
-        backend: str, progress: bool | None,
-    ) -> None:  # fmt: skip
-        self.opt, self.problem, self.grad, self.path = opt, problem, grad, path
-        self.steps, self.every, self.watched = steps, every, watched
-        self.engine, self.name = chosen(
-            opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
-        )
-        if watched and every == 1 and backend == "auto":
+    def __init__(self, request: Request, grad: Gradient, path: Recorder) -> None:
+        self.opt, self.problem, self.grad, self.path = request.opt, request.problem, grad, path
+        self.steps, self.every, self.watched = request.steps, request.every, request.watched
+        self.engine, self.name = chosen(request, grad)
+        if request.watched and request.every == 1 and request.backend == "auto":
             self._leave("a callback sees every step")
-        self._reads = reading(opt, problem) if watched else None
+        self._reads = reading(request) if request.watched else None
+        self._request = request
         self._trusted, self._shown = False, False  # whether the engine is believed; whether a callback was called
         self._before = NOWHERE  # where the step itself has gone on
         self._rest, self._size = 0, 1 << 62
@@ -62,7 +57,7 @@ class Leaps:
     def _seen(self, engine: Engine, k: int, y: State) -> bool:
         """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
         (before, start), losses = self._before, self.problem.loss if engine.losses else None
-        if self._shown and reading(self.opt, self.problem) != self._reads:
+        if self._shown and reading(self._request) != self._reads:
             self._leave("a callback changed what its formulas read")
             return False
         self._shown = False

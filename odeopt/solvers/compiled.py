@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen import numba_cache as kernels
-from odeopt.compiler.costs import IMPORT, LOAD
+from odeopt.compiler.costs import IMPORT
 from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.rhs_program import Traced, traced_field
 from odeopt.compiler.verify import OTHER, agree, agreed_at
@@ -35,8 +33,6 @@ LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fif
 EVALUATION = 10  # operations, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas5p.source}
 WIDEST = 10  # numbers in a member's state, which lie in registers
-
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
 
 
 def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
@@ -133,18 +129,19 @@ def _kernel(
     text = KERNELS[method](program)
     if text is None:
         return None, "its Jacobian is too long to write down"
-    kernel = Kernel(text, made)
-    if kernels.loaded(text):
-        return kernel, ""
-    on_disk = kernels.on_disk(text)
-    if backend == "auto" and not named:
-        _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
-        price = LOAD if on_disk else COMPILE + ENTRY * n
-        if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
-            return None, "it does not pay yet"
-    if not on_disk:
+    if backend == "auto" and not named and not kernel_pays(equation.number, n):
+        return None, "it does not pay"
+    if not kernels.is_ready(text):
         announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
-    return kernel, ""
+    return Kernel(text, made), ""
+
+
+def kernel_pays(members: int, n: int) -> bool:
+    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel.
+
+    The compiler is counted whether or not it has run before, so that the choice is the same in every process.
+    """
+    return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
 
 class Kernel:
