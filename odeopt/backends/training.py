@@ -16,7 +16,8 @@ from odeopt import check, schedules
 from odeopt.backends.foreign import Foreign
 from odeopt.flow import Flow, Speed
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.wrappers import clip_norm, scheduled
+from odeopt.optimizers.sign import normalized_gd
+from odeopt.optimizers.wrappers import clip_norm, l2, scheduled
 from odeopt.schedules import Schedule
 from odeopt.schemes.base import Step, refuse_noise
 from odeopt.schemes.implicit import BDF2, Theta
@@ -168,3 +169,32 @@ def _with(opt: Optimizer, **changes: Any) -> Optimizer:
 def _with_inner(opt: Optimizer, inner: Optimizer) -> Optimizer:
     assert opt.recipe is not None
     return opt.recipe.make(**{**opt.recipe.settings, "opt": inner})
+
+
+def weight_decays(opt: Optimizer) -> list[float]:
+    """The weight decays of the optimizer and its wrappers, the outermost first."""
+    recipes = [each.recipe for each in inwards(opt) if each.recipe]
+    return [recipe.settings["weight_decay"] for recipe in recipes if "weight_decay" in recipe.settings]
+
+
+def with_weight_decay(opt: Optimizer, value: float) -> Optimizer:
+    """The same optimizer with another weight decay, which must be one."""
+    found = weight_decays(opt)
+    if len(found) != 1:
+        many = f"{len(found)} of them" if found else "none: use optimizers.adamw, or wrap it in l2 or decoupled"
+        raise ValueError(f"weight_decay of a group must be one that the optimizer has, {opt.name} has {many}")
+    return _decaying_by(opt, value)
+
+
+def _decaying_by(opt: Optimizer, value: float) -> Optimizer:
+    assert opt.recipe is not None
+    settings = opt.recipe.settings
+    if "weight_decay" in settings:
+        return opt.recipe.make(**{**settings, "weight_decay": value})
+    return _with_inner(opt, _decaying_by(settings["opt"], value))
+
+
+def normalizes_after_l2(opt: Optimizer) -> bool:
+    """Whether a norm of all parameters is taken of a gradient to which `l2` has added a decay."""
+    makers = [each.recipe.make for each in inwards(opt) if each.recipe]
+    return l2 in makers and any(make in (clip_norm, normalized_gd) for make in makers[makers.index(l2) :])

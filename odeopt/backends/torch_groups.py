@@ -1,0 +1,98 @@
+"""What torch's parameter groups say at a step: the parameters, their learning rates and their weight decays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+
+from odeopt import check
+from odeopt.backends.training import Block, blocks, is_paced, normalizes_after_l2, weight_decays, with_weight_decay
+from odeopt.formula import reads
+from odeopt.optimizers.base import Optimizer
+
+Group = Mapping[str, Any]
+Places = tuple[int, ...]
+KEYS = ("params", "lr", "weight_decay", "name", "initial_lr", "param_names")
+
+
+class Present(NamedTuple):
+    """The parameters of all groups, and for each what moves it.
+
+    rates: their learning rates over the optimizer's own
+    opts:  the optimizer, which differs where weight decays do, or where each parameter is a matrix of its own
+    sees:  the places of the parameters that are one theta with it
+    """
+
+    parameters: tuple[Any, ...]
+    rates: tuple[float, ...]
+    opts: tuple[Optimizer, ...]
+    sees: tuple[Places, ...]
+
+
+class Groups:
+    """Reads parameter groups; optimizers are made anew only where shapes or weight decays have changed."""
+
+    def __init__(self, opt: Optimizer) -> None:
+        decays = weight_decays(opt)
+        self.opt, self._decay = opt, decays[0] if len(decays) == 1 else 0.0
+        self.defaults = {"lr": opt.lr, **({"weight_decay": self._decay} if len(decays) == 1 else {})}
+        self._known: Any = None
+        self._made: dict[Any, list[Block]] = {}
+
+    def read(self, groups: Sequence[Group]) -> Present:
+        """The groups as they are now, checked where parameters are not those of the last time."""
+        members = [(p, group) for group in groups for p in group["params"] if p.numel()]
+        parameters = tuple(p for p, _ in members)
+        known = [(id(p), p.dtype, p.device) for p in parameters]
+        if known != self._known:
+            self.check(parameters)
+            self._known = known
+        rates = tuple(float(group["lr"]) / float(self.opt.lr) for _, group in members)
+        if not is_paced(self.opt) and any(rate != 1 for rate in rates):
+            raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
+        decays = [float(group.get("weight_decay", self._decay)) for _, group in members]
+        shapes = tuple(tuple(p.shape) for p in parameters)
+        keys = dict.fromkeys((decay, shapes) for decay in decays)
+        self._made = {key: self._made.get(key) or self._blocks(*key) for key in keys}
+        if len(keys) > 1 and normalizes_after_l2(self.opt):
+            raise ValueError(
+                f"weight_decay must be the same in all groups: {self.opt.name} takes a norm of the decayed gradient"
+            )
+        of = {decay: {j: block for block in blocks for j in block.members} for (decay, _), blocks in self._made.items()}
+        mine = [of[decay][j] for j, decay in enumerate(decays)]
+        return Present(parameters, rates, tuple(b.opt for b in mine), tuple(b.members for b in mine))
+
+    def _blocks(self, decay: float, shapes: tuple[Places, ...]) -> list[Block]:
+        opt = self.opt if decay == self._decay else with_weight_decay(self.opt, decay)
+        return blocks(opt, shapes, _matrix)
+
+    def check(self, parameters: Sequence[Any]) -> None:
+        """Each is real, given once, and on the device of the others."""
+        for p in parameters:
+            if not p.is_floating_point():
+                raise TypeError(f"params must be real and floating, got one of {p.dtype} and shape {tuple(p.shape)}")
+        if len({id(p) for p in parameters}) < len(parameters):
+            raise ValueError("params must hold each parameter once, got one twice")
+        if len(devices := {str(p.device) for p in parameters}) > 1:
+            raise ValueError(f"params must be on one device, got {', '.join(sorted(devices))}")
+
+    def check_added(self, groups: Sequence[Group]) -> None:
+        """What the last of the groups says, and that it goes with the others."""
+        lr, decay = (groups[-1].get(name, 0.0) for name in ("lr", "weight_decay"))
+        check.nonnegative("lr", lr.item() if isinstance(lr, torch.Tensor) else lr)
+        check.scalar("weight_decay", check.nonnegative("weight_decay", decay))
+        self.read(groups)
+
+
+def _matrix(shape: Places) -> tuple[int, int] | None:
+    """torch's weights are (out, in, ...): a row for each output; a vector is none."""
+    return (shape[0], prod(shape[1:])) if len(shape) > 1 else None
+
+
+def has_own_time(opt: Optimizer) -> bool:
+    """Whether its time is that of each parameter, from its own first step: a schedule's is the optimizer's."""
+    formulas = [*opt.flow.filters, *(formula for part in opt.flow.terms() for formula in part.formulas())]
+    return opt.speed is None and any("t" in reads(formula) for formula in formulas)
