@@ -41,7 +41,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_resumed_bit_for_bit_in_low_precision(way, dtype):
-    """Memory in single and clocks in double precision, which torch's load_state_dict casts to that of the parameters."""
+    """Memory in single and clocks in double precision, which torch's own loading would cast to the parameters'."""
     model = network(dtype)
     optimizer = to_torch(opts.adam(0.01), model.parameters())
     train(model, optimizer, 5)
@@ -75,7 +75,7 @@ def test_the_state_of_a_parameter_is_flat_tensors(name):
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 @pytest.mark.parametrize("name", ["half-start Adam", "lookahead", "Muon", "Adafactor", "by hand", "AB3"])
 def test_torchs_distributed_checkpoint(tmp_path, name):
-    """Saved from one model, loaded into a new one whose optimizer has made no step, unless it needs a closure for it."""
+    """Saved, and loaded into a new optimizer that has made no step, unless it needs a closure for one."""
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
@@ -165,7 +165,7 @@ def test_a_head_that_the_loss_never_reaches_changes_nothing(name):
         counts.append(optimizer.ngev)
     np.testing.assert_array_equal(flat(models[0]), flat(models[1]))
     assert counts[0] == counts[1]
-    assert not more[0].grad and torch.equal(more[0], torch.ones(3))
+    assert torch.equal(more[0], torch.ones(3))
 
 
 @pytest.mark.parametrize("name", ["lookahead", "AB3", "scheduled", "half-start Adam"])
@@ -259,7 +259,10 @@ def test_lr_may_be_a_tensor():
 def test_a_grad_scaler_skips_and_unscales():
     """As around torch's own SGD: the first scales overflow, the steps are skipped and the scale halved."""
     models = network(torch.float32), network(torch.float32)
-    pair = to_torch(opts.momentum(0.1), models[0].parameters()), torch.optim.SGD(models[1].parameters(), 0.1, momentum=0.9)
+    pair = (
+        to_torch(opts.momentum(0.1), models[0].parameters()),
+        torch.optim.SGD(models[1].parameters(), 0.1, momentum=0.9),
+    )
     scales = []
     for model, optimizer in zip(models, pair, strict=True):
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**125)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
-import pickle
 
 import numpy as np
-import oracles
 import pytest
 
-import odeopt as oo
 from odeopt import optimizers as opts
 
 pytestmark = pytest.mark.torch

@@ -94,11 +94,12 @@ class Problem(Immutable):
         vars(self).update(samples=samples, parameters=parameters)
 
     @classmethod
-    def from_torch(cls, module: Any, loss: Callable[..., Any], data: tuple[Any, ...], name: str = "") -> Problem:
-        """L(theta) = loss(module(X), y) for data = (X, y), of a torch module; see odeopt.backends.torch_problem.
+    def from_torch(cls, module: Any, loss: Callable[..., Any], data: Any, name: str = "") -> Problem:
+        """L(theta) = loss(module(X), y) for data = (X, y) or a DataLoader; see odeopt.backends.torch_problem.
 
-        theta is all its parameters that require a gradient.  The module is copied to float64 and is never changed,
-        but by `load`.  Gradient and Hessian-vector product are torch's.                         (extra `torch`)
+        theta is all parameters of a torch module that require a gradient.  The module is copied to float64 and is never
+        changed, but by `load`.  The gradient is torch's, and so are Hessian-vector products where torch has them; they
+        are differences of the gradient where it has not.                                        (extra `torch`)
         """
         from odeopt.backends.torch_problem import torch_problem
 
@@ -191,6 +192,8 @@ class Problem(Immutable):
 
     def __repr__(self) -> str:
         source = self.gradient_source if self.gradient_source == "by hand" else f"by {self.gradient_source}"
+        if isinstance(_brought(self.hvp), Automatic) and self.hvp_source != self.gradient_source:
+            source = f"{source}, H p by {self.hvp_source}"
         given = {"loss": self.loss, "grad": self.grad, "hvp": self.hvp}
         looped = [name for name, f in given.items() if isinstance(f, Looped)]
         which = "" if all(isinstance(f, Looped | Derived) for f in given.values()) else ", ".join(looped) + " "
