@@ -69,7 +69,8 @@ class FusedStep:
             found: dict[int, History] = {}
             for each in moves:
                 found |= each()
-            torch.autograd.graph.increment_version(parameters)
+            for p in parameters:
+                torch.autograd.graph.increment_version(p)
             return found
 
         return move, self._sweeps[shares[0][::3]].means(sum(p.numel() for p in parameters))
