@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 
+import odeopt as oo
 from odeopt import optimizers as opts
 
 pytestmark = pytest.mark.torch
@@ -170,3 +171,68 @@ def test_clipping_sees_the_gradient_of_all_groups():
         theirs.step()
     np.testing.assert_allclose(models[0].weight.detach(), models[1].weight.detach(), rtol=1e-12)
     np.testing.assert_allclose(models[0].bias.detach(), models[1].bias.detach(), rtol=1e-12)
+
+
+def parameter(number=2, **more):
+    return torch.nn.Parameter(torch.ones(number, **more))
+
+
+def two_groups(opt, **first):
+    """An optimizer of two parameters whose groups differ, with gradients."""
+    params = parameter(), parameter()
+    for p in params:
+        p.grad = torch.ones(2)
+    return to_torch(opt, [{"params": params[:1], **first}, {"params": params[1:]}])
+
+
+REFUSED = {
+    "no decay to change": (
+        lambda: two_groups(opts.adam(), weight_decay=0.1),
+        "weight_decay of a group must be 0 for adam, which has none: use optimizers.adamw, l2 or decoupled",
+    ),
+    "a negative decay": (lambda: two_groups(opts.adamw(), weight_decay=-1.0), "weight_decay must be non-negative"),
+    "a norm of decayed gradients": (
+        lambda: two_groups(opts.l2(opts.clip_norm(opts.gd(), 1.0), 0.1), weight_decay=0.0),
+        "weight_decay must be the same in all groups: gd takes a norm of the decayed gradient",
+    ),
+    "gradients elsewhere": (
+        lambda: two_groups(
+            opts.l2(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, 0.1), 0.1), weight_decay=0.0
+        ).step(lambda: 0.0),
+        "weight_decay must be the same in all groups for Heun: it reads the gradient elsewhere",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused(case):
+    call, message = REFUSED[case]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_group_that_is_refused_is_not_added():
+    optimizer = to_torch(opts.adam(), [parameter()])
+    for wrong in ({"lr": -1.0}, {"weight_decay": 0.1}, {"betas": (0.9, 0.9)}):
+        with pytest.raises(ValueError, match="must be"):
+            optimizer.add_param_group({"params": [parameter()], **wrong})
+    with pytest.raises(TypeError, match="params must be real and floating"):
+        optimizer.add_param_group({"params": [torch.ones(2, dtype=torch.complex64)]})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_a_parameter_that_stands_twice_is_refused():
+    optimizer = to_torch(opts.adam(), [parameter()])
+    params = optimizer.param_groups[0]["params"]
+    params.append(params[0])
+    params[0].grad = torch.ones(2)
+    with pytest.raises(ValueError, match="params must hold each parameter once"):
+        optimizer.step()
+
+
+def test_an_optimizer_without_decay_takes_none():
+    """As models written for several optimizers say it for their biases."""
+    pair = [two_groups(opts.adam(0.1), **more) for more in ({}, {"weight_decay": 0.0})]
+    for optimizer in pair:
+        optimizer.step()
+    torch.testing.assert_close(*[list(each.state.values()) for each in pair], rtol=0, atol=0)

@@ -108,8 +108,12 @@ class Evaluations:
 
     def _vector(self, sees: Places) -> Foreign:
         """The gradient of these parameters, in the precision of their vector."""
-        gradient = vector([_gradient(j, self._parameters[j], self._nan) for j in sees])
-        return Foreign(gradient.to(self.theta(sees).dtype), TORCH)
+        gradients = [_gradient(j, self._parameters[j]) for j in sees]
+        joined = vector(gradients)
+        if self._nan != "ignore" and not torch.isfinite(joined).all():
+            j, g = next((j, g) for j, g in zip(sees, gradients, strict=True) if not torch.isfinite(g).all())
+            raise NotFinite(f"the gradient of parameter {j} of shape {tuple(g.shape)} is not finite")
+        return Foreign(joined.to(self.theta(sees).dtype), TORCH)
 
     def _write(self, sees: Places, theta: Foreign) -> None:
         parameters = [self._parameters[j] for j in sees]
@@ -131,11 +135,9 @@ class Draws:
             torch.cuda.set_rng_state(self._own, self._device)
 
 
-def _gradient(j: int, p: Any, nan: str) -> Any:
+def _gradient(j: int, p: Any) -> Any:
     if p.grad is None:
         return torch.zeros_like(p)
     if p.grad.layout != torch.strided:
         raise TypeError(f"gradients must be dense, that of parameter {j} of shape {tuple(p.shape)} is {p.grad.layout}")
-    if nan != "ignore" and not torch.isfinite(p.grad).all():
-        raise NotFinite(f"the gradient of parameter {j} of shape {tuple(p.shape)} is not finite")
     return p.grad

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from odeopt import check
-from odeopt.backends.training import Block, blocks, is_paced, normalizes_after_l2, weight_decays, with_weight_decay
+from odeopt.backends.training import Block, blocks, is_paced, normalizes_after_l2, weight_decay, with_weight_decay
 from odeopt.formula import reads
 from odeopt.optimizers.base import Optimizer
 
@@ -19,28 +19,30 @@ KEYS = ("params", "lr", "weight_decay", "name", "initial_lr", "param_names")
 
 
 class Present(NamedTuple):
-    """The parameters of all groups, and for each what moves it.
+    """The parameters of all groups, and for each its rate over the optimizer's own, and the block that moves it.
 
-    rates: their learning rates over the optimizer's own
-    opts:  the optimizer, which differs where weight decays do, or where each parameter is a matrix of its own
-    sees:  the places of the parameters that are one theta with it
+    Blocks differ where weight decays do, or where each parameter is a matrix of its own.
     """
 
     parameters: tuple[Any, ...]
     rates: tuple[float, ...]
-    opts: tuple[Optimizer, ...]
-    sees: tuple[Places, ...]
+    blocks: tuple[Block, ...]
+
+    def distinct(self) -> list[Block]:
+        """The blocks, each once."""
+        return [*{id(block): block for block in self.blocks}.values()]
 
 
 class Groups:
     """Reads parameter groups; optimizers are made anew only where shapes or weight decays have changed."""
 
     def __init__(self, opt: Optimizer) -> None:
-        decays = weight_decays(opt)
-        self.opt, self._decay = opt, decays[0] if len(decays) == 1 else 0.0
-        self.defaults = {"lr": opt.lr, **({"weight_decay": self._decay} if len(decays) == 1 else {})}
+        own = weight_decay(opt)
+        self.opt, self._decay = opt, own or 0.0
+        self.defaults = {"lr": opt.lr, **({} if own is None else {"weight_decay": own})}
         self._known: Any = None
-        self._made: dict[Any, list[Block]] = {}
+        self._shapes: Any = None
+        self._made: dict[float, list[Block]] = {}
 
     def read(self, groups: Sequence[Group]) -> Present:
         """The groups as they are now, checked where parameters are not those of the last time."""
@@ -55,19 +57,21 @@ class Groups:
             raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
         decays = [float(group.get("weight_decay", self._decay)) for _, group in members]
         shapes = tuple(tuple(p.shape) for p in parameters)
-        keys = dict.fromkeys((decay, shapes) for decay in decays)
-        self._made = {key: self._made.get(key) or self._blocks(*key) for key in keys}
-        if len(keys) > 1 and normalizes_after_l2(self.opt):
+        used = [*dict.fromkeys(decays)]
+        if len(used) > 1 and normalizes_after_l2(self.opt):
             raise ValueError(
                 f"weight_decay must be the same in all groups: {self.opt.name} takes a norm of the decayed gradient"
             )
-        of = {decay: {j: block for block in blocks for j in block.members} for (decay, _), blocks in self._made.items()}
-        mine = [of[decay][j] for j, decay in enumerate(decays)]
-        return Present(parameters, rates, tuple(b.opt for b in mine), tuple(b.members for b in mine))
+        if shapes != self._shapes:
+            self._shapes, self._made = shapes, {}
+        self._made = {decay: self._made.get(decay) or self._blocks(decay, shapes) for decay in used}
+        return Present(parameters, rates, tuple(self._made[decay][j] for j, decay in enumerate(decays)))
 
     def _blocks(self, decay: float, shapes: tuple[Places, ...]) -> list[Block]:
+        """The block of each parameter under this weight decay."""
         opt = self.opt if decay == self._decay else with_weight_decay(self.opt, decay)
-        return blocks(opt, shapes, _matrix)
+        found = {j: block for block in blocks(opt, shapes, _matrix) for j in block.members}
+        return [found[j] for j in range(len(shapes))]
 
     def check(self, parameters: Sequence[Any]) -> None:
         """Each is real, given once, and on the device of the others."""

@@ -98,7 +98,7 @@ class FlowOptimizer(torch.optim.Optimizer):
     def _placed(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Any, Optimizer, History]]:
         """The parameters that have a state in this dictionary: their names, themselves, their optimizers and states."""
         present = self._groups.read(self.param_groups)
-        opts = {id(p): opt for p, opt in zip(present.parameters, present.opts, strict=True)}
+        opts = {id(p): block.opt for p, block in zip(present.parameters, present.blocks, strict=True)}
         for group, saved in zip(self.param_groups, found["param_groups"], strict=True):
             names = group.get("param_names") or map(str, saved["params"])
             for name, p, key in zip(names, group["params"], saved["params"], strict=True):
@@ -135,8 +135,8 @@ class FlowOptimizer(torch.optim.Optimizer):
         """
         present = self._groups.read(self.param_groups)
         held = [self.state.get(p) or {} for p in present.parameters]
-        for p, opt, history in zip(present.parameters, present.opts, held, strict=True):
-            _refuse_shape("params must keep their shapes, one has", p, opt, history)
+        for p, block, history in zip(present.parameters, present.blocks, held, strict=True):
+            _refuse_shape("params must keep their shapes, one has", p, block.opt, history)
         k = max(map(steps_of, held))
         evaluations = Evaluations(present.parameters, closure, self.nan)
         try:
@@ -158,10 +158,10 @@ class FlowOptimizer(torch.optim.Optimizer):
         if not any(self.state.get(p) for p in present.parameters):
             raise ValueError("no step has been made: the optimizer has no memory yet")
         found = []
-        for p, opt in zip(present.parameters, present.opts, strict=True):
-            place(opt, name)
+        for p, block in zip(present.parameters, present.blocks, strict=True):
+            place(block.opt, name)
             held = self.state.get(p)
-            found.append(held[name].clone() if held else first_memory(opt, p, name))
+            found.append(held[name].clone() if held else first_memory(block.opt, p, name))
         return found
 
     def _ready(
@@ -218,6 +218,6 @@ def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> Fl
     ...     (theta**2).sum().div(2).backward()
     ...     heavy.step()
     >>> theta.tolist(), heavy.state[theta]["m"].tolist()
-    ([0.4375, -0.875], [1.25, -2.5])
+    ([0.4375, -0.875], [0.625, -1.25])
     """
     return FlowOptimizer(opt, params, nan)

@@ -102,7 +102,7 @@ class Layout:
         pieces = [
             h[name] if name in h else torch.zeros_like(p) for h, p in zip(histories, self.parameters, strict=True)
         ]
-        return Foreign(joined([u.to(p.device) for u, p in zip(pieces, self.parameters, strict=True)]), TORCH)
+        return Foreign(joined(pieces).to(self.parameters[0].device), TORCH)
 
     def number(self, values: Sequence[float | None], kind: torch.dtype) -> Any:
         """One number if it is the same for all active parameters that have one, else a vector of them."""
@@ -137,18 +137,16 @@ class Layout:
 
 def joined(pieces: Sequence[Any]) -> Any:
     """All numbers in one vector, without a copy where they already stand one after the other in memory."""
-    flat = [u.detach().reshape(-1) for u in pieces]
-    first, storage = flat[0], flat[0].untyped_storage().data_ptr()
-    ends = accumulate((u.numel() for u in flat), initial=first.storage_offset())
-    if precision(first) == first.dtype and all(
-        u.untyped_storage().data_ptr() == storage
-        and u.storage_offset() == end
-        and u.dtype == first.dtype
-        and u.stride() == (1,)
-        for u, end in zip(flat, ends, strict=False)
+    first, total = pieces[0], sum(u.numel() for u in pieces)
+    starts = accumulate((u.nbytes for u in pieces), initial=first.data_ptr())
+    end = first.untyped_storage().data_ptr() + first.untyped_storage().nbytes()
+    together = precision(first) == first.dtype and first.data_ptr() + total * first.element_size() <= end
+    if together and all(
+        u.data_ptr() == start and u.dtype == first.dtype and u.is_contiguous()
+        for u, start in zip(pieces, starts, strict=False)
     ):
-        return first.as_strided((sum(u.numel() for u in flat),), (1,))
-    return vector(flat)
+        return first.detach().as_strided((total,), (1,))
+    return vector(pieces)
 
 
 def precision(tensor: Any) -> torch.dtype:

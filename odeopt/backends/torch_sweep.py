@@ -49,15 +49,15 @@ class FusedStep:
         Parameters and their memory move where they are, those without a gradient stay.
         """
         _refuse(present)
-        for opt in dict.fromkeys(present.opts):
-            coordinates(opt)
+        for block in present.distinct():
+            coordinates(block.opt)
         if not any(held):
             raise Untraceable("the first step makes the memory")
         evaluations.begin()
         moving = [j for j, p in enumerate(present.parameters) if p.grad is not None]
         if not all(held[j] for j in moving):
             raise Untraceable("the first step of a parameter makes its memory")
-        flow, parameters = present.opts[0].flow, [present.parameters[j] for j in moving]
+        flow, parameters = present.blocks[0].opt.flow, [present.parameters[j] for j in moving]
         memory = {j: [held[j][name] for name in flow.memory if name not in flow.clocks] for j in moving}
         if not _apart([*parameters, *chain(*memory.values())], [p.grad for p in parameters]):
             raise Untraceable("the tensors share memory")
@@ -102,7 +102,7 @@ class FusedStep:
 def _shares(k: int, moving: Sequence[int], present: Present, held: Sequence[History]) -> Iterator[Share]:
     found: dict[Any, list[int]] = {}
     for j in moving:
-        opt, mine = present.opts[j], held[j]
+        opt, mine = present.blocks[j].opt, held[j]
         clocks = tuple(mine[name].item() for name in opt.flow.clocks)
         found.setdefault((opt, clocks, steps_of(mine) if has_own_time(opt) else k), []).append(j)
     return (Share(opt, clocks, steps, tuple(members)) for (opt, clocks, steps), members in found.items())
@@ -121,7 +121,7 @@ def _same(now: Sequence[tuple[Any, int]], left: Sequence[tuple[Any, int]]) -> bo
 
 def _refuse(present: Present) -> None:
     parameters = present.parameters
-    if len(set(present.sees)) > 1:
+    if any(len(block.members) < len(parameters) for block in present.blocks):
         raise Untraceable("it sees each parameter as a matrix")
     if sum(p.numel() for p in parameters) < WORTH * len(parameters):
         raise Untraceable("the parameters are small")

@@ -24,7 +24,7 @@ from odeopt.backends.torch_state import (
     steps_of,
     vector,
 )
-from odeopt.backends.training import begin, bound
+from odeopt.backends.training import Block, begin, bound
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Step
 
@@ -71,11 +71,12 @@ class FlatStep:
 
         held: for each parameter, before the step
         """
-        runs = self._runs(present, held)
-        if len({run.sees for run in runs}) > 1:
+        runs = _runs(present, held)
+        blocks = present.distinct()
+        if len({block.members for block in blocks}) > 1:
             evaluations.refuse_elsewhere(ALONE)
-        elif len(set(present.opts)) > 1:
-            evaluations.refuse_elsewhere(ONE_DECAY.format(present.opts[0].scheme.name))
+        elif len(blocks) > 1:
+            evaluations.refuse_elsewhere(ONE_DECAY.format(blocks[0].opt.scheme.name))
         self._now = now = Now(present, evaluations)
         self._steps = {run[:2]: self._steps.get(run[:2]) or self._bound(run) for run in runs}
         found = []
@@ -96,15 +97,6 @@ class FlatStep:
             return {j: history for j, (_, history) in after.items()}
 
         return move
-
-    @staticmethod
-    def _runs(present: Present, held: Sequence[History]) -> list[Run]:
-        """Those with the longest memory first: a parameter without one may have no gradient at all."""
-        found: dict[Any, list[int]] = {}
-        for j, (opt, sees) in enumerate(zip(present.opts, present.sees, strict=True)):
-            found.setdefault((opt, sees, past_of(held[j])), []).append(j)
-        ordered = sorted(found.items(), key=lambda each: -len(each[0][2]))
-        return [Run(opt, sees, tuple(moves)) for (opt, sees, _), moves in ordered]
 
     def _advanced(self, now: Now, k: int, run: Run, held: Sequence[History]) -> tuple[tuple[Any, ...], Any, Layout]:
         """The next state of a run, what its scheme remembers, and where the parameters stand in it."""
@@ -127,7 +119,7 @@ class FlatStep:
 
         Views of one vector where all of the vector is taken: a view of less would keep the rest in memory, too.
         """
-        moving = [j for j in run.moves if j not in unused]
+        moving = set(run.moves) - unused
         whole = len(moving) == len(run.sees)
         if not moving:
             return
@@ -160,6 +152,15 @@ class FlatStep:
             return self._now.layout(run).number([rates[j] for j in run.sees], kind)
 
         return bound(run.opt, self._grad_of(run), rate)
+
+
+def _runs(present: Present, held: Sequence[History]) -> list[Run]:
+    """Those with the longest memory first: a parameter without one may have no gradient at all."""
+    found: dict[Any, tuple[Block, list[int]]] = {}
+    for j, block in enumerate(present.blocks):
+        found.setdefault((past_of(held[j]), id(block)), (block, []))[1].append(j)
+    ordered = sorted(found.items(), key=lambda each: -len(each[0][0]))
+    return [Run(block.opt, block.members, tuple(moves)) for _, (block, moves) in ordered]
 
 
 def first_memory(opt: Optimizer, p: Any, name: str) -> Any:

@@ -171,27 +171,21 @@ def _with_inner(opt: Optimizer, inner: Optimizer) -> Optimizer:
     return opt.recipe.make(**{**opt.recipe.settings, "opt": inner})
 
 
-def weight_decays(opt: Optimizer) -> list[float]:
-    """The weight decays of the optimizer and its wrappers, the outermost first."""
-    recipes = [each.recipe for each in inwards(opt) if each.recipe]
-    return [recipe.settings["weight_decay"] for recipe in recipes if "weight_decay" in recipe.settings]
+def weight_decay(opt: Optimizer) -> float | None:
+    """The weight decay of the optimizer or of a wrapper, if it has one: names of parameters are distinct."""
+    settings = [each.recipe.settings for each in inwards(opt) if each.recipe]
+    return next((found["weight_decay"] for found in settings if "weight_decay" in found), None)
 
 
 def with_weight_decay(opt: Optimizer, value: float) -> Optimizer:
-    """The same optimizer with another weight decay, which must be one."""
-    found = weight_decays(opt)
-    if len(found) != 1:
-        many = f"{len(found)} of them" if found else "none: use optimizers.adamw, or wrap it in l2 or decoupled"
-        raise ValueError(f"weight_decay of a group must be one that the optimizer has, {opt.name} has {many}")
-    return _decaying_by(opt, value)
-
-
-def _decaying_by(opt: Optimizer, value: float) -> Optimizer:
-    assert opt.recipe is not None
-    settings = opt.recipe.settings
-    if "weight_decay" in settings:
-        return opt.recipe.make(**{**settings, "weight_decay": value})
-    return _with_inner(opt, _decaying_by(settings["opt"], value))
+    """The same optimizer with another weight decay."""
+    if opt.recipe is not None and "weight_decay" in opt.recipe.settings:
+        return opt.recipe.make(**{**opt.recipe.settings, "weight_decay": value})
+    if opt.recipe is None or "opt" not in opt.recipe.settings:
+        raise ValueError(
+            f"weight_decay of a group must be 0 for {opt.name}, which has none: use optimizers.adamw, l2 or decoupled"
+        )
+    return _with_inner(opt, with_weight_decay(opt.recipe.settings["opt"], value))
 
 
 def normalizes_after_l2(opt: Optimizer) -> bool:
