@@ -19,6 +19,7 @@ from test_to_torch import ALL, _double, flat, loss_of, network, train  # noqa: E
 
 from odeopt.backends import torch_sweep  # noqa: E402
 from odeopt.backends.torch import to_torch  # noqa: E402
+from odeopt.backends.torch_state import Layout  # noqa: E402
 
 SEVERAL = training.SEVERAL_GRADIENTS
 
@@ -154,12 +155,13 @@ def test_layers_that_are_frozen_and_thawed():
     assert ours.state[models[0][0].weight]["step"] == theirs.state[models[1][0].weight]["step"] == 8
 
 
+@pytest.mark.parametrize("kind", ["a head that the loss never reaches", "a frozen layer"])
 @pytest.mark.parametrize("name", ["Strang Adam", "AB3", "Heun", "leapfrog", "lookahead"])
-def test_a_head_that_the_loss_never_reaches_changes_nothing(name):
+def test_a_parameter_without_gradients_changes_nothing(name, kind):
     """Neither the steps of the others nor the number of gradients."""
-    opt, closure, counts = ALL[name](), name in SEVERAL, []
+    opt, closure, counts, frozen = ALL[name](), name in SEVERAL, [], kind == "a frozen layer"
     models = network(), network()
-    for model, more in zip(models, ([], [torch.nn.Parameter(torch.ones(3))]), strict=True):
+    for model, more in zip(models, ([], [torch.nn.Parameter(torch.ones(3), not frozen)]), strict=True):
         optimizer = to_torch(opt, [*model.parameters(), *more])
         train(model, optimizer, 6, closure=closure)
         counts.append(optimizer.ngev)
@@ -277,3 +279,11 @@ def test_a_grad_scaler_skips_and_unscales():
     assert scales[0] == scales[1] < 2.0**125
     assert np.abs(flat(models[0]) - flat(network(torch.float32))).max() > 1e-3
     np.testing.assert_allclose(flat(models[0]), flat(models[1]), rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_of_parameters_that_do_not_move_are_not_asked():
+    """One clock for all that move is one number, and no vector in double precision."""
+    params = tuple(torch.nn.Parameter(torch.ones(n)) for n in (2, 1, 3))
+    for active, expected in (((True, True, False), 0.5), ((True, False, True), [0.5, 0.5, 0.5, 0.1, 0.1, 0.1])):
+        found = Layout(params, ("c1",), active).number([0.5, 0.5, 0.1], torch.float64)
+        assert getattr(found, "value", torch.tensor(found, dtype=torch.float64)).tolist() == expected
