@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
+from odeopt.analysis.comparison import distance, largest
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
-from odeopt.analysis.one_step import OneStep
-from odeopt.check import Array
-from odeopt.comparison import distance, largest
+from odeopt.core.state import finite
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
-from odeopt.simulation import initial_point, simulate
-from odeopt.solution import checked_solver, solve
-from odeopt.state import finite
-from odeopt.trajectory import Recorder, Status, Trajectory
+from odeopt.simulation.simulate import initial_point, simulate
+from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.solvers.solve import checked_solver, solve
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
+from odeopt.util.status import Status
 
 CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
 
@@ -57,11 +59,9 @@ class Following:
         """True if both runs reached their end, and the series of the flow converges where it was asked."""
         return self.iterates.success and self.flow.success and self.max_indicator <= CONVERGENT
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Path in the plane (d = 2) or loss against time, error and indicator in the title; returns the artists."""
-        from odeopt.plots import following
-
-        return following(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
         beyond = _beyond(self.modified.map.name, self.checked, self.indicator)

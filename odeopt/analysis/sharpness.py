@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.stability import stability_limit
-from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 
 DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
 TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square
@@ -46,11 +47,9 @@ class Sharpness:
             f"threshold {self.threshold:.4g}"
         )
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The sharpness against time with its threshold; returns the artists."""
-        from odeopt.plots import sharpness
-
-        return sharpness(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
 
 def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, every: int = 1) -> Sharpness:

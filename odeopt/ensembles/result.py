@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import storage
-from odeopt.check import Array
-from odeopt.trajectory import Status
+from odeopt.util import storage
+from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
+from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +81,9 @@ class Ensemble:
             raise RuntimeError(f"{self.name}: {self.message}")
         return self
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The mean of each observable and its band of one standard deviation; returns the artists."""
-        from odeopt.plots import ensemble
-
-        return ensemble(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def save(self, path: str | Path) -> Path:
         """Writes an .npz file, whole or not at all, with a checksum."""
@@ -101,13 +100,13 @@ class Ensemble:
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame: a row per time, columns mean_..., variance_..., loss_mean, ..., alive."""
-        from odeopt.backends.labelled import ensemble_dataframe
+        from odeopt.ensembles.tables import ensemble_dataframe
 
         return ensemble_dataframe(self)
 
     def to_xarray(self) -> Any:
         """An xarray Dataset with the dimensions t, observable, probability, bin, member."""
-        from odeopt.backends.labelled import ensemble_dataset
+        from odeopt.ensembles.tables import ensemble_dataset
 
         return ensemble_dataset(self)
 

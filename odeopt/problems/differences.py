@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 5)  # balances h^4 of truncation against eps/h of rounding
 FLOOR = 1e-2  # of the typical size of theta: how small a coordinate's own size may be

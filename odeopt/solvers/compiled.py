@@ -1,0 +1,187 @@
+"""By which means a right-hand side is evaluated in `solve`: what was asked for, or what costs least."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.costs import IMPORT, LOAD
+from odeopt.compiler.ir import Untraceable
+from odeopt.compiler.rhs_program import FieldProgram, Traced, traced_field
+from odeopt.core.state import pack
+from odeopt.solvers.compiled_rhs import on_floats, stacked
+from odeopt.solvers.counted_rhs import Ended, Exhausted, Slope
+from odeopt.solvers.initial_value import Function, Functions, InitialValue
+from odeopt.solvers.kernels import adaptive_rk, dop853, rodas5p
+from odeopt.solvers.recording import Records
+from odeopt.util.check import Array
+from odeopt.util.progress import announce
+from odeopt.util.status import Status
+from odeopt.util.threads import in_parts
+
+TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
+SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
+COMPILE, ENTRY = 1.2, 0.3  # seconds: a kernel, and each number of a state in it
+LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fifth of a second
+EVALUATION = 10  # operations, at least
+KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas5p.source}
+WIDEST = 10  # numbers in a member's state, which lie in registers
+
+_checked: WeakSet[FieldProgram] = WeakSet()  # those that once found what the flow has found
+_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
+
+
+def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
+    """The right-hand side with what else is known of it, and the slopes at the start."""
+    start = pack(equation.y)
+    if backend == "numpy":
+        return _plain(equation, "numpy")
+    try:
+        made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
+    except Untraceable as reason:
+        return _refused(equation, reason, backend)
+    plain = _late(equation)
+    f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
+    slopes = np.asarray(f(equation.begin, start))
+    if made.program not in _checked:
+        _, first = _plain(equation, "numpy")
+        if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
+            return _refused(equation, "its gradient is not the same at every call", backend)
+        _checked.add(made.program)
+    means = "columns" if equation.members else "floats"
+    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, plain)
+    return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
+
+
+def _part(equation: InitialValue, made: Traced, plain: Function, members: Array) -> Functions:
+    """f and its Jacobian of these members; where the flow itself must go, the others are at the start."""
+    shape = equation.number, len(made.program.state)
+
+    def among_all(s: float, vector: Array) -> Array:
+        everyone = pack(equation.y).reshape(shape)
+        everyone[members] = vector.reshape(-1, shape[1])
+        return np.reshape(plain(s, everyone.ravel()), shape)[members].ravel()
+
+    few = Traced(made.program, tuple(u if np.ndim(u) == 0 else u[members] for u in made.values))
+    f, jacobian = stacked(few, len(members), among_all)
+    return Functions(f, jacobian, made.program.gradients, "columns")
+
+
+def _late(equation: InitialValue) -> Function:
+    """As the flow is, made when it is first needed."""
+    made: list[Function] = []
+
+    def f(s: float, vector: Array) -> Any:
+        if not made:
+            made.append(equation.slope())
+        return made[0](s, vector)
+
+    return f
+
+
+def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
+    """As the flow is."""
+    f = equation.slope()
+    reason = "backend is 'numpy'" if means == "numpy" else means.removeprefix("numpy (").removesuffix(")")
+    return Functions(f, means=means, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
+
+
+def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
+    """As the flow is, if that was not excluded."""
+    found = _plain(equation, f"numpy ({reason})")  # what its first gradient raises says more than the reason
+    if backend != "auto":
+        raise ValueError(f"backend must be 'auto' or 'numpy' for {equation.flow.name} here: {reason}; got {backend!r}")
+    return found
+
+
+def _kernel(
+    equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, named: bool
+) -> tuple[Kernel | None, str]:
+    """The kernel of this method where it is asked for, or pays; or None and why there is none."""
+    program, n = made.program, len(made.program.state)
+    if backend not in ("auto", "numba"):
+        return None, f"backend is {backend!r}"
+    if method not in KERNELS:
+        return None, "it has none"
+    if n > WIDEST:
+        return None, f"a member has {n} numbers, more than {WIDEST}"
+    if program.guards:
+        return None, "its formulas look at their values"
+    if find_spec("numba") is None:
+        if backend == "numba":
+            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
+        return None, "it needs numba: install odeopt-toolkit[fast]"
+    text = KERNELS[method](program)
+    if text is None:
+        return None, "its Jacobian is too long to write down"
+    kernel = Kernel(text, made)
+    if kernels.loaded(text):
+        return kernel, ""
+    on_disk = kernels.on_disk(text)
+    if backend == "auto" and not named:
+        _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
+        price = LOAD if on_disk else COMPILE + ENTRY * n
+        if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
+            return None, "it does not pay yet"
+    if not on_disk:
+        announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
+    return kernel, ""
+
+
+class Kernel:
+    """A method for all members, each with steps of its own."""
+
+    name = "numba"
+
+    def __init__(self, text: str, made: Traced) -> None:
+        self.text, self.made = text, made
+
+    def __call__(
+        self, method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any
+    ) -> None:
+        """The run from where the records are; raises Ended."""
+        first, (rtol, atol), s = records.last, tolerances, records.equation.s[1:]
+        M, n = records.equation.number, len(self.made.program.state)
+        Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))
+        S, H = np.full(M, first.s), np.zeros(M)
+        at = np.full(M, np.searchsorted(s, first.s, side="right"))
+        rows[: at[0]] = Y  # what comes before is as good as the start
+        count, flag = np.zeros(M, dtype=np.int64), np.zeros(M, dtype=np.int64)
+        constants = np.empty((len(self.made.values), M))
+        for row, value in zip(constants, self.made.values, strict=True):
+            row[:] = value
+        each = M if method == "DOP853" else M * n  # a system of n equations at each evaluation
+        loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // each), first.s
+        part = lambda a, b: loop(
+            a, b, chunk, slope.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol[:n]
+        )
+        try:
+            while not flag.all():
+                in_parts(part, M, 8, M * min(chunk, 1000) * EVALUATION)
+                near, far = far, S.sum() / M
+                shown.update(far - near)
+        finally:
+            slope.count, slope.mean, done = int(count.max()), count.sum() / M, int(at.min())
+            slope.jacobians = slope.count // rodas5p.STAGES if method == "Rodas5P" else 0
+            records.fill(s[:done], rows[:done].reshape(done, M * n))
+            if M == 1:
+                records.last = records.last._replace(s=float(S[0]), y=Y[0])
+        if (flag < 0).any():
+            raise _ended(flag, slope.budget)
+
+
+def _ended(flag: Any, budget: int) -> Ended:
+    """Why the first of the members that did not reach the end stopped: with more evaluations it might have."""
+    lacking = flag == adaptive_rk.TOO_MANY
+    m = int(np.argmax(lacking if lacking.any() else flag < 0))
+    who = f"member {m}: " if flag.size > 1 else ""
+    if flag[m] == adaptive_rk.TOO_MANY:
+        return Exhausted(budget, who)
+    return Ended(Status.STEP_FAILED, f"{who}the step became smaller than the spacing between numbers")

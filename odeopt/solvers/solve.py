@@ -1,0 +1,165 @@
+"""theta(t) of a flow on a problem: the continuous counterpart of `simulate`, and the one door to SciPy's solvers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.flow import Field, Flow, Relax
+from odeopt.core.state import State, finite
+from odeopt.core.time_map import record_times
+from odeopt.problems import Problem
+from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
+from odeopt.simulation.simulate import initial_point
+from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.solvers.closed_form import closed_form
+from odeopt.solvers.counted_rhs import Slope
+from odeopt.solvers.initial_value import Functions, InitialValue, initial_value
+from odeopt.solvers.recording import Records, interpolant
+from odeopt.solvers.scipy_solvers import integrate, solver_of
+from odeopt.solvers.strategy import Asked, Attempt, attempts, error_scales
+from odeopt.util.check import Array
+from odeopt.util.progress import bar
+from odeopt.util.status import Status
+
+
+def solve(
+    flow: Field,
+    problem: Problem,
+    t: Any,
+    theta0: Any = None,
+    *,
+    memory: Mapping[str, Any] | None = None,
+    method: str = "auto",
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    max_evaluations: int = 500_000,
+    dense_output: bool = False,
+    progress: bool | None = None,
+    backend: str = "auto",
+) -> Trajectory:
+    """The flow of a problem, as a Trajectory at the times t.
+
+    A variable that is projected and that no part reads (ASGD's average) rests here.
+    Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
+    start; expect many evaluations there, or an early end with a status.
+
+    t:               an end (201 records from 0), or increasing times (n+1,); (n+1, ...) for one clock per member
+    theta0:          shape (d,) or (..., d), the problem's by default
+    memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
+                     (RMSprop, Adagrad) is started by its expansion there
+    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or Rodas5P, for stiff flows and compiled (extra `fast`);
+                     or "auto": the closed form of a problem's gradient flow where it is known; Rodas5P where that
+                     pays, or LSODA, where the flow is stiff and its members are small; DOP853 where it oscillates;
+                     else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
+                     The message says which and why.  LSODA takes members of very different time scales in groups of
+                     like stiffness; what is too stiff for Rodas5P to be exact is left to it
+    rtol, atol:      relative and absolute error of theta in a solver's step, of each member
+    max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
+                     status
+    dense_output:    `run.sol(t)` then interpolates theta between the records
+    progress:        True, False, or None: on long runs at a terminal or in Jupyter
+    backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
+                     `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
+                     that do not look at their values) generate code from it; "auto" is what costs least
+
+    >>> import odeopt as oo
+    >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
+    >>> bool(abs(run.final - oo.problems.quadratic().flow_solution(1.0, run.theta[0])).max() < 1e-10)
+    True
+    """
+    if not isinstance(flow, Flow | Field):
+        shown = repr(flow).splitlines()[0]
+        raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
+    if isinstance(flow, Flow):
+        refuse_without_flow("solve", flow)
+        refuse_noise("solve", flow)
+        for name in projections_that_are_read(flow):
+            raise ValueError(
+                f"solve needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
+            )
+    asked = Asked(method, rtol, atol, max_evaluations, dense_output, progress, backend)
+    times = record_times(t)
+    theta0 = initial_point(_members(flow, times), problem, theta0)
+    if not isinstance(memory, Mapping | None):
+        raise TypeError(f"memory must map names to arrays, got {memory!r}")
+    y = flow.start(theta0, **(memory or {}))
+    if isinstance(flow, Flow):
+        _check_start(flow, times, y)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _solved(initial_value(flow, problem, times, y), asked)
+
+
+def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
+    """By closed form where there is one, else by one method after the other until one reaches the end."""
+    from odeopt.solvers.compiled import functions_of
+
+    if asked.method == "auto" and (known := closed_form(equation, asked.dense)):
+        return known
+    functions, first = functions_of(equation, asked.backend, asked.progress)
+    if not finite((first,)):
+        path = Recorder(1, equation.times[0], equation.at_rest)
+        return _trajectory(equation, path, Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
+    plan = attempts(equation, functions, asked)
+    attempt: Attempt | None = next(plan)
+    while attempt is not None:
+        run, reached = _attempt(equation, functions, asked, attempt)
+        attempt = _next(plan, reached) if attempt.leaves_it(run.status) else None
+    return run
+
+
+def _next(plan: Generator[Attempt, float | None, None], reached: float) -> Attempt | None:
+    try:
+        return plan.send(reached)
+    except StopIteration:
+        return None
+
+
+def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt) -> tuple[Trajectory, float]:
+    """One run of one method, and how far it came, 0 to 1."""
+    path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
+    slope, records = Slope(functions, attempt.budget), Records(path, equation, asked.dense)
+    run = attempt.kernel or solver_of(attempt.method, asked.dense)
+    with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
+        scales = error_scales(equation, asked, attempt)
+        status, message = integrate(run, attempt.method, slope, scales, records, shown)
+    equation.grad.count += functions.gradients * slope.count
+    message += f" ({attempt.why})" if attempt.why else ""
+    pieces = records.pieces if equation.times.ndim == 1 else []
+    sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
+    means = "numba" if attempt.kernel else functions.means
+    return _trajectory(equation, path, status, message, sol, means), float(records.last.s)
+
+
+def _trajectory(
+    equation: InitialValue, path: Recorder, status: Status, message: str, sol: Any = None, means: str = "numpy"
+) -> Trajectory:
+    flow = equation.flow
+    return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
+
+
+def checked_solver(method: str, rtol: float, atol: float, dense: bool = False) -> dict[str, Any]:
+    """These arguments of `solve`, checked, for those who pass them on."""
+    Asked(method, rtol, atol, 1, dense, None, "auto")
+    return {"method": method, "rtol": float(rtol), "atol": float(atol)}
+
+
+def _members(flow: Field, times: Array) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(flow.members, times.shape[1:])
+    except ValueError as error:
+        raise ValueError(f"t must have members {flow.members} like the flow, got {times.shape[1:]}") from error
+
+
+def _check_start(flow: Flow, times: Array, y: State) -> None:
+    """Where a rate is infinite at t = 0 (friction 3/t), time starts there or later, and from rest there."""
+    for part in flow.terms():
+        if isinstance(part, Relax) and part.limit is not None:
+            if np.any(times[0] < 0):
+                raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(times[0]):g}")
+            if not np.all(times[0]) and np.any(y[flow.variables.index(part.slot)]):
+                raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")
