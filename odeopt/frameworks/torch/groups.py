@@ -9,15 +9,10 @@ from typing import Any, NamedTuple
 import torch
 
 from odeopt.core.formula import reads
-from odeopt.frameworks.parameter_blocks import (
-    Block,
-    blocks,
-    is_paced,
-    normalizes_after_l2,
-    weight_decay,
-    with_weight_decay,
-)
+from odeopt.frameworks.parameter_blocks import Block, blocks
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import is_paced
+from odeopt.optimizers.weight_decay import normalizes_after_l2, weight_decay, with_weight_decay
 from odeopt.util import check
 
 Group = Mapping[str, Any]
