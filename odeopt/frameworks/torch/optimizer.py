@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,8 @@ from odeopt.frameworks.torch.flat_step import FlatStep, first_memory
 from odeopt.frameworks.torch.fused_step import FusedStep
 from odeopt.frameworks.torch.gradient import Evaluations, NotFinite
 from odeopt.frameworks.torch.groups import KEYS, Groups, Present
-from odeopt.frameworks.torch.state import STEP, History, copied, own_names, steps_of
+from odeopt.frameworks.torch.loading import placed, refuse_other, refuse_shape
+from odeopt.frameworks.torch.state import History, copied, renew, steps_of
 from odeopt.optimizers.base import Optimizer
 from odeopt.util import check
 from odeopt.util.interrupts import postponed
@@ -77,11 +78,11 @@ class FlowOptimizer(torch.optim.Optimizer):
 
         def check_it(_: Any, found: dict[str, Any]) -> None:
             given.update(found)
-            self._refuse_other(found)
+            refuse_other(self.param_groups, self._groups.read(self.param_groups), found)
 
         def keep_precision(_: Any) -> None:  # torch has cast all to the precision of the parameters
-            for _, p, opt, held in self._placed(given):
-                self.state[p] = copied(held, opt.flow.clocks, p.device)
+            for _, p, opt, history in placed(self.param_groups, self._groups.read(self.param_groups), given):
+                self.state[p] = copied(history, opt.flow.clocks, p.device)
 
         hooks = [
             self.register_load_state_dict_pre_hook(check_it),  # after those of the user
@@ -95,37 +96,6 @@ class FlowOptimizer(torch.optim.Optimizer):
         counts = given.get("counts", {})
         self.skipped, self.ngev = counts.get("skipped", 0), counts.get("ngev", 0)
 
-    def _placed(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Any, Optimizer, History]]:
-        """The parameters that have a state in this dictionary: their names, themselves, their optimizers and states."""
-        present = self._groups.read(self.param_groups)
-        opts = {id(p): block.opt for p, block in zip(present.parameters, present.blocks, strict=True)}
-        for group, saved in zip(self.param_groups, found["param_groups"], strict=True):
-            names = group.get("param_names") or map(str, saved["params"])
-            for name, p, key in zip(names, group["params"], saved["params"], strict=True):
-                if found["state"].get(key):
-                    yield name, p, opts[id(p)], found["state"][key]
-
-    def _refuse_other(self, found: Mapping[str, Any]) -> None:
-        """A ValueError for the state of another optimizer, or of other parameters; torch itself counts them."""
-        pairs = [*zip(self.param_groups, found["param_groups"], strict=False)]
-        if len(pairs) < max(len(self.param_groups), len(found["param_groups"])) or any(
-            len(mine["params"]) != len(saved["params"]) for mine, saved in pairs
-        ):
-            return
-        for group, saved in pairs:
-            for mine, other in zip(group.get("param_names", ()), saved.get("param_names", ()), strict=False):
-                if mine != other:
-                    raise ValueError(f"state must be of parameter {mine!r} where it is of {other!r}")
-        keys = {key for _, saved in pairs for key in saved["params"]}
-        if others := [key for key in found["state"] if key not in keys]:
-            raise ValueError(f"state must be by parameter, got the keys {', '.join(map(repr, others))}")
-        for name, p, opt, held in self._placed(found):
-            if (names := own_names(held)) != (known := {STEP, *opt.flow.memory}):
-                raise ValueError(
-                    f"state must hold {', '.join(sorted(known))}, got {', '.join(sorted(names))} for parameter {name!r}"
-                )
-            _refuse_shape(f"state must be of parameter {name!r} with shape", p, opt, held)
-
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; a closure evaluates the loss and its gradient again, wherever the scheme asks for it.
@@ -136,8 +106,8 @@ class FlowOptimizer(torch.optim.Optimizer):
         present = self._groups.read(self.param_groups)
         held = [self.state.get(p) or {} for p in present.parameters]
         for p, block, history in zip(present.parameters, present.blocks, held, strict=True):
-            _refuse_shape("params must keep their shapes, one has", p, block.opt, history)
-        k = max(map(steps_of, held))
+            refuse_shape("params must keep their shapes, one has", p, block.opt, history)
+        k = max(map(steps_of, held), default=0)
         evaluations = Evaluations(present.parameters, closure, self.nan)
         try:
             move = self._ready(k, present, held, evaluations)
@@ -148,7 +118,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         else:
             with postponed():
                 for j, history in move().items():
-                    self.state[present.parameters[j]].update(history)
+                    renew(self.state[present.parameters[j]], history)
                 self.ngev += evaluations.count
         return evaluations.loss
 
@@ -174,13 +144,6 @@ class FlowOptimizer(torch.optim.Optimizer):
         except Untraceable as reason:
             self.backend = f"torch ({reason})"
         return self._flat.ready(k, present, held, evaluations)
-
-
-def _refuse_shape(what: str, p: Any, opt: Optimizer, held: History) -> None:
-    for name in opt.flow.memory if held else ():
-        whole = name in opt.flow.clocks or name in opt.flow.lengths
-        if not whole and held[name].shape != p.shape:
-            raise ValueError(f"{what} {tuple(p.shape)}, got {name} of shape {tuple(held[name].shape)}")
 
 
 def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> FlowOptimizer:

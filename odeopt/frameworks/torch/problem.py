@@ -24,8 +24,8 @@ from odeopt.problems.parameters import Parameters
 from odeopt.util.check import Array
 
 HOW = (
-    "The module is a copy in float64: in its code write x.dtype or p.dtype for torch.float32, and no .float(), "
-    "or call torch.set_default_dtype(torch.float64) before"
+    "The module is a copy in float64: where its code makes tensors in float32, give them dtype=x.dtype, or call "
+    "torch.set_default_dtype(torch.float64) first"
 )
 
 

@@ -40,6 +40,13 @@ def own_names(history: History) -> set[str]:
     return set(history) - {name for row in past_of(history) for name in row}
 
 
+def renew(history: dict[str, Any], new: History) -> None:
+    """Has a history what is new; what the scheme no longer remembers under its name goes."""
+    for name in {name for row in past_of(history) for name in row} - new.keys():
+        del history[name]
+    history.update(new)
+
+
 def is_number(name: str, clocks: Collection[str]) -> bool:
     """Whether it is one number for a parameter."""
     return name == STEP or name in clocks or name.startswith(NUMBER.partition("_")[0] + "_")

@@ -287,3 +287,23 @@ def test_numbers_of_parameters_that_do_not_move_are_not_asked():
     one, several = (layout.number([0.5, 0.5, 0.1], torch.float64) for layout in layouts)
     assert one == 0.5
     assert several.value.tolist() == [0.5, 0.5, 0.5, 0.1, 0.1, 0.1]
+
+
+def test_what_a_scheme_remembers_has_one_name_when_rates_become_equal():
+    """The slope of a clock is a number for each parameter, or a vector while groups differ in lr."""
+    adam = opts.adam(0.01)
+    by_hand = oo.Optimizer(adam.flow, oo.schemes.ab2, 0.01, start=oo.starts.settled)
+    params = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
+    optimizer = to_torch(by_hand, [{"params": params[:1], "lr": 0.02}, {"params": params[1:]}])
+
+    def closure():
+        for p in params:
+            p.grad = 2 * p.detach()
+
+    for k in range(6):
+        optimizer.param_groups[0]["lr"] = 0.02 if k < 3 else 0.01
+        optimizer.step(closure)
+        names = [name for name in optimizer.state[params[0]] if name.startswith(("past", "number"))]
+        assert len({name.partition("_")[2] for name in names}) == len(names) == 5
+        optimizer.load_state_dict(optimizer.state_dict())
+    assert all((p < 0.97).all() for p in params)

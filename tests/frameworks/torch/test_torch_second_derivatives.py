@@ -236,7 +236,7 @@ class Single(nn.Module):
 
 
 def test_a_module_that_insists_on_single_precision_is_told_how():
-    with pytest.raises(TypeError, match="loss must be float64 .*write x.dtype or p.dtype for torch.float32"):
+    with pytest.raises(TypeError, match="loss must be float64 .*give them dtype=x.dtype"):
         problem(Single(), F.cross_entropy, (X, LABELS))
 
 
