@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -75,7 +76,8 @@ class Groups:
         found = {j: block for block in blocks(opt, shapes, _matrix) for j in block.members}
         return [found[j] for j in range(len(shapes))]
 
-    def check(self, parameters: Sequence[Any]) -> None:
+    @staticmethod
+    def check(parameters: Sequence[Any]) -> None:
         """Each is real, given once, and on the device of the others."""
         for p in parameters:
             if not p.is_floating_point():
@@ -98,6 +100,7 @@ def _matrix(shape: Places) -> tuple[int, int] | None:
     return (shape[0], prod(shape[1:])) if len(shape) > 1 else None
 
 
+@lru_cache(maxsize=64)
 def has_own_time(opt: Optimizer) -> bool:
     """Whether its time is that of each parameter, from its own first step: a schedule's is the optimizer's."""
     formulas = [*opt.flow.filters, *(formula for part in opt.flow.terms() for formula in part.formulas())]
