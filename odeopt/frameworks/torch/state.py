@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import accumulate, count, takewhile
 from typing import Any
 
@@ -163,5 +163,5 @@ def precision(tensor: Any) -> torch.dtype:
 
 def vector(tensors: Sequence[Any]) -> Any:
     """All numbers in a new vector, in the highest precision among them and at least single."""
-    kind = reduce(torch.promote_types, map(precision, tensors))
-    return torch.cat([u.detach().reshape(-1).to(kind) for u in tensors])
+    joined = torch.cat([u.reshape(-1) for u in tensors]).detach()
+    return joined.to(precision(joined))
