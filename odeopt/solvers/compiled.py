@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
 from odeopt.compiler.codegen import numba_cache as kernels
-from odeopt.compiler.costs import IMPORT, LOAD
+from odeopt.compiler.costs import IMPORT
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.rhs_program import FieldProgram, Traced, traced_field
+from odeopt.compiler.rhs_program import Traced, traced_field
 from odeopt.core.state import pack
 from odeopt.solvers.compiled_rhs import on_floats, stacked
 from odeopt.solvers.counted_rhs import Ended, Exhausted, Slope
@@ -34,9 +31,6 @@ EVALUATION = 10  # operations, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas5p.source}
 WIDEST = 10  # numbers in a member's state, which lie in registers
 
-_checked: WeakSet[FieldProgram] = WeakSet()  # those that once found what the flow has found
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
-
 
 def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
     """The right-hand side with what else is known of it, and the slopes at the start."""
@@ -50,11 +44,9 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
     plain = _late(equation)
     f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
     slopes = np.asarray(f(equation.begin, start))
-    if made.program not in _checked:
-        _, first = _plain(equation, "numpy")
-        if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
-            return _refused(equation, "its gradient is not the same at every call", backend)
-        _checked.add(made.program)
+    _, first = _plain(equation, "numpy")
+    if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
+        return _refused(equation, "its gradient is not the same at every call", backend)
     means = "columns" if equation.members else "floats"
     kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, plain)
     return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
@@ -121,18 +113,19 @@ def _kernel(
     text = KERNELS[method](program)
     if text is None:
         return None, "its Jacobian is too long to write down"
-    kernel = Kernel(text, made)
-    if kernels.loaded(text):
-        return kernel, ""
-    on_disk = kernels.on_disk(text)
-    if backend == "auto" and not named:
-        _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
-        price = LOAD if on_disk else COMPILE + ENTRY * n
-        if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
-            return None, "it does not pay yet"
-    if not on_disk:
+    if backend == "auto" and not named and not kernel_pays(equation.number, n):
+        return None, "it does not pay"
+    if not kernels.is_ready(text):
         announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
-    return kernel, ""
+    return Kernel(text, made), ""
+
+
+def kernel_pays(members: int, n: int) -> bool:
+    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel.
+
+    The compiler is counted whether or not it has run before, so that the choice is the same in every process.
+    """
+    return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
 
 class Kernel:

@@ -14,7 +14,7 @@ from odeopt.core.time_map import record_times
 from odeopt.problems import Problem
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulation.simulate import initial_point
-from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.solvers.closed_form import closed_form
 from odeopt.solvers.counted_rhs import Slope
 from odeopt.solvers.initial_value import Functions, InitialValue, initial_value
@@ -64,7 +64,8 @@ def solve(
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
     backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
                      `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
-                     that do not look at their values) generate code from it; "auto" is what costs least
+                     that do not look at their values) generate code from it; "auto" is what costs least for this
+                     call, a compiler included, whatever ran before
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
@@ -138,8 +139,8 @@ def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt
 def _trajectory(
     equation: InitialValue, path: Recorder, status: Status, message: str, sol: Any = None, means: str = "numpy"
 ) -> Trajectory:
-    flow = equation.flow
-    return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
+    source = Source(equation.flow, equation.problem, equation.grad, equation.flow.name, means)
+    return path.trajectory(source, status, message, sol)
 
 
 def checked_solver(method: str, rtol: float, atol: float, dense: bool = False) -> dict[str, Any]:
