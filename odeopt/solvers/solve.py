@@ -132,7 +132,7 @@ def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt
     message += f" ({attempt.why})" if attempt.why else ""
     pieces = records.pieces if equation.times.ndim == 1 else []
     sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
-    means = "numba" if attempt.kernel else functions.means
+    means = "numba" if attempt.kernel else functions.refused() or functions.means
     return _trajectory(equation, path, status, message, sol, means), float(records.last.s)
 
 

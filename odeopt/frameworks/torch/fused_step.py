@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
+from odeopt.arrays.protocol import Foreign
+from odeopt.arrays.torch import TORCH
 from odeopt.compiler.elementwise_program import coordinates
 from odeopt.compiler.fused_update import Piece, Sweep
 from odeopt.compiler.ir import Untraceable
@@ -48,6 +51,7 @@ class FusedStep:
 
         Parameters and their memory move where they are, those without a gradient stay.
         """
+        left, self._left = self._left, {}
         _refuse(present)
         for block in present.distinct():
             coordinates(block.opt)
@@ -62,8 +66,10 @@ class FusedStep:
         if not _apart([*parameters, *chain(*memory.values())], [p.grad for p in parameters]):
             raise Untraceable("the tensors share memory")
         shares = [*_shares(k, moving, present, held)]
-        self._sweeps = {share[::3]: self._sweeps.get(share[::3]) or Sweep(share.opt) for share in shares}
-        moves = [self._ready(share, present, held, memory, nan) for share in shares]
+        self._sweeps = {
+            share[::3]: self._sweeps.get(share[::3]) or Sweep(share.opt, _foreign, _numbers) for share in shares
+        }
+        moves = [self._ready(share, present, held, memory, nan, left.get(share[::3], [])) for share in shares]
 
         def move() -> dict[int, History]:
             found: dict[int, History] = {}
@@ -76,11 +82,17 @@ class FusedStep:
         return move, self._sweeps[shares[0][::3]].means(sum(p.numel() for p in parameters))
 
     def _ready(
-        self, share: Share, present: Present, held: Sequence[History], memory: dict[int, list[Any]], nan: str
+        self,
+        share: Share,
+        present: Present,
+        held: Sequence[History],
+        memory: dict[int, list[Any]],
+        nan: str,
+        left: Sequence[tuple[Any, int]],
     ) -> Callable[[], dict[int, History]]:
         sweep, flow = self._sweeps[share[::3]], share.opt.flow
         now = [(u, _version(u)) for j in share.members for u in memory[j]]
-        if not _same(now, self._left.get(share[::3], [])):
+        if not _same(now, left):
             sweep.forget()
         pieces = []
         for j in share.members:
@@ -127,6 +139,15 @@ def _refuse(present: Present) -> None:
         raise Untraceable("the parameters are small")
     if {p.dtype for p in parameters} not in [{kind} for kind in KINDS]:
         raise Untraceable("the parameters are not all in single, or all in double precision")
+
+
+def _foreign(u: Array) -> Any:
+    """A copy as torch's formulas see it."""
+    return Foreign(torch.tensor(u), TORCH)
+
+
+def _numbers(u: Any) -> Array:
+    return u.value.numpy() if isinstance(u, Foreign) else np.asarray(u)
 
 
 def _apart(moving: Sequence[Any], read: Sequence[Any]) -> bool:
