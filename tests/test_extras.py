@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +126,16 @@ def test_keras_on_jax_needs_no_optax():
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}
     out = subprocess.run([sys.executable, "-c", WITHOUT_OPTAX], env=environment, capture_output=True, text=True)
     assert out.stdout == "jax and optax are needed here: install odeopt-toolkit[jax]\n", out.stderr
+
+
+def test_versions_are_pinned_for_ci_alone():
+    """A pin in an extra would replace the torch that a user has, and with it their CUDA."""
+    root = Path(__file__).parents[1]
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "torch" in extras
+    assert not [need for needs in extras.values() for need in needs if "==" in need]
+    assert "torch==" in (root / ".ci" / "constraints.txt").read_text()
+    installs = [line for file in (".ci/run", "Makefile") for line in (root / file).read_text().splitlines()]
+    with_torch = [line for line in installs if "pip install" in line and "torch" in line]
+    assert len(with_torch) == 2
+    assert all("-c .ci/constraints.txt" in line for line in with_torch)
