@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from odeopt.compiler.ir import TRUTH
+from odeopt.core.operations import TRUTH
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.core.operations import TRUTH
+
 LARGEST = 3000  # nodes: beyond this NumPy's own loops cost less than the compiler
 
 
@@ -115,9 +117,6 @@ UFUNCS: dict[str, Any] = {
         *("greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"),
     )
 }
-TRUTH = {
-    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
-}  # fmt: skip
 NUMERIC = {"add", "subtract", "multiply", "divide", "power", "negative"}  # which take a truth value for 1 or 0
 
 

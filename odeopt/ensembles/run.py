@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.ensembles.blocks import Crew, crew_of, laps
+from odeopt.ensembles.blocks import Crew, laps
+from odeopt.ensembles.crew import crew_of
 from odeopt.ensembles.plan import BACKENDS, Plan, Wanted
 from odeopt.ensembles.records import Records
 from odeopt.ensembles.result import Ensemble

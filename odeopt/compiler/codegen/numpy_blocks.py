@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, names_of, time_lines
-from odeopt.compiler.ir import TRUTH, UFUNCS, Node, Untraceable
+from odeopt.compiler.ir import UFUNCS, Node, Untraceable
 from odeopt.compiler.step_program import Program, varying
+from odeopt.core.operations import TRUTH
 
 BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
 

@@ -10,8 +10,9 @@ from itertools import chain
 from math import inf, sqrt
 from typing import Any
 
-from odeopt.compiler.ir import TRUTH, Node
+from odeopt.compiler.ir import Node
 from odeopt.compiler.step_program import Program
+from odeopt.core.operations import TRUTH
 
 
 def bounds(program: Program, constants: Sequence[float], sizes: Sequence[float]) -> tuple[list[float], float]:
