@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from odeopt.attempts import Asked, Attempt, attempts, error_scales
+from odeopt.attempts import Asked, Attempt, plan
 from odeopt.check import Array
 from odeopt.clock import record_times
 from odeopt.closed_form import closed_form
 from odeopt.flow import Field, Flow, Relax
 from odeopt.initial_value import Functions, InitialValue, initial_value
-from odeopt.integrate import integrate, solver_of
+from odeopt.integrate import Task, integrate
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.records import Records, interpolant
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulation import initial_point
-from odeopt.slope import Slope
+from odeopt.slope import CountedRhs
+from odeopt.solvers.ending import Reason
 from odeopt.state import State, finite
 from odeopt.trajectory import Recorder, Status, Trajectory
 
@@ -34,7 +35,7 @@ def solve(
     memory: Mapping[str, Any] | None = None,
     method: str = "auto",
     rtol: float = 1e-10,
-    atol: float = 1e-12,
+    atol: float | None = None,
     max_evaluations: int = 500_000,
     dense_output: bool = False,
     progress: bool | None = None,
@@ -56,7 +57,9 @@ def solve(
                      else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
                      The message says which and why.  LSODA takes members of very different time scales in groups of
                      like stiffness; what is too stiff for Rodas5P to be exact is left to it
-    rtol, atol:      relative and absolute error of theta in a solver's step, of each member
+    rtol, atol:      relative and absolute error of the state in a solver's step, of each member.  By default atol is
+                     rtol/100 of the size of each variable: the largest coordinate at the start of each member, and of
+                     a memory at rest how far it moves early in the run (so that of RMSprop's G is like g^2)
     max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
                      status
     dense_output:    `run.sol(t)` then interpolates theta between the records
@@ -90,7 +93,10 @@ def solve(
         _check_start(flow, times, y)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _solved(initial_value(flow, problem, times, y), asked)
+        equation = initial_value(flow, problem, times, y)
+        if atol == 0 and not all(u.all() for u in equation.y):
+            raise ValueError(f"atol must be positive where the state is 0 at the start, got {atol!r}")
+        return _solved(equation, asked)
 
 
 def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
@@ -102,36 +108,30 @@ def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
     functions, first = functions_of(equation, asked.backend, asked.progress)
     if not finite((first,)):
         path = Recorder(1, equation.times[0], equation.at_rest)
-        return _trajectory(equation, path, Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
-    plan = attempts(equation, functions, asked)
-    attempt: Attempt | None = next(plan)
-    while attempt is not None:
-        run, reached = _attempt(equation, functions, asked, attempt)
-        attempt = _next(plan, reached) if attempt.leaves_it(run.status) else None
+        return _trajectory(equation, path, Reason.RHS_NOT_FINITE.status, f"{Reason.RHS_NOT_FINITE} at the start")
+    reached = 0.0
+    for attempt in plan(equation, functions, asked):
+        if reached >= attempt.after:
+            run, reason, reached = _attempt(equation, functions, asked, attempt)
+            if reason not in attempt.hands_over:
+                break
     return run
 
 
-def _next(plan: Generator[Attempt, float | None, None], reached: float) -> Attempt | None:
-    try:
-        return plan.send(reached)
-    except StopIteration:
-        return None
-
-
-def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt) -> tuple[Trajectory, float]:
-    """One run of one method, and how far it came, 0 to 1."""
+def _attempt(
+    equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt
+) -> tuple[Trajectory, Reason | None, float]:
+    """The run of one method, why it stopped before its end, and how far it came, 0 to 1."""
     path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
-    slope, records = Slope(functions, attempt.budget), Records(path, equation, asked.dense)
-    run = attempt.kernel or solver_of(attempt.method, asked.dense)
+    rhs, records = CountedRhs(functions, attempt.budget), Records(path, equation, asked.dense)
     with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
-        scales = error_scales(equation, asked, attempt)
-        status, message = integrate(run, attempt.method, slope, scales, records, shown)
-    equation.grad.count += functions.gradients * slope.count
-    message += f" ({attempt.why})" if attempt.why else ""
+        reason, message = integrate(Task(attempt, rhs, records, shown), asked.rtol, asked.atol)
+    equation.grad.count += functions.gradients * rhs.count
     pieces = records.pieces if equation.times.ndim == 1 else []
     sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
     means = "numba" if attempt.kernel else functions.means
-    return _trajectory(equation, path, status, message, sol, means), float(records.last.s)
+    status = reason.status if reason else Status.DONE
+    return _trajectory(equation, path, status, message, sol, means), reason, records.last.s
 
 
 def _trajectory(
@@ -141,10 +141,10 @@ def _trajectory(
     return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
 
 
-def checked_solver(method: str, rtol: float, atol: float, dense: bool = False) -> dict[str, Any]:
+def checked_solver(method: str, rtol: float, atol: float | None, dense: bool = False) -> dict[str, Any]:
     """These arguments of `solve`, checked, for those who pass them on."""
     Asked(method, rtol, atol, 1, dense, None, "auto")
-    return {"method": method, "rtol": float(rtol), "atol": float(atol)}
+    return {"method": method, "rtol": float(rtol), "atol": atol}
 
 
 def _members(flow: Field, times: Array) -> tuple[int, ...]:

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
 from odeopt.backends import dop853, rodas, stepping
 from odeopt.backends import numba as kernels
 from odeopt.backends.choice import IMPORT, LOAD
-from odeopt.backends.field import FieldProgram, Traced, traced_field
+from odeopt.backends.field import Traced, traced_field
 from odeopt.backends.nodes import Untraceable
 from odeopt.backends.parts import in_parts
 from odeopt.backends.slopes import on_floats, stacked
 from odeopt.check import Array
 from odeopt.initial_value import Function, Functions, InitialValue
 from odeopt.progress import announce
-from odeopt.records import Records
-from odeopt.slope import Ended, Exhausted, Slope
+from odeopt.integrate import Task
+from odeopt.slope import exhausted
+from odeopt.solvers.ending import Ended, Reason
 from odeopt.state import pack
-from odeopt.trajectory import Status
 
 TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
 SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
-COMPILE, ENTRY = 1.2, 0.3  # seconds: a kernel, and each number of a state in it
 LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fifth of a second
 EVALUATION = 10  # operations, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas.source}
 WIDEST = 10  # numbers in a member's state, which lie in registers
 
-_checked: WeakSet[FieldProgram] = WeakSet()  # those that once found what the flow has found
-_spent: dict[str, float] = defaultdict(float)  # seconds that a kernel would have saved so far
 
 
 def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
     """The right-hand side with what else is known of it, and the slopes at the start."""
     start = pack(equation.y)
     if backend == "numpy":
-        return _plain(equation, "numpy")
+        return _plain(equation, "backend is 'numpy'")
     try:
         made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
     except Untraceable as reason:
@@ -50,11 +45,9 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
     plain = _late(equation)
     f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
     slopes = np.asarray(f(equation.begin, start))
-    if made.program not in _checked:
-        _, first = _plain(equation, "numpy")
-        if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
-            return _refused(equation, "its gradient is not the same at every call", backend)
-        _checked.add(made.program)
+    first = plain(equation.begin, start)
+    if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
+        return _refused(equation, "its gradient is not the same at every call", backend)
     means = "columns" if equation.members else "floats"
     kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, plain)
     return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
@@ -86,19 +79,18 @@ def _late(equation: InitialValue) -> Function:
     return f
 
 
-def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
-    """As the flow is."""
+def _plain(equation: InitialValue, reason: str) -> tuple[Functions, Array]:
+    """As the flow is, and why there is no kernel of it."""
     f = equation.slope()
-    reason = "backend is 'numpy'" if means == "numpy" else means.removeprefix("numpy (").removesuffix(")")
-    return Functions(f, means=means, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
+    return Functions(f, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
 
 
 def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
     """As the flow is, if that was not excluded."""
-    found = _plain(equation, f"numpy ({reason})")  # what its first gradient raises says more than the reason
+    functions, first = _plain(equation, str(reason))  # what its first gradient raises says more than the reason
     if backend != "auto":
         raise ValueError(f"backend must be 'auto' or 'numpy' for {equation.flow.name} here: {reason}; got {backend!r}")
-    return found
+    return replace(functions, means=f"numpy ({reason})"), first
 
 
 def _kernel(
@@ -118,36 +110,28 @@ def _kernel(
         if backend == "numba":
             raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return None, "it needs numba: install odeopt-toolkit[fast]"
+    if backend == "auto" and not named and SECONDS * (1 + equation.number * n / NUMBERS) < IMPORT + LOAD:
+        return None, "the run is too short for it"
     text = KERNELS[method](program)
     if text is None:
         return None, "its Jacobian is too long to write down"
-    kernel = Kernel(text, made)
-    if kernels.loaded(text):
-        return kernel, ""
-    on_disk = kernels.on_disk(text)
-    if backend == "auto" and not named:
-        _spent[text] += SECONDS * (1 + equation.number * n / NUMBERS)
-        price = LOAD if on_disk else COMPILE + ENTRY * n
-        if _spent[text] < price + (0 if "numba" in sys.modules else IMPORT):
-            return None, "it does not pay yet"
-    if not on_disk:
-        announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
-    return kernel, ""
+    return Kernel(text, made, progress), ""
 
 
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """A method for all members, each with steps of its own."""
 
-    name = "numba"
+    text: str
+    made: Traced
+    progress: bool | None
 
-    def __init__(self, text: str, made: Traced) -> None:
-        self.text, self.made = text, made
-
-    def __call__(
-        self, method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any
-    ) -> None:
+    def __call__(self, task: Task, rtol: float, atol: Array) -> None:
         """The run from where the records are; raises Ended."""
-        first, (rtol, atol), s = records.last, tolerances, records.equation.s[1:]
+        records, rhs, method = task.records, task.rhs, task.attempt.method
+        first, s = records.last, records.equation.s[1:]
+        if not kernels.loaded(self.text) and not kernels.on_disk(self.text):
+            announce(f"{records.equation.flow.name}: compiling its right-hand side, once", self.progress)
         M, n = records.equation.number, len(self.made.program.state)
         Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))
         S, H = np.full(M, first.s), np.zeros(M)
@@ -160,21 +144,21 @@ class Kernel:
         each = M if method == "DOP853" else M * n  # a system of n equations at each evaluation
         loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // each), first.s
         part = lambda a, b: loop(
-            a, b, chunk, slope.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol[:n]
+            a, b, chunk, rhs.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol.reshape(M, n)
         )
         try:
             while not flag.all():
                 in_parts(part, M, 8, M * min(chunk, 1000) * EVALUATION)
                 near, far = far, S.sum() / M
-                shown.update(far - near)
+                task.shown.update(far - near)
         finally:
-            slope.count, slope.mean, done = int(count.max()), count.sum() / M, int(at.min())
-            slope.jacobians = slope.count // rodas.STAGES if method == "Rodas5P" else 0
+            rhs.count, rhs.mean, done = int(count.max()), count.sum() / M, int(at.min())
+            rhs.jacobians = rhs.count // rodas.STAGES if method == "Rodas5P" else 0
             records.fill(s[:done], rows[:done].reshape(done, M * n))
             if M == 1:
                 records.last = records.last._replace(s=float(S[0]), y=Y[0])
         if (flag < 0).any():
-            raise _ended(flag, slope.budget)
+            raise _ended(flag, rhs.budget)
 
 
 def _ended(flag: Any, budget: int) -> Ended:
@@ -182,6 +166,4 @@ def _ended(flag: Any, budget: int) -> Ended:
     lacking = flag == stepping.TOO_MANY
     m = int(np.argmax(lacking if lacking.any() else flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""
-    if flag[m] == stepping.TOO_MANY:
-        return Exhausted(budget, who)
-    return Ended(Status.STEP_FAILED, f"{who}the step became smaller than the spacing between numbers")
+    return exhausted(budget, who) if flag[m] == stepping.TOO_MANY else Ended(Reason.STEP_FAILED, f"{who}{Reason.STEP_FAILED}")
