@@ -258,7 +258,7 @@ def test_a_formula_that_raises_on_the_way_is_named():
 
     run = oo.solve(oo.flow("theta", decay=oo.push("theta", force)), oo.problems.quadratic(), 1.0)
     assert run.status is Status.EVALUATION_FAILED
-    assert "the flow raised TypeError: my formula" in run.message
+    assert "the right-hand side raised TypeError: my formula" in run.message
     assert run.t[-1] > 0.2
 
 

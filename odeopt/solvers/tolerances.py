@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from odeopt.core.state import pack, unpack
-from odeopt.solvers.initial_value import Function, InitialValue
-from odeopt.util.check import Array
+from odeopt.state import pack, unpack
+from odeopt.initial_value import Function, InitialValue
+from odeopt.check import Array
 
 ATOL = 0.01  # the default atol over rtol, of a variable of size 1
 LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
