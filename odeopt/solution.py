@@ -9,20 +9,18 @@ from typing import Any
 import numpy as np
 
 from odeopt.attempts import Asked, Attempt, plan
-from odeopt.check import Array
 from odeopt.clock import record_times
 from odeopt.closed_form import closed_form
-from odeopt.flow import Field, Flow, Relax
+from odeopt.flow import Field
 from odeopt.initial_value import Functions, InitialValue, initial_value
 from odeopt.integrate import Task, integrate
 from odeopt.problems import Problem
 from odeopt.progress import bar
 from odeopt.records import Records, interpolant
-from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation import initial_point
 from odeopt.slope import CountedRhs
 from odeopt.solvers.ending import Reason
-from odeopt.state import State, finite
+from odeopt.solvers.starting import checked_start
+from odeopt.state import finite
 from odeopt.trajectory import Recorder, Status, Trajectory
 
 
@@ -73,24 +71,9 @@ def solve(
     >>> bool(abs(run.final - oo.problems.quadratic().flow_solution(1.0, run.theta[0])).max() < 1e-10)
     True
     """
-    if not isinstance(flow, Flow | Field):
-        shown = repr(flow).splitlines()[0]
-        raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
-    if isinstance(flow, Flow):
-        refuse_without_flow("solve", flow)
-        refuse_noise("solve", flow)
-        for name in projections_that_are_read(flow):
-            raise ValueError(
-                f"solve needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
-            )
     asked = Asked(method, rtol, atol, max_evaluations, dense_output, progress, backend)
     times = record_times(t)
-    theta0 = initial_point(_members(flow, times), problem, theta0)
-    if not isinstance(memory, Mapping | None):
-        raise TypeError(f"memory must map names to arrays, got {memory!r}")
-    y = flow.start(theta0, **(memory or {}))
-    if isinstance(flow, Flow):
-        _check_start(flow, times, y)
+    y = checked_start("solve", flow, problem, times[0], theta0, memory)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         equation = initial_value(flow, problem, times, y)
@@ -145,20 +128,3 @@ def checked_solver(method: str, rtol: float, atol: float | None, dense: bool = F
     """These arguments of `solve`, checked, for those who pass them on."""
     Asked(method, rtol, atol, 1, dense, None, "auto")
     return {"method": method, "rtol": float(rtol), "atol": atol}
-
-
-def _members(flow: Field, times: Array) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(flow.members, times.shape[1:])
-    except ValueError as error:
-        raise ValueError(f"t must have members {flow.members} like the flow, got {times.shape[1:]}") from error
-
-
-def _check_start(flow: Flow, times: Array, y: State) -> None:
-    """Where a rate is infinite at t = 0 (friction 3/t), time starts there or later, and from rest there."""
-    for part in flow.terms():
-        if isinstance(part, Relax) and part.limit is not None:
-            if np.any(times[0] < 0):
-                raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(times[0]):g}")
-            if not np.all(times[0]) and np.any(y[flow.variables.index(part.slot)]):
-                raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")

@@ -49,12 +49,14 @@ class Guarded(OdeSolver):
         _check_numbers(t0, t_bound, y0, **options)
         budget = check.count("max_evaluations", max_evaluations, 1)
         self.rhs = fun if isinstance(fun, CountedRhs) else CountedRhs(Functions(fun), budget)
-        self._on_step, self._ended = on_step, None
+        self._on_step = on_step
+        self._ended: Ended | None = None
         try:
-            super().__init__(self._counted(), t0, y0, t_bound, **options)
-        except (Ended, KeyboardInterrupt) as error:
+            with np.errstate(all="ignore"):
+                super().__init__(self._counted(), t0, y0, t_bound, **options)
+        except (Ended, EvaluationError, KeyboardInterrupt) as error:
             OdeSolver.__init__(self, self.rhs, t0, y0, t_bound, vectorized=False)
-            self._ended = ended_by(error)
+            self._end(error)
 
     def _counted(self) -> Any:
         return self.rhs
@@ -65,7 +67,8 @@ class Guarded(OdeSolver):
         try:
             if self._ended:
                 raise self._ended
-            message = super().step()
+            with np.errstate(all="ignore"):  # at trial points
+                message = super().step()
             if self.status == "failed":
                 raise Ended(Reason.STEP_FAILED, message or "")
             if not np.isfinite(self.y).all():
@@ -76,11 +79,8 @@ class Guarded(OdeSolver):
                 self._on_step(self)
             return None
         except (Ended, *EXCEPTIONS) as error:
-            if self.rhs.count == 1 and isinstance(error, EvaluationError):
-                raise
-            self._ended = ended_by(error)
             self.t, self.y, self.status = t, y, "failed"
-            return Ending(self._ended)
+            return Ending(self._end(error))
 
     def interpolant(self) -> DenseOutput:
         """The interpolant over the last step, for `on_step`: what its evaluations raise ends the integration."""
@@ -91,8 +91,15 @@ class Guarded(OdeSolver):
         try:
             return self.interpolant()
         except (Ended, *EXCEPTIONS) as error:
-            self._ended = ended_by(error)
+            self._end(error)
             return Unknown(self.t_old, self.t, self.y)
+
+    def _end(self, error: BaseException) -> Ended:
+        """Remembers why nothing follows; what the first evaluation raises is raised."""
+        if self.rhs.count == 1 and isinstance(error, EvaluationError):
+            raise error
+        self._ended = ended_by(error)
+        return self._ended
 
 
 class Unknown(DenseOutput):

@@ -1,0 +1,63 @@
+"""The right-hand side of a flow on JAX's arrays: its operations where they can be traced, or a gradient of JAX's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from odeopt.backends.field import traced_field
+from odeopt.backends.foreign import Foreign, foreign
+from odeopt.backends.jax_arrays import JAX
+from odeopt.backends.jax_rules import FUNCTIONS
+from odeopt.backends.nodes import Untraceable, needed
+from odeopt.backends.program import evaluated
+from odeopt.backends.tracing import TracedGradient
+from odeopt.initial_value import InitialValue
+from odeopt.problems.derivatives import Automatic, Native
+from odeopt.state import unpack
+
+Function = Callable[[Any, Any], Any]
+
+
+def on_jax(equation: InitialValue) -> Function:
+    """f(t, y), flat vectors."""
+    grad = equation.problem.grad
+    if isinstance(grad, Automatic) and grad.source == "jax" and grad.native:
+        return _with_gradient(equation, grad.native)
+    try:
+        return _with_program(equation)
+    except Untraceable as reason:
+        raise ValueError(f"flow must have formulas that JAX can compile, {equation.flow.name} here: {reason}") from reason
+
+
+def _with_program(equation: InitialValue) -> Function:
+    made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
+    program, shape = made.program, (equation.number, len(made.program.state))
+    if program.guards:
+        raise Untraceable("its formulas look at their values")
+    nodes = [node for node in needed(program.slopes) if node.op != "input"]
+
+    def f(t: Any, y: Any) -> Any:
+        known = {node.index: u for node, u in zip(program.state, jnp.reshape(y, shape).T, strict=True)}
+        known |= {node.index: value for node, value in zip(program.constants, made.values, strict=True)}
+        value = evaluated(nodes, known, t, FUNCTIONS)
+        columns = [jnp.broadcast_to(jnp.asarray(value(node), y.dtype), shape[:1]) for node in program.slopes]
+        return jnp.stack(columns, axis=-1).ravel()
+
+    return f
+
+
+def _with_gradient(equation: InitialValue, native: Native) -> Function:
+    inside = range(1, len(native.data) + 1)
+    slope = jnp.vectorize(native.f, excluded=inside, signature="(d)->(d)")
+
+    def f(t: Any, y: Any) -> Any:
+        state = foreign(unpack(y, equation.y), JAX)
+        grad = TracedGradient(lambda at: Foreign(slope(at.value, *native.data), JAX), None, None)
+        slopes = equation.flow.rhs(grad)(Foreign(jnp.asarray(t, y.dtype), JAX), state)
+        return jnp.concatenate([jnp.broadcast_to(JAX.own(k, y), u.shape) for k, u in zip(slopes, state)], -1).ravel()
+
+    return f
