@@ -36,6 +36,7 @@ from .orders import Convergence, WorkPrecision, convergence, work_precision
 from .problems import Problem
 from .simulation import Snapshot, simulate
 from .solution import solve
+from .solvers.ivp import IVP, ivp
 from .trajectory import Status, Trajectory
 
 __version__: str
@@ -49,6 +50,7 @@ __all__ = [
     "Ensemble",
     "Flow",
     "Following",
+    "IVP",
     "ImplicitRegularizer",
     "Onset",
     "Optimizer",
@@ -78,6 +80,7 @@ __all__ = [
     "follow",
     "from_step",
     "implicit_regularizer",
+    "ivp",
     "laws",
     "modified_flow",
     "noise",
