@@ -83,8 +83,18 @@ def ivp(
 
     >>> import odeopt as oo
     >>> from scipy.integrate import solve_ivp
+    >>> from odeopt.solvers import GuardedDOP853
     >>> ball = oo.ivp(oo.flows.heavy_ball(damping=1.0), oo.problems.rosenbrock(b=5), [-1.0, 0.5])
     >>> ball
+    y' = fun(t, y) from t = 0: heavy ball on rosenbrock
+      theta' = v
+      v'     = -grad L(theta) - damping*v
+      with damping = 1
+    y  = (theta[0], theta[1], v[0], v[1])
+    y0 = [-1.   0.5  0.   0. ]
+    >>> path = solve_ivp(ball.fun, (ball.t0, 2.0), ball.y0, GuardedDOP853, rtol=1e-9, atol=1e-12)
+    >>> ball.unpack(path.y)["theta"][-1].round(4).tolist()
+    [0.2193, 0.3425]
     """
     start = check.scalar("t0", check.finite("t0", t0))
     y = checked_start("ivp", flow, problem, np.asarray(start), theta0, memory)
