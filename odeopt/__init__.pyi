@@ -42,6 +42,7 @@ from .trajectory import Status, Trajectory
 __version__: str
 
 __all__ = [
+    "IVP",
     "BatchComparison",
     "BatchScaling",
     "Comparison",
@@ -50,7 +51,6 @@ __all__ = [
     "Ensemble",
     "Flow",
     "Following",
-    "IVP",
     "ImplicitRegularizer",
     "Onset",
     "Optimizer",

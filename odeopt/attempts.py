@@ -13,9 +13,9 @@ from odeopt import check
 from odeopt.check import Array
 from odeopt.flow import Flow
 from odeopt.initial_value import Function, Functions, InitialValue, from_diagonals
-from odeopt.state import pack
 from odeopt.solvers.ending import Reason
 from odeopt.solvers.tolerances import LEAST_RTOL, sizes
+from odeopt.state import pack
 
 METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")  # SciPy's
 COMPILED = "Rodas5P"  # in a kernel only
@@ -80,7 +80,7 @@ class Attempt:
     budget: int
     why: Why = Why.NAMED
     evaluations: float = 0.0
-    kernel: Any = None
+    kernel: Callable[..., None] | None = None
     hands_over: frozenset[Reason] = frozenset()
     after: float = 0.0
 
@@ -175,7 +175,9 @@ def _differences(equation: InitialValue, f: Function) -> Array | None:
     M, n, s, y = equation.number, sum(equation.sizes), equation.begin, pack(equation.y)
     at, columns = y.reshape(M, n), []
     of_variable = zip(sizes(equation, f), equation.y, strict=True)
-    h = STEP * np.maximum(pack(tuple(np.broadcast_to(size, u.shape) for size, u in of_variable)).reshape(M, n), np.abs(at))
+    h = STEP * np.maximum(
+        pack(tuple(np.broadcast_to(size, u.shape) for size, u in of_variable)).reshape(M, n), np.abs(at)
+    )
     try:
         slopes = np.reshape(f(s, y), (M, n))
         for e in np.eye(n):

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.attempts import Attempt
 from odeopt.check import Array
 from odeopt.gradient import EvaluationError
 from odeopt.groups import of_like_stiffness
 from odeopt.initial_value import InitialValue
-from odeopt.attempts import Attempt
 from odeopt.records import Records
 from odeopt.slope import CountedRhs
 from odeopt.solvers.ending import Ended, Reason, ended_by
@@ -58,7 +58,9 @@ def _solver(attempt: Attempt, dense: bool) -> Solver:
 def _advice(ended: Ended, method: str) -> str:
     if ended.reason is not Reason.BUDGET:
         return ""
-    return "; " + ("larger rtol and atol need fewer" if method in STIFF else "a stiff flow needs fewer with LSODA or Radau")
+    return "; " + (
+        "larger rtol and atol need fewer" if method in STIFF else "a stiff flow needs fewer with LSODA or Radau"
+    )
 
 
 def _solve_ivp(task: Task, rtol: float, atol: Array) -> None:

@@ -35,7 +35,8 @@ class Records:
         """All records that fall into the last step of a guarded solver."""
         s, here = self.equation.s, Reached(float(solver.t), solver.y.copy())
         due = self.done < len(s) and s[self.done] <= here.s
-        interpolant = solver.interpolant() if self.dense or due and s[self.done] < here.s else None
+        between = self.dense or (due and s[self.done] < here.s)
+        interpolant: Any = solver.interpolant() if between else None
         while self.done < len(s) and s[self.done] <= here.s:
             inside = s[self.done] < here.s
             self._append(self.equation.times[self.done], interpolant(s[self.done]) if inside else here.y)

@@ -23,7 +23,12 @@ def crossing(t, y):
     return y[0]
 
 
-KEPT = {"steps": {}, "t_eval": dict(t_eval=TIMES), "dense_output": dict(dense_output=True), "events": dict(events=crossing)}
+KEPT = {
+    "steps": {},
+    "t_eval": dict(t_eval=TIMES),
+    "dense_output": dict(dense_output=True),
+    "events": dict(events=crossing),
+}
 
 
 @pytest.mark.parametrize("method", GUARDED)

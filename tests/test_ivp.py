@@ -63,7 +63,9 @@ def test_members_are_solve_ivp(name, method):
     """An ensemble on columns, among which the last has the oracle's start."""
     flow, problem, memory = case(name)
     starts = problem.theta0 * np.array([[0.5], [1.5], [1.0]])
-    run = oo.solve(flow, problem, [T0, T1], starts, memory=memory, method=method, rtol=1e-7 if method == "RK23" else 1e-9)
+    run = oo.solve(
+        flow, problem, [T0, T1], starts, memory=memory, method=method, rtol=1e-7 if method == "RK23" else 1e-9
+    )
     np.testing.assert_allclose(run.check().final[-1], oracle(name)["theta"], rtol=1e-5, atol=1e-6)
 
 
@@ -145,7 +147,9 @@ def test_the_vector_field_of_jax_is_fun(name, shape):
     equation = oo.ivp(flow, problem, np.broadcast_to(problem.theta0, shape), t0=T0, memory=memory)
     with jax.enable_x64(True):
         y = jax.numpy.asarray(equation.y0)
-        np.testing.assert_allclose(jax.jit(equation.vector_field)(T0, y, None), equation.fun(T0, equation.y0), rtol=1e-12)
+        np.testing.assert_allclose(
+            jax.jit(equation.vector_field)(T0, y, None), equation.fun(T0, equation.y0), rtol=1e-12
+        )
         if equation.jac:
             J = jax.jacobian(lambda y: equation.vector_field(T0, y))(y)
             np.testing.assert_allclose(J, equation.jac(T0, equation.y0), rtol=1e-9, atol=1e-12)

@@ -15,8 +15,8 @@ from odeopt.backends import numba as kernels
 from odeopt.backends import rodas, solving
 from odeopt.backends.field import traced_field
 from odeopt.initial_value import initial_value
-from odeopt.solvers.ending import Reason
 from odeopt.orders import slope as fitted_order
+from odeopt.solvers.ending import Reason
 from odeopt.state import pack
 
 WELL = oo.Problem(lambda x: (x**2).sum(-1) / 2, lambda x: 1.0 * x, theta0=[1.0], batched=True)

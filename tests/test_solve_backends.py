@@ -13,7 +13,6 @@ from test_solve import FAULTS, scalar
 import odeopt as oo
 from odeopt import Status
 from odeopt.backends import field as fields
-from odeopt.backends import numba as kernels
 from odeopt.backends import solving
 from odeopt.backends.forward import CHOSEN, PARTIALS, jacobian
 from odeopt.backends.nodes import UFUNCS, Graph

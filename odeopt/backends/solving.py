@@ -18,8 +18,8 @@ from odeopt.backends.parts import in_parts
 from odeopt.backends.slopes import on_floats, stacked
 from odeopt.check import Array
 from odeopt.initial_value import Function, Functions, InitialValue
-from odeopt.progress import announce
 from odeopt.integrate import Task
+from odeopt.progress import announce
 from odeopt.slope import exhausted
 from odeopt.solvers.ending import Ended, Reason
 from odeopt.state import pack
@@ -30,7 +30,6 @@ LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fif
 EVALUATION = 10  # operations, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas.source}
 WIDEST = 10  # numbers in a member's state, which lie in registers
-
 
 
 def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
@@ -166,4 +165,8 @@ def _ended(flag: Any, budget: int) -> Ended:
     lacking = flag == stepping.TOO_MANY
     m = int(np.argmax(lacking if lacking.any() else flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""
-    return exhausted(budget, who) if flag[m] == stepping.TOO_MANY else Ended(Reason.STEP_FAILED, f"{who}{Reason.STEP_FAILED}")
+    return (
+        exhausted(budget, who)
+        if flag[m] == stepping.TOO_MANY
+        else Ended(Reason.STEP_FAILED, f"{who}{Reason.STEP_FAILED}")
+    )

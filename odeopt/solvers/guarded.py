@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.integrate import BDF, LSODA, RK23, RK45, DOP853, DenseOutput, OdeSolver, Radau
+from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, DenseOutput, OdeSolver, Radau
 
-from odeopt.gradient import EvaluationError
-from odeopt.slope import CountedRhs
-from odeopt.solvers.ending import EXCEPTIONS, Ended, Ending, Reason, ended_by
-from odeopt.initial_value import Functions
 from odeopt import check
 from odeopt.check import Array
+from odeopt.gradient import EvaluationError
+from odeopt.initial_value import Functions
+from odeopt.slope import CountedRhs
+from odeopt.solvers.ending import EXCEPTIONS, Ended, Ending, Reason, ended_by
 
 MAX_EVALUATIONS = 500_000
 STEPS = ("first_step", "min_step")  # options that must be finite where they are given
@@ -34,6 +34,10 @@ class Guarded(OdeSolver):
     A NaN in a trial stage only rejects the step.  An exception in the first evaluation is the caller's mistake and
     propagates; a later one, or Ctrl-C, ends the integration.
     """
+
+    t: float
+    y: Array
+    status: str
 
     def __init__(
         self,

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from odeopt import check
+from odeopt.check import Array
 from odeopt.flow import Field
 from odeopt.initial_value import Functions, InitialValue, in_time
 from odeopt.problems import Problem
 from odeopt.solvers.starting import checked_start
 from odeopt.state import pack, unpack
-from odeopt import check
-from odeopt.check import Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""The right-hand side of a flow on JAX's arrays: its operations where they can be traced, or a gradient of JAX's own."""
+"""The right-hand side of a flow on JAX's arrays: traced operations, or formulas around a gradient of JAX's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from odeopt.backends.field import traced_field
 from odeopt.backends.foreign import Foreign, foreign
@@ -30,7 +29,9 @@ def on_jax(equation: InitialValue) -> Function:
     try:
         return _with_program(equation)
     except Untraceable as reason:
-        raise ValueError(f"flow must have formulas that JAX can compile, {equation.flow.name} here: {reason}") from reason
+        raise ValueError(
+            f"flow must have formulas that JAX can compile, {equation.flow.name} here: {reason}"
+        ) from reason
 
 
 def _with_program(equation: InitialValue) -> Function:
@@ -58,6 +59,7 @@ def _with_gradient(equation: InitialValue, native: Native) -> Function:
         state = foreign(unpack(y, equation.y), JAX)
         grad = TracedGradient(lambda at: Foreign(slope(at.value, *native.data), JAX), None, None)
         slopes = equation.flow.rhs(grad)(Foreign(jnp.asarray(t, y.dtype), JAX), state)
-        return jnp.concatenate([jnp.broadcast_to(JAX.own(k, y), u.shape) for k, u in zip(slopes, state)], -1).ravel()
+        whole = [jnp.broadcast_to(JAX.own(k, y), u.shape) for k, u in zip(slopes, state, strict=True)]
+        return jnp.concatenate(whole, axis=-1).ravel()
 
     return f
