@@ -38,7 +38,7 @@ notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
 
 zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch,jax,keras]'
-	$(BIN)/python tests/write_zoo.py
+	PYTHONPATH=tests $(BIN)/python tests/support/write_zoo.py
 
 bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,jax]'

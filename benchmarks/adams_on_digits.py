@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 import odeopt as oo
-from odeopt.backends.torch import to_torch
+from odeopt.frameworks.torch import to_torch
 
 HIDDEN, BATCH, TEST = 16, 128, 500
 RATES, MARKS = (0.003, 0.01, 0.03), (150, 600)  # gradients after which it is measured

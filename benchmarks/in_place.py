@@ -13,8 +13,8 @@ import numpy as np
 from rounds import Jobs, c_library, main
 
 import odeopt as oo
-from odeopt.backends import sweep
-from odeopt.backends.in_place import in_place
+from odeopt.compiler import fused_update
+from odeopt.frameworks.numpy import in_place
 
 SIZE, LR, EPS = 10_000_000, 1e-3, 1e-8
 C_SOURCE = r"""
@@ -56,7 +56,7 @@ def c_case(name: str) -> tuple[Callable[[], object], float]:
 def our_case(compiler: bool = True, nan: str = "raise") -> tuple[Callable[[], object], float]:
     theta, g = start()
     if not compiler:
-        sweep.find_spec = lambda name: None
+        fused_update.find_spec = lambda name: None
     moving = in_place(oo.optimizers.adam(LR, eps=EPS), theta, nan=nan)
     return lambda: moving.step(g), SIZE
 
@@ -78,7 +78,7 @@ def by_hand() -> tuple[Callable[[], object], float]:
 def torch_case(make: str) -> tuple[Callable[[], object], float]:
     import torch
 
-    from odeopt.backends.torch import to_torch
+    from odeopt.frameworks.torch import to_torch
 
     theta, g = start()
     p = torch.nn.Parameter(torch.from_numpy(theta))

@@ -15,8 +15,8 @@ from time import perf_counter
 import numpy as np
 
 import odeopt as oo
-from odeopt.backends import sweep
-from odeopt.backends.in_place import in_place
+from odeopt.compiler import fused_update
+from odeopt.frameworks.numpy import in_place
 
 ROUNDS = 3
 FILE = Path(__file__).with_suffix(".csv")
@@ -45,7 +45,7 @@ def wide(size: int) -> Run:
 
 def fused(size: int) -> Run:
     """20 steps of Adam at a given gradient, in place, compiled for any size."""
-    sweep.LONG = 0
+    fused_update.LONG = 0
     adam, gradient = in_place(oo.optimizers.adam(1e-3), np.ones(size)), np.ones(size)
     return lambda: [adam.step(gradient) for _ in range(20)]
 

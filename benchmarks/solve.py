@@ -14,7 +14,7 @@ from rounds import main
 from scipy.integrate import odeint, solve_ivp
 
 import odeopt as oo
-from odeopt import groups
+from odeopt.solvers import stiffness_groups
 
 X0, T, B, RTOL, ATOL = (-1.5, 2.0), 10.0, 100.0, 1e-9, 1e-12
 TIMES, ENDS, MANY = np.linspace(0, T, 101), np.array([0.0, T]), np.linspace(20, 200, 1000)
@@ -187,7 +187,7 @@ def our_scales(backend: str) -> Case:
 
 def at_once(case: Callable[[str], Case]) -> Case:
     """The same without groups of like stiffness."""
-    groups.LEAST = 10**9
+    stiffness_groups.LEAST = 10**9
     return case("columns")
 
 

@@ -82,7 +82,9 @@ def our_sweep(backend: str, steps: int) -> Run:
 
 def our_network(backend: str, steps: int) -> Run:
     loss, weights, data = network()
-    problem, opt = oo.Problem.from_jax(loss, weights, data), oo.optimizers.adam(1e-3)
+    from odeopt.frameworks.jax import problem as problem_of
+
+    problem, opt = problem_of(loss, weights, data), oo.optimizers.adam(1e-3)
     return lambda: oo.simulate(opt, problem, steps, record_every=steps, backend=backend).check(), steps
 
 

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from gensim.models import Word2Vec
 
-from odeopt import optimizers, words
-from odeopt.words.course import Course, Plan, Progress
+from odeopt import optimizers, word2vec
+from odeopt.word2vec.course import Course, Plan, Progress
 
 DIM, BATCH, LR = 50, 512, 0.025
 ROUNDS, BATCHES = 7, 60
 
 
 def skip_gram_loss(blocks, batch):
-    """That of words.SkipGram, in torch."""
+    """That of word2vec.SkipGram, in torch."""
     c, x = blocks
     i, j, negative = (torch.from_numpy(places) for places in (batch.i, batch.j, batch.l))
     pairs = torch.bincount(i, minlength=len(c)).double()
@@ -28,7 +28,7 @@ def skip_gram_loss(blocks, batch):
 
 
 def cbow_loss(blocks, batch):
-    """That of words.CBOW, in torch."""
+    """That of word2vec.CBOW, in torch."""
     x, w, b = blocks
     i, j, t, negative = (torch.from_numpy(places) for places in (batch.i, batch.j, batch.t, batch.l))
     h = x.new_zeros(len(t), x.shape[1]).index_add(0, i, x[j])
@@ -44,17 +44,17 @@ class ByAutograd:
         return tuple(gradient.numpy() for gradient in torch.autograd.grad(self.torch_loss(blocks, batch), blocks))
 
 
-class SkipGramByAutograd(ByAutograd, words.SkipGram):
+class SkipGramByAutograd(ByAutograd, word2vec.SkipGram):
     torch_loss = staticmethod(skip_gram_loss)
 
 
-class CBOWByAutograd(ByAutograd, words.CBOW):
+class CBOWByAutograd(ByAutograd, word2vec.CBOW):
     torch_loss = staticmethod(cbow_loss)
 
 
 MODELS = {
-    "skip-gram": (words.SkipGram(shared=64), SkipGramByAutograd(shared=64), optimizers.gd(lr=LR)),
-    "CBOW": (words.CBOW(), CBOWByAutograd(), optimizers.adagrad(lr=2 * LR)),
+    "skip-gram": (word2vec.SkipGram(shared=64), SkipGramByAutograd(shared=64), optimizers.gd(lr=LR)),
+    "CBOW": (word2vec.CBOW(), CBOWByAutograd(), optimizers.adagrad(lr=2 * LR)),
 }
 
 
@@ -119,13 +119,13 @@ def quality(text, documents, name, epochs):
     """Seconds and Spearman of whole trainings."""
     model, _, opt = MODELS[name]
     start = time.perf_counter()
-    run = words.train(text, model, opt, dim=DIM, batch=BATCH, epochs=epochs, rng=0)
+    run = word2vec.train(text, model, opt, dim=DIM, batch=BATCH, epochs=epochs, rng=0)
     report(f"odeopt {name}", time.perf_counter() - start, run.vectors.wordsim353())
     start = time.perf_counter()
     settings = {"vector_size": DIM, "window": 5, "min_count": 5, "negative": 5, "workers": 1, "seed": 1}
     theirs = Word2Vec(documents, sg=int(name == "skip-gram"), epochs=epochs, **settings)
     spent = time.perf_counter() - start
-    found = words.Vectors(tuple(theirs.wv.index_to_key), theirs.wv.vectors).wordsim353()
+    found = word2vec.Vectors(tuple(theirs.wv.index_to_key), theirs.wv.vectors).wordsim353()
     report(f"gensim {name}, negative sampling", spent, found)
 
 
@@ -135,8 +135,8 @@ def report(name, spent, found):
 
 def main():
     torch.set_num_threads(1)
-    documents = words.wikipedia()
-    text = words.corpus(documents)
+    documents = word2vec.wikipedia()
+    text = word2vec.corpus(documents)
     print(text)
     for name in MODELS:
         side_by_side(text, name)

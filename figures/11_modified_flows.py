@@ -8,9 +8,9 @@ that of log(1 - lr lambda), and beyond 1 no order helps.
 import numpy as np
 
 import odeopt as oo
-from odeopt.gradient import Gradient
+from odeopt.core.state import named
 from odeopt.plots import style
-from odeopt.state import named
+from odeopt.problems.oracle import Gradient
 
 PROBLEM = oo.problems.quadratic((1, 20)).at((1, -1))
 ORDERS = np.arange(1, 9)

@@ -53,7 +53,7 @@ def pictures(script: Path) -> dict[str, bytes]:
 
 def render(script: Path, folder: Path = GALLERY) -> float:
     """Writes the pictures of a script; returns the seconds that it took."""
-    from odeopt import files
+    from odeopt.util import files
 
     began = time.perf_counter()
     for kind, data in pictures(script).items():
@@ -92,7 +92,7 @@ def report(paths: list[Path], run) -> list[str]:
 
 def main(names: list[str]) -> int:
     """Two processes; the number of failures."""
-    from odeopt import files
+    from odeopt.util import files
 
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the workers import numpy
     paths = chosen(names)

@@ -29,8 +29,8 @@ import numpy as np
 
 import odeopt as oo
 from odeopt import plots
-from odeopt.backends.sympy import eliminate_velocity, modified_equation
 from odeopt.plots import style
+from odeopt.symbolic import eliminate_velocity, modified_equation
 
 plt.rcParams.update({**style.RC, "figure.dpi": 140, "figure.constrained_layout.use": True})
 valley = oo.problems.rosenbrock(b=5).at([-1, 0.5])  # L = (1 - x)^2 + 5 (y - x^2)^2, from (-1, 0.5)
@@ -200,13 +200,13 @@ plt.show()
 #
 # So far the optimizers were written in odeopt. Now bring one that is not: any `torch.optim` object, with its loss.
 # Nothing is known of it but what it does when it is asked to step. (Keras and optax optimizers go the same way:
-# `odeopt.backends.keras.from_keras`, `odeopt.backends.optax.from_optax`; a step of your own: `oo.from_step`.)
+# `odeopt.frameworks.keras.from_keras`, `odeopt.frameworks.jax.from_optax`; a step of your own: `oo.from_step`.)
 
 # %%
 try:
     import torch
 
-    from odeopt.backends.torch import from_torch
+    from odeopt.frameworks.torch import from_torch
 except ImportError:
     torch = None
     print("This section needs torch, which is not installed here: pip install 'odeopt-toolkit[torch]'")

@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import odeopt as oo
-from odeopt import flow, ops, push, relax, schemes, words
+from odeopt import flow, ops, push, relax, schemes, word2vec
 from odeopt.plots import style
 
 plt.rcParams.update({**style.RC, "figure.dpi": 140, "figure.constrained_layout.use": True})
@@ -87,7 +87,8 @@ plt.show()
 try:
     import torch
 
-    from odeopt.backends.torch import soft_batch, to_torch
+    from odeopt.frameworks.torch import problem as problem_of
+    from odeopt.frameworks.torch import soft_batch, to_torch
 except ImportError:
     torch = None
     print("These cells need torch, which is not installed here: pip install 'odeopt-toolkit[torch]'")
@@ -99,7 +100,7 @@ if torch:
     x, one_hot = network.samples.data
     X, Y, entropy = torch.tensor(x), torch.tensor(one_hot.argmax(axis=1)), torch.nn.functional.cross_entropy
     module = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.Tanh(), torch.nn.Linear(8, 10))
-    problem = oo.Problem.from_torch(module, entropy, (x, one_hot.argmax(axis=1)))
+    problem = problem_of(module, entropy, (x, one_hot.argmax(axis=1)))
     faster = mine.with_step(0.5)
     inside, outside = oo.simulate(faster, problem, steps=200), to_torch(faster, module.parameters())
     for _ in range(200):
@@ -125,7 +126,7 @@ try:
     os.environ.setdefault("KERAS_BACKEND", "torch" if torch else "jax")
     import keras
 
-    from odeopt.backends.keras import Sequential, to_keras
+    from odeopt.frameworks.keras import Sequential, to_keras
 except ImportError:
     keras = None
     print("These cells need Keras, which is not installed here: pip install 'odeopt-toolkit[keras]'")
@@ -187,7 +188,7 @@ ax.axis("off")
 plt.show()
 
 # %% [markdown]
-# In a training loop it is one line around any optimizer, torch's too (`odeopt.backends.keras` and `.optax` have
+# In a training loop it is one line around any optimizer, torch's too (`odeopt.frameworks.keras` and `.optax` have
 # theirs):
 
 # %%
@@ -286,7 +287,7 @@ assert best["batches of 16", "RKC1(10)"] <= best["all digits", "RKC1(10)"] / 16
 
 # %% [markdown]
 # In torch the batch is evaluated again by the closure, in Keras by `fit` itself, for a model of
-# `odeopt.backends.keras`. Dropout draws the same mask in all evaluations of a step, and the optimizer counts them:
+# `odeopt.frameworks.keras`. Dropout draws the same mask in all evaluations of a step, and the optimizer counts them:
 
 # %%
 if torch:
@@ -320,9 +321,9 @@ if keras:
 # %%
 topics = [[f"{topic}{i}" for i in range(10)] for topic in "abcdefghij"]
 draw = np.random.default_rng(0)
-text = words.corpus([draw.choice(topics[k % 10], 100).tolist() for k in range(60)])
-windows = words.windows.Epoch.of(text, window=2, threshold=1.0, rng=draw).batch(0, 20)
-for model in (words.SkipGram(shared=8), words.CBOW(shared=8)):
+text = word2vec.corpus([draw.choice(topics[k % 10], 100).tolist() for k in range(60)])
+windows = word2vec.windows.Epoch.of(text, window=2, threshold=1.0, rng=draw).batch(0, 20)
+for model in (word2vec.SkipGram(shared=8), word2vec.CBOW(shared=8)):
     rows, batch = model.batch(text, windows, draw.integers(0, len(text.words), 8))
     tables = model.start(len(text.words), 4, draw)
     first, *others = (draw.normal(size=(len(row), table.shape[1])) for row, table in zip(rows, tables, strict=True))
@@ -337,8 +338,8 @@ for model in (words.SkipGram(shared=8), words.CBOW(shared=8)):
 # words of a word must be the other nine of its topic:
 
 # %%
-runs = {model.name: words.train(text, model, dim=10, epochs=10, batch=256, threshold=1.0, rng=0, progress=False)
-        for model in (words.SkipGram(), words.CBOW())}  # fmt: skip
+runs = {model.name: word2vec.train(text, model, dim=10, epochs=10, batch=256, threshold=1.0, rng=0, progress=False)
+        for model in (word2vec.SkipGram(), word2vec.CBOW())}  # fmt: skip
 for name, run in runs.items():
     near = [(word, found) for word in text.words for found, _ in run.vectors.most_similar(word, 9)]
     share = np.mean([word[0] == found[0] for word, found in near])

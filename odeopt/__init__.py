@@ -5,8 +5,6 @@ The public names stand in `__init__.pyi`; what they name is imported when it is 
 
 import lazy_loader
 
-from odeopt.flow import flow as flow  # at once: later, the module's name would stand for it
-
 __version__ = "0.1.0"
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -2,42 +2,42 @@
 
 from . import (
     analysis,
-    decay,
     flows,
     laws,
     noise,
-    ops,
     optimizers,
     plots,
     problems,
-    schedules,
     schemes,
-    starts,
+    symbolic,
     testing,
-    words,
+    word2vec,
 )
 from .analysis.batch_size import BatchScaling, batch_scaling, noise_ratio, scale_batch
 from .analysis.batches import BatchComparison, batch_schedule, compare_batches
 from .analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
+from .analysis.comparison import Comparison, compare
+from .analysis.convergence import Convergence, WorkPrecision, convergence, work_precision
 from .analysis.energy import Energy, energy
 from .analysis.follow import Following, follow
 from .analysis.modified import modified_flow
-from .analysis.one_step import from_step
 from .analysis.regularizer import ImplicitRegularizer, implicit_regularizer
 from .analysis.sde import sde
 from .analysis.sharpness import Sharpness, sharpness
 from .analysis.stability import stability_limit
 from .analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
-from .comparison import Comparison, compare
+from .core import decay, ops
+from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from .ensembles import Ensemble, ensemble
-from .flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
+from .optimizers import schedules, starts
 from .optimizers.base import Optimizer
-from .orders import Convergence, WorkPrecision, convergence, work_precision
+from .optimizers.one_step import from_step
 from .problems import Problem
-from .simulation import Snapshot, simulate
-from .solution import solve
+from .simulation.simulate import Snapshot, simulate
+from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
-from .trajectory import Status, Trajectory
+from .solvers.solve import solve
+from .util.status import Status
 
 __version__: str
 
@@ -103,10 +103,11 @@ __all__ = [
     "stability_limit",
     "stability_region",
     "starts",
+    "symbolic",
     "testing",
     "tuned_gd",
     "tuned_momentum",
     "tuned_nesterov",
-    "words",
+    "word2vec",
     "work_precision",
 ]

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, flows, optimizers, problems, schemes
-from odeopt.comparison import Comparison, compare
-from odeopt.orders import STEPS, Convergence, convergence
+from odeopt import flows, optimizers, problems, schemes
+from odeopt.analysis.comparison import Comparison, compare
+from odeopt.analysis.convergence import STEPS, Convergence, convergence
+from odeopt.optimizers.starts import rest as rest_start
+from odeopt.optimizers.starts import settled
 from odeopt.schemes.base import Scheme
-from odeopt.starts import rest as rest_start
-from odeopt.starts import settled
+from odeopt.util import check
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.comparison import compare
+from odeopt.analysis.comparison import compare
 from odeopt.optimizers import from_config
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem, rosenbrock
 from odeopt.schemes.base import projections_that_are_read
-from odeopt.simulation import simulate
+from odeopt.simulation.simulate import simulate
+from odeopt.util.check import Array
 
 STEPS = 30  # of the length h: the time over which the order is measured
 FINER = (4, 8, 16)  # steps h/4, h/8, h/16

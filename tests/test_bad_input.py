@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-import tables
+from support import tables
 
 import odeopt as oo
 

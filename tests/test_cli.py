@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-import tables
+from support import tables
 
 import odeopt as oo
 from odeopt.cli import main

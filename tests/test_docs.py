@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-import tables
+from support import tables
 
 import odeopt as oo
 

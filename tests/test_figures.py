@@ -1,33 +1,17 @@
 """The gallery: every figure has its sentence, is the same bytes every time, and says what was measured."""
 
-import importlib.util
 import inspect
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tables
 from matplotlib.figure import Figure
+from support import tables
+from support.scripts import FOLDER, SCRIPTS, load, script
 
 import odeopt as oo
 
-FOLDER = Path(__file__).parents[1] / "figures"
-SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(f"tested_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 make = load(FOLDER / "make.py")
-
-
-def script(number):
-    return next(path for path in SCRIPTS if path.name.startswith(number))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tables
+from support import tables
 
 import odeopt as oo
 from odeopt import optimizers as opts

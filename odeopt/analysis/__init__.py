@@ -7,13 +7,13 @@ from odeopt.analysis.jacobian import step_jacobian
 from odeopt.analysis.linear import amplification, multipliers, spectral_radius, step_matrix
 from odeopt.analysis.memoryless import slow_rate, start_shift
 from odeopt.analysis.modified import ModifiedFlow, modified_flow
-from odeopt.analysis.one_step import OneStep, from_step
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.regularizer import ImplicitRegularizer, implicit_regularizer
 from odeopt.analysis.sharpness import Sharpness, sharpness
 from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.analysis.worst_case import gradient_bound, nesterov_bound, nesterov_flow_bound, worst_slope
+from odeopt.optimizers.one_step import OneStep, from_step
 
 __all__ = [
     "Energy",

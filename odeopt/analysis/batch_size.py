@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
 from odeopt.analysis.batch_rules import is_adaptive, scaled, shrink
+from odeopt.core.symbols import short
 from odeopt.noise.base import noise_of
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.symbols import short
+from odeopt.util import check
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
+from odeopt.core.symbols import short
 from odeopt.noise._minibatches import minibatches
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.schedules import schedule as checked_schedule
 from odeopt.problems import Problem
-from odeopt.schedules import schedule as checked_schedule
-from odeopt.simulation import simulate
-from odeopt.symbols import short
-from odeopt.trajectory import Status
+from odeopt.simulation.simulate import simulate
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.status import Status
 
 RECORDS = 200
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from odeopt import check
 from odeopt.analysis.linear import as_optimizer, multipliers, spectral_radius
 from odeopt.analysis.stability import first_crossing, is_stable
-from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.flow import Flow, Quantity
-from odeopt.formula import place
+from odeopt.core.flow import Flow, Quantity
+from odeopt.core.formula import place
+from odeopt.core.quantities import OF_PROBLEM
+from odeopt.core.state import column
 from odeopt.problems import Problem
-from odeopt.quantities import OF_PROBLEM
-from odeopt.state import column
-from odeopt.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
+from odeopt.analysis.comparison import distance, largest
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
-from odeopt.analysis.one_step import OneStep
-from odeopt.check import Array
-from odeopt.comparison import distance, largest
+from odeopt.core.state import finite
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
-from odeopt.simulation import initial_point, simulate
-from odeopt.solution import checked_solver, solve
-from odeopt.state import finite
-from odeopt.trajectory import Recorder, Status, Trajectory
+from odeopt.simulation.simulate import initial_point, simulate
+from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.solvers.solve import checked_solver, solve
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.status import Status
 
 CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.one_step import Increment, of_optimizer
-from odeopt.check import Array
+from odeopt.core.state import State, pack, unpack
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import Increment, of_optimizer
 from odeopt.problems import Problem
-from odeopt.simulation import initial_point
-from odeopt.state import State, pack, unpack
+from odeopt.simulation.simulate import initial_point
+from odeopt.util.check import Array
 
 STEP = 6e-6  # balances h^2 of truncation against eps/h of rounding
 SMALL = 1e-3  # of the largest entry of a variable: smaller ones are moved as if they were of this size

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from odeopt.check import Array
-from odeopt.flow import Flow, relax
+from odeopt.core.flow import Flow, relax
+from odeopt.core.formula import reads
+from odeopt.core.state import State, column
 from odeopt.flows.gradient import gradient_flow
-from odeopt.formula import reads
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
 from odeopt.schemes.implicit import BDF2, Theta, linear_increment
-from odeopt.state import State, column
+from odeopt.util.check import Array
 
 Matrices = NDArray[Any]  # real for real lr lambda, complex for complex
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from odeopt.analysis.linear import step_matrix
-from odeopt.analysis.one_step import of_optimizer
-from odeopt.check import Array
-from odeopt.gradient import Gradient
+from odeopt.core.state import Grad, column, plus
 from odeopt.optimizers.base import Optimizer
-from odeopt.state import Grad, column, plus
+from odeopt.optimizers.one_step import of_optimizer
+from odeopt.problems.oracle import Gradient
+from odeopt.util.check import Array
 
 SETTLED = 1e-15  # relative change of the increment in a step
 LONGEST = 50_000  # steps of a start-up

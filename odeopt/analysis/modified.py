@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
 from odeopt.analysis.jacobian import increment_jacobian
-from odeopt.analysis.one_step import Increment, OneStep, of_optimizer
-from odeopt.check import Array
+from odeopt.core.state import Grad, Rhs, State, column, plus
+from odeopt.core.symbols import short
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import Increment, OneStep, of_optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.implicit import solve_increment
-from odeopt.state import Grad, Rhs, State, column, plus
-from odeopt.symbols import short
+from odeopt.util import check
+from odeopt.util.check import Array
 
 LARGEST = 8
 

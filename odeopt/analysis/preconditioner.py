@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from odeopt.analysis.linear import frozen
-from odeopt.check import Array
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
+from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.implicit import linear_increment
-from odeopt.state import State
-from odeopt.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.util.check import Array
 
 
 def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
 from odeopt.analysis.memoryless import slow_rate
-from odeopt.analysis.one_step import of_optimizer
-from odeopt.check import Array
-from odeopt.decay import SMALLEST
+from odeopt.core.decay import SMALLEST
+from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems import Problem
 from odeopt.schemes.splitting import Splitting
-from odeopt.state import State
+from odeopt.util import check
+from odeopt.util.check import Array
 
 LINEAR = 1e-8  # relative error of superposition
 ROUNDING = 1e-11  # of the coefficient and the shift, in units of the step

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from odeopt import check, flows, optimizers
-from odeopt.flow import Flow
+from odeopt import flows, optimizers
+from odeopt.core.flow import Flow
 from odeopt.flows.gradient_noise import with_gradient_noise
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import projections_that_are_read
+from odeopt.util import check
 
 
 def sde(opt: Optimizer, order: int = 1) -> Flow:

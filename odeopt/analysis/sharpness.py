@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.stability import stability_limit
-from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.util import check
+from odeopt.util.check import Array
 
 DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
 TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square

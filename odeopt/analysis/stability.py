@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from odeopt.analysis.linear import as_optimizer, spectral_radius
-from odeopt.check import Array
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
+from odeopt.util.check import Array
 
 ROUNDING = 1e-12  # how far beyond 1 a multiplier may be and still count as 1
 SMALLEST, LARGEST, POINTS = 1e-3, 1e4, 2000

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, optimizers
+from odeopt import optimizers
 from odeopt.analysis.linear import as_optimizer, spectral_radius
-from odeopt.check import Number
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def convergence_rate(opt: Optimizer | Scheme, eigenvalues: Any) -> float:

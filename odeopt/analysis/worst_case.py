@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check
-from odeopt.check import Number
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def gradient_bound(t: Number, distance: Number = 1.0, smoothness: Number = 1.0) -> Any:

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.driving import draws_of, driven, is_noisy
-from odeopt.ensembles.normals import Fill, filled, normals_of, visits
+from odeopt.core.state import State
 from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.random.normals import Fill, filled, normals_of, visits
 from odeopt.ensembles.statistics import Tally
 from odeopt.schemes.base import Memory
-from odeopt.state import State
+from odeopt.simulation.noisy_step import draws_of, driven, is_noisy
+from odeopt.util.check import Array
 
 WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
 LAP, RECORDS = 4_000_000, 500  # the most in a lap: steps of all members, records
@@ -114,7 +114,7 @@ def crew_of(
     """Those who take the steps: a program's, or the step itself where there is none or it does not pay."""
     why = ""
     if backend != "numpy" and (backend != "auto" or plan.members * plan.steps >= WORTHWHILE):
-        from odeopt.backends.ensembles import crew_or_reason
+        from odeopt.ensembles.compiled import crew_or_reason
 
         crew = crew_or_reason(plan, generator, rng, arrivals, backend, progress)
         if not isinstance(crew, str):
@@ -145,6 +145,6 @@ def _fill(plan: Plan) -> Fill:
     """What makes the normals of Threefry: NumPy, or where they are many, Numba."""
     if plan.members * plan.steps * plan.rows * plan.width < MANY or find_spec("numba") is None:
         return filled
-    from odeopt.backends.ensemble_blocks import fill
+    from odeopt.ensembles.compiled_blocks import fill
 
     return fill

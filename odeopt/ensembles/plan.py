@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.driving import is_noisy, normals_per_step, width
-from odeopt.ensembles.normals import GENERATORS
+from odeopt.core.formula import Formula, place, reads
+from odeopt.core.state import State
+from odeopt.ensembles.random.normals import GENERATORS
 from odeopt.ensembles.statistics import Census, Sums, sums
-from odeopt.formula import Formula, place, reads
-from odeopt.gradient import EvaluationError
 from odeopt.noise._gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulation import initial_point
-from odeopt.state import State
+from odeopt.problems.oracle import EvaluationError
+from odeopt.simulation.noisy_step import is_noisy, normals_per_step, width
+from odeopt.simulation.simulate import initial_point
+from odeopt.util import check
+from odeopt.util.check import Array
 
 RECORDS = 100  # by default
 NUMBER = 8  # bytes

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
 from odeopt.ensembles.blocks import Crew
 from odeopt.ensembles.plan import Plan
 from odeopt.ensembles.result import Ensemble
 from odeopt.ensembles.statistics import Tally
-from odeopt.trajectory import Status
+from odeopt.util.check import Array
+from odeopt.util.status import Status
 
 
 class Records:

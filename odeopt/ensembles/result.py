@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import storage
-from odeopt.check import Array
-from odeopt.trajectory import Status
+from odeopt.util import storage
+from odeopt.util.check import Array
+from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +101,13 @@ class Ensemble:
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame: a row per time, columns mean_..., variance_..., loss_mean, ..., alive."""
-        from odeopt.backends.labelled import ensemble_dataframe
+        from odeopt.ensembles.tables import ensemble_dataframe
 
         return ensemble_dataframe(self)
 
     def to_xarray(self) -> Any:
         """An xarray Dataset with the dimensions t, observable, probability, bin, member."""
-        from odeopt.backends.labelled import ensemble_dataset
+        from odeopt.ensembles.tables import ensemble_dataset
 
         return ensemble_dataset(self)
 

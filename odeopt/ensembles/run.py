@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.ensembles.blocks import Crew, crew_of, laps
 from odeopt.ensembles.plan import BACKENDS, Plan
 from odeopt.ensembles.records import Records
 from odeopt.ensembles.result import Ensemble
 from odeopt.ensembles.statistics import Tally
-from odeopt.gradient import EvaluationError
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.progress import bar
+from odeopt.problems.oracle import EvaluationError
 from odeopt.schemes.base import StepFailure
-from odeopt.trajectory import Status
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.progress import bar
+from odeopt.util.status import Status
 
 
 def ensemble(

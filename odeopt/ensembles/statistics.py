@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 Sums = tuple[Array, Array]
 

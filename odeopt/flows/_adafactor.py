@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, Part, Push, Speed, flow, push, relax
-from odeopt.formula import Formula, mapped
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Part, Push, Speed, flow, push, relax
+from odeopt.core.formula import Formula, mapped
+from odeopt.util import check
+from odeopt.util.check import Number
 
 Shape = tuple[int, int] | None
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, Quantity, flow, push
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Quantity, flow, push
+from odeopt.core.formula import Formula
 from odeopt.flows.moments import MOMENTS, constants, corrected_mean, energy, mean, square, velocity, velocity_hat
-from odeopt.formula import Formula
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from odeopt import check
-from odeopt.check import Number
-from odeopt.flow import Flow, Onset, Push, push, relax
-from odeopt.formula import mapped, reading, reads
+from odeopt.core.flow import Flow, Onset, Push, push, relax
+from odeopt.core.formula import mapped, reading, reads
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def buffered(flow: Flow, tau_m: Number) -> Flow:

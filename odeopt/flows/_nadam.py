@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.decay import SMALLEST
-from odeopt.flow import Flow, flow, push, relax
+from odeopt.core import ops
+from odeopt.core.decay import SMALLEST
+from odeopt.core.flow import Flow, flow, push, relax
 from odeopt.flows.moments import MOMENTS, clock2, constants, corrected_square, mean, square
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def nadam(tau1: Number, tau2: Number, eps: Number, beta1: Number) -> Flow:

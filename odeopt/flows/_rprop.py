@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, flow, project
-from odeopt.formula import Formula
+from odeopt.core import ops
+from odeopt.core.flow import Flow, flow, project
+from odeopt.core.formula import Formula
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def rprop(eta_minus: Number = 0.5, eta_plus: Number = 1.2, min_step: Number = 1e-6, max_step: Number = 50.0) -> Flow:

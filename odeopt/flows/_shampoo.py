@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from odeopt import check, ops
-from odeopt.flow import Flow, flow, push
+from odeopt.core import ops
+from odeopt.core.flow import Flow, flow, push
+from odeopt.util import check
 
 
 def shampoo(shape: tuple[int, int] = (1, 1)) -> Flow:

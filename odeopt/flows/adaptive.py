@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, Onset, conserved, decreasing, flow, push, relax
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Onset, conserved, decreasing, flow, push, relax
 from odeopt.flows.roots import root_of
+from odeopt.util import check
+from odeopt.util.check import Number
 
 DESCENT = {"loss": decreasing(lambda loss: loss)}  # theta' = -P g with P > 0: dL/dt = -g P g
 

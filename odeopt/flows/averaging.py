@@ -6,10 +6,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, Push, Speed, flow, project, push, relax
-from odeopt.formula import mapped
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Push, Speed, flow, project, push, relax
+from odeopt.core.formula import mapped
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def asgd(lambd: Number = 1e-4, alpha: Number = 0.75, t0: Number = 1e6, step: Number = 0.01) -> Flow:

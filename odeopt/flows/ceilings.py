@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import ops
-from odeopt.check import Number
-from odeopt.flow import Flow, flow, project, push, relax
+from odeopt.core import ops
+from odeopt.core.flow import Flow, flow, project, push, relax
+from odeopt.core.formula import Formula
 from odeopt.flows.moments import (
     MOMENTS,
     clock1,
@@ -17,7 +17,7 @@ from odeopt.flows.moments import (
     velocity,
     velocity_hat,
 )
-from odeopt.formula import Formula
+from odeopt.util.check import Number
 
 
 def amsgrad(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from odeopt import ops
-from odeopt.flow import Flow, decreasing, flow, push
+from odeopt.core import ops
+from odeopt.core.flow import Flow, decreasing, flow, push
 
 
 def gradient_flow() -> Flow:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, ops
-from odeopt.check import Array, Number
-from odeopt.flow import Flow, Part, Project, Push
-from odeopt.formula import Formula, mapped, reading, reads
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Part, Project, Push
+from odeopt.core.formula import Formula, mapped, reading, reads
+from odeopt.util import check
+from odeopt.util.check import Array, Number
 
 
 def with_gradient_noise(flow: Flow, h: Number) -> Flow:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, flow, push
+from odeopt.core import ops
+from odeopt.core.flow import Flow, flow, push
 from odeopt.flows.moments import MOMENTS, constants
 from odeopt.flows.moments import velocity as adam
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def lamb(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Quantity, decreasing, relax
-from odeopt.formula import Formula, reading, reads
+from odeopt.core import ops
+from odeopt.core.flow import Quantity, decreasing, relax
+from odeopt.core.formula import Formula, reading, reads
+from odeopt.util import check
+from odeopt.util.check import Number
 
 mean = relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau1: 1 / tau1)
 square = relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau2: 1 / tau2)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, decreasing, flow, push, relax
+from odeopt.core import ops
+from odeopt.core.flow import Flow, decreasing, flow, push, relax
+from odeopt.util import check
+from odeopt.util.check import Number
 
 STRONGLY = "L is mu-strongly convex, 4 mu >= "
 

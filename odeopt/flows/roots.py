@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, ops
+from odeopt.core import ops
+from odeopt.util import check
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, decreasing, flow, push
+from odeopt.core import ops
+from odeopt.core.flow import Flow, decreasing, flow, push
 from odeopt.flows.moments import mean
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def soft_sign(u: Any, delta: Any) -> Any:

@@ -6,9 +6,10 @@ Sigma = sigma^2 moves as Langevin's flow does at the temperature T = lr sigma^2/
 
 from __future__ import annotations
 
-from odeopt import check, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, flow, push, relax
+from odeopt.core import ops
+from odeopt.core.flow import Flow, flow, push, relax
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def langevin(temperature: Number) -> Flow:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check
 from odeopt.problems import Problem
+from odeopt.util import check
 
 
 def temperature_of(value: Any) -> float:

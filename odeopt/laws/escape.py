@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.laws.arguments import problem_of, temperature_of
 from odeopt.problems import Problem
+from odeopt.util import check
+from odeopt.util.check import Array
 
 NODES = 16  # of Gauss and Legendre in each panel
 PANELS = tuple(2**k for k in range(5, 14))  # tried until two agree

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 STEEP = 700.0  # exp(P) is finite up to here, and exp(-P) nothing against 1 long before
 

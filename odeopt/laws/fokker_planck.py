@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.laws import markov
 from odeopt.laws.flux import Flux, ito_flux, sides
 from odeopt.laws.grid import Grid, make_grid
 from odeopt.laws.target import leaks, level_of
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True)

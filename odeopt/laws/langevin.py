@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, flows
+from odeopt import flows
 from odeopt.laws.arguments import problem_of, temperature_of
 from odeopt.laws.flux import potential_flux
 from odeopt.laws.fokker_planck import FokkerPlanck
 from odeopt.laws.grid import make_grid
 from odeopt.laws.of_flow import density_of
 from odeopt.problems import Problem
+from odeopt.util import check
 
 
 def langevin(problem: Problem, temperature: float, box: Any, cells: Any) -> FokkerPlanck:

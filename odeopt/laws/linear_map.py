@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.driving import normals_per_step, width
-from odeopt.flow import Flow
-from odeopt.gradient import Gradient
+from odeopt.core.flow import Flow
+from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.state import State
+from odeopt.problems.oracle import Gradient
+from odeopt.simulation.noisy_step import normals_per_step, width
+from odeopt.util.check import Array
 
 LINEAR = 1e-9  # how far a linear map may miss superposition, relative: rounding
 Map = Callable[[Array, Array], Array]  # (y (m, n), xi (m, w)) -> (m, n)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 BATCH = 500.0  # jumps per series: exp(-500) is far from underflow
 MOST = 1e8  # jumps in all: minutes, even on a small grid

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
 from odeopt.laws.linear_map import linear_map, slope_as_map, step_as_map
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulation import initial_point
+from odeopt.simulation.simulate import initial_point
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True, eq=False)

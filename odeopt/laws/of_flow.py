@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
 from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
 from odeopt.laws.linear_map import slope_as_map
 from odeopt.problems import Problem
+from odeopt.util.check import Array
 
 
 def density_of(flow: Flow, problem: Problem, box: Any, cells: Any) -> FokkerPlanck:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.laws.flux import Flux, sides
 from odeopt.laws.grid import Grid
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def level_of(target: Any, grid: Grid) -> Array:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.noise._minibatches import Minibatches, minibatches_of, pieces
 from odeopt.problems import Problem
-from odeopt.weighted import WeightedMean
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.weighted_mean import WeightedMean
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.law import Covariance
 from odeopt.noise._streams import normals
 from odeopt.noise.base import noise_of
 from odeopt.problems import Problem
+from odeopt.problems.gradient_noise import Covariance
+from odeopt.util import check
+from odeopt.util.check import Array
 
 SYMMETRY = 1e-12  # relative: what rounding leaves of a symmetric matrix, and of eigenvalues that are zero
 

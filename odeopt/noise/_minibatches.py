@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.noise._streams import per_member
 from odeopt.noise.base import noise_of
 from odeopt.problems import Problem
 from odeopt.problems.samples import Samples
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True)

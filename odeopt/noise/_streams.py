@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 CHUNK = 256  # steps drawn at a time
 BLOCK = 2**20  # numbers drawn at a time

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.law import GradientNoise
 from odeopt.noise.base import noise_of
 from odeopt.problems import Problem
+from odeopt.problems.gradient_noise import GradientNoise
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True)

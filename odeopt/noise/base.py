@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt.check import Array
-from odeopt.law import GradientNoise
 from odeopt.problems import Problem
+from odeopt.problems.gradient_noise import GradientNoise
+from odeopt.util.check import Array
 
 
 def noise_of(problem: Any) -> GradientNoise:

@@ -1,5 +1,6 @@
 from ._adafactor import adafactor
 from ._adam import adam, adamw, half_start_adam
+from ._lazy import lazy
 from ._momentum import heavy_ball, momentum, nesterov, nesterov_k
 from ._muon import muon
 from ._rprop import rprop
@@ -11,7 +12,6 @@ from .config import from_config
 from .gradient import gd
 from .layerwise import lamb, lars
 from .relatives import adamax, amsgrad, nadam, radam
-from .rows import lazy
 from .sign import lion, normalized_gd, signsgd
 from .wrappers import clip_norm, clip_value, decoupled, ema, l2, lookahead, scheduled
 

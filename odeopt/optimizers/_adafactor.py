@@ -6,16 +6,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from odeopt import check, flows, schemes
-from odeopt import decay as decays
-from odeopt.check import Array, Number
-from odeopt.flow import Flow, Relax, Speed
+from odeopt import flows, schemes
+from odeopt.core import decay as decays
+from odeopt.core.flow import Flow, Relax, Speed
+from odeopt.core.state import Grad, State
 from odeopt.flows._adafactor import adafactor_drift
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.starts import rest
-from odeopt.state import Grad, State
+from odeopt.optimizers.starts import rest
+from odeopt.util import check
+from odeopt.util.check import Array, Number
 
 
 def adafactor(

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, flows, ops
-from odeopt.check import Number
-from odeopt.flow import Flow, Speed
+from odeopt import flows
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.state import column
 from odeopt.optimizers.base import Optimizer, drift_paced
 from odeopt.optimizers.relaxing import checked, relaxing
-from odeopt.starts import aged_steps
-from odeopt.state import column
+from odeopt.optimizers.starts import aged_steps
+from odeopt.util import check
+from odeopt.util.check import Number
 
 KINGMA = "Kingma and Ba 2015, alg. 1"
 

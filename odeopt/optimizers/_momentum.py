@@ -14,16 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, decay, flows, schemes
-from odeopt.check import Array, Number
-from odeopt.decay import Decay
-from odeopt.flow import Flow, Speed
+from odeopt import flows, schemes
+from odeopt.core import decay
+from odeopt.core.decay import Decay
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.starts import Start, halfway, rest
 from odeopt.schemes.splitting import relaxed
-from odeopt.starts import Start, halfway, rest
-from odeopt.state import Grad, State, column
+from odeopt.util import check
+from odeopt.util.check import Array, Number
 
 HEAVY_BALL_MAPS = {"exponential": decay.exact, "naive": decay.euler, "midpoint": decay.trapezoid}
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from odeopt import check, decay, flows, schemes
-from odeopt.check import Number
+from odeopt import flows, schemes
+from odeopt.core import decay
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.starts import half_step, rest
+from odeopt.optimizers.starts import half_step, rest
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def muon(

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, flows, schemes
-from odeopt.check import Array, Number
-from odeopt.flow import Flow, Speed
+from odeopt import flows, schemes
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.state import Grad, State, column
+from odeopt.util import check
+from odeopt.util.check import Array, Number
 
 
 def rprop(

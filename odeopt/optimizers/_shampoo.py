@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, flows, schemes
-from odeopt.check import Array, Number
-from odeopt.flow import Flow
+from odeopt import flows, schemes
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.recipe import Facts
-from odeopt.state import Grad, State, column
+from odeopt.util import check
+from odeopt.util.check import Array, Number
 
 
 def shampoo(lr: Number = 0.01, eps: Number = 1e-4, *, shape: tuple[int, int] = (1, 1)) -> Optimizer:

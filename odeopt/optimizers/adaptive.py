@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, decay, flows, schemes
-from odeopt.check import Array, Number
-from odeopt.flow import Flow, Speed
+from odeopt import flows, schemes
+from odeopt.core import decay
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.starts import rest, settled, singular_match
-from odeopt.state import Grad, State, column
+from odeopt.optimizers.starts import rest, settled, singular_match
+from odeopt.util import check
+from odeopt.util.check import Array, Number
 
 
 def rmsprop(

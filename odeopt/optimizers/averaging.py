@@ -7,14 +7,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from odeopt import check, flows, schemes
-from odeopt.check import Number
-from odeopt.flow import Flow, Speed
+from odeopt import flows, schemes
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.ops import maximum
 from odeopt.flows.averaging import asgd_drift
-from odeopt.ops import maximum
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def asgd(

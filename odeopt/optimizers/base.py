@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array, Number
-from odeopt.flow import Flow, Speed
-from odeopt.immutable import Immutable
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.state import Grad, State
+from odeopt.core.symbols import short
 from odeopt.optimizers.recipe import Facts, Recipe, configuration
+from odeopt.optimizers.starts import Start, rest
 from odeopt.schemes.base import Scheme
-from odeopt.starts import Start, rest
-from odeopt.state import Grad, State
-from odeopt.symbols import short
+from odeopt.util import check
+from odeopt.util.check import Array, Number
+from odeopt.util.immutable import Immutable
 
 if TYPE_CHECKING:
     from odeopt.optimizers.description import Description

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, optimizers, schedules
+from odeopt import optimizers
+from odeopt.optimizers import schedules
 from odeopt.optimizers.base import Optimizer
+from odeopt.util import check
 
 
 def from_config(config: Mapping[str, Any]) -> Optimizer:

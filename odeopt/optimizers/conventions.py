@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from odeopt import check
+from odeopt.util import check
 
 LIBRARIES = ("torch", "keras", "optax")
 _MOMENTS = {"beta1": 0.9, "beta2": 0.999}

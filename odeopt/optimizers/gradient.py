@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from odeopt import check, flows, schemes
-from odeopt.check import Number
+from odeopt import flows, schemes
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def gd(lr: Number | None = None, like: str = "torch") -> Optimizer:

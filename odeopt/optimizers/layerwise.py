@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, decay, flows, schemes
-from odeopt.check import Number
-from odeopt.flow import Flow
+from odeopt import flows, schemes
+from odeopt.core import decay
+from odeopt.core.flow import Flow
 from odeopt.optimizers.adaptive import buffer_paced
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.relaxing import checked, relaxing
-from odeopt.starts import half_step, rest
+from odeopt.optimizers.starts import half_step, rest
+from odeopt.util import check
+from odeopt.util.check import Number
 
 Layers = tuple[int, ...] | None
 

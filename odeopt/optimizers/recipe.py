@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.schedules import Schedule
-from odeopt.symbols import short
+from odeopt.core.symbols import short
+from odeopt.optimizers.schedules import Schedule
 
 RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
 

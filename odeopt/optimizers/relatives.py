@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, flows
-from odeopt.check import Number
-from odeopt.flow import Flow
+from odeopt import flows
+from odeopt.core.flow import Flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def amsgrad(

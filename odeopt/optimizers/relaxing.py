@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odeopt import check, decay, schemes
-from odeopt.flow import Flow
+from odeopt import schemes
+from odeopt.core import decay
+from odeopt.core.flow import Flow
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.starts import Start, half_step, rest, settled
+from odeopt.optimizers.starts import Start, half_step, rest, settled
+from odeopt.util import check
 
 WORD = "memory drift"
 VALID = "lr lambda/sqrt(G) < 2 (1 + beta1)/(1 - beta1)"

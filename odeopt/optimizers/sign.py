@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt import check, decay, flows, schemes
-from odeopt.check import Number
+from odeopt import flows, schemes
+from odeopt.core import decay
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.starts import settled
+from odeopt.optimizers.starts import settled
+from odeopt.util import check
+from odeopt.util.check import Number
 
 SMOOTH = "delta > 0; with delta = 0 the flow is discontinuous and the iterates chatter by lr"
 

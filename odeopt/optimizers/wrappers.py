@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, ops, schedules
-from odeopt.check import Number
-from odeopt.flow import Flow, Push, Speed
+from odeopt.core import ops
+from odeopt.core.flow import Flow, Push, Speed
+from odeopt.core.formula import Formula, mapped
+from odeopt.core.state import Grad, State, column
 from odeopt.flows.averaging import averaged
-from odeopt.formula import Formula, mapped
+from odeopt.optimizers import schedules
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
+from odeopt.optimizers.starts import Start
 from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.lookahead import Lookahead, innermost
 from odeopt.schemes.splitting import Splitting
-from odeopt.starts import Start
-from odeopt.state import Grad, State, column
+from odeopt.util import check
+from odeopt.util.check import Number
 
 
 def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
@@ -156,7 +158,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
     """average <- decay average + (1 - decay) theta after each step, theta itself after the first: run.state["average"].
 
     average' = (theta - average)/tau, decay = exp(-h/tau).                [as AveragedModel of torch, use_ema of Keras]
-    In a training loop: optimizer.memory("average") of `to_torch` and `to_keras`, `odeopt.backends.optax.memory`.
+    In a training loop: optimizer.memory("average") of `to_torch` and `to_keras`, `odeopt.frameworks.jax.memory`.
 
     >>> from odeopt import optimizers
     >>> print(str(ema(optimizers.gd(lr=0.1), 0.9)).partition(": ")[2])

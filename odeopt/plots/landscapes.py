@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
 from odeopt.plots import style
 from odeopt.problems import Problem
-from odeopt.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.util.check import Array
 
 POINTS, LEVELS = 201, 14
 CONTOURS = "#c9ced6"

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
 from odeopt.laws import FokkerPlanck
 from odeopt.plots import style
+from odeopt.util.check import Array
 
 SHADES = np.linspace(0.02, 1, 15)  # of the largest density; what is below stays white
 

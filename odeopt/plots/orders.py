@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.orders import Convergence, WorkPrecision
+from odeopt.analysis.convergence import Convergence, WorkPrecision
 from odeopt.plots import style
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.comparison import Comparison
 from odeopt.analysis.follow import Following
-from odeopt.check import Array
-from odeopt.comparison import Comparison
 from odeopt.plots import style
 from odeopt.plots.landscapes import landscape, path
-from odeopt.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.util.check import Array
 
 DOTS = 60  # as many iterates as can be told apart
 

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from odeopt import check, files
 from odeopt.plots import style
+from odeopt.util import check, files
 
 METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},

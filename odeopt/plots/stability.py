@@ -8,8 +8,8 @@ import numpy as np
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion
 from odeopt.analysis.sharpness import Sharpness
-from odeopt.check import Array
 from odeopt.plots import style
+from odeopt.util.check import Array
 
 SHADES = np.linspace(0, 1, 11)  # of the spectral radius; what grows stays white
 COLOURS = "cividis"  # dark where the error dies at once

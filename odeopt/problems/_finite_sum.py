@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.problems.base import Problem
 from odeopt.problems.data import rows_of
 from odeopt.problems.derivatives import analytic_in_code, complex_step, three_point
 from odeopt.problems.members import Function, batches, probe_points, single_value
 from odeopt.problems.samples import Samples
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def finite_sum(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.problems.base import Problem
 from odeopt.problems.members import Function
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def quadratic(eigenvalues: Any = (1, 20), angle: float = 0.5, theta0: Any = None) -> Problem:

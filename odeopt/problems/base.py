@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.gradient import Gradient
-from odeopt.immutable import Immutable
-from odeopt.law import GradientNoise
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
+from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.problems.members import Function, Looped, over_members, probe_points
+from odeopt.problems.oracle import Gradient
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.immutable import Immutable
 
 if TYPE_CHECKING:  # at run time late: most problems have neither, and imports cost more than a short run
     from odeopt.problems.gradient_check import GradientCheck
@@ -92,39 +92,6 @@ class Problem(Immutable):
         vars(self).update(loss=loss, grad=grad, theta0=start, hvp=hvp, minimizer=end)
         vars(self).update(name=name, batched=batched, flow_solution=flow_solution, noise=noise)
         vars(self).update(samples=samples, parameters=parameters)
-
-    @classmethod
-    def from_torch(cls, module: Any, loss: Callable[..., Any], data: tuple[Any, ...], name: str = "") -> Problem:
-        """L(theta) = loss(module(X), y) for data = (X, y), of a torch module; see odeopt.backends.torch_problem.
-
-        theta is all its parameters that require a gradient.  The module is copied to float64 and is never changed,
-        but by `load`.  Gradient and Hessian-vector product are torch's.                         (extra `torch`)
-        """
-        from odeopt.backends.torch_problem import torch_problem
-
-        return torch_problem(module, loss, data, name)
-
-    @classmethod
-    def from_jax(cls, fn: Callable[..., Any], params: Any, data: Any = None, name: str = "") -> Problem:
-        """L(theta) = fn(params), or fn(params, data), of any pytree of params; see odeopt.backends.jax_problem.
-
-        theta is all leaves of params, in float64, in which JAX must compute.  Gradient and Hessian-vector product
-        are JAX's; `simulate` takes the gradient into one compiled loop where it pays.             (extra `jax`)
-        """
-        from odeopt.backends.jax_problem import jax_problem
-
-        return jax_problem(fn, params, data, name)
-
-    @classmethod
-    def from_keras(cls, model: Any, data: tuple[Any, Any], loss: Any = None, name: str = "") -> Problem:
-        """L(theta) = mean_i loss(y_i, model(X_i)) for data = (X, y), of a Keras model: odeopt.backends.keras_problem.
-
-        loss is by default the one it was compiled with; theta is all trainable variables of a copy in float64.
-                                                                                                 (extra `keras`)
-        """
-        from odeopt.backends.keras_problem import keras_problem
-
-        return keras_problem(model, data, loss, name)
 
     def to_parameters(self, theta: Any) -> dict[str, Array]:
         """theta (..., d) as the named arrays (..., *shape) that it is made of."""
@@ -214,14 +181,14 @@ def _brought(f: Any) -> Any:
 
 
 def _check_origin(samples: Any, parameters: Any) -> None:
-    """Of what `finite_sum`, and what `Problem.from_torch` and its like make."""
+    """Of what `finite_sum`, and what `problem` of odeopt.frameworks.torch, .jax and .keras make."""
     from odeopt.problems.parameters import Parameters
     from odeopt.problems.samples import Samples
 
     if not isinstance(samples, Samples | None):
         raise TypeError(f"samples must be Samples or None, see problems.finite_sum, got {samples!r}")
     if not isinstance(parameters, Parameters | None):
-        raise TypeError(f"parameters must be Parameters or None, see Problem.from_torch, got {parameters!r}")
+        raise TypeError(f"parameters must be Parameters or None, see odeopt.frameworks, got {parameters!r}")
 
 
 def _point(name: str, value: Any) -> Array:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def sklearn_datasets() -> ModuleType:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
 from odeopt.problems.members import Function
+from odeopt.util.check import Array
 
 EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-20  # the complex step subtracts nothing, so it may be as small as we like

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.problems.base import Problem
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def huber(slope: float = 1.0, smoothness: float = 1.0, theta0: Any = 1.0) -> Problem:

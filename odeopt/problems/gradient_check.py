@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 SMALL = 1e-3  # below this part of the largest entry, errors are relative to that part
 

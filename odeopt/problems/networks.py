@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.problems.base import Problem
 from odeopt.problems.data import sklearn_datasets
 from odeopt.problems.samples import Samples
+from odeopt.util import check
+from odeopt.util.check import Array
 
 CLASSES = 10
 PIXELS = 16

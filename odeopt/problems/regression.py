@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.problems._quadratic import linear_flow
 from odeopt.problems.base import Problem
 from odeopt.problems.data import design, signs
 from odeopt.problems.samples import Samples
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def softplus(z: Array) -> Array:

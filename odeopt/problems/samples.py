@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
+from odeopt.util.check import Array
 
 EQUAL = np.ones(1)  # the weights of a plain mean
 BLOCK = 2**22  # numbers of per-sample gradients in memory at a time

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
 from odeopt.problems.base import Problem
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def rosenbrock(a: float = 1, b: float = 100) -> Problem:

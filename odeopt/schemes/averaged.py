@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from odeopt import decay as decays
-from odeopt import ops
-from odeopt.flow import Flow
+from odeopt.core import decay as decays
+from odeopt.core import ops
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State
 from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
 from odeopt.schemes.moves import move_of
-from odeopt.state import Grad, State
 
 PART = "averaging"
 

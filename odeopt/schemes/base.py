@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from odeopt.flow import Flow, Project
-from odeopt.formula import reads
-from odeopt.state import Grad, State
+from odeopt.core.flow import Flow, Project
+from odeopt.core.formula import reads
+from odeopt.core.state import Grad, State
 
 Memory = tuple[State, ...]
 

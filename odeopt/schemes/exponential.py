@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.flow import Flow, Relax
-from odeopt.formula import reads
+from odeopt.core.flow import Flow, Relax
+from odeopt.core.formula import reads
+from odeopt.core.state import Grad, State, plus
 from odeopt.schemes.base import Memory, Step, refuse_projections
-from odeopt.state import Grad, State, plus
+from odeopt.util import check
 
 
 def phi1(z: Any) -> Any:

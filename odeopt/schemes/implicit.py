@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State, pack, plus, unpack, weighted
 from odeopt.schemes.base import Memory, Step, StepFailure, refuse_projections
-from odeopt.state import Grad, State, pack, plus, unpack, weighted
+from odeopt.util import check
+from odeopt.util.check import Array
 
 Solver = Callable[[Callable[[State], State], State], State]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check, ops
-from odeopt.flow import Flow
+from odeopt.core import ops
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State
 from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
-from odeopt.state import Grad, State
+from odeopt.util import check
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odeopt import ops
-from odeopt.decay import Decay
-from odeopt.flow import Flow, Part, Project, Relax
-from odeopt.formula import Placed
-from odeopt.state import Grad, State
+from odeopt.core import ops
+from odeopt.core.decay import Decay
+from odeopt.core.flow import Flow, Part, Project, Relax
+from odeopt.core.formula import Placed
+from odeopt.core.state import Grad, State
 
 Move = Callable[[Any, State, Any, Any], Any]  # (t, y, dt, xi) -> the increment of one variable
 Drift = Callable[[Any, State, Any], Any]  # (t, y, dt) -> the same without noise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State, plus, weighted
 from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.schemes.runge_kutta import RungeKutta, heun, rk3
-from odeopt.state import Grad, State, plus, weighted
 
 
 @dataclass(frozen=True)

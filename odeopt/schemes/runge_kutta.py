@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State, plus, weighted
 from odeopt.schemes.base import Memory, Step, refuse_projections
-from odeopt.state import Grad, State, plus, weighted
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 def order_conditions(A: Array, b: Array, c: Array) -> list[list[float]]:

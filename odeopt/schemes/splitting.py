@@ -14,13 +14,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from odeopt import check
-from odeopt import decay as decays
-from odeopt.decay import Decay
-from odeopt.flow import Flow
+from odeopt.core import decay as decays
+from odeopt.core.decay import Decay
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State, column
 from odeopt.schemes.base import Memory, Step
 from odeopt.schemes.moves import PUSHES, move_of
-from odeopt.state import Grad, State, column
+from odeopt.util import check
 
 Visit = tuple[tuple[str, ...], tuple[str, ...]]  # parts that move together, and the parts they look ahead through
 LETTER = re.compile(r"\[(?P<together>[\w\s]+)\]|(?P<alone>\w+)\s*(?:\((?P<ahead>[\w\s]+)\))?")

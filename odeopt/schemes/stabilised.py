@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from odeopt import check
-from odeopt.flow import Flow
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State, plus
 from odeopt.schemes.base import Memory, Step, refuse_projections
-from odeopt.state import Grad, State, plus
+from odeopt.util import check
 
 DAMPING = {1: 0.05, 2: 2 / 13}
 

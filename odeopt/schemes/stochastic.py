@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import ops
-from odeopt.flow import Flow
-from odeopt.formula import reads
+from odeopt.core import ops
+from odeopt.core.flow import Flow
+from odeopt.core.formula import reads
+from odeopt.core.state import Grad, Rhs, State, plus
 from odeopt.schemes.base import Memory, Step, refuse_projected
-from odeopt.state import Grad, Rhs, State, plus
 
 Noise = Callable[[Any, State, Any], State]  # (t, y, w) -> b(t, y) w
 Rule = Callable[[Rhs, Noise, Any, State, Any, Any, Any], State]  # (f, b, t, y, h, dW, S) -> the increment

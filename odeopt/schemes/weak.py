@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import ops
+from odeopt.core import ops
+from odeopt.core.state import Rhs, State, plus
 from odeopt.schemes.stochastic import Noise, StochasticRungeKutta, combined
-from odeopt.state import Rhs, State, plus
 
 
 def _additive(f: Rhs, b: Noise, t: Any, y: State, h: Any, dW: Any, S: Any) -> State:

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from odeopt.gradient import EvaluationError
-from odeopt.trajectory import Status
+from odeopt.problems.oracle import EvaluationError
+from odeopt.util.status import Status
 
 EXCEPTIONS = (EvaluationError, np.linalg.LinAlgError, ValueError, KeyboardInterrupt)  # what `reason_of` can name
 

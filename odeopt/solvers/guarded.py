@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, DenseOutput, OdeSolver, Radau
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.gradient import EvaluationError
-from odeopt.initial_value import Functions
-from odeopt.slope import CountedRhs
+from odeopt.problems.oracle import EvaluationError
+from odeopt.solvers.counted_rhs import CountedRhs
 from odeopt.solvers.ending import EXCEPTIONS, Ended, Ending, Reason, ended_by
+from odeopt.solvers.initial_value import Functions
+from odeopt.util import check
+from odeopt.util.check import Array
 
 MAX_EVALUATIONS = 500_000
 STEPS = ("first_step", "min_step")  # options that must be finite where they are given

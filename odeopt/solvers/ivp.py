@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt import check
-from odeopt.check import Array
-from odeopt.flow import Field
-from odeopt.initial_value import Functions, InitialValue, in_time
+from odeopt.core.flow import Field
+from odeopt.core.state import pack, unpack
 from odeopt.problems import Problem
+from odeopt.solvers.initial_value import Functions, InitialValue, in_time
 from odeopt.solvers.starting import checked_start
-from odeopt.state import pack, unpack
+from odeopt.util import check
+from odeopt.util.check import Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,7 +123,7 @@ def _undisturbed(f: Callable[[float, Array], Array]) -> Callable[[float, Array],
 
 
 def _jacobian(equation: InitialValue) -> Callable[[float, Array], Array] | None:
-    from odeopt.backends.solving import functions_of
+    from odeopt.solvers.compiled import functions_of
 
     functions: Functions
     with np.errstate(all="ignore"):

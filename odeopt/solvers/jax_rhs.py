@@ -7,16 +7,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from odeopt.backends.field import traced_field
-from odeopt.backends.foreign import Foreign, foreign
-from odeopt.backends.jax_arrays import JAX
-from odeopt.backends.jax_rules import FUNCTIONS
-from odeopt.backends.nodes import Untraceable, needed
-from odeopt.backends.program import evaluated
-from odeopt.backends.tracing import TracedGradient
-from odeopt.initial_value import InitialValue
+from odeopt.arrays.jax import JAX
+from odeopt.arrays.protocol import Foreign, foreign
+from odeopt.compiler.ir import Untraceable, needed
+from odeopt.compiler.rhs_program import traced_field
+from odeopt.compiler.step_program import evaluated
+from odeopt.compiler.trace import TracedGradient
+from odeopt.core.state import unpack
 from odeopt.problems.derivatives import Automatic, Native
-from odeopt.state import unpack
+from odeopt.simulation.engines.jax_step import FUNCTIONS
+from odeopt.solvers.initial_value import InitialValue
 
 Function = Callable[[Any, Any], Any]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.flow import Field, Flow, Relax
+from odeopt.core.flow import Field, Flow, Relax
+from odeopt.core.state import State
 from odeopt.problems import Problem
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation import initial_point
-from odeopt.state import State
+from odeopt.simulation.simulate import initial_point
+from odeopt.util.check import Array
 
 
 def checked_start(

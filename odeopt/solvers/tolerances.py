@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from odeopt.check import Array
-from odeopt.initial_value import Function, InitialValue
-from odeopt.state import State, pack, unpack
+from odeopt.core.state import State, pack, unpack
+from odeopt.solvers.initial_value import Function, InitialValue
+from odeopt.util.check import Array
 
 ATOL = 0.01  # the default atol over rtol, of a variable of size 1
 LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta

@@ -1,0 +1,179 @@
+"""error ~ C h^p: the measured order of a scheme on a flow, and what its accuracy costs in gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.flow import Flow
+from odeopt.core.state import named
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.starts import Start, rest
+from odeopt.problems import Problem
+from odeopt.schemes.base import Scheme
+from odeopt.simulation.simulate import initial_point, simulate
+from odeopt.solvers.solve import checked_solver, solve
+from odeopt.solvers.tolerances import ATOL
+from odeopt.util import check
+from odeopt.util.check import Array
+
+STEPS = (200, 400, 800, 1600)
+REFERENCE = 10.0  # the reference's error over the tolerance of its steps, about
+
+
+@dataclass(frozen=True, eq=False)
+class Convergence:
+    """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h.
+
+    Errors below `floor`, where the reference's own error begins, do not count; with less than two above it the order
+    is NaN: take fewer steps.
+    """
+
+    h: Array
+    error: Array
+    order: float
+    scheme: str
+    flow: str
+    floor: float = 0.0
+
+    def plot(self, ax: Any = None) -> Any:
+        """Error against step, with the fitted slope; returns the artists."""
+        from odeopt.plots import convergence as plot
+
+        return plot(self, ax=ax)
+
+    def __repr__(self) -> str:
+        note = {True: "", False: "  (the reference's own error: does not count)"}
+        pairs = zip(self.h, self.error, strict=True)
+        rows = "\n".join(f"  h = {h:<10.4g} error = {e:.3e}{note[bool(e > self.floor)]}" for h, e in pairs)
+        return f"{self.scheme} on {self.flow}: order {self.order:.2f}\n{rows}"
+
+
+@dataclass(frozen=True, eq=False)
+class WorkPrecision:
+    """Per scheme: gradient evaluations and errors at t_end; a run that left the finite numbers has error inf."""
+
+    gradients: Mapping[str, Array]
+    error: Mapping[str, Array]
+    flow: str
+    problem: str
+
+    def plot(self, ax: Any = None) -> Any:
+        """Error against gradient evaluations; returns the artists."""
+        from odeopt.plots import work_precision as plot
+
+        return plot(self, ax=ax)
+
+    def __repr__(self) -> str:
+        width = max(map(len, self.error))
+        rows = [
+            f"  {name:<{width}}  "
+            + "  ".join(f"{n}: {e:.1e}" for n, e in zip(self.gradients[name], errors, strict=True))
+            for name, errors in self.error.items()
+        ]
+        return "\n".join([f"gradient evaluations: error, {self.flow} on {self.problem}", *rows])
+
+
+def slope(h: Array, error: Array, floor: float = 0.0) -> float:
+    """The least-squares slope of log error on log h, over the errors above the floor; NaN if there are not two.
+
+    >>> round(slope(np.array([0.1, 0.2]), np.array([1.0, 4.0])), 12)
+    2.0
+    """
+    h, error = h[error > floor], error[error > floor]
+    return float(np.polyfit(np.log(h), np.log(error), 1)[0]) if len(h) > 1 else float("nan")
+
+
+def convergence(
+    flow: Flow,
+    scheme: Scheme,
+    problem: Problem,
+    t_end: float = 1.0,
+    steps: Sequence[int] = STEPS,
+    *,
+    start: Start = rest,
+    flow_start: Start | None = None,
+    theta0: Any = None,
+    method: str = "auto",
+    rtol: float = 1e-12,
+    atol: float | None = None,
+) -> Convergence:
+    """The order of a scheme on a flow, from runs with these numbers of steps to t_end against `solve`.
+
+    start: where the iterates begin; flow_start: where the flow begins, the same by default.  Both may depend on h,
+    like those of an optimizer.
+
+    >>> import odeopt as oo
+    >>> oo.convergence(oo.flows.gradient_flow(), oo.schemes.heun, oo.problems.quadratic()).order.__round__(1)
+    2.0
+    """
+    t_end = check.scalar("t_end", check.positive("t_end", t_end))
+    counts = sorted(set(check.counts("steps", steps)))
+    if len(counts) < 2:
+        raise ValueError(f"steps must hold at least two different numbers of steps, got {steps!r}")
+    solver = checked_solver(method, rtol, atol)
+    opts = [Optimizer(flow, scheme, t_end / n, start=start, flow_start=flow_start or start) for n in counts]
+    pairs = zip(opts, counts, strict=True)
+    error = np.array([_error(opt, problem, n, theta0, solver) for opt, n in pairs])
+    if not np.all(np.isfinite(error)):
+        raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error.tolist()}")
+    h = np.array([opt.h for opt in opts])
+    size = float(np.abs(initial_point((), problem, theta0)).max())
+    floor = REFERENCE * (rtol * size + (ATOL * rtol * size if atol is None else atol))
+    return Convergence(h, error, slope(h, error, floor), scheme.name, flow.name, floor)
+
+
+def _error(opt: Optimizer, problem: Problem, n: int, theta0: Any, solver: Mapping[str, Any]) -> float:
+    """max |theta_n - theta(t_n)| over all records; inf if the iterates leave the finite numbers."""
+    run = simulate(opt, problem, n, theta0, progress=False)
+    if not run.success:
+        return np.inf
+    y = opt.matched_state(problem.oracle(), initial_point((), problem, theta0))
+    memory = named(opt.flow.memory, y)
+    truth = solve(opt.flow, problem, run.t, y[0], memory=memory, progress=False, **solver).check()
+    return float(np.abs(run.theta - truth.theta).max())
+
+
+def work_precision(
+    flow: Flow,
+    schemes: Mapping[str, Scheme],
+    problem: Problem,
+    t_end: float = 1.0,
+    steps: Sequence[int] = (10, 30, 100, 300, 1000),
+    *,
+    start: Start = rest,
+    theta0: Any = None,
+    method: str = "auto",
+    rtol: float = 1e-10,
+    atol: float | None = None,
+) -> WorkPrecision:
+    """Error of theta at t_end against gradient evaluations, for each scheme and number of steps.
+
+    A start that depends on h is taken at the smallest h for the flow that all are compared with.
+
+    >>> import odeopt as oo
+    >>> both = {"Euler": oo.schemes.euler, "RK4": oo.schemes.rk4}
+    >>> wp = oo.work_precision(oo.flows.gradient_flow(), both, oo.problems.quadratic(), steps=(50, 100))
+    >>> [int(n) for n in wp.gradients["RK4"]]
+    [200, 400]
+    """
+    t_end = check.scalar("t_end", check.positive("t_end", t_end))
+    counts = check.counts("steps", steps)
+    if not isinstance(schemes, Mapping) or not schemes:
+        raise ValueError(f"schemes must map names to schemes, at least one, got {schemes!r}")
+    solver = checked_solver(method, rtol, atol)
+    opts = {name: [Optimizer(flow, scheme, t_end / n, start=start) for n in counts] for name, scheme in schemes.items()}
+    theta0 = initial_point((), problem, theta0)
+    with np.errstate(all="ignore"):
+        y = start(flow, problem.oracle(), theta0, t_end / max(counts))
+    memory = named(flow.memory, y)
+    truth = solve(flow, problem, np.array([0.0, t_end]), y[0], memory=memory, **solver).check().final
+    gradients, errors = {}, {}
+    for name, family in opts.items():
+        runs = [simulate(opt, problem, n, theta0, record_every=n) for opt, n in zip(family, counts, strict=True)]
+        gradients[name] = np.array([run.ngev for run in runs])
+        errors[name] = np.array([np.abs(run.final - truth).max() if run.success else np.inf for run in runs])
+    return WorkPrecision(gradients, errors, flow.name, problem.name)

@@ -1,0 +1,125 @@
+"""Arrays of torch or JAX on which NumPy's own functions work, so that formulas and schemes run on them as they are.
+
+[NumPy's protocols: NEP 13, __array_ufunc__, and NEP 18, __array_function__]  NumPy's arrays never come here.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from odeopt.compiler.ir import TRUTH
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "power": operator.pow,
+    "matmul": operator.matmul,
+    "negative": operator.neg,
+    "absolute": abs,
+    "equal": operator.eq,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """NumPy's functions by name as a library has them, and what they need around them.
+
+    array(x, like):             x as an array of its own, of the kind of `like`
+    choose(index, alternatives): the result of the index-th function, which may be known only when it runs
+    """
+
+    name: str
+    functions: Mapping[str, Callable[..., Any]]
+    array: Callable[[Any, Any], Any]
+    choose: Callable[[Any, list[Callable[[], Any]]], Any] = lambda index, alternatives: alternatives[int(index)]()
+
+    def call(self, name: str, like: Any, *arguments: Any, **settings: Any) -> Any:
+        """The library's result, made foreign again."""
+        function = OPERATORS.get(name) or self.functions.get(name)
+        if function is None:
+            raise TypeError(f"{name} of NumPy has no counterpart here for {self.name}: use the names in odeopt.ops")
+        if name == "where":  # of two numbers, too
+            arguments = (arguments[0], *(self.array(x, like) if np.isscalar(x) else x for x in arguments[1:]))
+        result = function(*[self.own(x, like) for x in arguments], **settings)
+        return Foreign(result, self, like) if name in TRUTH else self.foreign(result)
+
+    def own(self, x: Any, like: Any) -> Any:
+        """What the library can take: constants keep to the precision of the array `like`."""
+        if isinstance(x, Foreign):
+            return x.value
+        if isinstance(x, list):
+            return [self.own(part, like) for part in x]
+        if isinstance(x, np.ndarray | np.generic):
+            return x.item() if x.size == 1 else self.array(x, like)
+        return x
+
+    def foreign(self, result: Any) -> Any:
+        """One array, or several as linear algebra returns them."""
+        return tuple(Foreign(r, self) for r in result) if isinstance(result, tuple) else Foreign(result, self)
+
+
+class Foreign(NDArrayOperatorsMixin):
+    """A library's array in NumPy's clothes; `value` is the array itself, `like` has the precision of its constants."""
+
+    def __init__(self, value: Any, library: Library, like: Any = None) -> None:
+        self.value, self.library = value, library
+        self.like = value if like is None else like  # a comparison has that of what it compares
+
+    shape = property(lambda self: tuple(self.value.shape))
+    ndim = property(lambda self: self.value.ndim)
+    dtype = property(lambda self: self.value.dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        """sqrt, maximum, +, ... and sums over layers."""
+        if method == "reduceat" and ufunc is np.add:
+            return self.layer_sums(inputs[1])
+        if method != "__call__" or settings:
+            raise TypeError(f"{ufunc.__name__}.{method} has no counterpart here for {self.library.name}")
+        return self.library.call(ufunc.__name__, self.like, *inputs)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, settings: Any) -> Any:
+        """where, sum, svd, ...."""
+        return self.library.call(function.__name__, self.like, *arguments, **settings)
+
+    def layer_sums(self, starts: Any) -> Any:
+        """np.add.reduceat over the last axis."""
+        ends = [*starts[1:], self.shape[-1]]
+        pieces: list[Any] = [self[..., a:b] for a, b in zip(starts, ends, strict=True)]
+        return np.concatenate([np.sum(piece, axis=-1, keepdims=True) for piece in pieces], axis=-1)
+
+    def __getitem__(self, where: Any) -> Foreign:
+        return Foreign(self.value[where], self.library)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def reshape(self, *shape: int) -> Foreign:
+        return Foreign(self.value.reshape(shape if isinstance(shape[0], int) else shape[0]), self.library)
+
+    def swapaxes(self, one: int, other: int) -> Foreign:
+        return Foreign(self.value.swapaxes(one, other), self.library)
+
+
+def foreign(tree: Any, library: Library) -> Any:
+    """A state, or a tuple of states, as NumPy's functions take them."""
+    return tuple(foreign(part, library) for part in tree) if isinstance(tree, tuple) else Foreign(tree, library)
+
+
+def plain(tree: Any, like: Foreign) -> Any:
+    """The inverse, of the kind of `like`: the kinds of a state never change."""
+    if isinstance(tree, tuple):
+        return tuple(plain(part, like) for part in tree)
+    value = tree.value if isinstance(tree, Foreign) else np.asarray(tree)
+    return like.library.array(value, like.value)

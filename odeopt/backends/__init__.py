@@ -1,1 +1,0 @@
-"""The rooms of other libraries: each is imported only by its own module here."""

@@ -1,0 +1,103 @@
+"""A program as a loop on Python's floats: for a few coordinates faster than NumPy, and nothing to compile.
+
+Python raises where NumPy has inf or NaN: the loop then ends, and the step itself decides what becomes of it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen.statements import step_lines, time_lines
+from odeopt.compiler.step_program import Program
+from odeopt.problems.oracle import EvaluationError
+from odeopt.util.check import Array
+
+RAISED = (ZeroDivisionError, OverflowError, ValueError)
+
+HELPERS: dict[str, Any] = {
+    **{name: getattr(math, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos")},
+    "absolute": abs,
+    "power": math.pow,
+    "floor": lambda x: float(math.floor(x)),
+    "sign": lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x * 0.0,
+    "maximum": lambda a, b: a if a >= b or a != a else b,
+    "minimum": lambda a, b: a if a <= b or a != a else b,
+    "isfinite": math.isfinite,
+    "nan": math.nan,
+    "inf": math.inf,
+}
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{
+        name: getattr(operator, short)
+        for name, short in (
+            ("add", "add"),
+            ("subtract", "sub"),
+            ("multiply", "mul"),
+            ("divide", "truediv"),
+            ("negative", "neg"),
+            ("less", "lt"),
+            ("less_equal", "le"),
+            ("greater", "gt"),
+            ("greater_equal", "ge"),
+            ("equal", "eq"),
+            ("not_equal", "ne"),
+            ("logical_and", "and_"),
+            ("logical_or", "or_"),
+            ("logical_not", "not_"),
+        )
+    },
+    **HELPERS,
+    "where": lambda condition, a, b: a if condition else b,
+}  # each operation of a program, on floats
+
+
+@lru_cache(maxsize=256)
+def source(program: Program, strided: bool) -> str:
+    """loop(n, every, k, append, state..., constants...): n rows, each the state after `every` further steps."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    constants = [f"c{i}" for i in range(len(program.constants))]
+    step = [*time_lines(program), *step_lines(program, leave="return")]
+    inner = ["for _ in range(every):", *(f"    {line}" for line in step)] if strided else step
+    # a gradient must not see what is not finite
+    check = [f"if not isfinite({' + '.join(state)}): return"] if program.calls else []
+    body = [*inner, *check, f"append(({', '.join(state)},))"]
+    return "\n".join(
+        [
+            f"def loop({', '.join(['n', 'every', 'k', 'append', 'call', *state, *constants])}):",
+            "    for _ in range(n):",
+            *(f"        {line}" for line in body),
+        ]
+    )
+
+
+@lru_cache(maxsize=64)
+def compiled(text: str) -> Callable[..., None]:
+    """The function that the text defines."""
+    room = dict(HELPERS)
+    exec(compile(text, "<step on floats>", "exec"), room)
+    return room["loop"]
+
+
+def walked(
+    program: Program, k: int, constants: Sequence[float], state: Sequence[float], n: int, every: int, grad: Any = None
+) -> tuple[Array, BaseException | None]:
+    """As many of n rows of the state as there are before one is not finite or a guard's; and what ended them early."""
+    found: list[tuple[float, ...]] = []
+    error: BaseException | None = None
+    try:
+        compiled(source(program, every > 1))(n, every, k, found.append, grad, *state, *constants)
+    except RAISED:
+        pass
+    except (KeyboardInterrupt, EvaluationError) as caught:
+        error = caught
+    width = len(state)
+    table = np.fromiter(chain.from_iterable(found), float, len(found) * width).reshape(-1, width)
+    return table[: np.count_nonzero(np.isfinite(table.sum(axis=1)))], error

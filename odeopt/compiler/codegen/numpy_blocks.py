@@ -1,0 +1,154 @@
+"""A program on many members by NumPy alone: in blocks whose numbers stay in the cache, without new arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen.statements import names_of, time_lines
+from odeopt.compiler.ir import TRUTH, UFUNCS, Node, Untraceable
+from odeopt.compiler.step_program import Program, varying
+
+BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
+
+
+@lru_cache(maxsize=64)
+def compiled(program: Program) -> tuple[Callable[..., Any], int, int]:
+    """loop(n, every, k, into, room, truth, state..., constants...) gives the state after n times `every` steps, or None
+    where a guard is true; and how many arrays of numbers and of truth values it works in.
+
+    into: of each entry of the state that is recorded, n rows, one after `every` steps
+    A step with noise asks draw(), the last argument, for its normals, an array of each.
+    """
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    lines, numbers, truths = _step(program)
+    arguments = [*state, *(f"c{i}" for i in range(len(program.constants))), *(["draw"] if program.xi else [])]
+    drawn = [f"{', '.join(node.args[0] for node in program.xi)}, = draw()"] if program.xi else []
+    text = "\n".join(
+        [
+            f"def loop(n, every, k, into, room, truth, {', '.join(arguments)}):",
+            *_arrays(numbers, truths),
+            "    for r in range(n):",
+            "        for _ in range(every):",
+            *[f"            {line}" for line in [*drawn, *time_lines(program), *lines]],
+            f"        for rows, u in zip(into, ({', '.join(state)},)): copyto(rows[r], u)",
+            f"    return {', '.join(state)},",
+        ]
+    )  # fmt: skip
+    return _function("loop", text), numbers, truths
+
+
+@lru_cache(maxsize=64)
+def moving(program: Program) -> tuple[Callable[..., None], int, int]:
+    """move(room, truth, state..., constants...): one step of arrays of coordinates, in their place; and how many arrays
+    it works in."""
+    names, state = names_of(program), list(chain(*program.state))
+    ends = [(old, new) for old, new in zip(state, chain(*program.outputs), strict=True) if old is not new]
+    if any(new is old for _, new in ends for old, _ in ends):
+        raise Untraceable("its variables change places")
+    homes = {new.index: old for old, new in ends if isinstance(new, Node)}
+    lines, numbers, truths = _calls(program.body, [new for _, new in ends], program.guards, names, homes)
+    spelled = [(old.args[0], names[new.index] if isinstance(new, Node) else repr(new)) for old, new in ends]
+    copies = [f"copyto({old}, {new})" for old, new in spelled if old != new]
+    arguments = [*(node.args[0] for node in state), *(f"c{i}" for i in range(len(program.constants)))]
+    body = [*_arrays(numbers, truths), *[f"    {line}" for line in [*lines, *copies]], "    return"]
+    text = "\n".join([f"def move(room, truth, {', '.join(arguments)}):", *body])
+    return _function("move", text), numbers, truths
+
+
+@lru_cache(maxsize=64)
+def looking(program: Program) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
+    """look(room, truth, t, state...): what the program sees, and how many arrays it works in."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    return evaluation(["t", *state], program.seen, names_of(program))
+
+
+def evaluation(
+    arguments: Sequence[str], results: Sequence[Any], names: dict[int, str]
+) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
+    """look(room, truth, arguments...): the results, and how many arrays of numbers and of truth values it works in."""
+    lines, numbers, truths = _calls(varying(results), results, (), names)
+    found = [names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x) for x in results]
+    head = f"def look(room, truth, {', '.join(arguments)}):"
+    body = [*_arrays(numbers, truths), *[f"    {line}" for line in lines], f"    return {', '.join(found)},"]
+    return _function("look", "\n".join([head, *body])), numbers, truths
+
+
+def _arrays(numbers: int, truths: int) -> list[str]:
+    return [*(f"    b{i} = room[{i}]" for i in range(numbers)), *(f"    q{i} = truth[{i}]" for i in range(truths))]
+
+
+def _function(name: str, text: str) -> Callable[..., Any]:
+    room: dict[str, Any] = {**UFUNCS, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
+    exec(compile(text, f"<{name} on blocks>", "exec"), room)
+    return room[name]
+
+
+def _step(program: Program) -> tuple[list[str], int, int]:
+    """A step, and the new state in the place of the old."""
+    names, outputs = names_of(program), [node for nodes in program.outputs for node in nodes]
+    lines, numbers, truths = _calls(program.body, outputs, program.guards, names)
+    return [*lines, *_moves(program, outputs, names)], numbers, truths
+
+
+def _calls(
+    body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str],
+    homes: Mapping[int, Node] = MappingProxyType({}),
+) -> tuple[list[str], int, int]:  # fmt: skip
+    """Calls with out=, whose targets `names` then has; each result has an array until it is read for the last time.
+
+    homes: inputs whose arrays take results, by the index of the result, where nobody reads them any more
+    """
+    kept = {node.index for node in outputs if isinstance(node, Node)}
+    last = {a.index: i for i, node in enumerate(body) for a in node.args if isinstance(a, Node)}
+    spare: dict[str, list[str]] = {"b": [], "q": []}
+    made = {"b": 0, "q": 0}
+    lines, guards = [], {guard.index for guard in guarded}
+    spelled = lambda x: names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x)
+    for i, node in enumerate(body):
+        args = [spelled(a) for a in node.args]
+        ends = [names[index] for index in dict.fromkeys(a.index for a in node.args if isinstance(a, Node))
+                if last[index] == i and index not in kept and names.get(index, "y")[0] in spare]  # fmt: skip
+        if node.op != "where":  # which writes before it has read all
+            _release(ends, spare)
+        kind, home = "q" if node.op in TRUTH else "b", homes.get(node.index)
+        if home is not None and last.get(home.index, -1) < i + (node.op != "where"):
+            spare[kind].append(names[home.index])
+        if not spare[kind]:
+            spare[kind].append(f"{kind}{made[kind]}")
+            made[kind] += 1
+        target = names[node.index] = spare[kind].pop()
+        if node.op == "where":
+            lines += [f"copyto({target}, {args[2]})", f"copyto({target}, {args[1]}, where={args[0]})"]
+            _release(ends, spare)
+        else:
+            out = f"out={target}" if node.op in ("maximum", "minimum") else target  # which NumPy wants by name
+            lines.append(f"{node.op}({', '.join([*args, out])})")
+        if node.index in guards:
+            lines.append(f"if {target}.any(): return")
+    return lines, made["b"], made["q"]
+
+
+def _release(ends: Sequence[str], spare: dict[str, list[str]]) -> None:
+    for name in ends:
+        spare[name[0]].append(name)
+
+
+def _moves(program: Program, outputs: Sequence[Any], names: dict[int, str]) -> list[str]:
+    """The new state takes the place of the old by an exchange of names, or is copied where it has no own array."""
+    state = [node.args[0] for nodes in program.state for node in nodes]
+    spelled = [names[node.index] if isinstance(node, Node) else repr(node) for node in outputs]
+    changed = [(old, new) for old, new in zip(state, spelled, strict=True) if old != new]
+    swapped = [(old, new) for old, new in changed if new[0] == "b" and spelled.count(new) == 1]
+    if any(new[0] == "y" for _, new in changed):
+        raise Untraceable("its variables change places")
+    copies = [f"copyto({old}, {new})" for old, new in changed if (old, new) not in swapped]
+    if not swapped:
+        return copies
+    olds, news = ", ".join(old for old, _ in swapped), ", ".join(new for _, new in swapped)
+    return [*copies, f"{olds}, {news} = {news}, {olds}"]

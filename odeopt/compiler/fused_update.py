@@ -1,0 +1,167 @@
+"""One pass over theta, gradient and memory, in place, on all cores: the step of every coordinate.
+
+A kernel by Numba where that is installed and theta is long, else NumPy in blocks.  Before it, one look at the gradient:
+from its norm and the sizes that theta and memory can have by now follows whether all will be finite after the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.codegen import numpy_blocks
+from odeopt.compiler.codegen.numba_source import coordinates_source
+from odeopt.compiler.elementwise_program import coordinates
+from odeopt.compiler.ir import Untraceable
+from odeopt.compiler.passes.magnitude_analysis import bounds
+from odeopt.compiler.readings import read_by
+from odeopt.frameworks.parameter_blocks import inwards, rescheduled
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.schedules import Schedule
+from odeopt.optimizers.wrappers import scheduled
+from odeopt.util.check import Array
+from odeopt.util.parallel_arrays import SLICE, norm, spread
+
+LONG = 1_000_000  # coordinates that are worth a compiler
+ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
+
+
+class Piece(NamedTuple):
+    """Coordinates that move at one rate, a multiple of the optimizer's own.
+
+    arrays: theta, its gradient and the memory that is no clock, (n,) each, of one dtype: all but the gradient move
+    """
+
+    arrays: tuple[Array, ...]
+    rate: float = 1.0
+
+
+class Sweep:
+    """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another."""
+
+    def __init__(self, opt: Optimizer) -> None:
+        self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
+        self.program = self._coordinates.program
+        self._factor = _factor(opt)
+        self._kernel, self._move = coordinates_source(self.program), numpy_blocks.moving(self.program)
+        self._sizes: list[float] = []  # bounds on theta and memory, as they are now
+
+    def ready(
+        self, k: int, pieces: Sequence[Piece], clocks: Mapping[str, float], trusting: bool
+    ) -> Callable[[], dict[str, float]]:
+        """What makes step k on all pieces and returns the clocks after it; raises Untraceable where it would not hold.
+
+        trusting: that the gradient is finite, and the state after the step
+        """
+        if read_by(self.opt.flow) != self._read:
+            raise Untraceable("its formulas read something else than at first")
+        if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
+            raise Untraceable("its arrays share memory")
+        kind = pieces[0].arrays[0].dtype
+        numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
+        constants = {rate: c for rate, (c, _) in numbers.items()}
+        moved, *others = (after for _, after in numbers.values())
+        if any(other != moved for other in others):
+            raise Untraceable("its clocks move at different rates")
+        sizes = [] if trusting else self._bounded(pieces, [*constants.values()])
+        run = self._run(pieces, [constants[piece.rate] for piece in pieces])
+
+        def move() -> dict[str, float]:
+            self._sizes = sizes
+            run()
+            return moved
+
+        return move
+
+    def forget(self) -> None:
+        """Theta or memory are others than those that the last step left."""
+        self._sizes = []
+
+    def means(self, d: int) -> str:
+        """What runs it."""
+        return "numba" if d >= LONG and find_spec("numba") is not None else "blocks"
+
+    def _numbers(
+        self, k: int, rate: float, kind: np.dtype[Any], clocks: Mapping[str, float]
+    ) -> tuple[Array, dict[str, float]]:
+        """The program's constants in step k, and the clocks after it."""
+        now = {"t": k * self.opt.h, "h": self.opt.h, "rate": rate * float(self._factor(k))}
+        known: dict[str, Any] = {**self.opt.flow.params, **clocks, **now}
+        constants, moved = self._coordinates.numbers(known)
+        with np.errstate(over="ignore"):
+            rounded = np.array(constants, dtype=kind)
+        if not np.isfinite(rounded).all():
+            raise Untraceable(f"its constants are not finite in step {k + 1}")
+        return rounded, moved
+
+    def _bounded(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> list[float]:
+        """Bounds on theta and memory after the step; raises Untraceable if there are none."""
+        largest = float(np.finfo(pieces[0].arrays[0].dtype).max)
+        thetas, gradients, *memory = zip(*(piece.arrays for piece in pieces), strict=True)
+        g = norm(gradients)
+        anything = largest * ANYTHING
+        for theta, *others in self._looks(anything, thetas, memory):
+            now = [theta, g, *others]
+            found = [bounds(self.program, c.tolist(), now) for c in constants]
+            if all(isfinite(x) and x < largest / 2 for x in (*now, *(most for _, most in found))):
+                ends = [max(each) for each in zip(*(ends for ends, _ in found), strict=True)]
+                return [max(ends[0], anything), *ends[2:]]
+        raise Untraceable("its numbers may overflow")
+
+    def _looks(
+        self, anything: float, thetas: Sequence[Array], memory: Sequence[Sequence[Array]]
+    ) -> Iterator[list[float]]:
+        """Bounds on theta and memory as they are now, the cheapest first; theta's owner may have set it to anything."""
+        if self._sizes:
+            yield self._sizes
+            yield [norm(thetas), *self._sizes[1:]]
+        sizes = [*map(norm, memory)]
+        yield [anything, *sizes]
+        yield [norm(thetas), *sizes]
+
+    def _run(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> Callable[[], Any]:
+        """What moves the pieces; what is compiled for it, is before there are threads."""
+        number = sum(piece.arrays[0].size for piece in pieces)
+        compiled = self.means(number) == "numba"
+        move = self._by_kernel if compiled else self._by_numpy
+        if compiled:
+            move(tuple(u[:0] for u in pieces[0].arrays), constants[0])
+        arrays = [piece.arrays for piece in pieces]
+        return lambda: spread(lambda i, mine: move(mine, constants[i]), arrays, len(self.program.body))
+
+    def _by_kernel(self, arrays: tuple[Array, ...], c: Array) -> None:
+        kernels.compiled(self._kernel)(arrays[0].size, arrays, c)
+
+    def _by_numpy(self, arrays: tuple[Array, ...], c: Array) -> None:
+        move, numbers, truths = self._move
+        size = min(SLICE, arrays[0].size)
+        room = np.empty((numbers, size), arrays[0].dtype), np.empty((truths, size), bool)
+        with np.errstate(all="ignore"):
+            for first in range(0, arrays[0].size, size):
+                views = [u[first : first + size] for u in arrays]
+                move(*(u[:, : views[0].size] for u in room), *views, *c.tolist())
+
+
+def _factor(opt: Optimizer) -> Callable[[int], float]:
+    """The factor of its schedule in step k; raises Untraceable where a step reads it at other times than its own."""
+    own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
+    if not own:
+        return lambda k: 1.0
+    read: list[Any] = []
+
+    def factor(k: Any) -> float:
+        read.append(k)
+        return 1.0
+
+    noted = rescheduled(opt, lambda _: Schedule("noted", factor))
+    y = noted.initial_state(np.ones_like, np.zeros(1))
+    with np.errstate(all="ignore"):
+        noted.scheme.bind(noted.flow, np.ones_like)(opt.h, y, (), opt.h)
+    if any(k != 1 for k in read):
+        raise Untraceable("it reads its schedule at several times in a step")
+    return own[0]

@@ -1,0 +1,222 @@
+"""Scalar operations in static single assignment: what a step writes down when it runs on `odeopt.compiler.trace`.
+
+A node is one operation on nodes and numbers; equal operations are one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+LARGEST = 3000  # nodes: beyond this NumPy's own loops cost less than the compiler
+
+
+class Untraceable(TypeError):
+    """What cannot be written down as scalar operations, with the reason."""
+
+
+class Graph:
+    """The nodes of one program; `guards` are the conditions that it takes to be false."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.guards: list[Node] = []
+        self._known: dict[tuple[Any, ...], Node] = {}
+
+    def input(self, name: str, varies: bool) -> Node:
+        """A value from outside, which varies from step to step or is the same in all."""
+        return self._node("input", (name,), varies)
+
+    def call(self, point: tuple[Any, ...]) -> Node:
+        """The gradient at these coordinates, called from outside."""
+        return self._node("call", point, True)
+
+    def entry(self, values: Node, i: int) -> Node:
+        """One of its coordinates."""
+        return self._node("entry", (values, i), True)
+
+    def apply(self, op: str, *args: Any) -> Any:
+        """The node of an operation, or its value where all arguments are numbers."""
+        args = tuple(a if isinstance(a, Node) else _number(a) for a in args)
+        if not any(isinstance(a, Node) for a in args):
+            with np.errstate(all="ignore"):
+                return UFUNCS[op](*args).item()
+        if op in NUMERIC:
+            args = tuple(self.apply("where", a, 1.0, 0.0) if isinstance(a, Node) and a.op in TRUTH else a for a in args)
+        simple = simplified(self, op, args)
+        return self._node(op, args, any(isinstance(a, Node) and a.varies for a in args)) if simple is None else simple
+
+    def _node(self, op: str, args: tuple[Any, ...], varies: bool) -> Node:
+        key = (op, *[a.index if isinstance(a, Node) else repr(a) for a in args])
+        if key not in self._known:
+            if len(self.nodes) >= LARGEST:
+                raise Untraceable(f"its step has more than {LARGEST} scalar operations")
+            self._known[key] = Node(self, op, args, len(self.nodes), varies)
+            self.nodes.append(self._known[key])
+        return self._known[key]
+
+
+class Node:
+    """op(args), the index-th operation of its graph; NumPy's functions and operators of it make further nodes."""
+
+    __slots__ = ("args", "graph", "index", "op", "varies")
+
+    def __init__(self, graph: Graph, op: str, args: tuple[Any, ...], index: int, varies: bool) -> None:
+        self.graph, self.op, self.args, self.index, self.varies = graph, op, args, index, varies
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(f'#{a.index}' if isinstance(a, Node) else str(a) for a in self.args)})"
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """NumPy's protocol (NEP 13), for scalars of NumPy on the left."""
+        if method != "__call__" or kwargs or any(isinstance(x, np.ndarray) and x.ndim for x in inputs):
+            return NotImplemented
+        return self.graph.apply(known(ufunc), *[x.item() if isinstance(x, np.ndarray) else x for x in inputs])
+
+    def __getattr__(self, name: str) -> Any:
+        """NumPy asks the entries of an object array for a method: sqrt of [u] is [u.sqrt()]."""
+        if name not in UFUNCS:
+            raise AttributeError(name)
+        return lambda: self.graph.apply(name, self)
+
+    def __bool__(self) -> bool:
+        raise Untraceable("it branches on a value")
+
+    def __float__(self) -> float:
+        raise Untraceable("it needs a number where the step has a symbol")
+
+    __index__ = __complex__ = __int__ = __iter__ = __float__
+    __hash__ = object.__hash__
+
+    __add__ = lambda self, other: self.graph.apply("add", self, other)
+    __radd__ = lambda self, other: self.graph.apply("add", other, self)
+    __sub__ = lambda self, other: self.graph.apply("subtract", self, other)
+    __rsub__ = lambda self, other: self.graph.apply("subtract", other, self)
+    __mul__ = lambda self, other: self.graph.apply("multiply", self, other)
+    __rmul__ = lambda self, other: self.graph.apply("multiply", other, self)
+    __truediv__ = lambda self, other: self.graph.apply("divide", self, other)
+    __rtruediv__ = lambda self, other: self.graph.apply("divide", other, self)
+    __pow__ = lambda self, other: self.graph.apply("power", self, other)
+    __rpow__ = lambda self, other: self.graph.apply("power", other, self)
+    __neg__ = lambda self: self.graph.apply("negative", self)
+    __abs__ = lambda self: self.graph.apply("absolute", self)
+    __lt__ = lambda self, other: self.graph.apply("less", self, other)
+    __le__ = lambda self, other: self.graph.apply("less_equal", self, other)
+    __gt__ = lambda self, other: self.graph.apply("greater", self, other)
+    __ge__ = lambda self, other: self.graph.apply("greater_equal", self, other)
+
+    def __eq__(self, other: object) -> Any:
+        return self.graph.apply("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return self.graph.apply("not_equal", self, other)
+
+
+UFUNCS: dict[str, Any] = {
+    name: getattr(np, name)
+    for name in (
+        *("add", "subtract", "multiply", "divide", "power", "negative", "absolute", "sqrt", "exp", "expm1", "log"),
+        *("log1p", "tanh", "sin", "cos", "sign", "floor", "maximum", "minimum", "where", "less", "less_equal"),
+        *("greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"),
+    )
+}
+TRUTH = {
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
+}  # fmt: skip
+NUMERIC = {"add", "subtract", "multiply", "divide", "power", "negative"}  # which take a truth value for 1 or 0
+ALIASES = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not", "square": "square"}
+
+
+def known(ufunc: np.ufunc) -> str:
+    """The name of an operation that every backend has."""
+    name = ALIASES.get(ufunc.__name__, ufunc.__name__)
+    if name not in UFUNCS and name != "square":
+        raise Untraceable(f"it calls numpy.{name}")
+    return name
+
+
+def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
+    """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), a (1/4), products for powers; or None."""
+    a, b = args[0], args[-1]
+    if op == "square" or (op == "power" and is_number(b, 2.0)):
+        return graph.apply("multiply", a, a)
+    if op == "power" and not isinstance(b, Node):
+        return _power(graph, a, b)
+    if op == "add":
+        return _sum(graph, a, b)
+    if op == "subtract":
+        if is_number(b, 0.0):
+            return a
+        if is_number(a, 0.0):
+            return graph.apply("negative", b)
+        return graph.apply("add", a, b.args[0]) if is_negative(b) else None
+    if op in ("multiply", "divide"):
+        if is_number(b, 1.0):
+            return a
+        if op == "multiply" and is_number(a, 1.0):
+            return b
+        if is_negative(a) or is_negative(b):
+            inside = [x.args[0] if is_negative(x) else x for x in args]
+            product = graph.apply(op, *inside)
+            return product if is_negative(a) and is_negative(b) else graph.apply("negative", product)
+    if op == "divide" and not isinstance(b, Node) and abs(np.frexp(b)[0]) == 0.5 and b * (1 / b) == 1:
+        return graph.apply("multiply", a, 1 / b)
+    if op == "negative" and is_negative(a):
+        return a.args[0]
+    return None
+
+
+def _sum(graph: Graph, a: Any, b: Any) -> Any:
+    if is_number(a, 0.0):
+        return b
+    if is_number(b, 0.0):
+        return a
+    if is_negative(b):
+        return graph.apply("subtract", a, b.args[0])
+    return graph.apply("subtract", b, a.args[0]) if is_negative(a) else None
+
+
+def _power(graph: Graph, base: Any, exponent: float) -> Any:
+    if exponent == 0.0:
+        return 1.0
+    if exponent == 0.5:
+        return graph.apply("sqrt", base)
+    if exponent == -1.0:
+        return graph.apply("divide", 1.0, base)
+    if exponent in (1.0, 3.0, 4.0):
+        square = graph.apply("multiply", base, base)
+        return {1.0: lambda: base, 3.0: lambda: square * base, 4.0: lambda: square * square}[exponent]()
+    return None
+
+
+def is_number(x: Any, value: float) -> bool:
+    """Whether x is this number, not a node."""
+    return not isinstance(x, Node) and x == value
+
+
+def is_negative(x: Any) -> bool:
+    """Whether x is -u."""
+    return isinstance(x, Node) and x.op == "negative"
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    try:
+        return float(value)
+    except TypeError as error:
+        raise Untraceable(f"it meets {type(value).__name__}") from error
+
+
+def needed(outputs: Iterable[Any]) -> list[Node]:
+    """The nodes that these depend on, in the order in which they were written."""
+    found: dict[int, Node] = {}
+    waiting = [node for node in outputs if isinstance(node, Node)]
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found[node.index] = node
+            waiting.extend(a for a in node.args if isinstance(a, Node))
+    return [found[index] for index in sorted(found)]

@@ -1,0 +1,120 @@
+"""Does a step keep finite numbers finite?  If it divides by what is above 0, and takes roots of what is not below.
+
+Found from the program itself: signs by rules, those of the memory by induction over the steps from a memory of 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
+from odeopt.compiler.ir import Node, Untraceable, needed
+from odeopt.compiler.step_program import Program
+
+HARMLESS = {
+    "input", "add", "subtract", "multiply", "negative", "absolute", "tanh", "sign", "maximum", "minimum", "where",
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
+}  # fmt: skip
+
+
+def sound(program: Program, known: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The constants that must be above 0 for that; raises Untraceable where a step might divide by 0.
+
+    known: those inputs that have one value in all steps, by name
+    """
+    values, states = _values(program, known), list(chain(*program.state))
+    signs = Signs({node.index for node in states[2:]}, values)  # not theta, not the gradient
+    while lost := {
+        old.index
+        for old, new in zip(states, chain(*program.outputs), strict=True)
+        if old.index in signs.memory and not signs.nonnegative(new)
+    }:
+        signs = Signs(signs.memory - lost, values)
+    for node in program.body:
+        fine = {"divide": lambda n: signs.positive(n.args[1]), "sqrt": lambda n: signs.nonnegative(n.args[0])}
+        if node.op not in HARMLESS and not fine.get(node.op, lambda n: False)(node):
+            raise Untraceable(f"its {node.op} may be of numbers that have none")
+    return tuple(signs.assumed.values())
+
+
+def _values(program: Program, known: Mapping[str, Any]) -> dict[int, float]:
+    """The values of the constants that follow from these inputs."""
+    values: dict[int, float] = {}
+    for node in needed(program.constants):
+        args = [values.get(a.index) if isinstance(a, Node) else a for a in node.args]
+        if node.op == "input" and node.args[0] in known:
+            values[node.index] = known[node.args[0]]
+        elif node.op != "input" and None not in args:
+            with suppress(*RAISED):
+                values[node.index] = OPERATIONS[node.op](*args)
+    return values
+
+
+def arrival(x: Node) -> Any:
+    """v of u + (v - u), how a step arrives at v; None for another sum."""
+    u, way = x.args
+    return way.args[0] if isinstance(way, Node) and way.op == "subtract" and way.args[1] is u else None
+
+
+class Signs:
+    """What can be said of a node's sign, if the memory with these indices is not below 0.
+
+    values: of the constants that are known
+    """
+
+    def __init__(self, memory: set[int], values: Mapping[int, float]) -> None:
+        self.memory, self.values = memory, values
+        self.assumed: dict[Any, Any] = {}  # constants that are above 0, to be checked in numbers
+
+    def positive(self, x: Any) -> bool:
+        """x > 0."""
+        if not isinstance(x, Node):
+            return x > 0
+        if x.index in self.values:
+            return self.values[x.index] > 0
+        if not x.varies:
+            self.assumed[x.index] = x
+            return True
+        if x.op == "add":
+            return any(self.positive(a) and self.nonnegative(b) for a, b in (x.args, x.args[::-1]))
+        if x.op == "maximum":
+            return any(map(self.positive, x.args))
+        return x.op == "sqrt" and self.positive(x.args[0])
+
+    def nonnegative(self, x: Any) -> bool:
+        """x >= 0."""
+        if not isinstance(x, Node):
+            return x >= 0
+        if x.index in self.values:
+            return self.values[x.index] >= 0
+        if not x.varies:
+            return self.positive(x)
+        if x.index in self.memory or x.op in ("sqrt", "absolute"):
+            return True
+        if x.op == "multiply":
+            a, b = x.args
+            return a is b or (self.nonnegative(a) and self.nonnegative(b))
+        if x.op == "maximum":
+            return any(map(self.nonnegative, x.args))
+        if x.op == "add" and (end := arrival(x)) is not None:
+            return self.nonnegative(end)  # v - u >= -u, rounded, too
+        if x.op in ("add", "divide", "minimum", "where"):
+            return all(map(self.nonnegative, x.args[-2:]))
+        return self._mean(x)
+
+    def _mean(self, x: Node) -> bool:
+        """u - c (v - u) with -1 <= c <= 0, u and v not below 0: what `relax` makes."""
+        if x.op != "subtract" or not isinstance(x.args[1], Node) or x.args[1].op != "multiply":
+            return False
+        u, (c, distance) = x.args[0], x.args[1].args
+        towards = isinstance(distance, Node) and distance.op == "subtract" and distance.args[1] is u
+        if not towards or not isinstance(c, Node) or c.varies:
+            return False
+        if c.index in self.values:
+            return -1 <= self.values[c.index] <= 0 and all(map(self.nonnegative, (u, distance.args[0])))
+        self.assumed[-c.index - 1] = c.graph.apply("negative", c)
+        self.assumed[(c.index, 1)] = c.graph.apply("add", c, 1.0 + 2**-52)
+        return self.nonnegative(u) and self.nonnegative(distance.args[0])

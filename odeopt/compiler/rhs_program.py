@@ -1,0 +1,163 @@
+"""dy/ds = f(s, y) of one member as scalar operations, with its Jacobian: a flow's right-hand side runs once on nodes.
+
+The flow's parameters, its clock and what the gradient knows of each member are inputs, not numbers of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import FunctionType, MappingProxyType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from odeopt.compiler.ir import Graph, Node, Untraceable
+from odeopt.compiler.passes.forward_mode import jacobian
+from odeopt.compiler.readings import once, read_by
+from odeopt.compiler.trace import TracedGradient, called, on_nodes, scalar, traced
+from odeopt.compiler.trace_cache import fingerprint, steadily
+from odeopt.core.flow import Field, Flow
+from odeopt.core.time_map import Clock
+from odeopt.problems import Problem
+from odeopt.problems.members import Looped
+
+WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
+
+Rows = tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FieldProgram:
+    """slopes = f(s, state, constants) where no guard is true; `gradients` of the problem in each evaluation."""
+
+    s: Node
+    state: tuple[Node, ...]
+    constants: tuple[Node, ...]
+    slopes: tuple[Any, ...]
+    guards: tuple[Node, ...]
+    gradients: int
+
+    @cached_property
+    def partials(self) -> Rows | None:
+        """d slopes / d (state, s), or None where that is too long to write down."""
+        try:
+            return jacobian(self.slopes, (*self.state, self.s))
+        except Untraceable:
+            return None
+
+    @cached_property
+    def jacobian(self) -> Rows | None:
+        """d slopes / d state."""
+        return None if self.partials is None else tuple(row[:-1] for row in self.partials)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The arguments: s, the state, the constants."""
+        return ["s", *(node.args[0] for node in (*self.state, *self.constants))]
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A program with the values of its constants: numbers, or (M,) with one per member."""
+
+    program: FieldProgram
+    values: tuple[Any, ...]
+
+
+_programs: WeakKeyDictionary[Field, dict[Any, FieldProgram | Untraceable]] = WeakKeyDictionary()
+
+
+def traced_field(
+    field: Field, problem: Problem, clock: Clock, sizes: Sequence[int], members: tuple[int, ...]
+) -> Traced:
+    """The program of dy/ds, traced once for a flow and all that the gradient depends on; raises Untraceable."""
+    if sum(sizes) > WIDEST:
+        raise Untraceable(f"it has more than {WIDEST} coordinates")
+    grad, own = (problem.grad.f if isinstance(problem.grad, Looped) else problem.grad), []
+    if members:
+        own = _arrays_of(grad, members)
+    params = dict(field.params) if isinstance(field, Flow) else {}
+    values = (clock.t0, clock.T, *params.values(), *own)
+    known = _programs.setdefault(field, {})
+    key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
+    make = lambda: _program(field, grad, clock.power, sizes, own)
+    found = once(known, key, lambda: steadily(make, lambda: _without(own, grad)))
+    return Traced(found, tuple(_per_member(value, members) for value in values))
+
+
+def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Sequence[Any]) -> FieldProgram:
+    graph = Graph()
+    moment = graph.input("s", True)
+    s = scalar(moment)
+    params = tuple(field.params) if isinstance(field, Flow) else ()
+    constants = [graph.input(f"c{i}", True) for i in range(2 + len(params) + len(own))]
+    clock = Clock(scalar(constants[0]), scalar(constants[1]), power)  # type: ignore[arg-type]
+    if isinstance(field, Flow):
+        values = dict(zip(params, map(scalar, constants[2:]), strict=False))
+        field = replace(field, params=MappingProxyType(values))
+    y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
+    gradient = TracedGradient(on_nodes(_with(own, constants[2 + len(params) :], grad)), None, None)
+    slopes = tuple(clock.speed(s) * u for u in field.rhs(gradient)(clock.time(s), y))
+    if [np.shape(k) for k in slopes] != [u.shape for u in y]:
+        raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
+    flat = lambda arrays: tuple(node for u in arrays for node in np.asarray(u))
+    return FieldProgram(moment, flat(y), tuple(constants), flat(slopes), tuple(graph.guards), gradient.count)
+
+
+def _per_member(value: Any, members: tuple[int, ...]) -> Any:
+    """A number, or (M,)."""
+    if np.ndim(value) == 0:
+        return float(value)
+    array = np.asarray(value, dtype=float)
+    array = array[..., 0] if array.ndim > len(members) else array  # the clock's T is (..., 1)
+    return np.broadcast_to(array, members).ravel()
+
+
+def _arrays_of(function: Any, members: tuple[int, ...]) -> list[Any]:
+    """What a function holds in its closure that has one number per member."""
+    cells = getattr(function, "__closure__", None) or ()
+    found = (cell.cell_contents for cell in cells)
+    return [u for u in found if isinstance(u, np.ndarray) and u.shape == members and u.dtype.kind in "iuf"]
+
+
+def _with(own: Sequence[Any], nodes: Sequence[Node], function: Any) -> Callable[[Any], Any]:
+    """The function of one member: a node in the place of each array that has one number per member."""
+    if not own:
+        return function
+    inside = {id(array): scalar(node) for array, node in zip(own, nodes, strict=True)}
+    return _closed(function, lambda value: inside.get(id(value), value))
+
+
+def _without(own: Sequence[Any], function: Any) -> Any:
+    """All that the function's program depends on: its fingerprint without the numbers of the members."""
+    places = {id(array): f"member constant {i}" for i, array in enumerate(own)}
+    return fingerprint(_closed(function, lambda value: places.get(id(value), value)) if own else function)
+
+
+def _closed(f: FunctionType, replaced: Callable[[Any], Any]) -> FunctionType:
+    """The same code with other values in its closure."""
+    cells = tuple(type(cell)(replaced(cell.cell_contents)) for cell in f.__closure__ or ())
+    made = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, cells)
+    made.__kwdefaults__ = f.__kwdefaults__
+    made.__module__ = f.__module__
+    return made
+
+
+def is_gradient_flow(flow: Flow) -> bool:
+    """Whether it is theta' = -grad L(theta), whatever L: nothing else is written down where it runs on nodes."""
+    if flow.variables != ("theta",) or flow.members:
+        return False
+    graph = Graph()
+    theta, gradient = traced(graph, "theta", 2), TracedGradient(on_nodes(called(graph)), None, None)
+    try:
+        (slope,) = flow.rhs(gradient)(scalar(graph.input("t", True)), (theta,))
+    except Exception:  # whatever a formula raises on symbols
+        return False
+    return (
+        np.shape(slope) == (2,)
+        and gradient.point is theta
+        and all(node is graph.apply("negative", g) for node, g in zip(slope, gradient.value, strict=True))
+    )

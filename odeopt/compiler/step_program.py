@@ -1,0 +1,193 @@
+"""The program of an optimizer's step on a problem: scalar operations, the same in every step.
+
+The step runs once on traced arrays, its parameters and its h being inputs: their numbers are no part of the program,
+while those of the gradient are.  What does not change from step to step is computed once, before the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable, needed
+from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
+from odeopt.core.state import State, column
+from odeopt.optimizers.base import Optimizer
+from odeopt.util.check import Array
+
+Function = Callable[[Any], Any]
+Seen = Callable[[Any, State], Sequence[Any]]  # (t, y) -> numbers of a state
+
+
+class Noise(NamedTuple):
+    """A step reads `rows` rows of `width` standard normals.
+
+    root: (theta, xi) -> Sigma^(1/2)(theta) xi, for a flow that reads the noise of the gradient
+    grad: (theta, xi) -> the noisy gradient, where that is what has noise
+    """
+
+    rows: int
+    width: int
+    root: Callable[[Any, Any], Any] | None = None
+    grad: Callable[[Any, Any], Any] | None = None
+
+
+QUIET = Noise(0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """state -> outputs, unless one of the guards is true; `loss` is that of the state, `seen` what else is asked of it.
+
+    `xi`: the normals that a step reads, row after row.
+    `carried`: the state ends with the gradient at theta, which the step before has found.
+    `count` gradients a step, the first of them at theta if `first`.
+    """
+
+    state: tuple[tuple[Node, ...], ...]
+    outputs: tuple[tuple[Any, ...], ...]
+    guards: tuple[Node, ...]
+    h: Node
+    count: int
+    first: bool
+    carried: bool
+    loss: Any
+    xi: tuple[Node, ...] = ()
+    seen: tuple[Any, ...] = ()
+
+    @cached_property
+    def results(self) -> list[Any]:
+        """All that a step computes: the new state and the guards."""
+        return [*(node for nodes in self.outputs for node in nodes), *self.guards]
+
+    @cached_property
+    def body(self) -> list[Node]:
+        """The operations of a step, in order."""
+        return varying(self.results)
+
+    @cached_property
+    def key(self) -> int:
+        """The same for equal steps of other optimizers."""
+        return hash(repr(self.body))
+
+    @cached_property
+    def constants(self) -> list[Node]:
+        """The nodes that a step reads and none changes."""
+        read = [a for node in self.body for a in node.args if isinstance(a, Node)]
+        read += [node for node in self.results if isinstance(node, Node)]
+        read += [self.h] if self.reads_time else []
+        return list(dict.fromkeys(node for node in read if not node.varies))
+
+    @cached_property
+    def preparation(self) -> list[Node]:
+        """What makes the constants, in order."""
+        return needed(self.constants)
+
+    @cached_property
+    def calls(self) -> bool:
+        """Whether a step calls a gradient that is no formula."""
+        return any(node.op == "call" for node in self.body)
+
+    @cached_property
+    def reads_time(self) -> bool:
+        """Whether a step needs to know when it is."""
+        return any(isinstance(a, Node) and a.op == "input" and a.args == ("t",) for n in self.body for a in n.args)
+
+    def advance(self, opt: Optimizer, t: Any, y: State, xi: Sequence[Array] = ()) -> tuple[State, bool]:
+        """The state after a step from y, by NumPy, and whether a guard was met; xi are rows (..., width)."""
+        known = dict(zip((n.index for n in self.constants), map(column, self.values(opt)), strict=True))
+        inputs = [*chain(*self.state), *self.xi]
+        known |= dict(zip((n.index for n in inputs), columns((*y, *xi)), strict=True))
+        value = evaluated(self.body, known, t)
+        new = [
+            np.concatenate([np.broadcast_to(value(n), (*y[0].shape[:-1], 1)) for n in nodes], -1)
+            for nodes in self.outputs
+        ]
+        return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
+
+    def values(self, opt: Optimizer) -> list[Any]:
+        """The constants for these parameters: numbers, or one per member."""
+        known: dict[str, Any] = {**opt.flow.params, "h": opt.h}
+        values: dict[int, Any] = {}
+        with np.errstate(all="ignore"):
+            for node in self.preparation:
+                inside = [values[a.index] if isinstance(a, Node) else a for a in node.args]
+                values[node.index] = known[inside[0]] if node.op == "input" else UFUNCS[node.op](*inside)
+        return [values[node.index] for node in self.constants]
+
+
+def columns(y: Sequence[Array]) -> State:
+    """The entries of a state, (..., 1) each."""
+    return tuple(u[..., i : i + 1] for u in y for i in range(u.shape[-1]))
+
+
+def varying(results: Iterable[Any]) -> list[Node]:
+    """The operations that these results need in every step, in order."""
+    return [node for node in needed(results) if node.varies and node.op != "input"]
+
+
+def evaluated(
+    nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = UFUNCS
+) -> Callable[[Any], Any]:
+    """The value of each node, from those that are known; an unknown input is the time."""
+    value = lambda a: known.get(a.index, t) if isinstance(a, Node) else a
+    with np.errstate(all="ignore"):
+        for node in nodes:
+            known[node.index] = functions[node.op](*map(value, node.args))
+    return value
+
+
+def program(
+    opt: Optimizer, grad: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise = QUIET,
+    seen: Seen | None = None,
+) -> Program:  # fmt: skip
+    """The program of a step on states of these sizes; raises Untraceable where there is none.
+
+    grad=None: the gradient is called from the program.
+
+    A step that ends with the gradient with which the next begins is traced with that as part of the state.
+    """
+    plain, ends_there = _traced(opt, grad, loss, sizes, noise, seen, carried=False)
+    if not ends_there or noise.grad:  # whose next draw is another
+        return plain
+    return _traced(opt, grad, loss, sizes, noise, seen, carried=True)[0]
+
+
+def _traced(
+    opt: Optimizer, function: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise,
+    seen: Seen | None, carried: bool,
+) -> tuple[Program, bool]:  # fmt: skip
+    graph = Graph()
+    params = {name: scalar(graph.input(name, False)) for name in opt.flow.params}
+    y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
+    g = traced(graph, f"y{len(sizes)}", sizes[0])
+    xi = [traced(graph, f"x{row}", noise.width) for row in range(noise.rows)]
+    if noise.grad is not None:
+        function = lambda theta: noise.grad(theta, xi[0])
+    grad = TracedGradient(on_nodes(function or called(graph)), y[0] if carried else None, g, noise.root)
+    step = opt.scheme.bind(replace(opt.flow, params=MappingProxyType(params)), grad)
+    h, t = graph.input("h", False), scalar(graph.input("t", True))
+    new, _, memory = step(t, y, (), scalar(h), xi) if opt.flow.noisy else step(t, y, (), scalar(h))
+    if memory:
+        raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
+    if [np.shape(u) for u in new] != [u.shape for u in y]:
+        raise Untraceable(f"its state has shapes {[np.shape(u) for u in new]}, not {[u.shape for u in y]}")
+    begins_there = grad.first is y[0]
+    ends_there = grad.count > 1 and grad.point is new[0] and begins_there
+    state, outputs = ((*y, g), (*new, grad.value)) if carried else (y, new)
+    guards, value = tuple(graph.guards), None if loss is None else as_traced(loss(y[0])).item()
+    numbers = tuple(as_traced(number).item() for number in seen(t, y)) if seen else ()
+    return Program(
+        _entries(state), _entries(outputs), guards, h, grad.count, begins_there, carried, value,
+        tuple(node for row in xi for node in row), numbers,
+    ), ends_there  # fmt: skip
+
+
+def _entries(arrays: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(np.asarray(u)) for u in arrays)

@@ -1,0 +1,120 @@
+"""May a function be run once, on symbols, in the place of many times on numbers?  Only if numbers are all it reads.
+
+`fingerprint` holds all that a call depends on: its code, and what its closure, globals and defaults are now.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, partial
+from types import BuiltinFunctionType, CodeType, FunctionType
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from odeopt.compiler.ir import Untraceable
+from odeopt.core import ops
+
+T = TypeVar("T")
+PLAIN = bool, int, float, complex, str, np.number
+LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
+WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE"}
+HOUSE = (
+    *("odeopt.noise._gaussian", "odeopt.core.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.core.decay"),
+    "odeopt.optimizers.schedules",
+)
+BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "reversed", "sum", "tuple", "zip"}
+
+
+class Reads(NamedTuple):
+    """What a function may read: collections of these kinds, and any global where its module's name begins so."""
+
+    several: tuple[type, ...]
+    trusted: str | None
+
+
+GRADIENT = Reads((tuple,), None)  # which may fill a list, or draw a number
+FORMULA = Reads((tuple, list, Mapping), "odeopt.")  # of a flow: it runs on symbols anyway
+FUNCTIONS = (FunctionType, BuiltinFunctionType, type, type(np.mean))  # of NumPy
+
+
+def fingerprint(function: Any, reads: Reads = GRADIENT) -> Any:
+    """What equals another only if the functions are the same; raises Untraceable if a call may do or read more."""
+    return _of(function, (), reads)
+
+
+def steadily(make: Callable[[], T], read: Callable[[], Any]) -> T:
+    """make(), which runs functions on symbols; Untraceable if what they read is not the same after it as before."""
+    before, made = read(), make()
+    if read() != before:
+        raise Untraceable("it changes what it reads")
+    return made
+
+
+def _of(value: Any, inside: tuple[Any, ...], reads: Reads) -> Any:
+    if isinstance(value, FunctionType) and not str(value.__module__).startswith("numpy"):
+        return "itself" if value in inside else _function(value, (*inside, value), reads)
+    if value is None or isinstance(value, PLAIN):
+        return type(value), value
+    if isinstance(value, reads.several):
+        items: Any = value.items() if isinstance(value, Mapping) else value
+        return tuple([_of(item, inside, reads) for item in items])
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.size <= LARGEST:
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, partial):
+        return _of((value.func, value.args, *sorted(value.keywords.items())), inside, reads)
+    if isinstance(value, np.vectorize):
+        return _of(value.pyfunc, inside, reads)
+    if _harmless(value):
+        return "library", value
+    if _known(value):
+        return type(value), tuple(_of(getattr(value, field.name), inside, reads) for field in fields(value))
+    raise Untraceable(f"it reads {type(value).__name__}, which may change")
+
+
+def _harmless(value: Any) -> bool:
+    if value is np or value is ops or isinstance(value, np.ufunc):
+        return True
+    if isinstance(value, BuiltinFunctionType | type) and value.__module__ == "builtins":
+        return value.__name__ in BUILTINS
+    return isinstance(value, FUNCTIONS) and str(value.__module__).split(".")[0] == "numpy" and not _draws(value)
+
+
+def _known(value: Any) -> bool:
+    """Frozen data of this package, from modules whose data have methods that read their fields and nothing else."""
+    return is_dataclass(value) and type(value).__module__.startswith(HOUSE)
+
+
+def _draws(value: Any) -> bool:
+    return "random" in value.__module__
+
+
+def _function(f: FunctionType, inside: tuple[Any, ...], reads: Reads) -> Any:
+    values = [cell.cell_contents for cell in f.__closure__ or ()]
+    read = _globals_read(f.__code__)
+    if read and not (reads.trusted and str(f.__module__).startswith(reads.trusted)):
+        builtins = f.__globals__["__builtins__"]
+        outer = builtins if isinstance(builtins, dict) else vars(builtins)
+        values += [f.__globals__.get(name, outer.get(name)) for name in read]
+    values += (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+    values += [item for item in vars(f).items() if not item[0].startswith("__")]
+    return f.__code__, tuple([_of(value, inside, reads) for value in values])
+
+
+@lru_cache(maxsize=1024)
+def _globals_read(code: CodeType) -> tuple[str, ...]:
+    """The global names that a code reads; refuses code that writes to more than its own variables."""
+    read: dict[str, None] = {}
+    for instruction in dis.get_instructions(code):
+        name = instruction.opname
+        outside = name == "STORE_DEREF" and instruction.argval in code.co_freevars
+        if name in WRITES or outside or instruction.argval == "random":
+            raise Untraceable(f"it may do more than compute ({name.lower().replace('_', ' ')})")
+        if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+            read[instruction.argval] = None
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            read.update(dict.fromkeys(_globals_read(constant)))
+    return tuple(read)

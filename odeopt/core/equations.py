@@ -1,0 +1,83 @@
+"""The equations of a flow, by running its formulas on symbols: what is printed is what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from odeopt.core.formula import Formula, place, reads
+from odeopt.core.parts import Part, Project, slope
+from odeopt.core.symbols import GRADIENT, Symbol, short, symbol, unprintable
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """left = right, or left <- right for what happens once a step."""
+
+    left: Symbol
+    right: Symbol
+    sign: str = " ="
+    latex_sign: str = "&="
+
+
+def equations(
+    variables: Sequence[str], params: Mapping[str, Any], terms: Iterable[Part], filters: Sequence[Formula] = ()
+) -> list[Equation]:
+    """u' = ..., for the variables that move, then u <- ... for projections, and g(theta) = ... behind filters."""
+    y, values = tuple(symbol(name) for name in variables), [symbol(name) for name in params]
+    gradient = symbol("g") if filters else GRADIENT
+    rates: dict[str, Symbol] = {}
+    projections = []
+    for part in terms:
+        u = y[variables.index(part.slot)]
+        placed = [place(f, variables, tuple(params), values) for f in part.formulas()]
+        try:
+            seen = [f(symbol("t"), gradient, y) for f in placed]
+            term = seen[0] if isinstance(part, Project) else slope(part, u, *seen)
+            if part.noise:
+                noise = place(part.noise, ("xi", "noise", *variables), tuple(params), values)
+                random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), *y))
+                term = random if term.text == "0" else term + random
+        except Exception as error:  # a formula may do with arrays what symbols cannot
+            if isinstance(error, NameError) or (
+                isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
+            ):
+                raise ValueError(f"a formula for {part.slot} cannot run: {error}") from error
+            term = unprintable(*[name for f in part.formulas() for name in reads(f)])
+        if isinstance(part, Project):
+            projections.append(Equation(u, term, "<-", r"&\leftarrow"))
+        else:
+            rates[part.slot] = rates[part.slot] + term if part.slot in rates else term
+    moving = [Equation(u.dot(), rates[u.text]) for u in y if u.text in rates]
+    return [*moving, *projections, *_gradient_seen(y, variables, params, filters)]
+
+
+def _gradient_seen(
+    y: tuple[Symbol, ...], variables: Sequence[str], params: Mapping[str, Any], filters: Sequence[Formula]
+) -> list[Equation]:
+    """What the g of filtered equations is."""
+    grad: Any = GRADIENT
+    for filter in filters:
+        placed = place(filter, variables, tuple(params), [symbol(name) for name in params])
+        grad = partial(lambda placed, grad, theta: placed(symbol("t"), grad, (theta, *y[1:])), placed, grad)
+    return [Equation(symbol("g")(y[0]), grad(y[0]))] if filters else []
+
+
+def latex(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
+    """Aligned equations, and the values of the parameters."""
+    rows = [f"{line.left.latex} {line.latex_sign} {line.right.latex}" for line in lines]
+    values = [f"{symbol(name).latex} = {value:g}" for name, value in params.items() if isinstance(value, float)]
+    if values:
+        rows.append(r"&\text{with } " + r",\; ".join(values))
+    return r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
+
+
+def text(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
+    """A line per equation, and the values of the parameters."""
+    width = max((len(line.left.text) + (line.sign[0] != " ") for line in lines), default=0)  # a space before <-
+    rows = [f"{line.left.text:<{width}}{line.sign} {line.right.text}" for line in lines]
+    values = ", ".join(f"{name} = {short(value)}" for name, value in params.items())
+    return "\n".join([*rows, f"with {values}"] if values else rows)

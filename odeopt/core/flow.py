@@ -1,0 +1,300 @@
+"""y' = sum of parts: a flow is written once, and its right-hand side, its splittings and its print derive from it.
+
+A part moves one variable: `push` (u' = F), `relax` (u' = rate (target - u)) or `project` (u <- P(u)).
+Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.core.formula`).  Filters
+stand between the loss and the formulas: they see the gradient decayed, clipped, ....
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from odeopt.core import equations
+from odeopt.core.formula import Formula, Placed, place, reads
+from odeopt.core.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax, slope
+from odeopt.core.quantities import Quantity, check_quantities, conserved, decreasing
+from odeopt.core.state import Grad, Rhs, State, column
+from odeopt.util import check
+from odeopt.util.check import Array, Number
+from odeopt.util.immutable import Immutable
+
+__all__ = [
+    "Field",
+    "Flow",
+    "Onset",
+    "Part",
+    "Project",
+    "Push",
+    "Quantity",
+    "Relax",
+    "Speed",
+    "conserved",
+    "decreasing",
+    "derivative",
+    "flow",
+    "project",
+    "push",
+    "relax",
+]
+
+
+Diffusion = Callable[[Any, Any, State, Any], Any]  # (t, grad, y, xi) -> what multiplies sqrt(dt) in an increment
+
+
+@runtime_checkable
+class Field(Protocol):
+    """What `solve` integrates: a vector field on states, be it a flow from parts or the modified flow of a step."""
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """theta first."""
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The shape of the ensemble that its parameters span."""
+
+    def start(self, theta0: Array, **memory: Array) -> State:
+        """The state at theta0 with this memory, at rest by default."""
+
+    def rhs(self, grad: Grad) -> Rhs:
+        """f(t, y)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(Immutable):
+    """y' = sum of parts.  Build one with `flow(...)`; print it to read its equations."""
+
+    variables: tuple[str, ...]
+    params: Mapping[str, Number]
+    parts: Mapping[str, tuple[Part, ...]]
+    clocks: tuple[str, ...] = ()
+    onset: Onset | None = None
+    name: str = "flow"
+    preconditioner: str = ""
+    filters: tuple[Formula, ...] = ()
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    lengths: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def memory(self) -> tuple[str, ...]:
+        """The variables besides theta."""
+        return self.variables[1:]
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The shape of the ensemble that array-valued parameters span; () if all are single numbers."""
+        return np.broadcast_shapes(*[np.shape(value) for value in self.params.values()])
+
+    def with_params(self, **changes: Number) -> Flow:
+        """The same flow with other parameter values."""
+        for name in changes:
+            check.choice("parameter", name, self.params)
+        values = {name: check.finite(name, value) for name, value in changes.items()}
+        return replace(self, params=MappingProxyType({**self.params, **values}))
+
+    def altered(self, **changes: Any) -> Flow:
+        """Another flow, of which no decreasing or conserved quantity is known."""
+        return replace(self, quantities=MappingProxyType({}), **changes)
+
+    def placed(self, formula: Formula) -> Placed:
+        """A formula of this flow as a function of (t, grad, y), which sees the gradient through the filters."""
+        values = [column(v) for v in self.params.values()]
+        raw, *filters = [place(f, self.variables, tuple(self.params), values) for f in (formula, *self.filters)]
+        if not filters:
+            return raw
+        return lambda t, grad, y: raw(t, seen(filters, t, grad, y), y)
+
+    @property
+    def noisy(self) -> tuple[str, ...]:
+        """The parts that carry noise: without any this is an ordinary differential equation."""
+        return tuple(name for name, group in self.parts.items() if any(part.noise for part in group))
+
+    @property
+    def source_of_noise(self) -> str:
+        """What its noise reads: "xi", white noise of theta's shape, "noise", that of the gradient, or "" for none."""
+        found = {name for part in self.terms() if part.noise for name in reads(part.noise)} & {"xi", "noise"}
+        return next(iter(found), "")
+
+    def quiet(self) -> Flow:
+        """The same flow without noise."""
+        parts = {name: tuple(replace(part, noise=None) for part in group) for name, group in self.parts.items()}
+        return self.altered(parts=MappingProxyType(parts))
+
+    def diffusion(self, part: Part) -> Diffusion:
+        """A part's noise as a function of (t, grad, y, xi)."""
+        assert part.noise is not None
+        values = [column(v) for v in self.params.values()]
+        placed = place(part.noise, ("xi", "noise", *self.variables), tuple(self.params), values)
+        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), *y))
+
+    def paced(self, name: str, speed: Speed | float) -> Flow:
+        """The same flow whose part `name` runs at the speed s(t): u' = s(t) F."""
+        group = self.parts[check.choice("part", name, self.parts)]
+        parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
+        return self.altered(parts=parts)
+
+    def driven(self, name: str, slot: str, speed: Speed) -> Flow:
+        """The same flow with u' = rate (s(t) target - u) for the relaxation of `slot` in the part `name`."""
+        group = self.parts[check.choice("part", name, self.parts)]
+        inside = tuple(p.driven(speed) if isinstance(p, Relax) and p.slot == slot else p for p in group)
+        return self.altered(parts=MappingProxyType({**self.parts, name: inside}))
+
+    def filtered(self, filter: Formula, **params: Number) -> Flow:
+        """The same flow under another gradient: `flow.filtered(lambda grad, theta, decay: grad(theta) + decay*theta,
+        decay=0.1)`.  The new filter comes before those there are."""
+        check.distinct("params", (*params, *self.params, *self.variables))
+        values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
+        if self.noisy:
+            raise ValueError(f"filtered needs a flow without noise, {self.name} has noise in {', '.join(self.noisy)}")
+        made = self.altered(params=MappingProxyType(values), filters=(filter, *self.filters))
+        for read in reads(filter):
+            check.choice("argument of the filter", read, ("t", "grad", *self.variables, *values))
+        made.equations()
+        return made
+
+    def terms(self) -> list[Part]:
+        """Every part, in the order of writing."""
+        return [part for group in self.parts.values() for part in group]
+
+    def rhs(self, grad: Grad) -> Rhs:
+        """f(t, y), the sum of the parts without their noise: what every scheme but a splitting integrates."""
+        rates = [
+            (self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)
+        ]
+
+        def f(t: Any, y: State) -> State:
+            total: list[Any] = [None] * len(y)
+            for i, rate in rates:
+                slope = rate(t, grad, y)
+                total[i] = slope if total[i] is None else total[i] + slope
+            return tuple(np.zeros_like(u) if s is None else s for s, u in zip(total, y, strict=True))
+
+        return f
+
+    def start(self, theta0: Array, **memory: Array) -> State:
+        """The state at rest: theta0, and zero memory unless given by name."""
+        for name in memory:
+            check.choice("state variable", name, self.memory)
+        *members, d = theta0.shape
+        lengths = {name: 1 if name in self.clocks else self.lengths.get(name, d) for name in self.memory}
+        given = {name: check.spread(name, value, (*members, lengths[name])) for name, value in memory.items()}
+        return theta0, *(given[name] if name in given else np.zeros((*members, n)) for name, n in lengths.items())
+
+    def equations(self) -> list[equations.Equation]:
+        """The equations as symbols."""
+        return equations.equations(self.variables, self.params, self.terms(), self.filters)
+
+    def latex(self) -> str:
+        """The equations, aligned, for Jupyter and papers."""
+        return equations.latex(self.equations(), self.params)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def __str__(self) -> str:
+        return equations.text(self.equations(), self.params)
+
+    __repr__ = __str__
+
+
+def flow(
+    variables: str,
+    params: Mapping[str, Number] | None = None,
+    *,
+    clocks: str = "",
+    onset: Onset | None = None,
+    name: str = "flow",
+    preconditioner: str = "",
+    quantities: Mapping[str, Quantity] | None = None,
+    lengths: Mapping[str, int] | None = None,
+    **parts: Part | tuple[Part, ...],
+) -> Flow:
+    """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
+
+    Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
+    Clocks hold one number per member, shape (..., 1); others have the shape of theta, or a last axis of their own in
+    `lengths` (the matrices of Shampoo).  `preconditioner` names the variables that only scale the gradient, which a
+    linear stability analysis holds still.  `quantities` are what the flow makes decrease or conserves, for
+    `odeopt.energy`.
+
+    >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
+    ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
+    theta' = v
+    v'     = -grad L(theta) - damping*v
+    with damping = 0.5
+    """
+    slots, values = tuple(variables.split()), {n: check.finite(n, v) for n, v in (params or {}).items()}
+    if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
+        raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
+    names = ["t", "grad", *slots, *values]
+    taken = [*names, "xi", "noise"]
+    if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        raise ValueError(f"variables, params, t, grad, xi and noise must differ, got {', '.join(twice)} twice")
+    check.together(**values)
+    groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
+    for key, group in groups.items():
+        check_parts(key, group, slots, names)
+    for read in reads(onset.state) if onset else ():
+        check.choice("argument of the onset", read, names)
+    for clock in clocks.split():
+        check.choice("clock", clock, slots)
+    for scale in preconditioner.split():
+        check.choice("preconditioner", scale, slots[1:])
+    for name, length in (lengths or {}).items():
+        check.count(f"length of {check.choice('variable', name, slots[1:])}", length, 1)
+    known = MappingProxyType(dict(quantities or {}))
+    check_quantities(known, names)
+    made = Flow(
+        slots,
+        MappingProxyType(values),
+        MappingProxyType(groups),
+        tuple(clocks.split()),
+        onset,
+        name,
+        preconditioner,
+        quantities=known,
+        lengths=MappingProxyType(dict(lengths or {})),
+    )
+    if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
+        raise ValueError(f"the noise of {name} must read xi or noise, the same in all parts, got both")
+    made.equations()  # a misspelt name inside a formula shows here
+    return made
+
+
+def _root(grad: Any, xi: Any, theta: Any) -> Any:
+    """Sigma^(1/2)(theta) xi, as the problem has it."""
+    return grad.noise(theta, xi)
+
+
+def seen(filters: Sequence[Placed], t: Any, grad: Grad, y: State) -> Grad:
+    """The gradient behind the filters, the first of which is nearest to the loss."""
+    for filter in filters:
+        grad = partial(_behind, filter, t, grad, y)
+    return grad
+
+
+def _behind(filter: Placed, t: Any, grad: Grad, y: State, theta: Any) -> Any:
+    return filter(t, grad, (theta, *y[1:]))
+
+
+def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
+    """A part's term of the right-hand side as a function of (t, grad, y)."""
+    i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
+
+    def term(t: Any, grad: Grad, y: State) -> Any:
+        return slope(part, y[i], *[f(t, grad, y) for f in placed])
+
+    if isinstance(part, Push) or part.limit is None:
+        return term
+    limit = flow.placed(part.limit)
+    return lambda t, grad, y: term(t, grad, y) if np.all(t) else limit(t, grad, y)

@@ -1,0 +1,161 @@
+"""A part moves one variable of a flow: u' = F - rate u, u' = rate (target - u), or u <- P(u).
+
+Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.core.formula`).
+A part may carry noise, in the sense of Ito: u' = F + noise, where the formula `noise` is linear in `xi`, white noise of
+theta's shape, or in `noise`, theta -> Sigma^(1/2)(theta) xi, the noise of the problem's gradient; it reads one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from odeopt.core.formula import Formula, formula, mapped, reads
+from odeopt.util import check
+
+
+@dataclass(frozen=True, eq=False)
+class Push:
+    """u' = force(...) - rate u, for the variable u named `slot`; without a rate u' = force(...)."""
+
+    slot: str
+    force: Formula
+    rate: Formula | None = None
+    noise: Formula | None = None
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.force, self.rate) if self.rate else (self.force,)
+
+    def paced(self, speed: Speed | float) -> Push:
+        """s(t) (force - rate u + noise)."""
+        faster = partial(_times, speed)
+        return Push(self.slot, faster(self.force), self.rate and faster(self.rate), self.noise and faster(self.noise))
+
+
+@dataclass(frozen=True, eq=False)
+class Relax:
+    """u' = rate (target - u): exponential forgetting towards a target that the other variables set.
+
+    `limit` is the value of u' at t = 0 where the rate is infinite there, as it is with friction 3/t.
+    """
+
+    slot: str
+    target: Formula
+    rate: Formula
+    limit: Formula | None = None
+    noise: Formula | None = None
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.target, self.rate)
+
+    def paced(self, speed: Speed | float) -> Relax:
+        """s(t) (rate (target - u) + noise)."""
+        return replace(self, rate=_times(speed, self.rate), noise=self.noise and _times(speed, self.noise))
+
+    def driven(self, speed: Speed) -> Relax:
+        """rate (s(t) target - u) + s(t) noise: the input is paced, not the forgetting."""
+        return replace(self, target=_times(speed, self.target), noise=self.noise and _times(speed, self.noise))
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """u <- map(...), applied once a step; it adds nothing to the right-hand side."""
+
+    slot: str
+    map: Formula
+    noise: None = None
+
+    def formulas(self) -> tuple[Formula, ...]:
+        return (self.map,)
+
+    def paced(self, speed: Speed | float) -> Project:
+        """A projection takes no time."""
+        return self
+
+
+Part = Push | Relax | Project
+
+
+Speed = Callable[[Any], Any]  # t -> a factor
+
+
+def _times(speed: Speed | float, formula: Formula) -> Formula:
+    if callable(speed):
+        return mapped(lambda t, value: speed(t) * value, formula, "t")
+    return mapped(lambda value: speed * value, formula)
+
+
+def push(
+    slot: str, force: Formula | float = 0.0, rate: Formula | float | None = None, *, noise: Formula | None = None
+) -> Push:
+    """u' = force - rate u + noise: `push("theta", lambda v: v)`; a splitting solves the decay together with the force.
+
+    noise=lambda xi, temperature: ops.sqrt(2 * temperature) * xi  is thermal noise,
+    noise=lambda noise, theta, lr: ops.sqrt(lr) * noise(theta)    that of SGD.
+    """
+    return Push(slot, formula("force", force), None if rate is None else formula("rate", rate), _noise(noise))
+
+
+def relax(
+    slot: str,
+    *,
+    rate: Formula | float,
+    target: Formula | float = 0.0,
+    limit: Formula | None = None,
+    noise: Formula | None = None,
+) -> Relax:
+    """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; numbers are formulas."""
+    limit = limit and formula("limit", limit)
+    return Relax(slot, formula("target", target), formula("rate", rate), limit, _noise(noise))
+
+
+def _noise(noise: Formula | None) -> Formula | None:
+    """A noise formula reads `xi` or `noise`, in which it is linear."""
+    if noise is None:
+        return None
+    if not callable(noise):
+        raise TypeError(f"noise must be a formula like lambda xi: 0.1 * xi, got {noise!r}")
+    if len({"xi", "noise"} & set(reads(noise))) != 1:
+        raise ValueError(f"noise must be a formula that reads xi or noise, got one of {', '.join(reads(noise))}")
+    return noise
+
+
+def project(slot: str, map: Formula) -> Project:
+    """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
+    return Project(slot, formula("map", map))
+
+
+@dataclass(frozen=True, eq=False)
+class Onset:
+    """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
+
+    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.  A scheme that
+    reads the right-hand side cannot start there.
+    """
+
+    state: Formula
+    power: int = 1
+
+
+def slope(part: Push | Relax, u: Any, *values: Any) -> Any:
+    """The derivative that a part adds: F, F - rate u, or rate (target - u)."""
+    if isinstance(part, Push):
+        return values[0] - values[1] * u if part.rate else values[0]
+    target, rate = values
+    return rate * (target - u)
+
+
+def check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names: list[str]) -> None:
+    """Every part moves a variable, and its formulas read what there is."""
+    for part in group:
+        if not isinstance(part, Push | Relax | Project):
+            raise TypeError(f"part {key!r} must be push(...), relax(...) or project(...), got {part!r}")
+        check.choice(f"slot of part {key!r}", part.slot, slots)
+        limits = (part.limit,) if isinstance(part, Relax) and part.limit else ()
+        for placed in (*part.formulas(), *limits):
+            for read in reads(placed):
+                check.choice(f"argument of part {key!r}", read, names)
+        for read in reads(part.noise) if part.noise else ():
+            check.choice(f"argument of the noise of part {key!r}", read, (*names, "xi", "noise"))

@@ -1,0 +1,175 @@
+"""Who takes the steps of an ensemble: a compiled kernel, NumPy on the step's program, or why neither can.
+
+The choice depends on what is asked for and on what is installed, not on what is in a cache: the same call gives the
+same digits every time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.costs import WIDEST
+from odeopt.compiler.ir import Untraceable
+from odeopt.compiler.passes.hoist_factors import folded
+from odeopt.compiler.step_program import QUIET, Noise, Program, program
+from odeopt.compiler.trace_cache import fingerprint, steadily
+from odeopt.core.state import State
+from odeopt.ensembles.blocks import Crew, blocks
+from odeopt.ensembles.compiled_blocks import Block, Job, KernelBlock, NumpyBlock
+from odeopt.ensembles.kernel import MOST, Layout, ensemble_source
+from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.random.normals import normals_of
+from odeopt.noise._gaussian import Gaussian
+from odeopt.problems.members import Looped
+from odeopt.simulation.noisy_step import driven, is_noisy
+from odeopt.util.check import Array
+from odeopt.util.progress import announce
+
+LONG = 1_000_000_000  # operations of all members and steps: NumPy's second, about what it costs to start Numba
+DRAW = 25  # operations of NumPy for one normal of Threefry
+LAP = {"numba": 2_000_000_000, "blocks": 400_000_000}  # operations in a fraction of a second
+PROBES = 3  # steps
+TOLERANCE = 1e-9  # program against step: rounding, not formulas
+
+
+class ProgramCrew(Crew):
+    """Those whose states are rows of one array."""
+
+    def theta(self) -> Array:
+        block = self.blocks[0]
+        assert isinstance(block, Block)
+        return block.job.rows[: block.job.plan.problem.dim].T
+
+
+def crew_or_reason(
+    plan: Plan, generator: str, rng: np.random.Generator, arrivals: Array, backend: str, progress: bool | None
+) -> Crew | str:
+    """Blocks that a program advances, or the reason why there is none."""
+    try:
+        y = _start(plan, slice(0, 8))
+        made, target = traced(plan, [u.shape[-1] for u in y])
+        _verify(plan, made, y)
+    except Untraceable as reason:
+        return str(reason)
+    if backend == "numba" and find_spec("numba") is None:
+        return "Numba is not installed (extra `fast`)"
+    kernel = backend == "numba" or (backend == "auto" and _pays(plan, made, generator))
+    if kernel and generator == "sfc64":
+        raise ValueError("generator must be 'auto' or 'threefry' for backend 'numba', got 'sfc64'")
+    rows = np.empty((sum(map(len, made.state)), plan.members))
+    sizes = tuple(u.shape[-1] for u in y)
+    job = Job(plan, made, [float(value) for value in made.values(plan.opt)], sizes, rows, arrivals, target)
+    parts = _parts(plan.members) if kernel else blocks(plan.members)
+    for part in parts:
+        rows[:, part.start : part.stop] = job.start(_start(plan, slice(part.start, part.stop)), plan.problem.grad)
+    normals: Any = [None] * len(parts)
+    if plan.rows:
+        normals = normals_of(generator, rng, parts, plan.rows, plan.width)
+    text = ensemble_source(Layout(made, target)) if kernel else ""
+    if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
+        announce(f"{plan.opt.name}: compiling its step, once", progress)
+    kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
+    members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
+    pure = len(made.seen) == len(plan.observables) + 1 + (plan.target is not None)
+    lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * len(made.xi))))
+    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap, several=job.observes)
+
+
+def _pays(plan: Plan, made: Program, generator: str) -> bool:
+    """Whether NumPy would take longer than to start the compiler."""
+    operations = plan.members * plan.steps * (len(made.body) + DRAW * len(made.xi))
+    return generator != "sfc64" and operations > LONG and find_spec("numba") is not None
+
+
+def _parts(members: int) -> list[range]:
+    """Up to 64 tasks of whole pieces: their number does not depend on that of the threads, as sums would."""
+    size = MOST * -(-members // (64 * MOST))
+    return [range(start, min(start + size, members)) for start in range(0, members, size)]
+
+
+def _start(plan: Plan, part: slice) -> State:
+    with np.errstate(all="ignore"):
+        return plan.opt.initial_state(plan.problem.oracle(), plan.theta0[part])
+
+
+def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
+    """The program of a step, and of what is observed if that can be written down; whether that includes the target."""
+    opt, problem = plan.opt, plan.problem
+    if sizes[0] > WIDEST:
+        raise Untraceable(f"it has more than {WIDEST} coordinates")
+    grad, noise = _single(problem.grad), _noise(plan)
+    tried = lambda seen: _tried(lambda: program(opt, grad, None, sizes, noise, seen))
+    make = lambda seen: folded(steadily(lambda: tried(seen), lambda: fingerprint(grad)))
+    try:
+        for read in (*plan.formulas, _single(problem.loss)):
+            fingerprint(read)
+        return make(_seen(plan)), plan.target is not None
+    except Untraceable:
+        return make(None), False
+
+
+def _seen(plan: Plan) -> Callable[[Any, State], list[Any]]:
+    """The observables, the loss and the target of one member."""
+    loss, formulas = _single(plan.problem.loss), list(plan.observables.values())
+    last = [] if plan.target is None else [plan.target]
+    return lambda t, y: [*(f(t, y) for f in formulas), loss(y[0]), *(f(t, y) for f in last)]
+
+
+def _noise(plan: Plan) -> Noise:
+    """The normals of a step, and how the gradient's noise is made of them."""
+    opt, law = plan.opt, plan.problem.noise
+    if not is_noisy(opt, plan.problem):
+        return QUIET
+    if not plan.rows:
+        raise Untraceable("its batches are drawn")
+    if opt.flow.source_of_noise == "xi":
+        return Noise(plan.rows, plan.width)
+    assert law is not None
+    fingerprint(law)
+    assert isinstance(law, Gaussian)
+    law = replace(law, exact=_single(law.exact))
+    return Noise(plan.rows, plan.width, root=law.root) if opt.flow.noisy else Noise(1, plan.width, grad=law.grad)
+
+
+def _single(f: Any) -> Any:
+    """The function of one vector."""
+    return f.f if isinstance(f, Looped) else f
+
+
+def _tried(make: Callable[[], Program]) -> Program:
+    try:
+        return make()
+    except Untraceable:
+        raise
+    except Exception as error:  # whatever a formula or a user's function raises on symbols
+        raise Untraceable(f"on symbols it raises {error!r}") from error
+
+
+def _verify(plan: Plan, made: Program, y: State) -> None:
+    """The program takes the first step as the step itself does, for a few members and some normals."""
+    opt, problem, rng = plan.opt, plan.problem, np.random.default_rng(0)
+    for k in range(PROBES):
+        xi = [rng.standard_normal((len(y[0]), plan.width)) for _ in range(plan.rows)]
+        with np.errstate(all="ignore"):
+            step = driven(opt, problem, problem.oracle(), iter(xi) if plan.rows else None)
+            new, _, _ = step(k * opt.h, y, (), opt.h)
+            before = (*y, problem.grad(y[0])) if made.carried else y
+            guess, guarded = made.advance(opt, k * opt.h, before, xi)
+        if not guarded:
+            if not all(_close(a, b) for a, b in zip(guess, new, strict=False)):
+                raise Untraceable("its gradient is not the same at every call")
+            return
+        y = new
+    raise Untraceable("it branches at every step")
+
+
+def _close(a: Array, b: Array) -> bool:
+    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
+    return np.allclose(a, b, TOLERANCE, TOLERANCE * size, equal_nan=True)

@@ -1,0 +1,188 @@
+"""Blocks of an ensemble whose steps a program takes, by NumPy or in a compiled kernel, from the same rows of numbers.
+
+Where a guard of the program is true, the step itself goes on from there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.codegen import numpy_blocks
+from odeopt.compiler.step_program import Program
+from odeopt.core.state import State
+from odeopt.ensembles.kernel import Layout, ensemble_source, fill_source
+from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.random.normals import Addressed, Normals, visits
+from odeopt.ensembles.statistics import Tally
+from odeopt.ensembles.tally_program import Counter
+from odeopt.simulation.noisy_step import driven
+from odeopt.util.check import Array
+
+UNLIMITED = 1 << 62
+AT_ONCE = 49_152  # numbers that are drawn, or counted, at once: at every call threads may wait for one another
+
+
+def fill(z: Array, first: int, pair: int, key: Array) -> None:
+    """`odeopt.ensembles.random.normals.filled`, compiled."""
+    kernels.compiled(fill_source())(z, first, pair, tuple(key))
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What all blocks share: the program and its constants, and the state, a row of all members for each entry.
+
+    `target`: the program also sees whether a member is in the target.
+    """
+
+    plan: Plan
+    program: Program
+    constants: list[float]
+    sizes: tuple[int, ...]
+    rows: Array
+    arrivals: Array
+    target: bool
+
+    @property
+    def observes(self) -> bool:
+        """Whether the program sees what is to be counted."""
+        return len(self.program.seen) > self.target
+
+    def state(self, rows: Array) -> State:
+        """Rows as the arrays of a state, (members, d) each."""
+        ends = list(accumulate(self.sizes))
+        return tuple(rows[end - size : end].T for end, size in zip(ends, self.sizes, strict=True))
+
+    def start(self, y: State, grad: Any) -> Array:
+        """A state as rows, with the gradient there if the program carries it."""
+        carried = [grad(y[0])] if self.program.carried else []
+        return np.concatenate([u.T for u in (*y, *carried)])
+
+
+class Block(ABC):
+    """The members first, ..., last - 1."""
+
+    watches = False  # whether it must be seen step by step when members arrive
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        self.job, self.members, self.normals = job, members, normals
+        part = slice(members.start, members.stop)
+        self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
+        self._grad = job.plan.problem.oracle()
+        self._size = 1 if job.program.guards else UNLIMITED  # steps at a time
+        self._watch(0, self.state())
+
+    def state(self) -> State:
+        return self.job.state(self.rows)
+
+    @abstractmethod
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
+
+    def advance(self, k: int, n: int, every: int) -> Tally | None:
+        if self.normals is not None:
+            self.normals.mark()
+        if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
+            return self.run(k, n, every)[1]
+        found = []
+        count = self._counter(1) if self.job.observes else None
+        for _ in range(max(n, 1)):
+            self._walk(k, every)
+            k += every
+            if n:
+                found.append(count(k, every, self.rows[:, None]) if count else self.job.plan.counted(k, self.state()))
+        return Tally.of(found) if found else None
+
+    def _counter(self, times: int) -> Counter:
+        plan = self.job.plan
+        return Counter(self.job.program, float(plan.opt.h), len(plan.observables) + 1, (times, len(self.members)))
+
+    def _walk(self, k: int, steps: int) -> None:
+        end = k + steps
+        while k < end:
+            m = 1 if self.watches else min(self._size, end - k)
+            before = self.rows.copy() if self.job.program.guards else self.rows
+            met, _ = self.run(k, 0, m)
+            if met:
+                self.rows[...] = before
+                self._step(k)
+                self._size, m = max(1, m // 2), 1
+            elif self._size < UNLIMITED:
+                self._size *= 2
+            k += m
+            if self.watches:
+                self._watch(k, self.state())
+
+    def _step(self, k: int) -> None:
+        """One step, by itself."""
+        plan = self.job.plan
+        draws = None if self.normals is None else visits(self.normals, k)
+        with np.errstate(all="ignore"):
+            step = driven(plan.opt, plan.problem, self._grad, draws)
+            y, _, _ = step(k * plan.opt.h, tuple(u.copy() for u in self.state()), (), plan.opt.h)
+            self.rows[...] = self.job.start(y, plan.problem.grad)
+
+
+class NumpyBlock(Block):
+    """By NumPy alone, without new arrays."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        super().__init__(job, members, normals)
+        self.watches = job.plan.target is not None
+        self._loop, self._numbers, self._truths = numpy_blocks.compiled(job.program)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        size, draw, found = len(self.members), self._draw(k, max(n, 1) * every), []
+        room, truth = np.empty((self._numbers, size)), np.empty((self._truths, size), dtype=bool)
+        most = max(1, AT_ONCE // self.rows.size)
+        held = np.empty((len(self.rows), min(n, most), size))
+        counter = self._counter(held.shape[1]) if n else None
+        with np.errstate(all="ignore"):
+            for first in range(0, max(n, 1), most):
+                m, now = min(most, max(n, 1) - first), k + every * first
+                state = self._loop(
+                    m, every, now, held if n else (), room, truth, *self.rows, *self.job.constants, *draw
+                )
+                if state is None:
+                    return True, None
+                for row, u in zip(self.rows, state, strict=True):
+                    np.copyto(row, u)
+                if counter:
+                    found.append(counter(now + every, every, held[:, :m]))
+        return False, Tally.of(found) if found else None
+
+    def _draw(self, k: int, steps: int) -> list[Callable[[], list[Array]]]:
+        """The next step's normals, a column each, at every call; made for several steps at once."""
+        normals, plan = self.normals, self.job.plan
+        if normals is None:
+            return []
+        most = max(1, AT_ONCE // (plan.rows * len(self.members) * plan.width))
+        parts = (normals.of(now, min(most, k + steps - now)) for now in range(k, k + steps, most))
+        columns = ([row[:, i] for row in step for i in range(plan.width)] for step in chain.from_iterable(parts))
+        return [lambda: next(columns)]
+
+
+class KernelBlock(Block):
+    """In a compiled kernel, which makes its normals itself."""
+
+    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
+        super().__init__(job, members, normals)
+        self.watches = job.plan.target is not None and not job.target
+        self._loop = kernels.compiled(ensemble_source(Layout(job.program, job.target)))
+        self._key = tuple(normals.key) if isinstance(normals, Addressed) else (np.uint64(0), np.uint64(0))
+        self._constants = np.array(job.constants)
+
+    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
+        width, job = len(self.job.plan.observables) + 1, self.job
+        count, mean, spread = (np.zeros((n, *shape)) for shape in ((1,), (width,), (width, width)))
+        met = self._loop(
+            self.members.start, self.members.stop, n, every, k, float(job.plan.opt.h), job.rows, self._constants,
+            self._key, job.arrivals, count, mean, spread,
+        )  # fmt: skip
+        return bool(met), Tally(count, mean[:, None], spread[:, None]) if n else None

@@ -1,0 +1,215 @@
+"""The program of a noisy step as a kernel on many members, with their normals and their moments made in it.
+
+Members are innermost, in pieces that stay in the first cache: first the normals of two steps, then these steps, then
+what is counted.  Every normal has an address, so that pieces and threads may be cut anywhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen.statements import block, indented, names_of, step_lines, time_lines
+from odeopt.compiler.step_program import Program
+from odeopt.ensembles.random import box_muller, threefry
+
+CACHE = 4096  # numbers that fit in the first cache
+LEAST, MOST = 64, 512  # members of a piece
+
+HELPERS = '''
+from typing import Any
+import numpy as np
+
+inlined = njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def draw(z, first, width, member, size, pair, key):
+    """Rows of z from `first` on: the normals of the step 2 pair, `width` of them, and of 2 pair + 1."""
+    k0, k1 = key
+    words = z.view(np.uint64)
+    for q in range(width):
+        a, b, place = first + q, first + width + q, np.uint64(pair * width + q)
+        for i in range(size):
+            words[a, i], words[b, i] = threefry(np.uint64(member + i), place, k0, k1)
+        for i in range(size):
+            z[a, i], z[b, i] = normal_pair(words[a, i], words[b, i])
+
+
+@njit(error_model="numpy", fastmath={"contract", "reassoc"})
+def tally(z, first, k, size, count, mean, spread):
+    """Adds the k rows from `first` on, which it overwrites, to a group of `odeopt.ensembles.statistics.Tally`.
+
+    S = S_1 + S_2 + (m_2 - m_1) (m_2 - m_1)^T n_1 n_2/(n_1 + n_2)                [Chan, Golub and LeVeque 1979]
+    """
+    total = 0.0
+    for a in range(first, first + k):
+        for i in range(size):
+            total += z[a, i]
+    if not np.isfinite(total):
+        size = finite_first(z, first, k, size)
+    if size == 0:
+        return
+    here = z[first : first + k, 0].copy()
+    for a in range(k):
+        total = 0.0
+        for i in range(size):
+            total += z[first + a, i]
+        here[a] = total / size
+        for i in range(size):
+            z[first + a, i] -= here[a]
+    n, share = count[0] + size, count[0] * size / (count[0] + size)
+    for a in range(k):
+        for b in range(a + 1):
+            total = (here[a] - mean[a]) * (here[b] - mean[b]) * share
+            for i in range(size):
+                total += z[first + a, i] * z[first + b, i]
+            spread[a, b] += total
+            spread[b, a] = spread[a, b]
+    for a in range(k):
+        mean[a] += (here[a] - mean[a]) * size / n
+    count[0] = n
+
+
+@njit
+def finite_first(z, first, k, size):
+    """Moves the members whose k numbers are all finite to the front, and counts them."""
+    n = 0
+    for i in range(size):
+        alive = True
+        for a in range(first, first + k):
+            alive = alive and np.isfinite(z[a, i])
+        if alive:
+            for a in range(first, first + k):
+                z[a, n] = z[a, i]
+            n += 1
+    return n
+'''
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of a piece: state, the normals of two steps, when each member arrived, and what is counted."""
+
+    program: Program
+    target: bool
+
+    @property
+    def states(self) -> list[str]:
+        """The names of the entries of the state."""
+        return [node.args[0] for nodes in self.program.state for node in nodes]
+
+    @property
+    def counted(self) -> tuple[Any, ...]:
+        """What the program sees, but for the target."""
+        return self.program.seen[: len(self.program.seen) - self.target]
+
+    @property
+    def arrival(self) -> int:
+        """The row behind the normals."""
+        return len(self.states) + 2 * len(self.program.xi)
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self.arrival + self.target + len(self.counted)
+
+    @property
+    def size(self) -> int:
+        """How many members at a time."""
+        return int(min(MOST, max(LEAST, 2 ** int(np.log2(CACHE / self.rows)))))
+
+    def rename(self, name: str) -> str:
+        """Where the value of an input is; the normals of an even step precede those of an odd one."""
+        if name in self.states:
+            return f"z[{self.states.index(name)}, i]"
+        drawn = [node.args[0] for node in self.program.xi]
+        return f"z[now + {drawn.index(name)}, i]" if name in drawn else name
+
+
+@lru_cache(maxsize=64)
+def ensemble_source(layout: Layout) -> str:
+    """loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread) -> the number of guards met.
+
+    From step `start` on the members first, ..., last - 1 of the rows y go n times `every` steps, and are counted after
+    each, in zeros; n = 0: `every` steps uncounted.
+    """
+    each, moved = "for i in range(size):", [(f"z[{row}, i]", f"y[{row}, b + i]") for row in range(len(layout.states))]
+    if layout.target:
+        moved.append((f"z[{layout.arrival}, i]", "arrived[b + i]"))
+    lines = [
+        "def loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread):",
+        *indented(["met = 0", f"z = empty(({layout.rows}, {layout.size}))"]),
+        *indented([f"c{i} = c[{i}]" for i in range(len(layout.program.constants))]),
+        f"    for b in range(first, last, {layout.size}):",
+        f"        size, k = min({layout.size}, last - b), start",
+        *indented([each, *indented([f"{inside} = {outside}" for inside, outside in moved])], 2),
+        "        for r in range(max(n, 1)):",
+        "            for _ in range(every):",
+        *indented(_step(layout), 4),
+        "            if n > 0:",
+        *indented(_count(layout), 4),
+        *indented([each, *indented([f"{outside} = {inside}" for inside, outside in moved])], 2),
+        "    return met",
+    ]
+    return "\n".join([*lines, _drawing()])
+
+
+@lru_cache(maxsize=1)
+def fill_source() -> str:
+    """loop(z, first, pair, key): the normals of steps that no program takes."""
+    return f"""def loop(z, first, pair, key):
+    draw(z, 0, len(z) // 2, first, z.shape[1], pair, key)
+
+{_drawing()}"""
+
+
+def _step(layout: Layout) -> list[str]:
+    program, first, width = layout.program, len(layout.states), len(layout.program.xi)
+    lines = []
+    if width:
+        lines = [
+            f"if k % 2 == 0 or k == start: draw(z, {first}, {width}, b, size, k // 2, key)",
+            f"now = {first} + {width} * (k % 2)",
+        ]
+    lines += [*time_lines(program)[:1], "for i in range(size):"]
+    lines += [*indented(step_lines(program, layout.rename, leave="met += 1")), "k += 1"]
+    if layout.target:
+        row = f"z[{layout.arrival}, i]"
+        reached = _seen(layout, program.seen[-1:], ["reached"])
+        lines += ["t = k * h", "for i in range(size):"]
+        lines += indented([*reached, f"{row} = t if reached and {row} != {row} else {row}"])
+    return lines
+
+
+def _count(layout: Layout) -> list[str]:
+    if not layout.counted:
+        return ["pass"]
+    first, k = layout.arrival + layout.target, len(layout.counted)
+    seen = _seen(layout, layout.counted, [f"z[{first + o}, i]" for o in range(k)])
+    moments = f"tally(z, {first}, {k}, size, count[r], mean[r], spread[r])"
+    return ["t = k * h", "for i in range(size):", *indented(seen), moments]
+
+
+def _seen(layout: Layout, nodes: tuple[Any, ...], targets: list[str]) -> list[str]:
+    names = {index: layout.rename(name) for index, name in names_of(layout.program).items()}
+    lines, spelled = block(list(nodes), names)
+    return [*lines, *(f"{target} = {spelled(node)}" for target, node in zip(targets, nodes, strict=True))]
+
+
+@lru_cache(maxsize=1)
+def _drawing() -> str:
+    """The source of the normals as it stands in `odeopt.noise`, for the compiler and for the name of the kernel."""
+    modules = (threefry, box_muller)
+    numbers = [(name, x) for m in modules for name, x in vars(m).items() if isinstance(x, float | np.integer)]
+    functions = [inspect.getsource(f).rstrip() for m in modules for f in _own(m)]
+    return "\n".join([HELPERS, *(f"{name} = {x!r}" for name, x in numbers), *(f"\n\n@inlined\n{f}" for f in functions)])
+
+
+def _own(module: ModuleType) -> list[Any]:
+    return [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]

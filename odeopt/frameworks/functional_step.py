@@ -1,0 +1,131 @@
+"""An optimizer as a pure function of (gradient, theta, what it holds), which JAX can compile.
+
+The kinds of what it holds never change: a scheme's memory, which grows in its first steps, has its last length always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from odeopt.arrays.protocol import Foreign, foreign, plain
+from odeopt.frameworks.parameter_blocks import begin, bound
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.starts import rest
+from odeopt.optimizers.wrappers import scheduled
+
+Elsewhere = Callable[[Any], Any]  # the gradient at another theta
+
+
+class Held(NamedTuple):
+    """What one theta remembers: the flow's memory, and the scheme's."""
+
+    memory: tuple[Any, ...]
+    slopes: tuple[Any, ...]
+
+
+def initial(opt: Optimizer, theta: Foreign, growth: Sequence[Any]) -> Held:
+    """The memory before the first step; a start that reads the gradient is made in that step."""
+    memory = _first(opt, lambda theta: theta, theta)[1:]
+    if opt.start is not rest:
+        memory = tuple(plain(0 * u, theta) for u in foreign(memory, theta.library))
+    return Held(memory, plain(growth[-1], theta))
+
+
+def advanced(
+    opt: Optimizer,
+    k: Any,
+    theta: Foreign,
+    g: Foreign,
+    held: Held,
+    rate: Any,
+    elsewhere: Elsewhere,
+    growth: Sequence[Any],
+) -> tuple[Any, Held, Any]:
+    """The increment of theta in step k, what is held after it, and how often the gradient was asked elsewhere."""
+    library, asked = theta.library, [0]
+
+    def grad(point: Foreign) -> Foreign:
+        if point.value is theta.value:
+            return g
+        asked[0] += 1
+        return Foreign(elsewhere(point.value), library)
+
+    memory = held.memory
+    if opt.start is not rest:
+        memory = library.choose(1 * (k > 0), [lambda: _first(opt, grad, theta)[1:], lambda: held.memory])
+    step = bound(opt, remembered(grad), lambda: rate)
+
+    def after(known: int) -> Callable[[], Any]:
+        def run() -> Any:
+            asked[0] = 0  # JAX runs every alternative, to compile it
+            y = (theta, *foreign(memory, library))
+            new, increment, slopes = step(_time(k, opt, theta), y, foreign(held.slopes[:known], library), opt.h)
+            kept = plain(slopes, theta)
+            return plain(increment[0], theta), (plain(new[1:], theta), (*kept, *held.slopes[len(kept) :])), asked[0]
+
+        return run
+
+    alternatives = [after(len(slopes)) for slopes in growth]
+    move, (new, slopes), times = library.choose(_least(k, len(alternatives) - 1), alternatives)
+    return move, Held(new, slopes), times
+
+
+def _time(k: Any, opt: Optimizer, theta: Foreign) -> Any:
+    """t = k h, where k may be known only when it runs."""
+    return k * opt.h if isinstance(k, int) else Foreign(k, theta.library) * opt.h
+
+
+def _least(k: Any, most: int) -> Any:
+    return min(k, most) if isinstance(k, int) else k.clip(0, most)
+
+
+def remembered(grad: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The gradient, evaluated once at a point that is the same object."""
+    last: list[Any] = [None, None]
+
+    def once(theta: Any) -> Any:
+        if last[0] is not theta:
+            last[:] = theta, grad(theta)
+        return last[1]
+
+    return once
+
+
+def _first(opt: Optimizer, grad: Callable[[Any], Any], theta: Foreign) -> Any:
+    return plain(begin(opt, grad, theta, clock=lambda u: u), theta)
+
+
+def growth(opt: Optimizer, size: int) -> list[Any]:
+    """The scheme's memory before each of its first steps, all 0, until it grows no more."""
+    step = bound(opt, lambda theta: theta, lambda: 1.0)
+    found: list[Any] = [()]
+    with np.errstate(all="ignore"):
+        y = opt.initial_state(lambda theta: theta, np.zeros(size))
+        while len(following := step(opt.h, y, found[-1], opt.h)[2]) > len(found[-1]):
+            found.append(_zeros(following))
+    return found
+
+
+def _zeros(tree: Any) -> Any:
+    return tuple(_zeros(part) for part in tree) if isinstance(tree, tuple) else np.zeros(np.shape(tree))
+
+
+def refuse_uncompiled(opts: Sequence[Optimizer], caller: str) -> None:
+    """What needs to know the time as a number."""
+    for opt in opts:
+        settings = opt.recipe.settings if opt.recipe else {}
+        if opt.recipe and opt.recipe.make is scheduled and _is_custom(settings["schedule"]):
+            raise ValueError(
+                f"{caller} needs a schedule of odeopt.schedules, got a function of your own: give the library's own "
+                "schedule as the learning rate"
+            )
+        for part in opt.flow.terms():
+            if vars(part).get("limit") is not None:
+                raise ValueError(f"{caller} cannot compile {opt.flow.name}: a rate of {part.slot} is infinite at t = 0")
+
+
+def _is_custom(schedule: Any) -> bool:
+    return schedule.name == "custom" or ("then" in schedule.settings and _is_custom(schedule.settings["then"]))

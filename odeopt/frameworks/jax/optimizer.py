@@ -1,0 +1,166 @@
+"""An odeopt optimizer as an optax transformation, from the same flow, scheme and step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from odeopt.arrays.jax import JAX, pieces, raise_unless, vector
+from odeopt.arrays.protocol import Foreign
+from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
+from odeopt.frameworks.parameter_blocks import Block, blocks, inwards, is_paced, place, refuse
+from odeopt.optimizers.base import Optimizer
+from odeopt.util import check
+
+
+class FlowState(NamedTuple):
+    """Steps done, steps skipped, gradients evaluated (those of skipped steps too), and the memory of each theta."""
+
+    count: Any
+    skipped: Any
+    ngev: Any
+    held: tuple[Held, ...]
+
+
+def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -> optax.GradientTransformationExtraArgs:
+    """The steps of `opt` as an optax transformation, to be jitted, chained and accumulated.
+
+    learning_rate: a number, a JAX scalar or an optax schedule of the step count; default the optimizer's own.  It acts
+                   as a schedule does: at constant betas.  `optax.inject_hyperparams(to_optax)(opt, learning_rate=...)`
+                   keeps it in the state.  An optimizer built by hand has h for learning rate.
+    nan:           "raise" stops with an error that names the step, "skip" counts it in `skipped`; parameters and state
+                   are in both cases as before the gradient, or the step, that was not finite.
+
+    theta is all parameters in one vector; the layers of LAMB and LARS are the parameters, and Muon, Shampoo and
+    Adafactor see each as a matrix (... in, out).  `update` needs params.  A scheme that needs the gradient elsewhere
+    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch and
+    with the same random key.  `ngev` of the state counts the gradients, the one that is given too.
+
+    >>> from odeopt import optimizers
+    >>> heavy, theta = to_optax(optimizers.momentum(lr=0.25, beta=0.5)), jnp.array([1.0, -2.0])
+    >>> state = heavy.init(theta)
+    >>> for _ in range(2):
+    ...     change, state = heavy.update(theta, state, theta)  # L = theta^2/2
+    ...     theta = optax.apply_updates(theta, change)
+    >>> theta.tolist()
+    [0.4375, -0.875]
+    """
+    refuse(opt, "to_optax")
+    refuse_uncompiled(list(inwards(opt)), "to_optax")
+    check.choice("nan", nan, ("raise", "skip"))
+    if not (learning_rate is None or callable(learning_rate) or isinstance(learning_rate, jax.Array)):
+        learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
+    if learning_rate is not None and not is_paced(opt):
+        raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
+
+    def init(params: Any) -> FlowState:
+        leaves = jax.tree.leaves(params)
+        _refuse_parameters(leaves)
+        held = []
+        for block in _blocks(opt, leaves):
+            theta = Foreign(vector([leaves[j] for j in block.members]), JAX)
+            held.append(initial(block.opt, theta, growth(block.opt, theta.shape[0])))
+        count, skipped, ngev = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return FlowState(count, skipped, ngev, tuple(held))
+
+    def update(grads: Any, state: FlowState, params: Any = None, *, grad_fn: Any = None, **_: Any) -> Any:
+        if params is None:
+            raise ValueError("params must be given to update: the steps of odeopt read theta")
+        leaves, tree = jax.tree.flatten(params)
+        found = _blocks(opt, leaves)
+        slopes: list[Any] = jax.tree.leaves(grads)
+        changes: list[Any] = list(leaves)
+        after: list[Held] = []
+        ngev = state.ngev + 1
+        for block, held in zip(found, state.held, strict=True):
+            mine = [leaves[j] for j in block.members]
+            theta, g = vector(mine), vector([slopes[j] for j in block.members])
+            rate = _rate(opt, learning_rate, state.count, theta.dtype)
+            elsewhere = _elsewhere(grad_fn, tree, leaves, len(found))
+            given = Foreign(theta, JAX), Foreign(g.astype(theta.dtype), JAX)
+            grown = growth(block.opt, theta.size)
+            move, new, asked = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
+            after.append(new)
+            ngev = ngev + asked
+            for j, piece in zip(block.members, pieces(move, mine), strict=True):
+                changes[j] = piece
+        return _guarded(tree, changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
+    """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps.
+
+    >>> from odeopt import optimizers
+    >>> opt, theta = optimizers.momentum(lr=0.25, beta=0.5), {"w": jnp.array([1.0, -2.0])}
+    >>> _, state = to_optax(opt).update(theta, to_optax(opt).init(theta), theta)
+    >>> memory(opt, state, theta, "m")["w"].tolist()
+    [0.5, -1.0]
+    """
+    where, (leaves, tree) = place(opt, name), jax.tree.flatten(params)
+    found = list(leaves)
+    for block, held in zip(_blocks(opt, leaves), state.held, strict=True):
+        for j, piece in zip(block.members, pieces(held.memory[where], [leaves[j] for j in block.members]), strict=True):
+            found[j] = piece
+    return jax.tree.unflatten(tree, found)
+
+
+def _blocks(opt: Optimizer, leaves: list[Any]) -> list[Block]:
+    return blocks(opt, [leaf.shape for leaf in leaves], matrix)
+
+
+def matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """JAX's kernels are (..., in, out): a column for each output; a vector is none."""
+    return (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else None
+
+
+def _rate(opt: Optimizer, learning_rate: Any, count: Any, dtype: Any) -> Any:
+    """The learning rate over the optimizer's own."""
+    if learning_rate is None:
+        return 1.0
+    present = learning_rate(count) if callable(learning_rate) else learning_rate
+    return Foreign(jnp.asarray(present / opt.lr, dtype=dtype), JAX)
+
+
+def _elsewhere(
+    grad_fn: Callable[[Any], Any] | None, tree: Any, leaves: list[Any], several: int
+) -> Callable[[Any], Any]:
+    """The gradient at another theta."""
+
+    def gradient(theta: Any) -> Any:
+        if grad_fn is None:
+            raise ValueError(
+                "grad_fn must be given: this scheme needs the gradient elsewhere than at params, "
+                "by update(grads, state, params, grad_fn=...) on the same batch"
+            )
+        if several > 1:
+            raise ValueError("an optimizer that sees each parameter alone can read the gradient only at params")
+        return vector(jax.tree.leaves(grad_fn(tree.unflatten(pieces(theta, leaves))))).astype(theta.dtype)
+
+    return gradient
+
+
+def _guarded(tree: Any, changes: Any, slopes: Any, state: FlowState, after: tuple[Held, ...], nan: str) -> Any:
+    """The changes and the next state; zero and the same state where anything is not finite."""
+    good = jnp.all(jnp.stack([jnp.isfinite(u).all() for u in jax.tree.leaves((changes, slopes, after))]))
+    if nan == "raise":
+        raise_unless(good, state.count)
+    held = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state.held)
+    moves = [jnp.where(good, change, 0) for change in changes]
+    return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, state.ngev, held)
+
+
+def _refuse_parameters(leaves: list[Any]) -> None:
+    if not leaves:
+        raise ValueError("params must not be empty, got no arrays")
+    for leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(f"params must be real and floating, got one of {leaf.dtype} and shape {leaf.shape}")
+        if leaf.size == 0:
+            raise ValueError(f"params must not be empty, got one of shape {leaf.shape}")

@@ -1,0 +1,12 @@
+"""The doors to Keras 3, on its backends JAX and torch (extra `keras`).
+
+The names are imported at once: a module here shares its name with the function that it defines.
+"""
+
+from odeopt.frameworks.keras.from_keras import from_keras
+from odeopt.frameworks.keras.optimizer import to_keras
+from odeopt.frameworks.keras.problem import problem
+from odeopt.frameworks.keras.soft_batch import soft_batch
+from odeopt.frameworks.keras.trainer import Model, Sequential, SeveralGradients
+
+__all__ = ["Model", "Sequential", "SeveralGradients", "from_keras", "problem", "soft_batch", "to_keras"]

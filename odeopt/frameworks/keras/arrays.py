@@ -1,0 +1,85 @@
+"""Variables of Keras on the backend that it runs on, one vector and its pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from odeopt.arrays.protocol import Library
+from odeopt.frameworks.functional_step import Held
+from odeopt.frameworks.parameter_blocks import not_finite
+
+
+def library() -> Library:
+    """The arrays of the backend that Keras runs on."""
+    if keras.backend.backend() == "jax":
+        from odeopt.arrays.jax import JAX
+
+        return JAX
+    if keras.backend.backend() == "torch":
+        from odeopt.arrays.torch import TORCH
+
+        return TORCH
+    raise ValueError(f"Keras must run on jax or torch, got the backend {keras.backend.backend()}")
+
+
+def matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Keras' kernels are (..., in, out): a column for each output; a vector is none."""
+    return (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else None
+
+
+def vector(values: list[Any]) -> Any:
+    """All numbers in one vector, in the highest precision among them and at least single."""
+    kinds = {keras.backend.standardize_dtype(v.dtype) for v in values}
+    dtype = "float64" if "float64" in kinds else "float32"  # Keras' own result_type says float32 of both
+    return ops.concatenate([ops.cast(ops.reshape(v, (-1,)), dtype) for v in values])
+
+
+def pieces(whole: Any, values: list[Any]) -> list[Any]:
+    """The inverse of `vector`: in the shapes and kinds of `values`."""
+    ends = np.cumsum([prod(v.shape) for v in values])[:-1].tolist()
+    parts = zip(ops.split(whole, ends), values, strict=True) if ends else [(whole, values[0])]
+    return [ops.cast(ops.reshape(part, v.shape), v.dtype) for part, v in parts]
+
+
+def values(held: Held) -> Held:
+    return Held(tuple(v.value for v in held.memory), tuple(tuple(v.value for v in slope) for slope in held.slopes))
+
+
+def leaves(tree: Any) -> list[Any]:
+    """What stands in nested lists and tuples, in order."""
+    return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, list | tuple) else [tree]
+
+
+def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], values: Sequence[Any]) -> None:
+    """An error that names the step; told(step, values) first, where a program on JAX loses them."""
+    if keras.backend.backend() == "jax":
+        from odeopt.arrays import jax
+
+        jax.raise_unless(good, k, told, values)
+    elif not bool(good):
+        raise not_finite(int(k))
+
+
+def settled() -> None:
+    """When all compiled steps are done."""
+    if keras.backend.backend() == "jax":
+        from odeopt.arrays import jax
+
+        jax.settled()
+
+
+def refuse_variables(variables: list[Any]) -> None:
+    """Raises ValueError for none or empty ones, TypeError for those that are not real."""
+    if not variables:
+        raise ValueError("variables must not be empty, got none")
+    for v in variables:
+        if not keras.backend.is_float_dtype(v.dtype):
+            raise TypeError(f"variables must be real and floating, got {v.path} of {v.dtype}")
+        if prod(v.shape) == 0:
+            raise ValueError(f"variables must not be empty, got {v.path} of shape {tuple(v.shape)}")

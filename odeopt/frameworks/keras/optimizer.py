@@ -1,0 +1,239 @@
+"""An odeopt optimizer as a Keras optimizer, from the same flow, scheme and step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import keras
+from keras import ops
+
+from odeopt import optimizers
+from odeopt.arrays.protocol import Foreign
+from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
+from odeopt.frameworks.keras.arrays import (
+    leaves,
+    library,
+    matrix,
+    pieces,
+    raise_unless,
+    refuse_variables,
+    settled,
+    values,
+    vector,
+)
+from odeopt.frameworks.parameter_blocks import blocks, inwards, is_paced, not_finite, place, refuse
+from odeopt.optimizers.base import Optimizer
+from odeopt.util import check
+
+NAME = "custom_object"
+Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the gradient of the same batch there
+
+
+@keras.saving.register_keras_serializable(package="odeopt")
+class FlowOptimizer(keras.optimizers.Optimizer):
+    """The steps of an odeopt optimizer on the variables of a model; `to_keras` makes it."""
+
+    def __init__(self, opt: Optimizer, learning_rate: Any = None, nan: str = "raise", **settings: Any) -> None:
+        refuse(opt, "to_keras")
+        refuse_uncompiled(list(inwards(opt)), "to_keras")
+        if isinstance(learning_rate, int | float):
+            learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
+        if learning_rate not in (None, opt.lr) and not is_paced(opt):
+            raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
+        super().__init__(**{"learning_rate": opt.lr if learning_rate is None else learning_rate, **settings})
+        self.opt, self.nan, self._library = opt, check.choice("nan", nan, ("raise", "skip")), library()
+        self._elsewhere: Elsewhere = _no_other_gradient
+        self._before: list[Any] = []  # the variables before Keras' weight decay
+        self._stopped: tuple[int, Sequence[Any]] | None = None  # a compiled step, and all that it began with
+
+    def build(self, variables: list[Any]) -> None:
+        """The memory of each theta as variables of their own, in the precision of theta."""
+        if self.built:
+            return
+        super().build(variables)
+        refuse_variables(variables)
+        self._count = self.add_variable(shape=(), dtype="int32", initializer="zeros", name="count")
+        self._skipped = self.add_variable(shape=(), dtype="int32", initializer="zeros", name="skipped")
+        self._ngev = self.add_variable(shape=(), dtype="int32", initializer="zeros", name="ngev")
+        self._blocks = blocks(self.opt, [tuple(v.shape) for v in variables], matrix)
+        self._growth = [growth(b.opt, sum(prod(variables[j].shape) for j in b.members)) for b in self._blocks]
+        self._held = []
+        for block, grown in zip(self._blocks, self._growth, strict=True):
+            theta = Foreign(vector([variables[j].value for j in block.members]), self._library)
+            self._held.append(self._as_variables(initial(block.opt, theta, grown), block.opt.flow.memory))
+
+    def _as_variables(self, held: Held, names: tuple[str, ...]) -> Held:
+        def variable(value: Any, name: str) -> Any:
+            kind = keras.backend.standardize_dtype(value.dtype)
+            made = self.add_variable(shape=tuple(value.shape), dtype=kind, initializer="zeros", name=name)
+            made.assign(value)
+            return made
+
+        memory = tuple(variable(u, name) for u, name in zip(held.memory, names, strict=True))
+        return Held(memory, tuple(tuple(variable(u, "slope") for u in slope) for slope in held.slopes))
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Keras' step of one variable; here theta is all of them."""
+        self._backend_update_step([gradient], [variable], learning_rate)
+
+    def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
+        """One step of all variables."""
+        if len(trainable_variables) < len(self._trainable_variables):
+            raise ValueError(
+                f"all {len(self._trainable_variables)} variables must have a gradient, got {len(trainable_variables)}"
+            )
+        self.advance(grads, learning_rate, self._as_the_first)
+
+    def _apply_weight_decay(self, variables: list[Any]) -> None:
+        """Keras' own, which is taken back where the step is."""
+        self._before = [ops.copy(v.value) for v in variables] if self.weight_decay else []
+        super()._apply_weight_decay(variables)
+
+    @contextmanager
+    def evaluated_by(self, elsewhere: Elsewhere) -> Iterator[None]:
+        """Inside it `apply` takes the gradients that a scheme needs besides the first from elsewhere(values)."""
+        before, self._elsewhere = self._elsewhere, elsewhere
+        try:
+            yield
+        finally:
+            self._elsewhere = before
+
+    def _as_the_first(self, values: list[Any]) -> list[Any]:
+        """The gradient elsewhere, after what Keras does to the one at the variables."""
+        if self.gradient_accumulation_steps:
+            raise ValueError(
+                f"gradient_accumulation_steps must be None for {self.opt.scheme.name}, got "
+                f"{self.gradient_accumulation_steps}: the batches before are gone when it asks for their gradient again"
+            )
+        scale, grads = self.loss_scale_factor, self._elsewhere(values)
+        return self._clip_gradients(grads if scale is None else [g / scale for g in grads])
+
+    def advance(self, grads: list[Any], learning_rate: Any, elsewhere: Elsewhere) -> None:
+        """One step; elsewhere(values of the variables) is the gradient of the same batch at another theta."""
+        variables, moves, after, ngev = self._trainable_variables, [], [], 1
+        before, self._before = self._before or [v.value for v in variables], []
+        k = self._now()
+        for block, grown, held in zip(self._blocks, self._growth, self._held, strict=True):
+            mine = [variables[j].value for j in block.members]
+            theta = Foreign(vector(mine), self._library)
+            g = Foreign(ops.cast(vector([grads[j] for j in block.members]), theta.value.dtype), self._library)
+            rate = Foreign(ops.cast(learning_rate, theta.value.dtype) / float(block.opt.lr), self._library)
+
+            def at(point: Any, mine: list[Any] = mine) -> Any:
+                if len(self._blocks) > 1:
+                    raise ValueError("an optimizer that sees each variable alone can read the gradient only at theta")
+                return ops.cast(vector(elsewhere(pieces(point, mine))), point.dtype)
+
+            move, new, asked = advanced(block.opt, k, theta, g, values(held), rate, at, grown)
+            ngev += asked
+            moves += list(zip(block.members, pieces(move, mine), strict=True))
+            after.append(new)
+        good = ops.all(ops.stack([ops.all(ops.isfinite(u)) for u in leaves([[u for _, u in moves], grads, after])]))
+        state = [*before, *(v.value for v in self.variables)]
+        for j, move in moves:
+            variables[j].assign(ops.where(good, variables[j].value + move, before[j]))
+        kept = leaves(self._held)
+        now = [ops.where(good, new, old.value) for new, old in zip(leaves(after), kept, strict=True)]
+        for variable, value in zip(kept, now, strict=True):  # after all are read: torch assigns in place
+            variable.assign(value)
+        if self.nan == "raise":
+            raise_unless(good, k, self._stop, state)
+        self._count.assign_add(ops.cast(good, "int32"))
+        self._skipped.assign_add(1 - ops.cast(good, "int32"))
+        self._ngev.assign_add(ngev)
+
+    def memory(self, name: str) -> list[Any]:
+        """A variable of the flow in the shapes of the model's: "average" is what `optimizers.ema` keeps."""
+        where, found = place(self.opt, name), dict[int, Any]()
+        for block, held in zip(self._blocks, self._held, strict=True):
+            mine = [self._trainable_variables[j].value for j in block.members]
+            found |= dict(zip(block.members, pieces(held.memory[where].value, mine), strict=True))
+        return [found[j] for j in sorted(found)]
+
+    @property
+    def ngev(self) -> int:
+        """How many gradients were evaluated, those of skipped steps too: the cost, where a step takes several."""
+        return int(self._ngev.value) if self.built else 0
+
+    def _now(self) -> Any:
+        """The count of steps: a number, or what JAX will know when it runs."""
+        return self._count.value if keras.backend.backend() == "jax" else int(self._count.value)
+
+    def _stop(self, k: int, values: Sequence[Any]) -> None:
+        self._stopped = self._stopped or (k, values)
+
+    def finalize_variable_values(self, var_list: list[Any]) -> None:
+        """At the end of fit, also of one that a compiled step has stopped: all is then as before that step."""
+        settled()
+        if self._stopped is not None:
+            (k, values), self._stopped = self._stopped, None
+            for variable, value in zip([*self._trainable_variables, *self.variables], values, strict=True):
+                variable.assign(value)
+            raise not_finite(k)
+        super().finalize_variable_values(var_list)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' settings and those of the odeopt optimizer; one built by hand is there by its name and equations."""
+        rate = {} if is_paced(self.opt) else {"learning_rate": None}
+        opt = self.opt.get_config() if self.opt.recipe else {NAME: self.opt.name, "prints": str(self.opt)}
+        return {**super().get_config(), **rate, "opt": opt, "nan": self.nan}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> FlowOptimizer:
+        """The inverse of get_config; an optimizer built by hand is taken from the custom objects."""
+        opt = config["opt"]
+        made = _by_hand(opt, custom_objects) if NAME in opt else optimizers.from_config(opt)
+        return super().from_config({**config, "opt": made}, custom_objects)
+
+
+def to_keras(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise", **settings: Any) -> FlowOptimizer:
+    """The steps of `opt` as a Keras 3 optimizer, for model.compile, on JAX or torch.
+
+    learning_rate: a number or a Keras schedule, default the optimizer's own; it acts as a schedule does, at constant
+                   betas.  An optimizer built by hand has h for learning rate.
+    nan:           "raise" stops with an error that names the step, "skip" counts it in a variable; variables and state
+                   stay as before the gradient, or the step, that was not finite.
+    settings:      Keras' own: weight_decay, clipnorm, gradient_accumulation_steps, use_ema, name, ....
+
+    theta is all variables in one vector; the layers of LAMB and LARS are the variables, and Muon, Shampoo and Adafactor
+    see each as a matrix (... in, out).
+
+    A scheme that needs the gradient elsewhere than at theta (Heun, RKC) needs a model that evaluates the same batch
+    again: `odeopt.frameworks.keras.Model` or `Sequential`, or your own with the mixin `SeveralGradients`.  `ngev`
+    counts the gradients.  weight_decay acts before the step, after its first gradient: inside a step of several
+    gradients use `optimizers.decoupled` or `l2`.
+
+    model.save keeps the optimizer and its state.  One that was built by hand, from a flow and a scheme, is code: give
+    it again, keras.saving.load_model(file, custom_objects={opt.name: opt}).
+
+    >>> from odeopt import optimizers
+    >>> theta = keras.Variable([1.0, -2.0])
+    >>> heavy = to_keras(optimizers.momentum(lr=0.25, beta=0.5))
+    >>> for _ in range(2):
+    ...     heavy.apply([theta.value], [theta])  # L = theta^2/2
+    >>> theta.numpy().tolist()
+    [0.4375, -0.875]
+    """
+    return FlowOptimizer(opt, learning_rate, nan, **settings)
+
+
+def _no_other_gradient(values: list[Any]) -> list[Any]:
+    raise ValueError(
+        "this scheme needs the gradient elsewhere than at the variables, and a step of keras.Model has one gradient: "
+        "make the model an odeopt.frameworks.keras.Model or Sequential, or add the mixin SeveralGradients to its class"
+    )
+
+
+def _by_hand(config: dict[str, Any], custom_objects: Any) -> Optimizer:
+    """The custom object of that name, if it is the optimizer that was saved."""
+    name = config[NAME]
+    found = keras.saving.get_registered_object(name, custom_objects)
+    if not isinstance(found, Optimizer) or str(found) != config["prints"]:
+        raise ValueError(
+            f"custom_objects must hold the optimizer {name!r} that was built by hand, "
+            f"load_model(file, custom_objects={{{name!r}: opt}}):\n{config['prints']}\ngot {found!r}"
+        )
+    return found

@@ -1,0 +1,137 @@
+"""L(theta) = mean_i loss(y_i, model(X_i)) of a Keras model as a Problem.                           (extra `keras`)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+try:
+    import keras
+    from keras.src.backend.common import dtypes
+except ImportError as error:  # the extra is named, as everywhere
+    raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
+
+
+from odeopt.frameworks.autodiff import Library, pieces, problem_of
+from odeopt.frameworks.flatten import joined
+from odeopt.frameworks.rows import data_rows
+from odeopt.problems import Problem
+from odeopt.problems.parameters import Parameters
+from odeopt.util import check
+from odeopt.util.check import Array
+
+
+def problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, name: str = "") -> Problem:
+    """L(theta) = mean_i loss(y_i, model(X_i)) + regularisers for data = (X, y).
+
+    model: Sequential or functional, and built.  A copy of it computes in float64, as `model.evaluate` does: without
+           dropout, batch normalisation by its moving averages.  The model is changed by `load` alone.  theta is its
+           trainable variables, by their paths; the others are constants
+    data:  (X, y), arrays (n, ...) of one length n: numbers become float64, labels int64
+    loss:  as `model.compile` takes it; by default the one that the model was compiled with
+
+    Keras must run on JAX, in float64 (JAX_ENABLE_X64=1), or on torch.  Where the loss is the mean of what it is on
+    single samples, minibatches can be drawn (`odeopt.noise.minibatches`).
+
+    >>> import numpy as np
+    >>> line, x = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), np.arange(4.0)[:, None]
+    >>> fit = problem(line, (x, 2 * x + 1), "mean_squared_error", name="line")
+    >>> fit.grad([1.0, 1.0]), [array.shape for array in fit.to_parameters([1.0, 2.0]).values()]
+    (array([-7., -3.]), [(1, 1), (1,)])
+    >>> fit.load([2.0, 1.0]).predict(np.array([[10.0]]), verbose=0).item()
+    21.0
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model, got {model!r}")
+    if not isinstance(data, tuple) or len(data) != 2:
+        raise TypeError(f"data must be a tuple (X, y) of arrays (n, ...), got {data!r}")
+    library, rows = _library(), data_rows(tuple(map(keras.ops.convert_to_numpy, data)))
+    with exactly():
+        ours, compute = _copied(model), _loss(model, loss)
+    trained = model.trainable_variables
+    shapes = {v.path: tuple(v.shape) for v in trained}
+    check.distinct("paths of the variables", [v.path for v in trained])
+    fixed = [library.tensor(keras.ops.convert_to_numpy(v)) for v in ours.non_trainable_variables]
+
+    def f(theta: Any, X: Any, y: Any) -> Any:
+        with exactly():
+            values = list(pieces(theta, shapes).values())
+            output, _, added = ours.stateless_call(values, fixed, X, training=False, return_losses=True)
+            return keras.ops.mean(compute(y, output)) + sum(added)
+
+    def put(arrays: dict[str, Array]) -> keras.Model:
+        for v in trained:
+            v.assign(arrays[v.path])
+        return model
+
+    theta0 = joined([keras.ops.convert_to_numpy(v) for v in trained])
+    return problem_of(library, f, rows, theta0, Parameters(shapes, put), name or model.name)
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Keras in float64: by default it computes tanh, mean and others of float64 in float32 on JAX and torch."""
+    floatx, rounded = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE["float64"]
+    keras.config.set_floatx("float64")
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        dtypes.BIT64_TO_BIT32_DTYPE["float64"] = rounded
+
+
+def _library() -> Library:
+    """That of the backend on which Keras runs."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        from odeopt.frameworks.jax.problem import jax_library, require_float64
+
+        require_float64()
+        return jax_library()
+    if backend == "torch":
+        from odeopt.frameworks.torch.problem import on
+
+        return on(keras.src.backend.torch.core.get_device())
+    raise ValueError(f"Keras must run on jax or torch, got the backend {backend}")
+
+
+def _copied(model: Any) -> Any:
+    """The same model in float64."""
+    if not isinstance(model, keras.Sequential | keras.src.models.Functional):
+        raise TypeError(f"model must be Sequential or functional, to be copied to float64, got {type(model).__name__}")
+    if not model.built:
+        raise ValueError(
+            f"model must be built: call it once, or give it an Input, got {model.name!r} without variables"
+        )
+    if not model.trainable_variables:
+        raise ValueError(f"model must have trainable variables, got none in {model.name!r}")
+    ours = type(model).from_config(_double(model.get_config()), {type(u).__name__: type(u) for u in model.layers})
+    if not ours.built:
+        ours.build(model.input_shape)
+    ours.set_weights(model.get_weights())
+    return ours
+
+
+def _double(config: Any) -> Any:
+    """A configuration whose floating types are float64."""
+    if isinstance(config, list | tuple):
+        return type(config)(map(_double, config))
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return "float64"
+    floating = config.get("dtype") in ("bfloat16", "float16", "float32")
+    return {key: "float64" if key == "dtype" and floating else _double(value) for key, value in config.items()}
+
+
+def _loss(model: Any, loss: Any) -> Callable[..., Any]:
+    """loss(y, output) in float64."""
+    if loss is None and not model.compiled:
+        raise ValueError(f"loss must be given, for {model.name!r} is not compiled, e.g. loss='mean_squared_error'")
+    given = model.loss if loss is None else loss
+    if not (isinstance(given, str) or callable(given)):
+        raise TypeError(f"loss must be one loss, e.g. 'mean_squared_error', got {given!r}")
+    found = keras.losses.get(given)
+    return type(found).from_config(found.get_config()) if isinstance(found, keras.losses.Loss) else found

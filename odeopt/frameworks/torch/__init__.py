@@ -1,0 +1,11 @@
+"""The doors to torch (extra `torch`).
+
+The names are imported at once: a module here shares its name with the function that it defines.
+"""
+
+from odeopt.frameworks.torch.from_torch import from_torch
+from odeopt.frameworks.torch.optimizer import to_torch
+from odeopt.frameworks.torch.problem import problem
+from odeopt.frameworks.torch.soft_batch import soft_batch
+
+__all__ = ["from_torch", "problem", "soft_batch", "to_torch"]

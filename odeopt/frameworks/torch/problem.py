@@ -1,0 +1,120 @@
+"""L(theta) = loss(module(X), y) of a torch module as a Problem.                                   (extra `torch`)"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+try:
+    import torch
+except ImportError as error:  # the extra is named, as everywhere
+    raise ImportError("torch is needed here: install odeopt-toolkit[torch]") from error
+
+from odeopt.frameworks.autodiff import Library, pieces, problem_of
+from odeopt.frameworks.flatten import joined
+from odeopt.frameworks.rows import data_rows
+from odeopt.problems import Problem
+from odeopt.problems.members import Function
+from odeopt.problems.parameters import Parameters
+from odeopt.util.check import Array
+
+
+def problem(module: torch.nn.Module, loss: Callable[..., Any], data: tuple[Any, ...], name: str = "") -> Problem:
+    """L(theta) = loss(module(X), y) for data = (X, y).
+
+    module: copied to float64, to be changed by `load` alone.  It must be in eval mode where dropout or batch
+            normalisation make that another loss.  theta is its parameters that require a gradient, by name, a tied
+            one once; the others are constants
+    loss:   of the output and y, one number, e.g. torch.nn.functional.cross_entropy
+    data:   (X, y), or (X,), or more: tensors or arrays (n, ...) of one length n; numbers become float64, labels int64
+
+    Members are stacked by torch.func.vmap where it knows how, else looped over.  Where the loss is the mean of what it
+    is on single samples, minibatches can be drawn (`odeopt.noise.minibatches`).
+
+    >>> line, x = torch.nn.Linear(1, 1), np.arange(4.0)[:, None]
+    >>> fit = problem(line, torch.nn.functional.mse_loss, (x, 2 * x + 1), name="line")
+    >>> fit, fit.grad([1.0, 1.0]), fit.to_parameters([1.0, 2.0])["bias"]
+    (Problem line: d = 2, gradient by torch, batched, array([-7., -3.]), array([2.]))
+    >>> fit.load([2.0, 1.0])(torch.tensor([[10.0]])).item()
+    21.0
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, got {module!r}")
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of module(X) and y, got {loss!r}")
+    rows = data_rows(tuple(map(_plain, data)) if isinstance(data, tuple) else data)
+    ours = copy.deepcopy(module).double()
+    loss = copy.deepcopy(loss).double() if isinstance(loss, torch.nn.Module) else loss
+    trained = {key: p for key, p in ours.named_parameters() if p.requires_grad}
+    if not trained:
+        raise ValueError(f"module must have parameters that require a gradient, got none in {type(module).__name__}")
+    if odd := [key for key, p in trained.items() if p.dtype != torch.float64]:
+        raise ValueError(f"parameters must be real, got {odd[0]!r} of {trained[odd[0]].dtype}")
+    shapes = {key: tuple(p.shape) for key, p in trained.items()}
+    library = on(next(iter(trained.values())).device)
+    _check_loss(ours, loss, [library.tensor(a) for a in rows])
+    ours.eval()
+
+    def f(theta: Any, X: Any, *others: Any) -> Any:
+        return loss(torch.func.functional_call(ours, pieces(theta, shapes), (X,)), *others)
+
+    def put(arrays: dict[str, Array]) -> torch.nn.Module:
+        with torch.no_grad():
+            for key, p in module.named_parameters():
+                if key in arrays:
+                    p.copy_(torch.tensor(arrays[key]))
+        return module
+
+    theta0 = joined([_plain(p) for p in trained.values()])
+    return problem_of(library, f, rows, theta0, Parameters(shapes, put), name or type(module).__name__)
+
+
+def on(device: Any) -> Library:
+    """torch on a device."""
+
+    def tensor(value: Any) -> Any:
+        if isinstance(value, np.ndarray) and not value.flags.writeable:
+            value = value.copy()  # torch has no tensors that are read-only
+        return torch.as_tensor(value, device=device)
+
+    def hvp(f: Function) -> Function:
+        def product(theta: Any, p: Any, *rows: Any) -> Any:
+            return torch.func.grad(lambda at: torch.func.grad(f)(at, *rows) @ p)(theta)
+
+        return product
+
+    return Library(
+        "torch",
+        torch.func.grad,
+        hvp,
+        torch.func.vmap,
+        lambda f: f,
+        lambda several: torch.stack(list(several)),
+        tensor,
+        _plain,
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.detach().cpu().numpy() if torch.is_tensor(value) else value
+
+
+def _check_loss(module: torch.nn.Module, loss: Callable[..., Any], rows: list[Any]) -> None:
+    """One real number, the same in the mode that the module is in as in eval mode."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        before = loss(copy.deepcopy(module)(rows[0]), *rows[1:])
+        value = loss(copy.deepcopy(module).eval()(rows[0]), *rows[1:])
+    if not torch.is_tensor(value):
+        raise TypeError(f"loss must return one number as a tensor, got {value!r}")
+    if value.dtype != torch.float64:
+        raise TypeError(f"loss must be float64 where the module is one, got {value.dtype}")
+    if value.ndim != 0:
+        raise ValueError(f"loss must return one number, got shape {tuple(value.shape)}")
+    if not torch.allclose(before, value, rtol=0, atol=0, equal_nan=True):
+        raise ValueError(
+            f"module must be in eval mode where dropout or batch normalisation change its loss, got {float(before)} in "
+            f"training mode and {float(value)} in eval mode: call module.eval() first"
+        )

@@ -1,0 +1,133 @@
+"""lr_k = lr s(k): learning-rate schedules, as factors of the step count k = 0, 1, 2, ....
+
+Step k acts over [k h, (k+1) h].  A splitting looks at the middle of its step, so its flow runs at the speed
+s(t/h - 1/2); a scheme that looks at the beginning, like Euler's, follows the speed s(t/h).  Both then see s(k).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.symbols import Symbol, short, symbol
+from odeopt.util import check
+from odeopt.util.immutable import Immutable
+
+SNAP = 1e-6  # steps: a count that rounding has moved this far from a whole number is that number
+
+
+@dataclass(frozen=True)
+class Schedule(Immutable):
+    """s(k), for whole k and, between them, for the flow; `stretch` counts the steps that one step stands for."""
+
+    name: str
+    factor: Callable[[Any], Any]
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    stretch: float = 1.0
+
+    def __call__(self, k: Any) -> Any:
+        """The factor at step k, a number or an array of them."""
+        return self.factor(np.add(k, 0.5) * self.stretch - 0.5)
+
+    def __repr__(self) -> str:
+        given = {**self.settings, **({"stretch": self.stretch} if self.stretch != 1 else {})}
+        return f"{self.name}({', '.join(f'{key}={short(value)}' for key, value in given.items())})"
+
+    def stretched(self, ratio: float) -> Schedule:
+        """The same schedule in time for steps that are `ratio` times as long."""
+        return replace(self, stretch=self.stretch * ratio)
+
+    def at_time(self, h: Any, middle: float = 0.5) -> Callable[[Any], Any]:
+        """t -> s(t/h - middle); written s(t) on symbols."""
+
+        def speed(t: Any) -> Any:
+            if isinstance(t, Symbol):
+                return symbol("s")(t)
+            k = np.divide(t, h) - middle
+            whole = np.rint(k)
+            snap = SNAP + 8 * np.finfo(k.dtype).eps * np.abs(k)  # the rounding of a count in single precision
+            return self(np.where(np.abs(k - whole) < snap, whole, k))
+
+        return speed
+
+
+class Rate(Schedule):
+    """A factor that is what it is now, whatever the time: a learning rate that somebody else sets."""
+
+    def at_time(self, h: Any, middle: float = 0.5) -> Callable[[Any], Any]:
+        return lambda t: self.factor(0)
+
+
+def schedule(value: Any) -> Schedule:
+    """A schedule as it is; any function of one step count as one, for the flow also between whole numbers.
+
+    >>> schedule(lambda k: 1 / (1 + k))
+    custom()
+    """
+    if isinstance(value, Schedule):
+        return value
+    if not callable(value):
+        raise TypeError(f"schedule must be one of odeopt.schedules or a function of the step count, got {value!r}")
+    return Schedule("custom", np.vectorize(lambda k: value(int(k) if k == int(k) else k), otypes=[float]))
+
+
+def constant(value: float = 1.0) -> Schedule:
+    """s(k) = value."""
+    value = check.scalar("value", check.positive("value", value))
+    return Schedule("constant", lambda k: value + 0.0 * k, {"value": value})
+
+
+def step(every: int, factor: float = 0.1) -> Schedule:
+    """s(k) = factor^floor(k/every).                                              [torch.optim.lr_scheduler.StepLR]
+
+    >>> step(every=2, factor=0.5)(np.arange(5)).tolist()
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    every, factor = check.count("every", every, 1), check.scalar("factor", check.positive("factor", factor))
+    return Schedule("step", lambda k: factor ** np.floor(k / every), {"every": every, "factor": factor})
+
+
+def exponential(rate: float) -> Schedule:
+    """s(k) = rate^k.                                                      [torch.optim.lr_scheduler.ExponentialLR]"""
+    rate = check.scalar("rate", check.positive("rate", rate))
+    return Schedule("exponential", lambda k: rate**k, {"rate": rate})
+
+
+def cosine(steps: int, final: float = 0.0) -> Schedule:
+    """s(k) = final + (1 - final) (1 + cos(pi k/steps))/2 up to k = steps, then final.
+
+    [Loshchilov and Hutter 2017, eq. 5; optax.cosine_decay_schedule]
+
+    >>> cosine(steps=4)([0, 2, 4, 9]).round(12).tolist()
+    [1.0, 0.5, 0.0, 0.0]
+    """
+    steps, final = check.count("steps", steps, 1), check.scalar("final", check.nonnegative("final", final))
+    return Schedule(
+        "cosine",
+        lambda k: final + (1 - final) * (1 + np.cos(np.pi * np.clip(k / steps, 0, 1))) / 2,
+        {"steps": steps, "final": final},
+    )
+
+
+def warm_up(steps: int, then: Any = None) -> Schedule:
+    """s(k) = (k + 1)/steps for k < steps, then the schedule `then` from its beginning (default: 1).
+
+    >>> warm_up(4)(range(6)).tolist()
+    [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    """
+    steps, after = check.count("steps", steps, 1), constant() if then is None else schedule(then)
+
+    def factor(k: Any) -> Any:
+        return np.where(k < steps - 1, (k + 1) / steps, after(np.maximum(k - steps + 1, 0)))
+
+    return Schedule("warm_up", factor, {"steps": steps, "then": after})
+
+
+def of_name(name: str, settings: Mapping[str, Any]) -> Schedule:
+    """The schedule that a configuration names."""
+    makers = {made.__name__: made for made in (constant, step, exponential, cosine, warm_up)}
+    return makers[check.choice("schedule", name, makers)](**settings)

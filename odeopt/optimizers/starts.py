@@ -1,0 +1,67 @@
+"""Where a flow or an optimizer starts: theta0, and a memory of a given age.
+
+The memory of age a is what the relaxations reach in the time a with theta held at theta0.  All starts are ages:
+0 (at rest), h/2 (the flow that a library's Adam follows), 0.533 h (RMSprop and Adagrad from zero), infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from odeopt.core import decay as decays
+from odeopt.core.decay import Decay
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State
+from odeopt.schemes.splitting import relaxed
+from odeopt.util import check
+from odeopt.util.check import Array
+
+Start = Callable[[Flow, Grad, Array, Any], State]
+
+ZETA_AGE = (-1.4603545088095868 / 2) ** 2  # (zeta(1/2)/2)^2 = 0.5332
+
+
+def rest(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
+    """Age 0: the memory is zero."""
+    return flow.start(theta0)
+
+
+def aged(age: Any, word: str = "memory", decay: Decay = decays.exact) -> Start:
+    """The memory of a fixed age >= 0, reached by the parts of a word under a decay rule."""
+    if not np.all(np.asarray(check.numbers_of("age", age)) >= 0):
+        raise ValueError(f"age must be non-negative, got {age!r}")
+    return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, age, decay)
+
+
+def aged_steps(steps: float, word: str = "memory", decay: Decay = decays.exact) -> Start:
+    """The memory of an age given in steps h; a negative one is what the first relaxation takes to the rest of it."""
+    return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, steps * h, decay)
+
+
+settled = aged(np.inf)
+"""Infinite age: m = g0, G = g0^2, c = 1.  The well-posed start of RMSprop."""
+
+singular_match = aged_steps(ZETA_AGE)
+"""G(0) = (zeta(1/2)/2)^2 h G'(0): the flow that RMSprop and Adagrad follow from zero memory.
+
+From G = 0 the sum of the first steps, sum_k k^(-1/2), misses its integral by zeta(1/2) = -1.46035...
+"""
+
+
+def halfway(word: str, decay: Decay = decays.exact) -> Start:
+    """The mean of the memory at rest and after the parts of a word have acted for h, as leapfrog's v_0 is."""
+
+    def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
+        y = flow.start(theta0)
+        first = relaxed(flow, grad, y, word, h, decay)
+        return tuple((u + v) / 2 for u, v in zip(y, first, strict=True))
+
+    return start
+
+
+def half_step(word: str = "memory", decay: Decay = decays.exact) -> Start:
+    """Age h/2: with it the flow is followed to second order by an optimizer whose step is drift after memory."""
+    return aged_steps(1 / 2, word, decay)

@@ -1,0 +1,136 @@
+"""The gradient as schemes see it: counted, checked, and evaluated once per point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from odeopt.problems.gradient_noise import GradientNoise
+from odeopt.util.check import Array
+
+FLOAT = np.dtype(np.float64)
+
+
+class EvaluationError(RuntimeError):
+    """A user's function raised after the first evaluation: the run ends with a status, not with its exception."""
+
+
+class Gradient:
+    """grad(theta), remembered for the last theta (by identity: states are never changed in place).
+
+    `count` is the number of evaluations of the problem's gradient.  An exception in the first evaluation is the
+    caller's mistake and propagates; a later one becomes an EvaluationError, so that a long run is not lost.
+    Formulas may ask it for more: `hvp(theta, p)`, H p, and of a problem with noise `noise(theta, xi)`,
+    Sigma^(1/2) xi, and `variance(theta)`, the diagonal of Sigma.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Array], Any],
+        hvp: Callable[[Array, Array], Array] | None = None,
+        law: GradientNoise | None = None,
+    ) -> None:
+        self._function = function
+        self._hvp = hvp
+        self._law = law
+        self._draw: Any = None
+        self._point: Array | None = None
+        self._value: Array = np.empty(0)
+        self._latest: tuple[tuple[float, ...], list[float]] = ((), [])
+        self.count = 0
+
+    def __call__(self, theta: Array) -> Array:
+        if theta is not self._point:
+            self._value = self._evaluate(theta)
+            self._point = theta
+        return self._value
+
+    def numbers(self, single: Callable[[Array], Any], *point: float) -> list[float]:
+        """`single` at a point, counted and checked like the gradient whose function of one vector it is: for loops on
+        floats, which come by once and not for the first time."""
+        theta = np.array(point)
+        if single is self._function:
+            theta.flags.writeable = False
+        try:
+            value = single(theta)
+            if type(value) is not np.ndarray or value.dtype is not FLOAT or value.shape != (len(point),):
+                value = self._own(value, (len(point),))
+        except Exception as error:
+            raise _failed(error) from error
+        self.count += 1
+        found = value.tolist()
+        self._latest = point, found
+        return found
+
+    def revisit(self, theta: Array) -> None:
+        """Remembers the value at theta if `numbers` found it last."""
+        point, found = self._latest
+        if point == tuple(theta.tolist()):
+            self.recall(theta, np.array(found))
+
+    def knows(self, theta: Array) -> bool:
+        """Whether its value here is remembered."""
+        return theta is self._point
+
+    def recall(self, theta: Array, value: Array) -> None:
+        """The value at theta, which is known from elsewhere."""
+        self._point, self._value = theta, value
+
+    def under(self, draw: Any) -> None:
+        """From now on the noisy gradient of this draw, a batch for example: the same at every point."""
+        self._draw, self._point = draw, None
+
+    def hvp(self, theta: Array, p: Array) -> Array:
+        """H(theta) p."""
+        if self._hvp is None:
+            raise TypeError("this flow reads the Hessian, and was given a gradient alone")
+        return self._hvp(theta, p)
+
+    def noise(self, theta: Array, xi: Array) -> Array:
+        """Sigma^(1/2)(theta) xi."""
+        return self._noise().root(theta, xi)
+
+    def variance(self, theta: Array) -> Array:
+        """The diagonal of Sigma(theta)."""
+        return self._noise().variance(theta)
+
+    def _noise(self) -> GradientNoise:
+        if self._law is None:
+            raise TypeError("this flow reads the noise of the gradient, and the problem has none: see odeopt.noise")
+        return self._law
+
+    @property
+    def finite(self) -> bool:
+        """Whether the last value was."""
+        return bool(np.isfinite(self._value).all())
+
+    def _evaluate(self, theta: Array) -> Array:
+        theta.flags.writeable = False  # a gradient that changes its input is told so by NumPy
+        try:
+            value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
+        except Exception as error:
+            if self.count == 0:
+                error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
+                raise
+            raise _failed(error) from error
+        self.count += 1
+        value.flags.writeable = False  # it is remembered: a formula must not write to it
+        return value
+
+    def _noisy(self, theta: Array) -> Array:
+        return self._noise().grad(theta, self._draw)
+
+    def _own(self, value: Any, shape: tuple[int, ...]) -> Array:
+        """The value as a float64 array of our own."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "iuf":
+            raise TypeError(f"grad must return real numbers, got {array.dtype}")
+        if array.shape != shape:
+            raise ValueError(f"grad must return the shape of theta, {shape}, got {array.shape}")
+        return array.astype(np.float64)  # a copy: the function may own this array and overwrite it
+
+
+def _failed(error: Exception) -> EvaluationError:
+    return EvaluationError(f"grad raised {type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""Runs an optimizer on a problem and records its path."""

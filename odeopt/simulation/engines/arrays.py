@@ -1,0 +1,110 @@
+"""What runs a program on one path or many members by kernels of Numba, or on many by NumPy in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen import numpy_blocks
+from odeopt.compiler.codegen.numba_source import BLOCK, members_source, path_source
+from odeopt.compiler.passes.shorten_chain import early
+from odeopt.compiler.step_program import Program
+from odeopt.core.state import State, unpack
+from odeopt.optimizers.base import Optimizer
+from odeopt.simulation.engines.base import Leap, lap, moments
+from odeopt.util.check import Array
+from odeopt.util.threads import in_parts
+
+
+class Path:
+    """One path in a compiled kernel."""
+
+    name, operations = "numba", 50_000_000
+
+    def __init__(self, program: Program, opt: Optimizer, strided: bool) -> None:
+        program = early(program)
+        self.program, self.losses, self.calls = program, program.loss is not None, False
+        self.text, self.h = path_source(program, strided, program.loss is not None), float(opt.h)
+        self.constants = np.array([float(value) for value in program.values(opt)])
+        self.lap = lap(self.operations, program)
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+        state = np.concatenate(y)
+        done = _compiled(self.text)(n, every, k, rows, losses, times, self.h, state, self.constants)
+        if done and not np.isfinite(state.sum()):  # which stays so
+            done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
+        return Leap(done, unpack(state, y) if done == n else ())
+
+
+class Members:
+    """Many members in a compiled kernel, in blocks, on all cores."""
+
+    name, operations = "numba", 4_000_000_000
+
+    def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+        self.program, self.losses, self.calls = program, program.loss is not None, False
+        values = program.values(opt)
+        own = [np.ndim(value) > 0 for value in values]
+        self.text = members_source(program, tuple(own), program.loss is not None)
+        self.h, self.number, self.constants, self.own = opt.h, int(np.prod(members)), *_split(values, own, members)
+        self.lap = lap(self.operations, program, self.number)
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+        kernel, M = _compiled(self.text), self.number
+        flat = tuple(u.reshape(M, -1).copy() for u in y)
+        into, values = tuple(row.reshape(n, M, -1) for row in rows), losses.reshape(n, M)
+        part = lambda a, b: kernel(a, b, n, every, k, into, values, flat, self.constants, self.own)
+        times[...] = moments(k, n, every, self.h)
+        met = sum(in_parts(part, M, BLOCK, n * every * M * len(self.program.body)))
+        return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
+
+
+class Blocks:
+    """Many members by NumPy alone."""
+
+    name, operations = "blocks", 400_000_000
+
+    def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+        self.program, self.losses, self.calls = program, False, False
+        values = program.values(opt)
+        self.owned = [np.ndim(value) > 0 for value in values]
+        self.h, self.values, self.members = opt.h, values, members
+        self.number, _, self.own = int(np.prod(members)), *_split(values, self.owned, members)
+        self.loop, self.numbers, self.truths = numpy_blocks.compiled(program)
+        self.lap = lap(self.operations, program, self.number)
+
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+        M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
+        into = [row.reshape(n, M, -1) for row in rows]
+        entries = [(v, i) for v, u in enumerate(flat) for i in range(u.shape[1])]
+
+        def part(a: int, b: int) -> int:
+            state = [np.ascontiguousarray(flat[v][a:b, i]) for v, i in entries]
+            own = iter(self.own)
+            constants = [next(own)[a:b] if mine else value for mine, value in zip(self.owned, self.values, strict=True)]
+            room = np.empty((self.numbers, b - a)), np.empty((self.truths, b - a), dtype=bool)
+            views = [into[v][:, a:b, i] for v, i in entries if v < len(into)]
+            with np.errstate(all="ignore"):
+                ended = self.loop(n, every, k, views, *room, *state, *constants)
+            for (v, i), u in zip(entries, ended or (), strict=False):
+                flat[v][a:b, i] = u
+            return ended is None
+
+        times[...] = moments(k, n, every, self.h)
+        met = sum(in_parts(part, M, numpy_blocks.BLOCK, n * every * M * len(self.program.body)))
+        return Leap(0 if met else n, tuple(u.reshape(v.shape) for u, v in zip(flat, y, strict=True)))
+
+
+def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...]) -> tuple[Array, Array]:
+    """The constants as numbers (0 where each member has its own), and the members' own, a row each."""
+    rows = [np.broadcast_to(value, members).ravel() for value, mine in zip(values, own, strict=True) if mine]
+    numbers = np.array([0.0 if mine else float(value) for value, mine in zip(values, own, strict=True)])
+    return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))
+
+
+def _compiled(text: str) -> Callable[..., int]:
+    from odeopt.compiler.codegen.numba_cache import compiled  # late: it costs more than a short run
+
+    return compiled(text)

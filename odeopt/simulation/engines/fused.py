@@ -1,0 +1,40 @@
+"""Steps of a long theta in one pass each, where coordinates stand alone: NumPy's own take a pass for each operation."""
+
+from __future__ import annotations
+
+from odeopt.compiler.fused_update import Piece, Sweep
+from odeopt.compiler.ir import Untraceable
+from odeopt.core.state import State
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems.oracle import Gradient
+
+
+class Wide:
+    """leap(k, y) -> (k + 1, y'), or (k, y) where the step itself must go, which always is if there is no such pass.
+
+    Each step makes new arrays: those of a state are never changed.
+    """
+
+    def __init__(self, opt: Optimizer, grad: Gradient, size: int) -> None:
+        self._flow, self._grad = opt.flow, grad
+        self._sweep: Sweep | None = None
+        try:
+            self._sweep = Sweep(opt)
+            self.name = self._sweep.means(size)
+        except Untraceable as reason:
+            self.name = f"numpy ({reason})"
+
+    def __call__(self, k: int, y: State) -> tuple[int, State]:
+        if self._sweep is None:
+            return k, y
+        new = {name: u.copy() for name, u in zip(self._flow.variables, y, strict=True)}
+        clocks = {name: new[name].item() for name in self._flow.clocks}
+        theta, *memory = (u for name, u in new.items() if name not in clocks)
+        try:
+            moved = self._sweep.ready(k, [Piece((theta, self._grad(y[0]), *memory))], clocks, trusting=False)()
+        except Untraceable:
+            self._sweep.forget()
+            return k, y
+        for name, value in moved.items():
+            new[name][:] = value
+        return k + 1, tuple(new.values())

@@ -1,0 +1,143 @@
+"""The step of an optimizer as a rule that JAX repeats: the program's operations, or the step itself on JAX's arrays.
+
+A gradient that is a formula is traced with the step, coordinate by coordinate, as for every other engine.  A gradient
+that is a JAX function is called by the step, whose formulas then run on JAX's arrays as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from odeopt.arrays.jax import JAX
+from odeopt.arrays.protocol import Foreign, foreign, plain
+from odeopt.compiler.codegen.statements import step_lines
+from odeopt.compiler.ir import UFUNCS, Untraceable
+from odeopt.compiler.readings import formulas_of
+from odeopt.compiler.step_program import Program, columns, evaluated
+from odeopt.compiler.trace import TracedGradient
+from odeopt.compiler.trace_cache import fingerprint
+from odeopt.core.state import State, column
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems.derivatives import Native
+from odeopt.schemes.implicit import BDF2, Theta
+from odeopt.schemes.lookahead import innermost
+from odeopt.simulation.engines.jax_scan import Rule, Scan
+
+FUNCTIONS: dict[str, Any] = {name: getattr(jnp, name) for name in UFUNCS}
+
+
+def scan_of_program(opt: Optimizer, program: Program, y: State, strided: bool) -> Scan:
+    """The scan of a program; its constants, of all or of each member, are arguments."""
+    values = [np.asarray(column(value), dtype=float) for value in program.values(opt)]
+    return Scan(program, _rule(program), opt.h, values, y, strided, columns)
+
+
+def _rule(program: Program) -> Rule:
+    inputs, outputs = list(chain(*program.state)), list(chain(*program.outputs))
+
+    def move(t: Any, y: Any, constants: Any) -> tuple[Any, Any]:
+        known = {node.index: value for node, value in zip(program.constants, constants, strict=True)}
+        known |= {node.index: value for node, value in zip(inputs, y, strict=True)}
+        value = evaluated(program.body, known, t, FUNCTIONS)
+        new = tuple(_like(value(node), u) for node, u in zip(outputs, y, strict=True))
+        return new, _either([jnp.any(value(guard)) for guard in program.guards])
+
+    sizes = tuple(map(len, program.state))
+    recorded = sum(sizes[:-1] if program.carried else sizes)
+    return Rule((*step_lines(program), sizes, program.carried), recorded, move)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayStep:
+    """A step on arrays (..., d) that calls `count` gradients, the first of them at theta if `first`.
+
+    `carried`: the arrays end with the gradient at theta, which the step before has found.
+    """
+
+    rule: Rule
+    count: int
+    first: bool
+    carried: bool
+
+
+def scan_of_arrays(opt: Optimizer, step: ArrayStep, native: Native, y: State, strided: bool) -> Scan:
+    """The scan of a step on arrays; its parameters and the data of the gradient are arguments."""
+    return Scan(step, step.rule, opt.h, _constants(opt, native), y, strided)
+
+
+def array_step(opt: Optimizer, native: Native, y: State) -> ArrayStep:
+    """The step on states of these shapes; raises Untraceable where there is none."""
+    if isinstance(innermost(opt.scheme), Theta | BDF2):
+        raise Untraceable(f"{opt.scheme.name} solves an equation in every step")
+    try:
+        plain, ends_there = _traced(opt, native, y, carried=False)
+        return _traced(opt, native, (*y, y[0]), carried=True)[0] if ends_there else plain
+    except Untraceable:
+        raise
+    except Exception as error:  # whatever a formula or a user's function raises on JAX's arrays
+        raise Untraceable(f"on JAX's arrays it raises {type(error).__name__}: {str(error).splitlines()[0]}") from error
+
+
+def _constants(opt: Optimizer, native: Native) -> Any:
+    return opt.h, dict(opt.flow.params), native.data
+
+
+def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[ArrayStep, bool]:
+    flow, scheme = opt.flow, opt.scheme  # not opt itself, which forgets its rules when it dies
+    slope = jnp.vectorize(native.f, excluded=range(1, len(native.data) + 1), signature="(d)->(d)")
+    seen: dict[str, Any] = {}
+
+    def move(t: Any, y: Any, constants: Any) -> tuple[Any, Any]:
+        guards: list[Any] = []
+
+        def false(x: Any) -> bool:
+            """As it is nearly always: the loop ends where it is true."""
+            guards.append(jnp.any(x))
+            return False
+
+        library = replace(JAX, functions={**JAX.functions, "any": false})
+        own: Callable[[Any], Any] = lambda x: Foreign(x, library)
+        h, params, data = constants
+        state = foreign(tuple(y), library)
+        theta, variables = state[0], state[:-1] if carried else state
+        grad = TracedGradient(lambda at: own(slope(at.value, *data)), theta if carried else None, state[-1])
+        given = replace(flow, params=MappingProxyType({name: own(p) for name, p in params.items()}))
+        new, _, memory = scheme.bind(given, grad)(own(t), variables, (), column(own(h)))
+        seen.update(count=grad.count, first=grad.first is theta, last=grad.point is new[0], memory=memory)
+        after = plain((*new, grad.value) if carried else new, theta)
+        return tuple(_like(u, v) for u, v in zip(after, y, strict=True)), _either(guards)
+
+    with jax.enable_x64(True):
+        jax.eval_shape(move, 0.0 * column(opt.h), y, _constants(opt, native))
+    if seen["memory"]:
+        raise Untraceable(f"{scheme.name} remembers earlier steps")
+    rule = Rule((formulas(opt), native.f, carried), len(y) - carried, move)
+    ends_there = seen["count"] > 1 and seen["last"] and seen["first"]
+    return ArrayStep(rule, seen["count"], seen["first"], carried), ends_there
+
+
+def formulas(opt: Optimizer) -> Hashable:
+    """What equals that of another optimizer only if its step differs in nothing but h and parameters."""
+    flow = opt.flow
+    try:
+        return fingerprint(opt.scheme), flow.variables, flow.clocks, formulas_of(flow)
+    except Untraceable:
+        return object()  # nothing else, as nobody knows what they read
+
+
+def _either(guards: Sequence[Any]) -> Any:
+    return reduce(lambda a, b: a | b, guards, False)
+
+
+def _like(value: Any, u: Any) -> Any:
+    """An array of the shape and kind of u, as a loop needs it."""
+    return jnp.broadcast_to(jnp.asarray(value, dtype=u.dtype), u.shape)

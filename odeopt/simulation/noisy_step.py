@@ -1,0 +1,84 @@
+"""A step with its noise filled in: that of the flow's own parts, or that of the problem's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.problems.oracle import Gradient
+from odeopt.schemes.base import Step, StochasticScheme
+from odeopt.util import check
+
+
+def is_noisy(opt: Optimizer, problem: Problem) -> bool:
+    """Whether a run needs random numbers."""
+    return bool(opt.flow.noisy) or problem.noise is not None
+
+
+def normals_per_step(opt: Optimizer) -> int:
+    """How many normals a step along a flow with noise needs."""
+    assert isinstance(opt.scheme, StochasticScheme)
+    return opt.scheme.normals(opt.flow)
+
+
+def width(opt: Optimizer, problem: Problem) -> int:
+    """The length of the flow's noise: that of theta, or as many normals as the gradient's noise is made of."""
+    if opt.flow.source_of_noise == "xi":
+        return problem.dim
+    if problem.noise is None:
+        raise ValueError(f"problem must have noise, which {opt.flow.name} reads: see odeopt.noise, got {problem!r}")
+    return problem.noise.width
+
+
+def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
+    """The random numbers of a run, of each member from a stream of its own: rows of normals, or batches."""
+    if opt.flow.noisy:
+        from odeopt.noise import normals  # late: most runs have no noise
+
+        return normals(rng, members, width(opt, problem))
+    assert problem.noise is not None
+    return problem.noise.draws(rng, members)
+
+
+def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: tuple[int, ...]) -> Iterator[Any]:
+    """The rows of a recorded path of noise, for all who shall see the same: (steps, ..., width) normals or draws."""
+    if not is_noisy(opt, problem):
+        raise ValueError(f"noise must be None for {opt.name} on {problem!r}, which have none")
+    from odeopt.noise import BrownianPath  # late, too
+
+    if isinstance(noise, BrownianPath):
+        noise = noise.xi
+    if not isinstance(noise, list | tuple) and not (isinstance(noise, np.ndarray) and noise.ndim):
+        raise TypeError(f"noise must be a BrownianPath or an array of rows, one after the other, got {noise!r}")
+    rows = steps * (normals_per_step(opt) if opt.flow.noisy else 1)
+    if len(noise) < rows:
+        raise ValueError(f"noise must have {rows} rows for {steps} steps of {opt.scheme.name}, got {len(noise)}")
+    if not opt.flow.noisy:
+        return iter(noise)
+    array, shape = check.point("noise", noise), (*members, width(opt, problem))
+    try:
+        np.broadcast_to(array[0], shape)
+    except ValueError as error:
+        raise ValueError(f"noise must have shape {('rows', *shape)} or broadcast to it, got {array.shape}") from error
+    return (np.broadcast_to(row, shape) for row in array)
+
+
+def driven(opt: Optimizer, problem: Problem, grad: Gradient, draws: Iterator[Any] | None) -> Step:
+    """step(t, y, memory, h), whose noise is the next of `draws`; all gradients of a step see the same."""
+    step = opt.scheme.bind(opt.flow, grad)
+    if draws is None:
+        return step
+    if opt.flow.noisy:
+        number = normals_per_step(opt)
+        return lambda t, y, memory, h: step(t, y, memory, h, list(islice(draws, number)))
+
+    def sampled(t: Any, y: Any, memory: Any, h: Any) -> Any:
+        grad.under(next(draws))
+        return step(t, y, memory, h)
+
+    return sampled

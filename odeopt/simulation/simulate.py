@@ -1,0 +1,249 @@
+"""y_{k+1} = y_k + increment: runs an optimizer on a problem and records its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from odeopt.core.state import State, column, finite, finite_members
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.problems.oracle import EvaluationError, Gradient
+from odeopt.schemes.base import StepFailure
+from odeopt.schemes.splitting import Splitting
+from odeopt.simulation.noisy_step import draws_of, driven, is_noisy, recorded
+from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.progress import bar
+from odeopt.util.status import Status
+
+
+class Snapshot(NamedTuple):
+    """What a callback sees at a record: the step, its time, a read-only theta, and the loss there."""
+
+    step: int
+    t: Any
+    theta: Array
+    loss: Any
+
+
+Callback = Callable[[Snapshot], Any]
+
+BACKENDS = ("auto", "numpy", "floats", "blocks", "numba", "jax")
+WIDE = 200_000  # coordinates: a step in one pass over them costs less than one by NumPy's functions
+WORTHWHILE = 300  # steps: fewer cost less than to write the program
+
+
+class Leap(Protocol):
+    """(k, y) -> (k', y') with k' >= k, the records in between made; `name` says by which means."""
+
+    @property
+    def name(self) -> str:
+        """As `Trajectory.backend` has it."""
+
+    def __call__(self, k: int, y: State) -> tuple[int, State]:
+        """As many steps as it takes at once, or none."""
+
+
+class StepByStep:
+    """No leaps."""
+
+    def __init__(self, name: str = "numpy") -> None:
+        self.name = name
+
+    def __call__(self, k: int, y: State) -> tuple[int, State]:
+        return k, y
+
+
+def simulate(
+    opt: Optimizer,
+    problem: Problem,
+    steps: int = 300,
+    theta0: Any = None,
+    *,
+    record_every: int = 1,
+    rng: Any = None,
+    noise: Any = None,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+    backend: str = "auto",
+) -> Trajectory:
+    """The iterates of an optimizer, as a Trajectory with t = k h.
+
+    theta0 (default: the problem's) has shape (d,) or (..., d); array hyperparameters of shape (...) broadcast over
+    the members.  Every `record_every`-th step is recorded, and the last.
+
+    Where the problem's gradient has noise (see `odeopt.noise`) the iterates see it, and all gradients of a step see
+    the same; a flow with noise of its own, and a start that reads the gradient, see the exact one.  `rng` (None, a
+    seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
+    `noise.BrownianPath` or rows of (..., width) normals or draws.
+
+    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members), "numba"
+    (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
+    once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
+    coordinates; for "floats" it may be any function, and for "jax" that of a problem of `odeopt.frameworks.jax`, of any
+    size.  "auto" is what costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in
+    one pass a step.  Numbers agree to rounding, all else exactly.
+
+    `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
+    long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
+    divergence end the run with a status and what was computed so far.
+
+    >>> import odeopt as oo
+    >>> run = oo.simulate(oo.optimizers.gd(lr=0.04), oo.problems.quadratic(), steps=100)
+    >>> run.theta.shape, run.ngev, run.status.name, bool(run.loss[-1] < 1e-2 * run.loss[0])
+    ((101, 2), 100, 'DONE', True)
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    check.switch("progress", progress)
+    steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of intermediate_result, got {callback!r}")
+    check.choice("backend", backend, BACKENDS)
+    theta0 = initial_point(opt.members, problem, theta0)
+    grad, draws = problem.oracle(), _draws(opt, problem, rng, noise, steps, theta0.shape[:-1])
+    with np.errstate(all="ignore"):
+        y = opt.initial_state(grad, theta0)
+        _refuse_singular_start(opt, y)
+        h = column(opt.h)
+        bind = partial(driven, opt, problem, grad, draws)
+        path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
+        watch = _watcher(opt, problem, path, record_every, callback)
+        leap = _leaps(opt, problem, grad, draws, path, steps, record_every, callback is not None, backend, progress)
+        status, message = _run(bind, y, h, steps, watch, bar(steps, opt.name, progress), leap)
+        if status is Status.NOT_FINITE and path.step < steps and not grad.finite:
+            message += "; the gradient was NaN or infinite"
+    return path.trajectory(opt.flow, problem, grad, status, message, opt.name, backend=leap.name)
+
+
+def _leaps(
+    opt: Optimizer, problem: Problem, grad: Gradient, draws: Any, path: Recorder, steps: int, every: int, watched: bool,
+    backend: str, progress: bool | None,
+) -> Leap:  # fmt: skip
+    """What takes many steps at once, or one in one pass, where there is such a thing and it pays."""
+    if backend == "auto" and draws is None and path.y[0].ndim == 2 and path.y[0].shape[-1] >= WIDE:
+        from odeopt.simulation.engines.fused import Wide
+
+        return Wide(opt, grad, path.y[0].shape[-1])
+    if backend == "numpy" or (backend == "auto" and steps < WORTHWHILE):
+        return StepByStep()
+    if draws is not None:
+        if backend != "auto":
+            raise ValueError(f"backend must be 'auto' or 'numpy' for a run with noise, got {backend!r}")
+        return StepByStep("numpy (it has noise)")
+    from odeopt.simulation.chunked import Leaps
+
+    return Leaps(opt, problem, grad, path, steps, every, watched, backend, progress)
+
+
+def _draws(
+    opt: Optimizer, problem: Problem, rng: Any, noise: Any, steps: int, members: tuple[int, ...]
+) -> Iterator[Any] | None:
+    """The noise of each step, if there is any."""
+    generator = None if rng is None else check.generator("rng", rng)
+    if noise is not None:
+        if rng is not None:
+            raise ValueError(f"rng must be None where noise is given, got {rng!r}")
+        return recorded(opt, problem, noise, steps, members)
+    if not is_noisy(opt, problem):
+        return None
+    return draws_of(opt, problem, generator or check.generator("rng", None), members)
+
+
+def _refuse_singular_start(opt: Optimizer, y: State) -> None:
+    """A scheme that reads the right-hand side cannot begin where that is infinite."""
+    if opt.flow.onset is None or any(u.any() for u in y[1:]):
+        return
+    from odeopt.schemes.lookahead import innermost  # late, as few flows need it
+
+    if not isinstance(innermost(opt.scheme), Splitting):
+        raise ValueError(
+            f"start must not be at rest for {opt.scheme.name}: {opt.flow.name} is singular there; "
+            "use start=odeopt.starts.settled, or a splitting that relaxes the memory first"
+        )
+
+
+def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
+    """theta0, checked against the problem and spread over the members."""
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
+    theta0 = check.point("theta0", problem.theta0 if theta0 is None else theta0)
+    if theta0.shape[-1] != problem.dim:
+        raise ValueError(f"theta0 must have last axis {problem.dim} like the problem, got shape {theta0.shape}")
+    if not members:
+        return theta0
+    try:
+        shape = np.broadcast_shapes((*members, 1), theta0.shape)
+    except ValueError as error:
+        raise ValueError(f"theta0 of shape {theta0.shape} does not broadcast over members {members}") from error
+    return np.broadcast_to(theta0, shape).copy()
+
+
+def _watcher(
+    opt: Optimizer, problem: Problem, path: Recorder, every: int, callback: Callback | None
+) -> Callable[[int, State, bool], None]:
+    """Records step k (if it is due, or forced as the last) and shows it to the callback."""
+
+    def watch(k: int, y: State, last: bool) -> None:
+        if k == path.step or not (last or k % every == 0):
+            return
+        t = k * np.asarray(opt.h)
+        path.append(t, y, k)
+        if callback is not None:
+            y[0].flags.writeable = False
+            callback(Snapshot(k, t, y[0], _loss(problem, y[0])))
+
+    return watch
+
+
+def _loss(problem: Problem, theta: Array) -> Any:
+    try:
+        return problem.loss(theta)
+    except Exception as error:
+        raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
+
+
+def _run(bind: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, leap: Leap) -> tuple[Status, str]:
+    """The loop; every way out leaves the last finite state recorded."""
+    k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
+    step, stride, shown = None, max(1, steps // 1000), 0
+    try:
+        with progress:
+            while k < steps:
+                far, y = leap(k, y)
+                if far > k:
+                    k = far
+                    watch(k, y, k == steps)
+                    progress.update(k - shown)
+                    shown = k
+                    continue
+                step = step or bind()
+                new, _, memory = step(t0 + k * h, y, memory, h)
+                if not finite(new) and not finite_members(new).any():
+                    watch(k, y, True)
+                    return Status.NOT_FINITE, f"not finite at step {k + 1}; ends with the last finite state, step {k}"
+                y, k = new, k + 1
+                watch(k, y, k == steps)
+                if k - shown >= stride:
+                    progress.update(k - shown)
+                    shown = k
+        lost = 0 if finite(y) else np.count_nonzero(~finite_members(y))
+    except StopIteration:
+        return Status.STOPPED, f"stopped by the callback at step {k}"
+    except KeyboardInterrupt:
+        watch(k, y, True)
+        return Status.INTERRUPTED, f"interrupted at step {k} of {steps}"
+    except EvaluationError as error:
+        watch(k, y, True)
+        return Status.EVALUATION_FAILED, f"{error} (in step {k + 1})"
+    except StepFailure as error:
+        watch(k, y, True)
+        return Status.STEP_FAILED, f"step {k + 1} failed: {error}"
+    if lost:
+        return Status.NOT_FINITE, f"{lost} of {y[0][..., 0].size} members are not finite at the end"
+    return Status.DONE, f"{steps} steps"

@@ -1,0 +1,162 @@
+"""What `simulate` and `solve` return: a path with its loss, its cost, and how it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.flow import Field
+from odeopt.core.state import State
+from odeopt.problems import Problem
+from odeopt.util.check import Array
+from odeopt.util.status import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
+
+    nfev and ngev count loss and gradient evaluations; `sol(t)`, if asked for, interpolates theta.
+    If the run ended early, all arrays end at the last finite state.  In an ensemble whose members fail one by one the
+    run goes on until the last does; `finite` (...) says which members reached the end.  With one step h per member t
+    has shape (n+1, ...).  `flow` and `problem` are what was solved or simulated, `backend` by
+    which means.
+    """
+
+    t: Array
+    theta: Array
+    loss: Array
+    state: Mapping[str, Array]
+    status: Status
+    message: str
+    nfev: int
+    ngev: int
+    name: str = ""
+    sol: Callable[[Any], Array] | None = field(default=None, repr=False)
+    flow: Field | None = field(default=None, repr=False)
+    problem: Problem | None = field(default=None, repr=False)
+    backend: str = "numpy"
+
+    @property
+    def success(self) -> bool:
+        """True if the run reached its end (or the callback's) with every number finite."""
+        return self.status >= 0
+
+    @property
+    def final(self) -> Array:
+        """The last theta, shape (..., d)."""
+        return self.theta[-1]
+
+    @property
+    def finite(self) -> Any:
+        """Shape (...): the members whose last theta is finite."""
+        return np.isfinite(self.theta[-1]).all(axis=-1)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Loss against time, a line per member; returns the artists."""
+        from odeopt.plots import trajectory
+
+        return trajectory(self, ax=ax)
+
+    def check(self) -> Trajectory:
+        """This trajectory if it succeeded, else a RuntimeError with its message."""
+        if not self.success:
+            raise RuntimeError(f"{self.name}: {self.message}")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __repr__(self) -> str:
+        ends = f"t = {_span(self.t[0])} .. {_span(self.t[-1])}, loss {_span(self.loss[0])} .. {_span(self.loss[-1])}"
+        return (
+            f"Trajectory of {self.name}: {len(self)} records of theta {self.theta.shape[1:]}, {ends}, "
+            f"{self.ngev} gradients, {self.status.name}: {self.message}"
+        )
+
+
+def _span(value: Any) -> str:
+    finite = np.asarray(value)[np.isfinite(value)]
+    if finite.size == 0:
+        return "nan"
+    lowest, highest = finite.min(), finite.max()
+    return f"{lowest:.6g}" if lowest == highest else f"[{lowest:.3g}, {highest:.3g}]"
+
+
+LOSS_BLOCK = 30_000  # numbers: few enough for the cache
+
+
+class Recorder:
+    """Room for the records of a run, filled one by one and cut to what was reached."""
+
+    def __init__(self, capacity: int, t: Any, y: State) -> None:
+        shapes = [np.shape(t), *(u.shape for u in y), y[0].shape[:-1]]
+        sizes = [capacity * math.prod(shape) for shape in shapes]
+        try:
+            memory = np.empty(sum(sizes))  # one piece: allocators hand it out again, already mapped
+        except (MemoryError, ValueError) as error:
+            raise MemoryError(f"no room for {capacity} records; fewer need less: see record_every") from error
+        ends = accumulate(sizes)
+        pieces = [memory[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+        self.t, *self.y, self.loss = (u.reshape(capacity, *shape) for u, shape in zip(pieces, shapes, strict=True))
+        self.unknown: list[tuple[int, int]] = []  # records without their loss: from, to
+        self.filled, self.step = 0, -1
+        self.append(t, y, 0)
+
+    def append(self, t: Any, y: State, step: int = -1) -> None:
+        """One record: the state after so many steps, where these are counted."""
+        for record, u in zip(self.y, y, strict=True):
+            record[self.filled] = u
+        self.t[self.filled] = t
+        self.keep(1, step)
+
+    def room(self, n: int) -> tuple[State, Array, Array]:
+        """Where the next n records, their losses and times belong."""
+        here = slice(self.filled, self.filled + n)
+        return tuple(record[here] for record in self.y), self.loss[here], self.t[here]
+
+    def scratch(self, n: int) -> tuple[State, Array, Array]:
+        """Room of the same shape for n states that are not recorded."""
+        states, losses, times = ([np.empty((n, *u.shape[1:])) for u in us] for us in (self.y, [self.loss], [self.t]))
+        return tuple(states), losses[0], times[0]
+
+    def keep(self, n: int, step: int, known: bool = False) -> None:
+        """The next n records hold, with their losses if these are known; the last is the state after so many steps."""
+        here = self.filled, self.filled + n
+        self.filled, self.step = here[1], step
+        if not known:
+            joined = bool(self.unknown) and self.unknown[-1][1] == here[0]
+            self.unknown[-1:] = [(self.unknown[-1][0], here[1])] if joined else [*self.unknown[-1:], here]
+
+    def trajectory(
+        self, flow: Field, problem: Problem, grad: Any, status: Status, message: str, name: str,
+        sol: Callable[[Any], Array] | None = None, backend: str = "numpy",
+    ) -> Trajectory:  # fmt: skip
+        """The records as a Trajectory; the loss is evaluated here, on all of them at once."""
+        t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
+        values, status, message = self._losses(problem.loss, status, message)
+        memory = dict(zip(flow.variables[1:], y[1:], strict=True))
+        return Trajectory(
+            t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem, backend
+        )
+
+    def _losses(self, loss: Callable[[Array], Any], status: Status, message: str) -> tuple[Array, Status, str]:
+        theta, values = self.y[0], self.loss[: self.filled]
+        at_once = max(1, LOSS_BLOCK // theta[0].size)  # records whose loss is evaluated in one call
+        pieces = [slice(i, min(i + at_once, end)) for start, end in self.unknown for i in range(start, end, at_once)]
+        try:
+            with np.errstate(all="ignore"):
+                for piece in pieces:
+                    found = np.asarray(loss(theta[piece]), dtype=float)
+                    if found.shape != values[piece].shape:
+                        raise ValueError(f"it must return the shape {values[piece].shape}, got {found.shape}")
+                    values[piece] = found
+            return values, status, message
+        except Exception as error:  # the path is worth more than its loss
+            failed = f"loss raised {type(error).__name__}: {error}"
+            return np.full(values.shape, np.nan), min(status, Status.EVALUATION_FAILED), f"{message}; {failed}"

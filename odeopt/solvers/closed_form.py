@@ -1,0 +1,48 @@
+"""theta(t) without any steps: the gradient flow of a problem that knows its own, as quadratics do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.flow import Flow
+from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.solvers.initial_value import InitialValue
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.status import Status
+
+
+def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
+    """The run of theta' = -grad L(theta) by `problem.flow_solution`, or None where that is not what is asked for.
+
+    Not on a clock for each member, and not where the solution overflows: a solver then says when.
+    """
+    from odeopt.compiler.rhs_program import is_gradient_flow
+
+    flow, problem, times = equation.flow, equation.problem, equation.times
+    solution, theta0 = problem.flow_solution, equation.at_rest[0]
+    if solution is None or times.ndim > 1 or not isinstance(flow, Flow) or not is_gradient_flow(flow):
+        return None
+    equation.grad(theta0)  # what raises here is the caller's mistake
+    theta = np.asarray(solution(times - times[0], theta0))
+    if theta.shape != (len(times), *theta0.shape) or not np.isfinite(theta).all():
+        return None
+    path = Recorder(len(times), times[0], equation.at_rest)
+    (rows,), _, clock = path.room(len(times) - 1)
+    rows[...], clock[...] = theta[1:], times[1:]
+    path.keep(len(times) - 1, -1)
+    message = f"closed form (auto: {problem.name or 'the problem'} knows its gradient flow)"
+    sol = _between(solution, theta0, times) if dense else None
+    return path.trajectory(flow, problem, equation.grad, Status.DONE, message, flow.name, sol, "closed form")
+
+
+def _between(solution: Callable[..., Any], theta0: Array, times: Array) -> Callable[[Any], Array]:
+    """theta(t), t a number or (n,) within the run."""
+
+    def sol(t: Any) -> Array:
+        return np.asarray(solution(check.within("t", t, times[0], times[-1]) - times[0], theta0))
+
+    return sol

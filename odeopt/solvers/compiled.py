@@ -1,0 +1,172 @@
+"""By which means a right-hand side is evaluated in `solve`: what was asked for, or what costs least."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.ir import Untraceable
+from odeopt.compiler.rhs_program import Traced, traced_field
+from odeopt.core.state import pack
+from odeopt.simulation.select import IMPORT, LOAD
+from odeopt.solvers.compiled_rhs import on_floats, stacked
+from odeopt.solvers.counted_rhs import exhausted
+from odeopt.solvers.ending import Ended, Reason
+from odeopt.solvers.initial_value import Function, Functions, InitialValue
+from odeopt.solvers.kernels import adaptive_rk, dop853, rodas5p
+from odeopt.solvers.scipy_solvers import Task
+from odeopt.util.check import Array
+from odeopt.util.progress import announce
+from odeopt.util.threads import in_parts
+
+TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
+SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
+LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fifth of a second
+EVALUATION = 10  # operations, at least
+KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas5p.source}
+WIDEST = 10  # numbers in a member's state, which lie in registers
+
+
+def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
+    """The right-hand side with what else is known of it, and the slopes at the start."""
+    start = pack(equation.y)
+    if backend == "numpy":
+        return _plain(equation, "backend is 'numpy'")
+    try:
+        made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
+    except Untraceable as reason:
+        return _refused(equation, reason, backend)
+    plain = _late(equation)
+    f, jacobian = stacked(made, equation.number, plain) if equation.members else on_floats(made, plain)
+    slopes = np.asarray(f(equation.begin, start))
+    first = plain(equation.begin, start)
+    if not np.allclose(slopes, first, TOLERANCE, TOLERANCE * np.max(np.abs(first)), equal_nan=True):
+        return _refused(equation, "its gradient is not the same at every call", backend)
+    means = "columns" if equation.members else "floats"
+    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, plain)
+    return Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None), slopes
+
+
+def _part(equation: InitialValue, made: Traced, plain: Function, members: Array) -> Functions:
+    """f and its Jacobian of these members; where the flow itself must go, the others are at the start."""
+    shape = equation.number, len(made.program.state)
+
+    def among_all(s: float, vector: Array) -> Array:
+        everyone = pack(equation.y).reshape(shape)
+        everyone[members] = vector.reshape(-1, shape[1])
+        return np.reshape(plain(s, everyone.ravel()), shape)[members].ravel()
+
+    few = Traced(made.program, tuple(u if np.ndim(u) == 0 else u[members] for u in made.values))
+    f, jacobian = stacked(few, len(members), among_all)
+    return Functions(f, jacobian, made.program.gradients, "columns")
+
+
+def _late(equation: InitialValue) -> Function:
+    """As the flow is, made when it is first needed."""
+    made: list[Function] = []
+
+    def f(s: float, vector: Array) -> Any:
+        if not made:
+            made.append(equation.slope())
+        return made[0](s, vector)
+
+    return f
+
+
+def _plain(equation: InitialValue, reason: str) -> tuple[Functions, Array]:
+    """As the flow is, and why there is no kernel of it."""
+    f = equation.slope()
+    return Functions(f, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
+
+
+def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
+    """As the flow is, if that was not excluded."""
+    functions, first = _plain(equation, str(reason))  # what its first gradient raises says more than the reason
+    if backend != "auto":
+        raise ValueError(f"backend must be 'auto' or 'numpy' for {equation.flow.name} here: {reason}; got {backend!r}")
+    return replace(functions, means=f"numpy ({reason})"), first
+
+
+def _kernel(
+    equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, named: bool
+) -> tuple[Kernel | None, str]:
+    """The kernel of this method where it is asked for, or pays; or None and why there is none."""
+    program, n = made.program, len(made.program.state)
+    if backend not in ("auto", "numba"):
+        return None, f"backend is {backend!r}"
+    if method not in KERNELS:
+        return None, "it has none"
+    if n > WIDEST:
+        return None, f"a member has {n} numbers, more than {WIDEST}"
+    if program.guards:
+        return None, "its formulas look at their values"
+    if find_spec("numba") is None:
+        if backend == "numba":
+            raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
+        return None, "it needs numba: install odeopt-toolkit[fast]"
+    if backend == "auto" and not named and SECONDS * (1 + equation.number * n / NUMBERS) < IMPORT + LOAD:
+        return None, "the run is too short for it"
+    text = KERNELS[method](program)
+    if text is None:
+        return None, "its Jacobian is too long to write down"
+    return Kernel(text, made, progress), ""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A method for all members, each with steps of its own."""
+
+    text: str
+    made: Traced
+    progress: bool | None
+
+    def __call__(self, task: Task, rtol: float, atol: Array) -> None:
+        """The run from where the records are; raises Ended."""
+        records, rhs, method = task.records, task.rhs, task.attempt.method
+        first, s = records.last, records.equation.s[1:]
+        if not kernels.loaded(self.text) and not kernels.on_disk(self.text):
+            announce(f"{records.equation.flow.name}: compiling its right-hand side, once", self.progress)
+        M, n = records.equation.number, len(self.made.program.state)
+        Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))
+        S, H = np.full(M, first.s), np.zeros(M)
+        at = np.full(M, np.searchsorted(s, first.s, side="right"))
+        rows[: at[0]] = Y  # what comes before is as good as the start
+        count, flag = np.zeros(M, dtype=np.int64), np.zeros(M, dtype=np.int64)
+        constants = np.empty((len(self.made.values), M))
+        for row, value in zip(constants, self.made.values, strict=True):
+            row[:] = value
+        each = M if method == "DOP853" else M * n  # a system of n equations at each evaluation
+        loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // each), first.s
+        part = lambda a, b: loop(
+            a, b, chunk, rhs.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol.reshape(M, n)
+        )
+        try:
+            while not flag.all():
+                in_parts(part, M, 8, M * min(chunk, 1000) * EVALUATION)
+                near, far = far, S.sum() / M
+                task.shown.update(far - near)
+        finally:
+            rhs.count, rhs.mean, done = int(count.max()), count.sum() / M, int(at.min())
+            rhs.jacobians = rhs.count // rodas5p.STAGES if method == "Rodas5P" else 0
+            records.fill(s[:done], rows[:done].reshape(done, M * n))
+            if M == 1:
+                records.last = records.last._replace(s=float(S[0]), y=Y[0])
+        if (flag < 0).any():
+            raise _ended(flag, rhs.budget)
+
+
+def _ended(flag: Any, budget: int) -> Ended:
+    """Why the first of the members that did not reach the end stopped: with more evaluations it might have."""
+    lacking = flag == adaptive_rk.TOO_MANY
+    m = int(np.argmax(lacking if lacking.any() else flag < 0))
+    who = f"member {m}: " if flag.size > 1 else ""
+    return (
+        exhausted(budget, who)
+        if flag[m] == adaptive_rk.TOO_MANY
+        else Ended(Reason.STEP_FAILED, f"{who}{Reason.STEP_FAILED}")
+    )

@@ -1,0 +1,97 @@
+"""A traced right-hand side and its Jacobian as SciPy's solvers call them: on floats, or on NumPy's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from odeopt.compiler.codegen import numpy_blocks
+from odeopt.compiler.codegen.float_loop import HELPERS, RAISED
+from odeopt.compiler.codegen.statements import block
+from odeopt.compiler.rhs_program import FieldProgram, Traced
+from odeopt.solvers.initial_value import Function, from_diagonals
+from odeopt.util.check import Array
+
+
+def on_floats(made: Traced, plain: Function) -> tuple[Function, Function | None]:
+    """For one member: Python's floats.  Where these raise NumPy goes on; where a guard is true, the flow itself."""
+
+    def slow(s: float, vector: Array) -> Array:
+        diagonals = stacked(made, 1, plain)[1]
+        assert diagonals is not None
+        return from_diagonals(diagonals(s, vector), 1, len(made.program.state))[0]
+
+    return _compiled(_float_source(made.program))(plain, slow, *made.values)
+
+
+@lru_cache(maxsize=256)
+def _float_source(program: FieldProgram) -> str:
+    arguments = ", ".join(node.args[0] for node in program.constants)
+    entries = f"({', '.join(node.args[0] for node in program.state)},) = z.tolist()"
+    lines, spelled = block([*program.slopes, *program.guards], {})
+    lines += [f"if {spelled(guard)}: return plain(s, z)" for guard in program.guards]
+    made = _function("rhs", [entries, *lines, f"return [{', '.join(map(spelled, program.slopes))}]"], "plain(s, z)")
+    if program.jacobian is not None:
+        lines, spelled = block([node for row in program.jacobian for node in row], {})
+        rows = ", ".join(f"[{', '.join(map(spelled, row))}]" for row in program.jacobian)
+        made += _function("jac", [entries, *lines, f"return [{rows}]"], "slow(s, z)")
+    found = "rhs, jac" if program.jacobian is not None else "rhs, None"
+    return "\n".join([f"def make(plain, slow, {arguments}):", *(f"    {line}" for line in made), f"    return {found}"])
+
+
+def _function(name: str, body: Sequence[str], otherwise: str) -> list[str]:
+    guarded = ["try:", *(f"    {line}" for line in body), "except RAISED:", f"    return {otherwise}"]
+    return [f"def {name}(s, z):", *(f"    {line}" for line in guarded)]
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> Callable[..., tuple[Function, Function | None]]:
+    room = {**HELPERS, "RAISED": RAISED}
+    exec(compile(text, "<flow on floats>", "exec"), room)
+    return room["make"]
+
+
+def stacked(made: Traced, number: int, plain: Function) -> tuple[Function, Function | None]:
+    """For many members: NumPy on the columns of (M, n); the Jacobian as its 2n - 1 diagonals."""
+    program, n = made.program, len(made.program.state)
+    slopes = _on_columns(program, (*program.slopes, *program.guards), made.values, number)
+
+    def f(s: float, vector: Array) -> Array:
+        found, out = slopes(s, vector), np.empty((number, n))
+        if any(np.any(guard) for guard in found[n:]):
+            return plain(s, vector)
+        for i, slope in enumerate(found[:n]):
+            out[:, i] = slope
+        return out.ravel()
+
+    rows = program.jacobian
+    if rows is None:
+        return f, None
+    diagonals = [(n - 1 + a - b, b) for a in range(n) for b in range(n)]
+    entries = _on_columns(program, tuple(chain(*rows)), made.values, number)
+
+    def jacobian(s: float, vector: Array) -> Array:
+        out = np.zeros((2 * n - 1, number, n))
+        for (d, j), entry in zip(diagonals, entries(s, vector), strict=True):
+            out[d, :, j] = entry
+        return np.nan_to_num(out.reshape(2 * n - 1, -1), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+    return f, jacobian
+
+
+def _on_columns(
+    program: FieldProgram, results: tuple[Any, ...], constants: Sequence[Any], number: int
+) -> Callable[[float, Array], tuple[Any, ...]]:
+    """The results at (s, vector), numbers or (M,), in arrays that the next call overwrites."""
+    look, numbers, truths = _evaluation(program, results)
+    room, truth = np.empty((numbers, number)), np.empty((truths, number), dtype=bool)
+    return lambda s, vector: look(room, truth, s, *np.ascontiguousarray(vector.reshape(number, -1).T), *constants)
+
+
+@lru_cache(maxsize=256)
+def _evaluation(program: FieldProgram, results: tuple[Any, ...]) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
+    return numpy_blocks.evaluation(program.names, results, {})

@@ -1,0 +1,1 @@
+"""Adaptive integrators as Numba kernels."""

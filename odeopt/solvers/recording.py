@@ -1,0 +1,86 @@
+"""What `solve` keeps of a solver's steps: the states where records are due, and the interpolants in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from odeopt.core.state import State, pack, unpack
+from odeopt.core.time_map import Clock
+from odeopt.simulation.trajectory import Recorder
+from odeopt.solvers.initial_value import InitialValue
+from odeopt.util import check
+from odeopt.util.check import Array
+
+
+class Reached(NamedTuple):
+    """Where a run stands: s and the state there."""
+
+    s: float
+    y: Array
+
+
+class Records:
+    """What is kept of the accepted steps: the state at each value of s, and the interpolants if `dense`."""
+
+    def __init__(self, path: Recorder, equation: InitialValue, dense: bool) -> None:
+        self.path, self.equation, self.dense = path, equation, dense
+        self.done = 1  # the start is recorded
+        self.pieces: list[Any] = []  # SciPy's interpolants
+        self.last = Reached(equation.begin, pack(equation.y))
+
+    def take(self, solver: Any) -> None:
+        """All records that fall into the last step of a guarded solver."""
+        s, here = self.equation.s, Reached(float(solver.t), solver.y.copy())
+        due = self.done < len(s) and s[self.done] <= here.s
+        between = self.dense or (due and s[self.done] < here.s)
+        interpolant: Any = solver.interpolant() if between else None
+        while self.done < len(s) and s[self.done] <= here.s:
+            inside = s[self.done] < here.s
+            self._append(self.equation.times[self.done], interpolant(s[self.done]) if inside else here.y)
+            self.done += 1
+        if self.dense:
+            self.pieces.append(interpolant)
+        self.last = here
+
+    def fill(self, s: Array, rows: Array) -> None:
+        """The states at these values of s, where every record up to the last of them is among them."""
+        due = rows if np.array_equal(s, self.equation.s[1 : len(s) + 1]) else rows[np.isin(s, self.equation.s)]
+        here = slice(self.done, self.done + len(due))
+        states, _, times = self.path.room(len(due))
+        for into, u in zip(states, unpack(due, self.equation.y), strict=True):
+            into[...] = u
+        times[...] = self.equation.times[here]
+        self.path.keep(len(due), -1)
+        self.done = here.stop
+        if len(s):
+            self.last = Reached(float(s[-1]), rows[-1])
+
+    def close(self) -> Any:
+        """The last good state of a run that ended early, at a time of its own, which is returned."""
+        t = self.equation.clock.time(self.last.s)
+        if self.last.s > self.equation.s[self.done - 1]:
+            self._append(t if self.equation.times.ndim == 1 else t[..., 0], self.last.y)
+        return t
+
+    def _append(self, t: Any, vector: Array) -> None:
+        self.path.append(t, unpack(vector, self.equation.y))
+
+
+def interpolant(pieces: list[Any], clock: Clock, like: State) -> Callable[[Any], Array]:
+    """theta(t), t a number or (n,) within the run, from the solver's own interpolants."""
+    ends = np.array([piece.t for piece in pieces])
+    last = clock.time(ends[-1])
+
+    def theta(t: float) -> Array:
+        s = float(clock.s_of(t))
+        piece = pieces[min(int(np.searchsorted(ends, s)), len(pieces) - 1)]
+        return unpack(piece(s), like)[0]
+
+    def sol(t: Any) -> Array:
+        times = check.within("t", t, clock.t0, last)
+        return theta(float(times)) if times.ndim == 0 else np.array([theta(ti) for ti in times])
+
+    return sol

@@ -1,0 +1,131 @@
+"""theta(t) of a flow on a problem: the continuous counterpart of `simulate`, and the one door to SciPy's solvers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.flow import Field
+from odeopt.core.state import finite
+from odeopt.core.time_map import record_times
+from odeopt.problems import Problem
+from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.solvers.closed_form import closed_form
+from odeopt.solvers.counted_rhs import CountedRhs
+from odeopt.solvers.ending import Reason
+from odeopt.solvers.initial_value import Functions, InitialValue, initial_value
+from odeopt.solvers.recording import Records, interpolant
+from odeopt.solvers.scipy_solvers import Task, integrate
+from odeopt.solvers.starting import checked_start
+from odeopt.solvers.strategy import Asked, Attempt, plan
+from odeopt.util.progress import bar
+from odeopt.util.status import Status
+
+
+def solve(
+    flow: Field,
+    problem: Problem,
+    t: Any,
+    theta0: Any = None,
+    *,
+    memory: Mapping[str, Any] | None = None,
+    method: str = "auto",
+    rtol: float = 1e-10,
+    atol: float | None = None,
+    max_evaluations: int = 500_000,
+    dense_output: bool = False,
+    progress: bool | None = None,
+    backend: str = "auto",
+) -> Trajectory:
+    """The flow of a problem, as a Trajectory at the times t.
+
+    A variable that is projected and that no part reads (ASGD's average) rests here.
+    Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
+    start; expect many evaluations there, or an early end with a status.
+
+    t:               an end (201 records from 0), or increasing times (n+1,); (n+1, ...) for one clock per member
+    theta0:          shape (d,) or (..., d), the problem's by default
+    memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
+                     (RMSprop, Adagrad) is started by its expansion there
+    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or Rodas5P, for stiff flows and compiled (extra `fast`);
+                     or "auto": the closed form of a problem's gradient flow where it is known; Rodas5P where that
+                     pays, or LSODA, where the flow is stiff and its members are small; DOP853 where it oscillates;
+                     else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
+                     The message says which and why.  LSODA takes members of very different time scales in groups of
+                     like stiffness; what is too stiff for Rodas5P to be exact is left to it
+    rtol, atol:      relative and absolute error of the state in a solver's step, of each member.  By default atol is
+                     rtol/100 of the size of each variable: the largest coordinate at the start of each member, and of
+                     a memory at rest how far it moves early in the run (so that of RMSprop's G is like g^2)
+    max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
+                     status
+    dense_output:    `run.sol(t)` then interpolates theta between the records
+    progress:        True, False, or None: on long runs at a terminal or in Jupyter
+    backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
+                     `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
+                     that do not look at their values) generate code from it; "auto" is what costs least
+
+    >>> import odeopt as oo
+    >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
+    >>> bool(abs(run.final - oo.problems.quadratic().flow_solution(1.0, run.theta[0])).max() < 1e-10)
+    True
+    """
+    asked = Asked(method, rtol, atol, max_evaluations, dense_output, progress, backend)
+    times = record_times(t)
+    y = checked_start("solve", flow, problem, times[0], theta0, memory)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        equation = initial_value(flow, problem, times, y)
+        if atol == 0 and not all(u.all() for u in equation.y):
+            raise ValueError(f"atol must be positive where the state is 0 at the start, got {atol!r}")
+        return _solved(equation, asked)
+
+
+def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
+    """By closed form where there is one, else by one method after the other until one reaches the end."""
+    from odeopt.solvers.compiled import functions_of
+
+    if asked.method == "auto" and (known := closed_form(equation, asked.dense)):
+        return known
+    functions, first = functions_of(equation, asked.backend, asked.progress)
+    if not finite((first,)):
+        path = Recorder(1, equation.times[0], equation.at_rest)
+        return _trajectory(equation, path, Reason.RHS_NOT_FINITE.status, f"{Reason.RHS_NOT_FINITE} at the start")
+    reached = 0.0
+    for attempt in plan(equation, functions, asked):
+        if reached >= attempt.after:
+            run, reason, reached = _attempt(equation, functions, asked, attempt)
+            if reason not in attempt.hands_over:
+                break
+    return run
+
+
+def _attempt(
+    equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt
+) -> tuple[Trajectory, Reason | None, float]:
+    """The run of one method, why it stopped before its end, and how far it came, 0 to 1."""
+    path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
+    rhs, records = CountedRhs(functions, attempt.budget), Records(path, equation, asked.dense)
+    with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
+        reason, message = integrate(Task(attempt, rhs, records, shown), asked.rtol, asked.atol)
+    equation.grad.count += functions.gradients * rhs.count
+    pieces = records.pieces if equation.times.ndim == 1 else []
+    sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
+    means = "numba" if attempt.kernel else functions.means
+    status = reason.status if reason else Status.DONE
+    return _trajectory(equation, path, status, message, sol, means), reason, records.last.s
+
+
+def _trajectory(
+    equation: InitialValue, path: Recorder, status: Status, message: str, sol: Any = None, means: str = "numpy"
+) -> Trajectory:
+    flow = equation.flow
+    return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
+
+
+def checked_solver(method: str, rtol: float, atol: float | None, dense: bool = False) -> dict[str, Any]:
+    """These arguments of `solve`, checked, for those who pass them on."""
+    Asked(method, rtol, atol, 1, dense, None, "auto")
+    return {"method": method, "rtol": float(rtol), "atol": atol}

@@ -1,0 +1,56 @@
+"""Modified equations as formulas: an optimizer's own step, run on SymPy's symbols.                (extra `symbolic`)
+
+The step returns its expansion in h; the logarithm of that series is the field which the iterates follow.
+[Hairer, Lubich and Wanner 2006, IX.1]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odeopt.analysis.modified import ModifiedFlow
+from odeopt.optimizers.base import Optimizer
+from odeopt.symbolic.high_resolution import HighResolution, eliminated
+from odeopt.symbolic.loss_derivatives import gradient, scalar, t
+from odeopt.symbolic.memoryless import memoryless_limit
+from odeopt.symbolic.modified_equation import ModifiedEquation
+from odeopt.symbolic.series import Series
+from odeopt.symbolic.step_expansion import formal_step, tidy, variables
+from odeopt.util import check
+
+__all__ = ["HighResolution", "ModifiedEquation", "eliminate_velocity", "memoryless_limit", "modified_equation"]
+
+LARGEST = 4
+
+
+def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
+    """y' = F_1 + h F_2 + ... + h^(K-1) F_K, the equation that the iterates follow with order K, 1 to 4.
+
+    >>> from odeopt import optimizers
+    >>> modified_equation(optimizers.momentum(lr=0.01, beta=0.9))
+    theta' = -m + h*(-g + m)/(2*tau)
+    m'     = (g - m)/tau + h*H[m]/(2*tau)
+    with g = grad L(theta), H its Hessian, h = 0.1, tau = 0.949122
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    if check.count("order", order, 1) > LARGEST:
+        raise ValueError(f"order must be 1 to {LARGEST}, got {order}")
+    step = formal_step(opt, {name: Series({0: scalar(name)}, order) for name in opt.flow.params}, order)
+    y = variables(opt.flow)
+    start: Any = tuple(Series({0: u}, order) for u in y)
+    field: Any = ModifiedFlow(step, order).rhs(gradient)(Series({0: t}, order), start)
+    terms = {u: tuple(tidy(F[k]) for k in range(order)) for u, F in zip(y, field, strict=True)}
+    name = f"modified equation of {opt.name}, order {order}"
+    return ModifiedEquation(name, terms, opt.flow.params, opt.h, lambda grad, theta0, **m: opt.flow.start(theta0, **m))
+
+
+def eliminate_velocity(opt: Optimizer) -> HighResolution:
+    """X'' = A_1 + h A_2: the modified equation of order 2 without its velocity.       [Shi, Du, Jordan, Su 2022]
+
+    >>> from odeopt import optimizers
+    >>> eliminate_velocity(optimizers.heavy_ball(lr=0.01, beta=0.9, map="exponential"))
+    X'' + damping*X' + g*(damping*h/2 + 1) = 0
+    with g = grad L(theta), H its Hessian, h = 0.1, damping = 1.05361
+    """
+    return eliminated(modified_equation(opt, 2))

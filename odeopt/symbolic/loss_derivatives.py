@@ -1,0 +1,79 @@
+"""grad L(theta + u) = g + H u + third(L)[u, u]/2 + ...: the one place where coordinates mix.
+
+All formulas of optimizers act on each coordinate, so vectors are commuting symbols here; the derivatives of L are
+opaque multilinear functions of such vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from math import factorial
+from typing import Any
+
+import sympy
+
+from odeopt.symbolic.series import Series, Vector, expanded
+
+
+def scalar(name: str) -> Any:
+    """The symbol of one positive number: a parameter, a clock."""
+    return sympy.Symbol(name, positive=True)
+
+
+h, t = scalar("h"), scalar("t")
+g, theta = Vector("g", real=True), Vector("theta", real=True)
+
+
+class Derivative(sympy.Function):
+    """H[u] = grad^2 L u, third(L)[u, v], ...: symmetric, and linear: sums and scalars leave the brackets."""
+
+    is_real = True
+
+    @classmethod
+    def eval(cls, *vectors: Any) -> Any:
+        for i, u in enumerate(map(expanded, vectors)):
+            if u.is_Add:
+                return sympy.Add(*[cls(*vectors[:i], term, *vectors[i + 1 :]) for term in u.args])
+            scalar, vector = u.as_independent(Vector, Derivative, as_Add=False)
+            if u == 0 or scalar != 1:
+                return scalar * cls(*vectors[:i], vector, *vectors[i + 1 :]) if u != 0 else u
+        ordered = sorted(vectors, key=sympy.default_sort_key)
+        return None if list(vectors) == ordered else cls(*ordered)
+
+    def _eval_derivative(self, s: Any) -> Any:
+        pieces = [(*self.args[:i], u.diff(s), *self.args[i + 1 :]) for i, u in enumerate(self.args)]
+        return sympy.Add(*[Derivative(*piece) for piece in pieces])
+
+    def _sympystr(self, printer: Any) -> str:
+        name = {1: "H", 2: "third(L)"}.get(len(self.args), f"D^{len(self.args) + 1} L")
+        return f"{name}[{', '.join(map(printer._print, self.args))}]"
+
+    def _latex(self, printer: Any, exp: Any = None) -> str:
+        name = "H" if len(self.args) == 1 else rf"\nabla^{len(self.args) + 1} L"
+        text = rf"{name}\left[{', '.join(map(printer._print, self.args))}\right]"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+    def _numpycode(self, printer: Any) -> str:
+        return f"derivative(theta, {', '.join(map(printer._print, self.args))})"
+
+
+def gradient(point: Any) -> Any:
+    """grad L(theta + u) for u = O(h)."""
+    u = (point - Series({0: theta}, point.cut)).coefficients
+    if min(u, default=1) < 1:
+        raise ValueError(f"the gradient is asked for at {point}, which is not near theta")
+    total: dict[int, Any] = {0: g}
+    for m in range(1, point.cut + 1):
+        for powers in (found for found in product(u, repeat=m) if sum(found) <= point.cut):
+            term = Derivative(*[u[k] for k in powers]) / factorial(m)
+            total[sum(powers)] = total.get(sum(powers), 0) + term
+    return Series(total, point.cut)
+
+
+def rate(expression: Any, velocity: Mapping[Any, Any]) -> Any:
+    """d/dt of an expression along y' = velocity, variable by variable."""
+    s, along = sympy.Dummy("s", positive=True), velocity[theta]
+    moved = expression.replace(Derivative, lambda *u: Derivative(*u) + s * Derivative(*u, along))
+    shifts = {u: u + s * w for u, w in velocity.items()} | {g: g + s * Derivative(along), t: t + s}
+    return expanded(moved.xreplace(shifts).diff(s).subs(s, 0))

@@ -1,0 +1,56 @@
+"""An optimizer's step on symbols: its parameters, its step h and its state are power series in h."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import sympy
+
+from odeopt.core.flow import Flow
+from odeopt.core.state import Grad, State
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import Increment, OneStep, of_scheme
+from odeopt.symbolic.loss_derivatives import scalar, theta
+from odeopt.symbolic.series import Series, Vector
+
+
+def formal_step(opt: Optimizer, params: Mapping[str, Any], cut: int) -> OneStep:
+    """The step along the flow with these parameters, to the power `cut` of h."""
+    flow = replace(opt.flow, params=MappingProxyType(dict(params)))
+    step = of_scheme(flow, opt.scheme, Series({1: sympy.Integer(1)}, cut), opt.name)
+    return replace(step, increment=_explained(step.increment, f"{opt.flow.name} by {opt.scheme.name}"))
+
+
+def variables(flow: Flow) -> tuple[Any, ...]:
+    """The symbols of a state: clocks are scalars, the preconditioner is positive."""
+    kinds = {name: {"positive": True} if name == flow.preconditioner else {"real": True} for name in flow.memory}
+    memory = [scalar(name) if name in flow.clocks else Vector(name, **kinds[name]) for name in flow.memory]
+    return theta, *memory
+
+
+def tidy(expression: Any) -> Any:
+    """Common factors taken out."""
+    return sympy.factor_terms(expression)
+
+
+def _explained(increment: Callable[[Grad], Increment], what: str) -> Callable[[Grad], Increment]:
+    """The same, with a ValueError where a formula or scheme needs more than smooth functions of symbols."""
+
+    def explained(grad: Grad) -> Increment:
+        try:
+            d = increment(grad)
+        except TypeError as error:
+            raise ValueError(f"{what} cannot be run on symbols: {error}") from error
+
+        def checked(t: Any, y: State) -> State:
+            try:
+                return d(t, y)
+            except TypeError as error:
+                raise ValueError(f"{what} cannot be run on symbols: {error}") from error
+
+        return checked
+
+    return explained

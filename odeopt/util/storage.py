@@ -1,0 +1,45 @@
+"""Results on disk: .npz files without pickle, written whole or not at all, and refused when a bit has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odeopt.util import files
+from odeopt.util.check import Array
+
+FACTS = "facts.json"
+DIGEST = hashlib.sha256().digest_size
+
+
+def save(path: str | Path, kind: str, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> Path:
+    """Arrays and plain facts (JSON) as one file, an .npz followed by its SHA-256; returns its path, suffix .npz."""
+    target = Path(path)
+    target = target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")
+    text = np.frombuffer(json.dumps({"kind": kind, **facts}).encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    content: dict[str, Any] = {**arrays, FACTS: text}
+    np.savez_compressed(buffer, allow_pickle=False, **content)
+    data = buffer.getvalue()
+    files.write(target, data + hashlib.sha256(data).digest())
+    return target
+
+
+def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays and facts of a file of this kind; ValueError if it is damaged or another."""
+    content = Path(path).read_bytes()
+    data, digest = content[:-DIGEST], content[-DIGEST:]
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError(f"path must be a file that odeopt saved, {path} is damaged or something else")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    facts = json.loads(arrays.pop(FACTS).tobytes())
+    if (found := facts.pop("kind")) != kind:
+        raise ValueError(f"path must be a saved {kind}, {path} is a saved {found}")
+    return arrays, facts

@@ -1,0 +1,60 @@
+"""The state of a training on disk: continued from there, it does not differ in a bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from odeopt.optimizers._lazy import Lazy, Table
+from odeopt.util import storage
+from odeopt.word2vec.course import Plan, Progress
+from odeopt.word2vec.model import Model
+from odeopt.word2vec.text import Corpus
+
+KIND = "word2vec training"
+
+
+def settings(text: Corpus, model: Model, plan: Plan, lazy: Lazy, dim: int) -> dict[str, Any]:
+    """What must be the same for a training to continue."""
+    words = hashlib.sha256("\n".join(text.words).encode() + text.ids.tobytes() + text.document.tobytes())
+    facts = {
+        "text": words.hexdigest(),
+        "model": repr(model),
+        "opt": lazy.opt.get_config() if lazy.opt.recipe else str(lazy.opt),
+        "clock": lazy.clock,
+        "dim": dim,
+        **asdict(plan),
+    }
+    return json.loads(json.dumps(facts))
+
+
+def save(path: Path, facts: dict[str, Any], progress: Progress, tables: Sequence[Table]) -> None:
+    """Tables, their memory and where the training is; whole or not at all."""
+    arrays = {f"{i} {j}": u for i, table in enumerate(tables) for j, u in enumerate(table.state)}
+    arrays |= {f"{i} count": table.count for i, table in enumerate(tables)}
+    storage.save(path, KIND, arrays, {"settings": facts, "progress": asdict(progress)})
+
+
+def load(path: Path, facts: dict[str, Any], tables: Sequence[Table]) -> Progress:
+    """Fills the tables from a file; ValueError if it is damaged, or that of a training with other settings."""
+    arrays, found = storage.load(path, KIND)
+    for key, value in facts.items():
+        if (saved := found["settings"].get(key)) != value:
+            raise ValueError(f"{key} must be {saved!r} to continue {path}, got {value!r}")
+    for i, table in enumerate(tables):
+        for j, u in enumerate(table.state):
+            u[:] = arrays[f"{i} {j}"]
+        table.count[:] = arrays[f"{i} count"]
+    return Progress(**found["progress"])
+
+
+def file_of(path: str | Path | None) -> Path | None:
+    """The file of this name, with the suffix that `storage.save` gives it."""
+    if path is None:
+        return None
+    target = Path(path)
+    return target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")

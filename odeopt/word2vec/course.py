@@ -1,0 +1,94 @@
+"""The course of a training: batch after batch, epoch after epoch, all of it a function of the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from odeopt.optimizers._lazy import Table
+from odeopt.util import check
+from odeopt.word2vec.model import Model
+from odeopt.word2vec.text import Corpus, Ids
+from odeopt.word2vec.windows import Epoch, Windows
+
+LOSS_EVERY = 10  # batches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the text is read: `batch` windows at once that reach 1 .. `window` words; frequent words thinned out."""
+
+    window: int
+    batch: int
+    threshold: float
+
+    def __post_init__(self) -> None:
+        check.count("window", self.window, 1)
+        check.count("batch", self.batch, 1)
+        check.scalar("threshold", check.positive("threshold", self.threshold))
+
+
+@dataclass
+class Progress:
+    """The next batch to be done, the losses of the epochs before, and those seen in this one, a window."""
+
+    seed: int
+    epoch: int = 0
+    batch: int = 0
+    losses: list[float] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)
+
+
+class Course:
+    """Tables that move batch by batch; `done` says where they are."""
+
+    def __init__(self, text: Corpus, model: Model, plan: Plan, tables: Sequence[Table], done: Progress) -> None:
+        self.text, self.model, self.plan, self.tables, self.done = text, model, plan, tables, done
+        self._noise = np.cumsum(text.noise(model.power))[:-1]
+        self._epoch = self._read()
+
+    @property
+    def batches(self) -> int:
+        """How many there are in this epoch."""
+        return self._epoch.batches(self.plan.batch)
+
+    def windows(self) -> Windows:
+        """Those of the next batch."""
+        return self._epoch.batch(self.done.batch, self.plan.batch)
+
+    def drawn(self) -> Ids:
+        """The negative words of the next batch."""
+        rng = np.random.default_rng([self.done.seed, self.done.epoch, self.done.batch])
+        return np.searchsorted(self._noise, rng.random(self.model.shared), side="right")
+
+    def step(self) -> bool:
+        """The next batch; False if its gradient is not finite, and nothing has moved."""
+        done = self.done
+        windows = self.windows()
+        rows, batch = self.model.batch(self.text, windows, self.drawn())
+        blocks = tuple(table.theta.take(row, axis=0) for table, row in zip(self.tables, rows, strict=True))
+        with np.errstate(all="ignore"):
+            gradients = self.model.grad(blocks, batch)
+            if done.batch % LOSS_EVERY == 0:
+                done.seen.append(float(self.model.loss(blocks, batch)) / len(windows.target))
+        if not np.isfinite(sum(gradient.sum() for gradient in gradients)):
+            return False
+        for table, row, gradient in zip(self.tables, rows, gradients, strict=True):
+            table.step_distinct(row, gradient)
+        done.batch += 1
+        if done.batch == self.batches:
+            self._turn()
+        return True
+
+    def _turn(self) -> None:
+        """To the next epoch."""
+        done = self.done
+        done.losses.append(float(np.mean(done.seen)))
+        done.epoch, done.batch, done.seen = done.epoch + 1, 0, []
+        self._epoch = self._read()
+
+    def _read(self) -> Epoch:
+        rng = np.random.default_rng([self.done.seed, self.done.epoch])
+        return Epoch.of(self.text, self.plan.window, self.plan.threshold, rng)

@@ -1,0 +1,136 @@
+"""Training of word vectors: an optimizer, lazily, on gradients by hand, one batch after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odeopt.optimizers._lazy import lazy
+from odeopt.optimizers.adaptive import adagrad
+from odeopt.optimizers.base import Optimizer
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.progress import bar
+from odeopt.util.status import Status
+from odeopt.word2vec import checkpoint as files
+from odeopt.word2vec.course import Course, Plan, Progress
+from odeopt.word2vec.interrupt import Interrupt
+from odeopt.word2vec.model import Model
+from odeopt.word2vec.skip_gram import SkipGram
+from odeopt.word2vec.text import Corpus
+from odeopt.word2vec.vectors import Vectors
+
+SAVE_EVERY = 200  # batches
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What `train` returns.
+
+    vectors: those of the words;  tables: all that was trained, the vectors first
+    losses:  of each epoch that was done, the mean over its windows, estimated from every tenth batch
+    status:  DONE, INTERRUPTED or NOT_FINITE, and `message` says more
+    """
+
+    vectors: Vectors
+    tables: tuple[Array, ...]
+    losses: Array
+    status: Status
+    message: str
+
+    @property
+    def success(self) -> bool:
+        """Whether all epochs were done."""
+        return self.status is Status.DONE
+
+
+def train(
+    text: Corpus,
+    model: Model | None = None,
+    opt: Optimizer | None = None,
+    *,
+    dim: int = 50,
+    epochs: int = 10,
+    window: int = 5,
+    batch: int = 1024,
+    threshold: float = 1e-3,
+    clock: str = "shared",
+    rng: Any = None,
+    checkpoint: str | Path | None = None,
+    progress: bool | None = None,
+) -> Training:
+    """theta_r <- step(theta_r, dL/dtheta_r) for the rows r that a batch reads: word vectors (V, dim) from a text.
+
+    model:      SkipGram(), by default, or CBOW()
+    opt, clock: of `optimizers.lazy`; adagrad(lr=0.1) by default.  L is a sum over the batch: the largest lr of gd is
+                that of its most frequent words
+    batch:      windows, around the words of the text in random order, each reaching 1 .. `window` words
+    threshold:  s of the thinning of frequent words, see `Corpus.kept`
+    rng:        None, a seed or a Generator
+    checkpoint: a file for the state, written every 200 batches and at the end.  If it is there, the training goes on
+                from it, with its seed, and does not differ in a bit from one that never stopped; `epochs` may be larger
+
+    Ctrl-C ends the training after the batch, saves, and returns what there is.
+
+    >>> from odeopt.word2vec import corpus
+    >>> text = corpus([["sun", "moon", "sun", "star", "moon", "star"] * 5], min_count=1)
+    >>> run = train(text, dim=3, epochs=2, batch=10, threshold=1.0, rng=0)
+    >>> run.vectors.vectors.shape, run.losses.shape, run.status.name
+    ((3, 3), (2,), 'DONE')
+    """
+    model, opt = SkipGram() if model is None else model, adagrad(lr=0.1) if opt is None else opt
+    if not isinstance(text, Corpus) or not isinstance(model, Model):
+        raise TypeError(f"text must be a Corpus and model one like SkipGram(), got {text!r} and {model!r}")
+    plan, rows = Plan(window, batch, threshold), lazy(opt, clock)
+    dim, epochs = check.count("dim", dim, 1), check.count("epochs", epochs)
+    check.switch("progress", progress)
+    done = Progress(int(check.generator("rng", rng).integers(2**63)))
+    start = model.start(len(text.words), dim, np.random.default_rng(done.seed))
+    tables = [rows.start(block) for block in start]
+    place, facts = files.file_of(checkpoint), files.settings(text, model, plan, rows, dim)
+    if place is not None and place.exists():
+        done = files.load(place, facts, tables)
+    course = Course(text, model, plan, tables, done)
+
+    def save() -> None:
+        if place is not None:
+            files.save(place, facts, done, tables)
+
+    with _one_blas_thread(), bar(epochs, model.name, progress, "epoch") as shown:
+        status, message = _run(course, epochs, shown, save)
+    found = tuple(table.theta for table in tables)
+    return Training(Vectors(text.words, found[0]), found, np.array(done.losses), status, message)
+
+
+def _run(course: Course, epochs: int, shown: Any, save: Callable[[], None]) -> tuple[Status, str]:
+    """The batches that are left; every way out saves what there is."""
+    done, status, message = course.done, Status.DONE, f"{epochs} epochs"
+    shown.update(done.epoch)
+    with Interrupt() as interrupt:
+        while done.epoch < epochs:
+            if interrupt.asked:
+                status, message = Status.INTERRUPTED, f"interrupted in epoch {done.epoch + 1} of {epochs}"
+                break
+            share = 1 / course.batches
+            if not course.step():
+                status, message = Status.NOT_FINITE, f"gradient not finite in epoch {done.epoch + 1} of {epochs}"
+                break
+            shown.update(share)
+            if done.batch % SAVE_EVERY == SAVE_EVERY - 1:
+                save()
+        save()
+    return status, message
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """The products here are small: a second thread costs more than it brings, and on a busy machine ten times that."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(1, user_api="blas")

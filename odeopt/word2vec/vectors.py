@@ -1,0 +1,88 @@
+"""Vectors of words: neighbours, and how well their cosines order what people find similar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.word2vec.text import sample
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spearman's rank correlation with people's judgements, over the pairs whose words are both known."""
+
+    spearman: float
+    pvalue: float
+    pairs: int
+    unknown: int
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """words: (V,);  vectors: (V, dim), one row a word.
+
+    >>> small = Vectors(("up", "high", "low"), np.array([[1.0, 1.0], [1.0, 0.8], [-1.0, -0.9]]))
+    >>> small.most_similar("up", 1)[0][0], round(small.similarity("up", "low"), 4)
+    ('high', -0.9986)
+    """
+
+    words: tuple[str, ...]
+    vectors: Array
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each word."""
+        return {word: i for i, word in enumerate(self.words)}
+
+    @cached_property
+    def directions(self) -> Array:
+        """Vectors of length 1; zero vectors stay."""
+        length = np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        return self.vectors / np.where(length > 0, length, 1)
+
+    def __getitem__(self, word: str) -> Array:
+        """The vector of a word; KeyError if it has none."""
+        return self.vectors[self._row(word)]
+
+    def similarity(self, a: str, b: str) -> float:
+        """The cosine of two words."""
+        return float(self.directions[self._row(a)] @ self.directions[self._row(b)])
+
+    def most_similar(self, word: str, count: int = 10) -> list[tuple[str, float]]:
+        """The words with the largest cosines, without the word itself, and these."""
+        row, count = self._row(word), check.count("count", count, 1)
+        cosine = self.directions @ self.directions[row]
+        order = np.argsort(-cosine, kind="stable")
+        return [(self.words[i], float(cosine[i])) for i in order[order != row][:count]]
+
+    def agreement(self, pairs: Sequence[tuple[str, str, float]]) -> Agreement:
+        """Spearman's correlation of cosines and scores over pairs (word, word, score)."""
+        from scipy.stats import spearmanr
+
+        known = [pair for pair in pairs if pair[0] in self.index and pair[1] in self.index]
+        if len(known) < 3:
+            raise ValueError(f"pairs must hold three of known words, got {len(known)} of {len(pairs)}")
+        found = spearmanr([self.similarity(a, b) for a, b, _ in known], [score for _, _, score in known])
+        return Agreement(float(found.statistic), float(found.pvalue), len(known), len(pairs) - len(known))
+
+    def wordsim353(self) -> Agreement:
+        """Agreement with the 353 pairs of WordSim.                                     [Finkelstein et al. 2002]"""
+        return self.agreement(wordsim353())
+
+    def _row(self, word: str) -> int:
+        if word not in self.index:
+            raise KeyError(f"word must be in the vocabulary of {len(self.words)} words, got {word!r}")
+        return self.index[word]
+
+
+def wordsim353() -> list[tuple[str, str, float]]:
+    """Pairs of words, in lower case, and how similar people found them, from 0 to 10.  ImportError without gensim."""
+    lines = sample("wordsim353.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [(a.lower(), b.lower(), float(score)) for a, b, score in rows]

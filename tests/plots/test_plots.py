@@ -1,0 +1,234 @@
+"""Plots: they return their artists, use the axes that they are given, and leave no trace."""
+
+import io
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.collections import Collection
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from support import tables
+
+import odeopt as oo
+
+mpl.use("Agg")
+
+from odeopt import plots
+from odeopt.plots import style
+
+PLANE = oo.problems.quadratic((1, 20))
+LINE = oo.laws.langevin(oo.problems.double_well(), 0.1, (-2, 2), 40)
+DISC = oo.laws.langevin(PLANE, 0.1, ((-2, 2), (-2, 2)), 10)
+VALLEY = oo.problems.valley(d=3).at((-0.5, 0.3, 0.2))
+
+
+def compared(problem=PLANE, theta0=None, **settings):
+    return oo.compare(oo.optimizers.adam(lr=0.05, **settings), problem, 20, theta0)
+
+
+def fitted():
+    return oo.convergence(oo.flows.gradient_flow(), oo.schemes.heun, PLANE, steps=(50, 100))
+
+
+def worked():
+    both = {"Euler": oo.schemes.euler, "RKC2(5)": oo.schemes.rkc2(5)}
+    return oo.work_precision(oo.flows.gradient_flow(), both, PLANE, 40.0, steps=(10, 50, 500))
+
+
+def charted(make=oo.optimizers.momentum):
+    return oo.stability_chart(lambda beta: make(beta=beta), np.linspace(0, 0.9, 31), np.linspace(0.05, 3.0, 61))
+
+
+def sharpened():
+    opt = oo.optimizers.gd(lr=0.04)
+    return oo.sharpness(oo.simulate(opt, VALLEY, 20), VALLEY, opt)
+
+
+CASES = {  # name: (the call, how many artists of which kind)
+    "comparison in the plane": (lambda ax: plots.comparison(compared(), ax), 3),
+    "comparison over time": (lambda ax: plots.comparison(compared(VALLEY), ax), 3),
+    "comparison of an ensemble": (lambda ax: plots.comparison(compared(theta0=np.eye(2)), ax), 6),
+    "convergence": (lambda ax: plots.convergence(fitted(), ax), 2),
+    "work_precision": (lambda ax: plots.work_precision(worked(), ax), 2),
+    "energy": (lambda ax: plots.energy(oo.energy(compared().iterates), ax), 1),
+    "energy of an ensemble": (lambda ax: plots.energy(oo.energy(compared(theta0=np.eye(2)).flow), ax), 2),
+    "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
+    "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
+    "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
+    "density of one coordinate": (lambda ax: plots.density(LINE, LINE.evolve(0.5, [1, 2]), ax), 2),
+    "density in the plane": (lambda ax: plots.density(DISC, DISC.stationary(), ax), 1),
+    "trajectory": (lambda ax: plots.trajectory(compared().iterates, ax), 1),
+    "path": (lambda ax: plots.path(compared().iterates, ax), 1),
+}
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+@pytest.fixture
+def no_window(monkeypatch):
+    from matplotlib import pyplot
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a plot function called show")
+
+    monkeypatch.setattr(pyplot, "show", refuse)
+    yield
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_returns_artists_on_the_given_axes(case, ax):
+    call, count = CASES[case]
+    artists = call(ax)
+    assert len(artists) == count
+    for artist in artists:
+        assert isinstance(artist, Line2D | Collection)
+        assert artist.axes is ax
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_makes_axes_and_leaves_no_trace(case, no_window):
+    before = dict(mpl.rcParams)
+    artists = CASES[case][0](None)
+    assert tuple(artists[0].axes.figure.get_size_inches()) == style.SCREEN
+    assert dict(mpl.rcParams) == before
+
+
+def test_plot_methods_of_results(ax):
+    assert len(compared().plot(ax)) == 3
+    assert len(fitted().plot(ax)) == 2
+    assert len(worked().plot(ax)) == 2
+
+
+def test_plot_methods_of_the_analysis(ax):
+    assert len(charted().plot(ax)) == 3
+    assert len(sharpened().plot(ax)) == 2
+    assert len(oo.stability_region(oo.schemes.euler, points=11).plot(ax)) == 2
+
+
+def test_landscape_shows_the_window(ax):
+    contours = plots.landscape(PLANE, ax, xlim=(-2, 3), ylim=(-1, 1), levels=7)
+    assert isinstance(contours, QuadContourSet)
+    assert len(contours.levels) == 7
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-2, 3), (-1, 1))
+
+
+def test_plane_needs_two_parameters(ax):
+    with pytest.raises(ValueError, match="2 parameters for a landscape, got d = 3"):
+        plots.landscape(VALLEY, ax)
+    with pytest.raises(ValueError, match="2 parameters for a path, got d = 3"):
+        plots.path(compared(VALLEY).iterates, ax)
+
+
+def test_title_states_the_measured_error(ax):
+    cmp = compared()
+    plots.comparison(cmp, ax)
+    title = ax.get_title(loc="center") or ax.get_title(loc="left")
+    assert title == f"Adam follows its flow to {style.sci(cmp.max_error)} over 20 steps"
+
+
+def test_title_of_a_run_that_ends_early(ax):
+    cmp = oo.compare(oo.optimizers.gd(lr=1.0), PLANE, 400)
+    plots.comparison(cmp, ax)
+    assert ax.get_title().endswith("NOT_FINITE")
+    assert max(np.abs(ax.axis())) < 20
+    ax.figure.savefig(io.BytesIO())  # drawn without a warning
+
+
+def test_title_of_a_run_that_leaves_its_flow(ax):
+    plots.comparison(oo.compare(oo.optimizers.gd(lr=0.11), PLANE, 50), ax)
+    assert ax.get_title() == "Gradient descent leaves its flow within 50 steps"
+
+
+def test_a_diverged_scheme_is_marked(ax):
+    lines = plots.work_precision(oo.work_precision(
+        oo.flows.gradient_flow(), {"Euler": oo.schemes.euler}, PLANE, 2000.0, steps=(800, 22_000)
+    ), ax)  # fmt: skip
+    assert len(lines[0].get_xdata()) == 1
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [len(line.get_xdata()) for line in crosses] == [1]
+
+
+def vertices(contours):
+    """All points of the lines of a contour set."""
+    return np.concatenate([path.vertices for path in contours.get_paths()])
+
+
+def test_the_boundary_of_eulers_region_is_a_circle(ax):
+    _, edge = plots.stability_region(oo.stability_region(oo.schemes.euler), ax)
+    np.testing.assert_allclose(np.hypot(*(vertices(edge) - [1, 0]).T), 1, atol=1e-3)
+
+
+def test_lines_of_a_stability_chart(ax):
+    """The limit 2 (1 + beta) as far as the chart goes, and critical damping beta = (1 - sqrt(z))^2."""
+    chart = charted()
+    _, limit, damping = plots.stability_chart(chart, ax)
+    z, beta = limit.get_data()
+    inside = 2 * (1 + beta) < 3
+    np.testing.assert_allclose(z[inside], 2 * (1 + beta[inside]))
+    assert np.all(np.isnan(z[~inside]))
+    z, beta = vertices(damping).T
+    np.testing.assert_allclose(beta, (1 - np.sqrt(z)) ** 2, atol=5e-3)
+    assert limit.get_color() == style.colour("momentum")
+
+
+def test_sharpness_beside_its_threshold(ax):
+    result = sharpened()
+    line, threshold = plots.sharpness(result, ax)
+    np.testing.assert_array_equal(line.get_xydata(), np.stack([result.t, result.value], axis=-1))
+    assert threshold.get_ydata() == pytest.approx([50, 50])
+
+
+def test_dense_output_is_drawn_between_the_records(ax):
+    flow = oo.flows.gradient_flow()
+    coarse = oo.solve(flow, PLANE, np.array([0.0, 1.0]), dense_output=True)
+    (line,) = plots.path(coarse, ax)
+    t = np.linspace(0, 1, 201) ** 4
+    np.testing.assert_allclose(line.get_xydata(), PLANE.flow_solution(t, PLANE.theta0), atol=1e-8)
+
+
+def test_one_colour_per_optimizer():
+    assert all(name in style.OPTIMIZERS for name in tables.OPTIMIZERS)
+    assert len({style.colour(name) for name in style.OPTIMIZERS}) == len(style.OPTIMIZERS)
+    lines = [
+        plots.trajectory(oo.simulate(make(lr=0.01), problem, 5), Figure().subplots())[0]
+        for make in (oo.optimizers.adam, oo.optimizers.gd)
+        for problem in (PLANE, VALLEY)
+    ]
+    assert [line.get_color() for line in lines] == [style.colour(n) for n in ("adam", "adam", "gd", "gd")]
+
+
+def test_every_scheme_has_a_style():
+    named = [getattr(oo.schemes, name) for name in oo.schemes.__all__ if name[0].islower() and name[:3] != "rkc"]
+    named = [scheme for scheme in named if not isinstance(scheme, oo.schemes.Splitting)]  # one family
+    named += [oo.schemes.rkc1(7), oo.schemes.rkc2(7), oo.schemes.Splitting("memory drift")]
+    styles = [style.scheme_style(scheme.name) for scheme in named]
+    assert (style.GREY, ".") not in styles
+    assert len(set(styles)) == len(styles)
+
+
+def test_canvas_has_the_size_that_was_asked_for():
+    figure, ax = style.canvas(width=style.DOUBLE, height=2.2)
+    assert tuple(figure.get_size_inches()) == (style.DOUBLE, 2.2)
+    assert ax.figure is figure
+
+
+def test_context_ends():
+    before = dict(mpl.rcParams)
+    with style.context():
+        assert mpl.rcParams["font.size"] == style.RC["font.size"]
+    assert dict(mpl.rcParams) == before
+
+
+def test_odeopt_does_not_import_matplotlib():
+    code = "import sys, odeopt; sys.exit('matplotlib' in sys.modules or 'odeopt.plots' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
