@@ -16,6 +16,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +35,9 @@ class StabilityRegion:
     def __repr__(self) -> str:
         return f"StabilityRegion of {self.name}: {self.stable.mean():.1%} of {self.z.shape} values of lr lambda stable"
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The spectral radius as shades and the boundary as a line; returns the artists."""
-        from odeopt.plots import stability_region
-
-        return stability_region(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
 
 def stability_region(
@@ -93,11 +92,9 @@ class StabilityChart:
         betas, zs = self.radius.shape
         return f"StabilityChart of {self.name}: stable on {self.stable.mean():.1%} of {betas} betas x {zs} lr lambda"
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The spectral radius as shades, the limit and critical damping as lines; returns the artists."""
-        from odeopt.plots import stability_chart
-
-        return stability_chart(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
 
 def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None) -> StabilityChart:

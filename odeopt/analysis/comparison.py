@@ -17,6 +17,7 @@ from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
 
 FINE = 64  # a power of 2, so that the times of records stay the same to the last bit
@@ -63,11 +64,9 @@ class Comparison:
         """True if all three runs reached their end."""
         return self.iterates.success and self.flow.success and self.gradient_flow.success
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Path in the plane (d = 2) or loss against time, the error in the title; returns the artists."""
-        from odeopt.plots import comparison
-
-        return comparison(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
         return (

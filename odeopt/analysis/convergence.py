@@ -19,6 +19,7 @@ from odeopt.solvers.solve import checked_solver, solve
 from odeopt.solvers.tolerances import ATOL
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 
 STEPS = (200, 400, 800, 1600)
 REFERENCE = 10.0  # the reference's error over the tolerance of its steps, about
@@ -39,11 +40,9 @@ class Convergence:
     flow: str
     floor: float = 0.0
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Error against step, with the fitted slope; returns the artists."""
-        from odeopt.plots import convergence as plot
-
-        return plot(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
         note = {True: "", False: "  (the reference's own error: does not count)"}
@@ -61,11 +60,9 @@ class WorkPrecision:
     flow: str
     problem: str
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Error against gradient evaluations; returns the artists."""
-        from odeopt.plots import work_precision as plot
-
-        return plot(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
         width = max(map(len, self.error))

@@ -15,6 +15,7 @@ from odeopt.core.state import column
 from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +42,9 @@ class Energy:
         """
         return {name: _violation(self.quantities[name].law, value) for name, value in self.values.items()}
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Every quantity against time over its first value; returns the artists."""
-        from odeopt.plots import energy
-
-        return energy(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
         rows = [f"Energy of {self.name}, {len(self.t)} records"]

@@ -19,6 +19,7 @@ from odeopt.simulation.trajectory import Recorder, Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
 
 CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
@@ -58,11 +59,9 @@ class Following:
         """True if both runs reached their end, and the series of the flow converges where it was asked."""
         return self.iterates.success and self.flow.success and self.max_indicator <= CONVERGENT
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Path in the plane (d = 2) or loss against time, error and indicator in the title; returns the artists."""
-        from odeopt.plots import following
-
-        return following(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
         beyond = _beyond(self.modified.map.name, self.checked, self.indicator)

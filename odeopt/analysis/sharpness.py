@@ -20,6 +20,7 @@ from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 
 DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
 TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square
@@ -46,11 +47,9 @@ class Sharpness:
             f"threshold {self.threshold:.4g}"
         )
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The sharpness against time with its threshold; returns the artists."""
-        from odeopt.plots import sharpness
-
-        return sharpness(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
 
 def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, every: int = 1) -> Sharpness:

@@ -18,8 +18,8 @@ from odeopt.compiler.passes.sign_analysis import sound
 from odeopt.compiler.readings import read_by
 from odeopt.compiler.step_program import Program
 from odeopt.compiler.trace import TracedGradient, as_traced, scalar, traced
-from odeopt.frameworks.parameter_blocks import rescheduled
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import rescheduled
 from odeopt.optimizers.schedules import Rate
 
 SHARED = ("t", "h", "rate")  # inputs that are one number for all coordinates, beside parameters and clocks

@@ -20,8 +20,8 @@ from odeopt.compiler.elementwise_program import coordinates
 from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.passes.magnitude_analysis import bounds
 from odeopt.compiler.readings import read_by
-from odeopt.frameworks.parameter_blocks import inwards, rescheduled
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import inwards, rescheduled
 from odeopt.optimizers.schedules import Schedule
 from odeopt.optimizers.wrappers import scheduled
 from odeopt.util.check import Array

@@ -10,7 +10,9 @@ import numpy as np
 
 from odeopt.util import storage
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
+from odeopt.util.tables import dataframe, dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +82,9 @@ class Ensemble:
             raise RuntimeError(f"{self.name}: {self.message}")
         return self
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """The mean of each observable and its band of one standard deviation; returns the artists."""
-        from odeopt.plots import ensemble
-
-        return ensemble(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def save(self, path: str | Path) -> Path:
         """Writes an .npz file, whole or not at all, with a checksum."""
@@ -101,15 +101,31 @@ class Ensemble:
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame: a row per time, columns mean_..., variance_..., loss_mean, ..., alive."""
-        from odeopt.ensembles.tables import ensemble_dataframe
-
-        return ensemble_dataframe(self)
+        columns = {"alive": self.alive, "loss_mean": self.loss_mean, "loss_variance": self.loss_variance}
+        for i, name in enumerate(self.observables):
+            columns[f"mean {name}"], columns[f"variance {name}"] = self.mean[:, i], self.variance[:, i]
+            columns |= {f"quantile {p:g} {name}": self.quantiles[:, j, i] for j, p in enumerate(self.probabilities)}
+        return dataframe(columns, self.t)
 
     def to_xarray(self) -> Any:
         """An xarray Dataset with the dimensions t, observable, probability, bin, member."""
-        from odeopt.ensembles.tables import ensemble_dataset
-
-        return ensemble_dataset(self)
+        data = {
+            "alive": ("t", self.alive),
+            "loss_mean": ("t", self.loss_mean),
+            "loss_variance": ("t", self.loss_variance),
+            "mean": (("t", "observable"), self.mean),
+            "covariance": (("t", "observable", "other"), self.covariance),
+            "quantiles": (("t", "probability", "observable"), self.quantiles),
+            "counts": (("t", "observable", "bin"), self.counts),
+            "first_passage": ("member", self.first_passage),
+            "paths": (("t", "path", "coordinate"), self.paths),
+        }
+        names = list(self.observables)
+        coordinates = {"t": self.t, "observable": names, "other": names, "probability": self.probabilities}
+        if self.edges.size:
+            coordinates["bin"] = (self.edges[1:] + self.edges[:-1]) / 2
+        facts = {"name": self.name, "members": self.members, "status": self.status.name, "message": self.message}
+        return dataset(data, coordinates, facts)
 
     def __len__(self) -> int:
         return len(self.t)

@@ -22,6 +22,7 @@ from odeopt.laws.grid import Grid, make_grid
 from odeopt.laws.target import leaks, level_of
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +113,9 @@ class FokkerPlanck:
         box = " x ".join(f"[{lo:g}, {hi:g}]" for lo, hi in self.grid.box)
         return f"FokkerPlanck on {box}, {' x '.join(map(str, self.grid.cells))} cells"
 
-    def plot(self, density: Any = None, ax: Any = None) -> Any:
+    def plot(self, density: Any = None, ax: Any = None, **options: Any) -> Any:
         """A density, by default the stationary one: a line, or shades in the plane; returns the artists."""
-        from odeopt.plots import density as plotted
-
-        return plotted(self, self.stationary() if density is None else density, ax=ax)
+        return plotted(self, self.stationary() if density is None else density, ax=ax, **options)
 
     def _start(self, start: Any) -> Array:
         if np.shape(start) in ((), (self.grid.dim,)):

@@ -1,18 +1,18 @@
-from ._adafactor import adafactor
-from ._adam import adam, adamw, half_start_adam
 from ._lazy import lazy
-from ._momentum import heavy_ball, momentum, nesterov, nesterov_k
-from ._muon import muon
-from ._rprop import rprop
-from ._shampoo import shampoo
-from .adaptive import adadelta, adagrad, rmsprop, strang_rmsprop
-from .averaging import asgd
 from .base import Optimizer
 from .config import from_config
-from .gradient import gd
-from .layerwise import lamb, lars
-from .relatives import adamax, amsgrad, nadam, radam
-from .sign import lion, normalized_gd, signsgd
+from .named.adafactor import adafactor
+from .named.adam import adam, adamw, half_start_adam
+from .named.adaptive import adadelta, adagrad, rmsprop, strang_rmsprop
+from .named.averaging import asgd
+from .named.gradient import gd
+from .named.layerwise import lamb, lars
+from .named.momentum import heavy_ball, momentum, nesterov, nesterov_k
+from .named.muon import muon
+from .named.relatives import adamax, amsgrad, nadam, radam
+from .named.rprop import rprop
+from .named.shampoo import shampoo
+from .named.sign import lion, normalized_gd, signsgd
 from .wrappers import clip_norm, clip_value, decoupled, ema, l2, lookahead, scheduled
 
 __all__ = [

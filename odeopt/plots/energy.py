@@ -8,10 +8,12 @@ import numpy as np
 
 from odeopt.analysis.energy import Energy
 from odeopt.plots import style
+from odeopt.util.plotted import draws
 
 LOOKS = ("-", "--", ":", "-.")
 
 
+@draws(Energy)
 def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
     """Every quantity against time over its first value, a line per member; returns the Line2D artists.
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from odeopt.ensembles.result import Ensemble
 from odeopt.plots import style
+from odeopt.util.plotted import draws
 
 
+@draws(Ensemble)
 def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
     """The mean of each observable against t, in a band of one standard deviation; returns the Line2D artists."""
     ax = style.axes(ax)

@@ -9,10 +9,12 @@ import numpy as np
 from odeopt.laws import FokkerPlanck
 from odeopt.plots import style
 from odeopt.util.check import Array
+from odeopt.util.plotted import draws
 
 SHADES = np.linspace(0.02, 1, 15)  # of the largest density; what is below stays white
 
 
+@draws(FokkerPlanck)
 def density(law: FokkerPlanck, p: Array, ax: Any = None, **line: Any) -> list[Any]:
     """A line for each density (..., n) of one coordinate, or shades of one (n, m) in the plane; returns the artists."""
     ax = style.axes(ax)

@@ -8,8 +8,10 @@ import numpy as np
 
 from odeopt.analysis.convergence import Convergence, WorkPrecision
 from odeopt.plots import style
+from odeopt.util.plotted import draws
 
 
+@draws(Convergence)
 def convergence(result: Convergence, ax: Any = None) -> list[Any]:
     """Error against step with the fitted slope; returns [the points, the line], both Line2D."""
     ax = style.axes(ax)
@@ -24,6 +26,7 @@ def convergence(result: Convergence, ax: Any = None) -> list[Any]:
     return [points, line]
 
 
+@draws(WorkPrecision)
 def work_precision(result: WorkPrecision, ax: Any = None) -> list[Any]:
     """Error against gradient evaluations, a line per scheme; returns the Line2D artists in the order of the schemes.
 

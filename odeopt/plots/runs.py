@@ -13,10 +13,12 @@ from odeopt.plots import style
 from odeopt.plots.landscapes import landscape, path
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.util.check import Array
+from odeopt.util.plotted import draws
 
 DOTS = 60  # as many iterates as can be told apart
 
 
+@draws(Trajectory)
 def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     """Loss against t, a line per member, logarithmic if all losses are positive; returns the Line2D artists."""
     ax = style.axes(ax)
@@ -32,6 +34,7 @@ def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     return list(lines)
 
 
+@draws(Comparison)
 def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
     """Iterates as dots, their flow as a line, gradient flow dashed; returns these Line2D artists, in this order.
 
@@ -48,6 +51,7 @@ def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
     return artists
 
 
+@draws(Following)
 def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
     """Iterates as dots, their modified flow as a line, as `comparison` does; returns these Line2D artists, in order.
 

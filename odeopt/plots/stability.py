@@ -10,12 +10,14 @@ from odeopt.analysis.charts import StabilityChart, StabilityRegion
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.plots import style
 from odeopt.util.check import Array
+from odeopt.util.plotted import draws
 
 SHADES = np.linspace(0, 1, 11)  # of the spectral radius; what grows stays white
 COLOURS = "cividis"  # dark where the error dies at once
 DAMPING = {"colors": style.INK, "linewidths": 0.9, "linestyles": "dashed"}
 
 
+@draws(StabilityRegion)
 def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
     """Shades of the spectral radius where it is below 1, and the boundary; returns these two contour sets."""
     ax = style.axes(ax)
@@ -26,6 +28,7 @@ def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
     return artists
 
 
+@draws(StabilityChart)
 def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
     """Shades of the spectral radius over (lr lambda, beta), its limit, and critical damping dashed.
 
@@ -41,6 +44,7 @@ def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
     return [shades, limit, damping]
 
 
+@draws(Sharpness)
 def sharpness(result: Sharpness, ax: Any = None, **line: Any) -> list[Any]:
     """Sharpness against time, and its threshold as a dotted line if there is one; returns the Line2D artists."""
     ax = style.axes(ax)

@@ -14,6 +14,7 @@ from odeopt.core.flow import Field
 from odeopt.core.state import State
 from odeopt.problems import Problem
 from odeopt.util.check import Array
+from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
 
 
@@ -57,11 +58,9 @@ class Trajectory:
         """Shape (...): the members whose last theta is finite."""
         return np.isfinite(self.theta[-1]).all(axis=-1)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Loss against time, a line per member; returns the artists."""
-        from odeopt.plots import trajectory
-
-        return trajectory(self, ax=ax)
+        return plotted(self, ax=ax, **options)
 
     def check(self) -> Trajectory:
         """This trajectory if it succeeded, else a RuntimeError with its message."""

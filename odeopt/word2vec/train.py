@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from odeopt.optimizers._lazy import lazy
-from odeopt.optimizers.adaptive import adagrad
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.named.adaptive import adagrad
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.progress import bar

@@ -15,7 +15,7 @@ from support.zoo import FlowRow
 
 import odeopt as oo
 from odeopt import decay, flows, optimizers, problems, schemes, starts
-from odeopt.optimizers._momentum import HEAVY_BALL_MAPS
+from odeopt.optimizers.named.momentum import HEAVY_BALL_MAPS
 
 
 def ones(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:

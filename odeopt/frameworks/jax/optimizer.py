@@ -13,8 +13,9 @@ import optax
 from odeopt.arrays.jax import JAX, pieces, raise_unless, vector
 from odeopt.arrays.protocol import Foreign
 from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
-from odeopt.frameworks.parameter_blocks import Block, blocks, inwards, is_paced, place, refuse
+from odeopt.frameworks.parameter_blocks import Block, blocks, place, refuse
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import inwards, is_paced
 from odeopt.util import check
 
 

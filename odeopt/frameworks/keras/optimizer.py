@@ -24,8 +24,9 @@ from odeopt.frameworks.keras.arrays import (
     values,
     vector,
 )
-from odeopt.frameworks.parameter_blocks import blocks, inwards, is_paced, not_finite, place, refuse
+from odeopt.frameworks.parameter_blocks import blocks, not_finite, place, refuse
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import inwards, is_paced
 from odeopt.util import check
 
 NAME = "custom_object"

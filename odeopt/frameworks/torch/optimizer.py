@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from odeopt.compiler.ir import Untraceable
-from odeopt.frameworks.parameter_blocks import blocks, is_paced, place, refuse
+from odeopt.frameworks.parameter_blocks import blocks, place, refuse
 from odeopt.frameworks.torch.flat_step import Vectors
 from odeopt.frameworks.torch.fused_step import TorchSweep
 from odeopt.frameworks.torch.gradient import Evaluations, NotFinite
 from odeopt.frameworks.torch.state import copied
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import is_paced
 from odeopt.util import check
 from odeopt.util.interrupts import postponed
 

@@ -7,9 +7,9 @@ from typing import Any
 from odeopt import flows, schemes
 from odeopt.core import decay
 from odeopt.core.flow import Flow
-from odeopt.optimizers.adaptive import buffer_paced
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
+from odeopt.optimizers.named.adaptive import buffer_paced
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.relaxing import checked, relaxing
 from odeopt.optimizers.starts import half_step, rest
