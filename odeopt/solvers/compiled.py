@@ -1,4 +1,4 @@
-"""By which means a right-hand side is evaluated in `solve`: what was asked for, or what costs least."""
+"""How `solve` evaluates a right-hand side: as it is, by generated code, or in a kernel with the whole method."""
 
 from __future__ import annotations
 
@@ -95,7 +95,10 @@ def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functio
 def _kernel(
     equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, named: bool
 ) -> tuple[Kernel | None, str]:
-    """The kernel of this method where it is asked for, or pays; or None and why there is none."""
+    """The kernel of this method, or None and why there is none.
+
+    The choice depends on the request and on what is installed, not on what ran before or was compiled already.
+    """
     program, n = made.program, len(made.program.state)
     if backend not in ("auto", "numba"):
         return None, f"backend is {backend!r}"

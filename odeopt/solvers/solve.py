@@ -42,6 +42,10 @@ def solve(
 ) -> Trajectory:
     """The flow of a problem, as a Trajectory at the times t.
 
+    SciPy's `solve_ivp` is the reference, with the guarded methods of `odeopt.solvers`; the compiled ways give its
+    result within the tolerances.  The way is chosen by the arguments and by what is installed: the same call gives
+    the same bits.  `odeopt.ivp` hands out the equation for a solver that you call yourself.
+
     A variable that is projected and that no part reads (ASGD's average) rests here.
     Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
     start; expect many evaluations there, or an early end with a status.
@@ -50,22 +54,25 @@ def solve(
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
                      (RMSprop, Adagrad) is started by its expansion there
-    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or Rodas5P, for stiff flows and compiled (extra `fast`);
-                     or "auto": the closed form of a problem's gradient flow where it is known; Rodas5P where that
-                     pays, or LSODA, where the flow is stiff and its members are small; DOP853 where it oscillates;
-                     else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
-                     The message says which and why.  LSODA takes members of very different time scales in groups of
-                     like stiffness; what is too stiff for Rodas5P to be exact is left to it
-    rtol, atol:      relative and absolute error of the state in a solver's step, of each member.  By default atol is
-                     rtol/100 of the size of each variable: the largest coordinate at the start of each member, and of
-                     a memory at rest how far it moves early in the run (so that of RMSprop's G is like g^2)
+    method:          BDF, DOP853, LSODA, RK23, RK45 or Radau; Rodas5P, for stiff flows, which is compiled (extra
+                     `fast`); or "auto".  "auto" takes the closed form of a problem's gradient flow where it is known.
+                     Where the flow is stiff at the start it takes LSODA, else DOP853, and LSODA if that needs more
+                     than 20 000 evaluations (100 000 if compiled) unless the flow oscillates.  Before LSODA it tries
+                     Rodas5P where that is compiled.  The message says which and why.  LSODA takes members of very
+                     different time scales in groups of like stiffness
+    rtol, atol:      relative and absolute error of each number in a solver's step, for each member.  The default atol
+                     is rtol/100 times the size of the variable in that member.  The size of theta is its largest
+                     coordinate at the start.  The size of another variable is that too, or its movement in the first
+                     hundredth of the run, or until it has decayed, if that is more: |g| for an average of gradients,
+                     g^2 for RMSprop's G.  An atol that is given holds for all variables as it is
     max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
                      status
     dense_output:    `run.sol(t)` then interpolates theta between the records
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
-    backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
-                     `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
-                     that do not look at their values) generate code from it; "auto" is what costs least
+    backend:         "numpy" evaluates the flow as it is.  "floats" (one member) and "columns" (many) generate code from
+                     it.  "numba" (extra `fast`) compiles DOP853 or Rodas5P with it, for at most 10 numbers a member
+                     and formulas that do not look at their values.  "auto" compiles ensembles of more than about
+                     9 000 numbers
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
