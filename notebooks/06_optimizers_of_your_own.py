@@ -360,7 +360,7 @@ plt.show()
 # Third, the claim: by hand it is faster. On the Wikipedia sample in gensim's package it is: 1.3 to 1.7 times faster
 # than the same model, batches and optimizer differentiated by torch, on one thread (`benchmarks/word2vec.py`). Five
 # epochs take about 6 s there, and the vectors' Spearman correlation with people's judgements in WordSim-353 is above
-# 0.35 (`oo.words.wikipedia`, `run.vectors.wordsim353()`; extra `words`). The advantage is that of a small model: no
+# 0.35 (`oo.word2vec.wikipedia`, `run.vectors.wordsim353()`; extra `words`). The advantage is that of a small model: no
 # graph is built for each batch.
 
 # %% [markdown]
