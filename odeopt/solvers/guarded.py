@@ -55,6 +55,7 @@ class Guarded(OdeSolver):
         self.rhs = fun if isinstance(fun, CountedRhs) else CountedRhs(Functions(fun), budget)
         self._on_step = on_step
         self._ended: Ended | None = None
+        self._last: DenseOutput | None = None
         try:
             with np.errstate(all="ignore"):
                 super().__init__(self._counted(), t0, y0, t_bound, **options)
@@ -79,6 +80,8 @@ class Guarded(OdeSolver):
                 raise Ended(Reason.NOT_FINITE)
             if self.t == t != self.t_bound:
                 raise Ended(Reason.STEP_FAILED)
+            if self.status == "finished":  # no step follows in which a failure of its interpolant could show
+                self._last = self.interpolant()
             if self._on_step:
                 self._on_step(self)
             return None
@@ -88,7 +91,13 @@ class Guarded(OdeSolver):
 
     def interpolant(self) -> DenseOutput:
         """The interpolant over the last step, for `on_step`: what its evaluations raise ends the integration."""
-        return super().dense_output()
+        if self._last:
+            return self._last
+        with np.errstate(all="ignore"):
+            found = super().dense_output()
+            if not np.isfinite(found((found.t_min + found.t_max) / 2)).all():
+                raise Ended(Reason.RHS_NOT_FINITE)
+        return found
 
     def dense_output(self) -> DenseOutput:
         """The same for solve_ivp: NaN inside the step where its evaluations failed, and the next step fails too."""
