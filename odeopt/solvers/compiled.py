@@ -13,7 +13,7 @@ from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.rhs_program import Traced, traced_field
 from odeopt.core.state import pack
-from odeopt.simulation.select import IMPORT, LOAD
+from odeopt.compiler.costs import IMPORT
 from odeopt.solvers.compiled_rhs import on_floats, stacked
 from odeopt.solvers.counted_rhs import exhausted
 from odeopt.solvers.ending import Ended, Reason
@@ -26,6 +26,7 @@ from odeopt.util.threads import in_parts
 
 TOLERANCE = 1e-12  # how far a program may be from the flow itself: another order of the same operations
 SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
+COMPILE, ENTRY = 1.2, 0.3  # seconds: a kernel, and each number of a state in it
 LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fifth of a second
 EVALUATION = 10  # operations, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas5p.source}
@@ -95,10 +96,7 @@ def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functio
 def _kernel(
     equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, named: bool
 ) -> tuple[Kernel | None, str]:
-    """The kernel of this method, or None and why there is none.
-
-    The choice depends on the request and on what is installed, not on what ran before or was compiled already.
-    """
+    """The kernel of this method where it is asked for, or pays; or None and why there is none."""
     program, n = made.program, len(made.program.state)
     if backend not in ("auto", "numba"):
         return None, f"backend is {backend!r}"
@@ -112,12 +110,20 @@ def _kernel(
         if backend == "numba":
             raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return None, "it needs numba: install odeopt-toolkit[fast]"
-    if backend == "auto" and not named and SECONDS * (1 + equation.number * n / NUMBERS) < IMPORT + LOAD:
-        return None, "the run is too short for it"
     text = KERNELS[method](program)
     if text is None:
         return None, "its Jacobian is too long to write down"
+    if backend == "auto" and not named and not kernel_pays(equation.number, n):
+        return None, "it does not pay"
     return Kernel(text, made, progress), ""
+
+
+def kernel_pays(members: int, n: int) -> bool:
+    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel.
+
+    The compiler is counted whether or not it has run before, so that the choice is the same in every process.
+    """
+    return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,8 +71,8 @@ def solve(
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
     backend:         "numpy" evaluates the flow as it is.  "floats" (one member) and "columns" (many) generate code from
                      it.  "numba" (extra `fast`) compiles DOP853 or Rodas5P with it, for at most 10 numbers a member
-                     and formulas that do not look at their values.  "auto" compiles ensembles of more than about
-                     9 000 numbers
+                     and formulas that do not look at their values.  "auto" compiles large ensembles: those for
+                     which one run pays for the compiler, whatever ran before
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)

@@ -387,7 +387,7 @@ def test_auto_chooses_by_the_request_alone(monkeypatch, tmp_path):
     first = oo.solve(GF, problem, 1.0)
     assert first.backend == "floats"
     assert not list(tmp_path.iterdir())
-    many = oo.solve(GF, problem, 1.0, np.linspace(1, 2, 20_000)[:, None])
+    many = oo.solve(GF, problem, 1.0, np.linspace(1, 2, 40_000)[:, None])
     assert many.backend == "numba"
     assert oo.solve(GF, problem, 1.0, backend="numba").backend == "numba"
     again = oo.solve(GF, problem, 1.0)
