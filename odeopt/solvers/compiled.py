@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen import numba_cache as kernels
+from odeopt.compiler.costs import IMPORT
 from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.rhs_program import Traced, traced_field
 from odeopt.core.state import pack
-from odeopt.compiler.costs import IMPORT
 from odeopt.solvers.compiled_rhs import on_floats, stacked
 from odeopt.solvers.counted_rhs import exhausted
 from odeopt.solvers.ending import Ended, Reason

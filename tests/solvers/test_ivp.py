@@ -158,8 +158,10 @@ def test_the_vector_field_of_jax_is_fun(name, shape):
 @pytest.mark.jax
 def test_a_gradient_of_jax_goes_in_as_it_is():
     jax = pytest.importorskip("jax")
+    from odeopt.frameworks.jax import problem as problem_of
+
     with jax.enable_x64(True):
-        problem = oo.Problem.from_jax(lambda x: jax.numpy.sum(x**4), jax.numpy.ones(2))
+        problem = problem_of(lambda x: jax.numpy.sum(x**4), jax.numpy.ones(2))
         equation = oo.ivp(oo.flows.heavy_ball(1.0), problem, [[1.0, 2.0], [3.0, 4.0]])
         found = jax.jit(equation.vector_field)(0.0, jax.numpy.asarray(equation.y0))
         np.testing.assert_allclose(found, equation.fun(0.0, equation.y0), rtol=1e-6)
