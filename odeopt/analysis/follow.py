@@ -15,7 +15,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
 from odeopt.simulation.simulate import initial_point, simulate
-from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -126,7 +126,7 @@ def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Traje
                 break
             if k:
                 path.append(k * h, y)
-    return path.trajectory(flow, problem, grad, status, message, step.name)
+    return path.trajectory(Source(flow, problem, grad, step.name), status, message)
 
 
 def _beyond(name: str, checked: Array, indicator: Array) -> str:

@@ -22,7 +22,7 @@ from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.core.flow import Field, Flow
 from odeopt.core.time_map import Clock
 from odeopt.problems import Problem
-from odeopt.problems.members import Looped
+from odeopt.problems.members import of_one
 
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
 
@@ -76,7 +76,7 @@ def traced_field(
     """The program of dy/ds, traced once for a flow and all that the gradient depends on; raises Untraceable."""
     if sum(sizes) > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
-    grad, own = (problem.grad.f if isinstance(problem.grad, Looped) else problem.grad), []
+    grad, own = of_one(problem.grad), []
     if members:
         own = _arrays_of(grad, members)
     params = dict(field.params) if isinstance(field, Flow) else {}

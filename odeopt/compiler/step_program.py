@@ -72,11 +72,6 @@ class Program:
         return varying(self.results)
 
     @cached_property
-    def key(self) -> int:
-        """The same for equal steps of other optimizers."""
-        return hash(repr(self.body))
-
-    @cached_property
     def constants(self) -> list[Node]:
         """The nodes that a step reads and none changes."""
         read = [a for node in self.body for a in node.args if isinstance(a, Node)]

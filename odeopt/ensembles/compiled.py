@@ -27,7 +27,7 @@ from odeopt.ensembles.kernel import MOST, Layout, ensemble_source
 from odeopt.ensembles.plan import Plan
 from odeopt.ensembles.random.normals import normals_of
 from odeopt.noise._gaussian import Gaussian
-from odeopt.problems.members import Looped
+from odeopt.problems.members import of_one
 from odeopt.simulation.noisy_step import driven, is_noisy
 from odeopt.util.check import Array
 from odeopt.util.progress import announce
@@ -73,7 +73,7 @@ def crew_or_reason(
     if plan.rows:
         normals = normals_of(generator, rng, parts, plan.rows, plan.width)
     text = ensemble_source(Layout(made, target)) if kernel else ""
-    if kernel and not (kernels.loaded(text) or kernels.on_disk(text)):
+    if kernel and not kernels.is_ready(text):
         announce(f"{plan.opt.name}: compiling its step, once", progress)
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
     members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
@@ -104,11 +104,11 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
     opt, problem = plan.opt, plan.problem
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
-    grad, noise = _single(problem.grad), _noise(plan)
+    grad, noise = of_one(problem.grad), _noise(plan)
     tried = lambda seen: _tried(lambda: program(opt, grad, None, sizes, noise, seen))
     make = lambda seen: folded(steadily(lambda: tried(seen), lambda: fingerprint(grad)))
     try:
-        for read in (*plan.formulas, _single(problem.loss)):
+        for read in (*plan.formulas, of_one(problem.loss)):
             fingerprint(read)
         return make(_seen(plan)), plan.target is not None
     except Untraceable:
@@ -117,7 +117,7 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
 
 def _seen(plan: Plan) -> Callable[[Any, State], list[Any]]:
     """The observables, the loss and the target of one member."""
-    loss, formulas = _single(plan.problem.loss), list(plan.observables.values())
+    loss, formulas = of_one(plan.problem.loss), list(plan.observables.values())
     last = [] if plan.target is None else [plan.target]
     return lambda t, y: [*(f(t, y) for f in formulas), loss(y[0]), *(f(t, y) for f in last)]
 
@@ -134,13 +134,8 @@ def _noise(plan: Plan) -> Noise:
     assert law is not None
     fingerprint(law)
     assert isinstance(law, Gaussian)
-    law = replace(law, exact=_single(law.exact))
+    law = replace(law, exact=of_one(law.exact))
     return Noise(plan.rows, plan.width, root=law.root) if opt.flow.noisy else Noise(1, plan.width, grad=law.grad)
-
-
-def _single(f: Any) -> Any:
-    """The function of one vector."""
-    return f.f if isinstance(f, Looped) else f
 
 
 def _tried(make: Callable[[], Program]) -> Program:

@@ -32,6 +32,25 @@ Observable = Callable[[Any, State], Any]  # (t, state) -> one value per member
 Watch = Callable[[int, State], None]  # what sees every step of a block
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What an ensemble shall record: the arguments of `ensemble` of these names, as they were given."""
+
+    record_every: Any
+    observe: Any
+    quantiles: Any
+    edges: Any
+    target: Any
+    paths: Any
+    final: Any
+
+    def every(self, steps: int) -> int:
+        """Steps between records."""
+        if self.record_every is None:
+            return max(1, -(-steps // RECORDS))
+        return check.count("record_every", self.record_every, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A checked request: members, steps, strides between records, what to observe and to count.
@@ -56,35 +75,32 @@ class Plan:
     width: int
 
     @classmethod
-    def of(
-        cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: Any, record_every: Any, observe: Any,
-        quantiles: Any, edges: Any, target: Any, paths: Any, final: Any,
-    ) -> Plan:  # fmt: skip
+    def of(cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: Any, wanted: Wanted) -> Plan:
         """The arguments of `ensemble`, or a clear error."""
         if not isinstance(opt, Optimizer):
             raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.gd(), got {opt!r}")
         if opt.members:
             raise ValueError(f"opt must be a single optimizer, got one with members of shape {opt.members}")
         members, steps = check.count("members", members, 1), check.count("steps", steps)
-        every = max(1, -(-steps // RECORDS)) if record_every is None else check.count("record_every", record_every, 1)
+        every = wanted.every(steps)
         d, start = problem.dim, initial_point((), problem, theta0)
         if start.shape not in ((d,), (members, d)):
             raise ValueError(f"theta0 must have shape ({d},) or ({members}, {d}), got {start.shape}")
         rows, wide = _normals(opt, problem)
         strides = (every,) * (steps // every) + ((steps % every,) if steps % every else ())
-        census = Census(_probabilities(quantiles), _edges(edges))
-        kept = check.count("paths", paths)
-        if kept > members:
-            raise ValueError(f"paths must be at most the {members} members, got {paths!r}")
+        census = Census(_probabilities(wanted.quantiles), _edges(wanted.edges))
+        paths, final, observe, target = check.count("paths", wanted.paths), wanted.final, wanted.observe, wanted.target
+        if paths > members:
+            raise ValueError(f"paths must be at most the {members} members, got {wanted.paths!r}")
         seen = _observables(opt, problem, observe)
         goal = None if target is None else _observable(opt, "target", target)
         formulas = (*(observe.values() if observe else ()), *(() if target is None else (target,)))
         if not isinstance(final, bool):
             raise TypeError(f"final must be True or False, got {final!r}")
+        theta0 = np.broadcast_to(start, (members, d))
         return cls(
-            opt, problem, members, steps, np.broadcast_to(start, (members, d)), strides, seen, census, goal,
-            formulas, kept, final, rows, wide,
-        )  # fmt: skip
+            opt, problem, members, steps, theta0, strides, seen, census, goal, formulas, paths, final, rows, wide
+        )
 
     def watch(self, arrivals: Array) -> Watch:
         """Notes when the members of a block first are in the target."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.ensembles.blocks import Crew, crew_of, laps
-from odeopt.ensembles.plan import BACKENDS, Plan
+from odeopt.ensembles.plan import BACKENDS, Plan, Wanted
 from odeopt.ensembles.records import Records
 from odeopt.ensembles.result import Ensemble
 from odeopt.ensembles.statistics import Tally
@@ -81,7 +81,8 @@ def ensemble(
     >>> bool(abs(run.variance[-1, 0] - exact) < 4 * exact * (2 / 2000) ** 0.5)
     True
     """
-    plan = Plan.of(opt, problem, members, steps, theta0, record_every, observe, quantiles, edges, target, paths, final)
+    wanted = Wanted(record_every, observe, quantiles, edges, target, paths, final)
+    plan = Plan.of(opt, problem, members, steps, theta0, wanted)
     rng, workers = check.generator("rng", rng), None if workers is None else check.count("workers", workers, 1)
     check.switch("progress", progress)
     check.choice("backend", backend, BACKENDS)

@@ -11,7 +11,7 @@ import numpy as np
 
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
 from odeopt.problems.gradient_noise import GradientNoise
-from odeopt.problems.members import Function, Looped, over_members, probe_points
+from odeopt.problems.members import Function, Looped, of_one, over_members, probe_points
 from odeopt.problems.oracle import Gradient
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -169,7 +169,7 @@ class Problem(Immutable):
 
 def _source(f: Any) -> str:
     """Who differentiated."""
-    made = f.f if isinstance(f, Looped) else f
+    made = of_one(f)
     return made.source if isinstance(made, Derived | Automatic) else "by hand"
 
 
@@ -177,7 +177,7 @@ def _brought(f: Any) -> Any:
     """What the user brought: dataclasses.replace hands back looped and derived functions, to be made anew."""
     if isinstance(f, Derived):
         return None
-    return f.f if isinstance(f, Looped) else f
+    return of_one(f)
 
 
 def _check_origin(samples: Any, parameters: Any) -> None:

@@ -33,6 +33,11 @@ class Looped:
         return np.reshape(rows, (*members, *(d,) * self.rank))[()]
 
 
+def of_one(f: Any) -> Any:
+    """The function of one vector that a problem was given: f itself, or what is looped over members."""
+    return f.f if isinstance(f, Looped) else f
+
+
 def probe_points(theta0: Array) -> Array:
     """(3, d): theta0 and points near it, so unlike one another that no mixed-up axes can agree by chance.
 

@@ -7,16 +7,14 @@ guard is true or a number is not finite.  What is recorded, counted and reported
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State, column, finite, finite_members
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
 from odeopt.simulation.engines.base import Engine, moments
+from odeopt.simulation.request import Request
 from odeopt.simulation.select import chosen
 from odeopt.simulation.trajectory import Recorder
 
@@ -26,16 +24,12 @@ TOLERANCE = 1e-9  # program against step: rounding, not formulas
 class Leaps:
     """leap(k, y) -> (k', y'), with the records in between; (k, y) where the step itself must go."""
 
-    def __init__(
-        self, opt: Optimizer, problem: Problem, grad: Gradient, path: Recorder, steps: int, every: int, watched: bool,
-        backend: str, progress: bool | None,
-    ) -> None:  # fmt: skip
-        self.opt, self.problem, self.grad, self.path = opt, problem, grad, path
-        self.steps, self.every, self.watched = steps, every, watched
-        self.engine, self.name = chosen(
-            opt, problem, grad, [u.shape[-1] for u in path.y], path.y[0].shape[1:-1], steps, every, backend, progress
-        )
+    def __init__(self, request: Request, grad: Gradient, path: Recorder) -> None:
+        self.opt, self.problem, self.grad, self.path = request.opt, request.problem, grad, path
+        self.steps, self.every, self.watched = request.steps, request.every, request.watched
+        self.engine, self.name = chosen(request, grad)
         self._before: tuple[int, State] | None = None
+        self._checked = False
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
@@ -50,11 +44,11 @@ class Leaps:
         return self._leap(self.engine, k, y)
 
     def _trusted(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the program once took the step that the step has taken; the first gradient is the problem's own."""
+        """Whether the program has found, in this run, what the step itself found."""
         program = engine.program
         if engine.calls or not isinstance(program, Program):  # the gradient is the problem's own
             return k > 0
-        if program in _checked:
+        if self._checked:
             return True
         before, self._before = self._before, (k, y)
         if before is None:
@@ -66,7 +60,7 @@ class Leaps:
         if not all(_close(a, b) for a, b in zip(new, y, strict=False)):
             self.engine, self.name = None, "numpy (its gradient is not the same at every call)"
             return False
-        _checked.add(program)
+        self._checked = True
         return True
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
@@ -112,9 +106,6 @@ class Leaps:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls:
             self.grad.revisit(y[0])
-
-
-_checked: WeakSet[Program] = WeakSet()
 
 
 def _close(a: Any, b: Any) -> bool:

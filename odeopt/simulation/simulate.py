@@ -15,7 +15,8 @@ from odeopt.problems.oracle import EvaluationError, Gradient
 from odeopt.schemes.base import StepFailure
 from odeopt.schemes.splitting import Splitting
 from odeopt.simulation.noisy_step import draws_of, driven, is_noisy, recorded
-from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.simulation.request import Request
+from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.progress import bar
@@ -86,8 +87,10 @@ def simulate(
     (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
     once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
     coordinates; for "floats" it may be any function, and for "jax" that of a problem of `odeopt.frameworks.jax`, of any
-    size.  "auto" is what costs least, and `run.backend` says which it was: for a long theta "blocks" or "numba" too, in
-    one pass a step.  Numbers agree to rounding, all else exactly.
+    size.  "auto" takes what costs least for this call; for a long theta "blocks" or "numba" too, in one pass a step.
+    It counts a compiler as if none had run before, so that the same call takes the same engine and gives the same bits
+    whatever ran before it: for many runs that are each too short for a compiler, ask for "numba".  `run.backend` names
+    the engine.  Numbers of different engines agree to rounding, all else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
     long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
@@ -110,35 +113,34 @@ def simulate(
     with np.errstate(all="ignore"):
         y = opt.initial_state(grad, theta0)
         _refuse_singular_start(opt, y)
-        h = column(opt.h)
+        sizes, members = tuple(u.shape[-1] for u in y), theta0.shape[:-1]
+        noisy, watched = draws is not None, callback is not None
+        request = Request(opt, problem, steps, record_every, sizes, members, noisy, watched, backend, progress)
         bind = partial(driven, opt, problem, grad, draws)
         path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
-        watch = _watcher(opt, problem, path, record_every, callback)
-        leap = _leaps(opt, problem, grad, draws, path, steps, record_every, callback is not None, backend, progress)
-        status, message = _run(bind, y, h, steps, watch, bar(steps, opt.name, progress), leap)
+        leap = _leaps(request, grad, path)
+        status, message = _run(request, bind, y, _watcher(request, path, callback), leap)
         if status is Status.NOT_FINITE and path.step < steps and not grad.finite:
             message += "; the gradient was NaN or infinite"
-    return path.trajectory(opt.flow, problem, grad, status, message, opt.name, backend=leap.name)
+    return path.trajectory(Source(opt.flow, problem, grad, opt.name, leap.name), status, message)
 
 
-def _leaps(
-    opt: Optimizer, problem: Problem, grad: Gradient, draws: Any, path: Recorder, steps: int, every: int, watched: bool,
-    backend: str, progress: bool | None,
-) -> Leap:  # fmt: skip
+def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:
     """What takes many steps at once, or one in one pass, where there is such a thing and it pays."""
-    if backend == "auto" and draws is None and path.y[0].ndim == 2 and path.y[0].shape[-1] >= WIDE:
+    backend = request.backend
+    if backend == "auto" and not request.noisy and not request.members and request.sizes[0] >= WIDE:
         from odeopt.simulation.engines.fused import Wide
 
-        return Wide(opt, grad, path.y[0].shape[-1])
-    if backend == "numpy" or (backend == "auto" and steps < WORTHWHILE):
+        return Wide(request, grad)
+    if backend == "numpy" or (backend == "auto" and request.steps < WORTHWHILE):
         return StepByStep()
-    if draws is not None:
+    if request.noisy:
         if backend != "auto":
             raise ValueError(f"backend must be 'auto' or 'numpy' for a run with noise, got {backend!r}")
         return StepByStep("numpy (it has noise)")
     from odeopt.simulation.chunked import Leaps
 
-    return Leaps(opt, problem, grad, path, steps, every, watched, backend, progress)
+    return Leaps(request, grad, path)
 
 
 def _draws(
@@ -184,19 +186,17 @@ def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Ar
     return np.broadcast_to(theta0, shape).copy()
 
 
-def _watcher(
-    opt: Optimizer, problem: Problem, path: Recorder, every: int, callback: Callback | None
-) -> Callable[[int, State, bool], None]:
+def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Callable[[int, State, bool], None]:
     """Records step k (if it is due, or forced as the last) and shows it to the callback."""
 
     def watch(k: int, y: State, last: bool) -> None:
-        if k == path.step or not (last or k % every == 0):
+        if k == path.step or not (last or k % request.every == 0):
             return
-        t = k * np.asarray(opt.h)
+        t = k * np.asarray(request.opt.h)
         path.append(t, y, k)
         if callback is not None:
             y[0].flags.writeable = False
-            callback(Snapshot(k, t, y[0], _loss(problem, y[0])))
+            callback(Snapshot(k, t, y[0], _loss(request.problem, y[0])))
 
     return watch
 
@@ -208,12 +208,13 @@ def _loss(problem: Problem, theta: Array) -> Any:
         raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
 
 
-def _run(bind: Any, y: State, h: Any, steps: int, watch: Any, progress: Any, leap: Leap) -> tuple[Status, str]:
+def _run(request: Request, bind: Any, y: State, watch: Any, leap: Leap) -> tuple[Status, str]:
     """The loop; every way out leaves the last finite state recorded."""
+    h, steps = column(request.opt.h), request.steps
     k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
     step, stride, shown = None, max(1, steps // 1000), 0
     try:
-        with progress:
+        with bar(steps, request.opt.name, request.progress) as progress:
             while k < steps:
                 far, y = leap(k, y)
                 if far > k:

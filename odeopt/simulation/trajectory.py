@@ -13,6 +13,7 @@ import numpy as np
 from odeopt.core.flow import Field
 from odeopt.core.state import State
 from odeopt.problems import Problem
+from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
@@ -87,6 +88,17 @@ def _span(value: Any) -> str:
     return f"{lowest:.6g}" if lowest == highest else f"[{lowest:.3g}, {highest:.3g}]"
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a path is of: a flow on a problem, whose gradients `grad` counts, and the means by which it was found."""
+
+    flow: Field
+    problem: Problem
+    grad: Gradient
+    name: str
+    backend: str = "numpy"
+
+
 LOSS_BLOCK = 30_000  # numbers: few enough for the cache
 
 
@@ -133,15 +145,26 @@ class Recorder:
             self.unknown[-1:] = [(self.unknown[-1][0], here[1])] if joined else [*self.unknown[-1:], here]
 
     def trajectory(
-        self, flow: Field, problem: Problem, grad: Any, status: Status, message: str, name: str,
-        sol: Callable[[Any], Array] | None = None, backend: str = "numpy",
-    ) -> Trajectory:  # fmt: skip
+        self, source: Source, status: Status, message: str, sol: Callable[[Any], Array] | None = None
+    ) -> Trajectory:
         """The records as a Trajectory; the loss is evaluated here, on all of them at once."""
         t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
-        values, status, message = self._losses(problem.loss, status, message)
-        memory = dict(zip(flow.variables[1:], y[1:], strict=True))
+        values, status, message = self._losses(source.problem.loss, status, message)
+        memory = dict(zip(source.flow.variables[1:], y[1:], strict=True))
         return Trajectory(
-            t, y[0], values, memory, status, message, len(t), grad.count, name, sol, flow, problem, backend
+            t,
+            y[0],
+            values,
+            memory,
+            status,
+            message,
+            nfev=len(t),
+            ngev=source.grad.count,
+            name=source.name,
+            sol=sol,
+            flow=source.flow,
+            problem=source.problem,
+            backend=source.backend,
         )
 
     def _losses(self, loss: Callable[[Array], Any], status: Status, message: str) -> tuple[Array, Status, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.core.flow import Flow
-from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.solvers.initial_value import InitialValue
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -36,7 +36,8 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
     path.keep(len(times) - 1, -1)
     message = f"closed form (auto: {problem.name or 'the problem'} knows its gradient flow)"
     sol = _between(solution, theta0, times) if dense else None
-    return path.trajectory(flow, problem, equation.grad, Status.DONE, message, flow.name, sol, "closed form")
+    source = Source(flow, problem, equation.grad, flow.name, "closed form")
+    return path.trajectory(source, Status.DONE, message, sol)
 
 
 def _between(solution: Callable[..., Any], theta0: Array, times: Array) -> Callable[[Any], Array]:

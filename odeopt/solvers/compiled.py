@@ -138,7 +138,7 @@ class Kernel:
         """The run from where the records are; raises Ended."""
         records, rhs, method = task.records, task.rhs, task.attempt.method
         first, s = records.last, records.equation.s[1:]
-        if not kernels.loaded(self.text) and not kernels.on_disk(self.text):
+        if not kernels.is_ready(self.text):
             announce(f"{records.equation.flow.name}: compiling its right-hand side, once", self.progress)
         M, n = records.equation.number, len(self.made.program.state)
         Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))

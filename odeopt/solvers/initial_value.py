@@ -74,7 +74,7 @@ class Functions:
 
     `gradients` of the problem are not counted elsewhere in each evaluation of f; `means` says how f is evaluated.
     `kernel(method, named)`: a whole run at once, as one of the solvers of `odeopt.solvers.scipy_solvers`, or None and
-    why: it does not pay yet, unless the method was asked for by name.
+    why: it does not pay, unless the method was asked for by name.
     `part`: the same of the members with these indices alone, where that costs less.
     """
 

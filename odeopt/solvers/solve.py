@@ -12,7 +12,7 @@ from odeopt.core.flow import Field
 from odeopt.core.state import finite
 from odeopt.core.time_map import record_times
 from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Recorder, Trajectory
+from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.solvers.closed_form import closed_form
 from odeopt.solvers.counted_rhs import CountedRhs
 from odeopt.solvers.ending import Reason
@@ -128,8 +128,8 @@ def _attempt(
 def _trajectory(
     equation: InitialValue, path: Recorder, status: Status, message: str, sol: Any = None, means: str = "numpy"
 ) -> Trajectory:
-    flow = equation.flow
-    return path.trajectory(flow, equation.problem, equation.grad, status, message, flow.name, sol, means)
+    source = Source(equation.flow, equation.problem, equation.grad, equation.flow.name, means)
+    return path.trajectory(source, status, message, sol)
 
 
 def checked_solver(method: str, rtol: float, atol: float | None, dense: bool = False) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Writes beside the place, then moves there: a reader sees the old file or all of the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -16,7 +16,7 @@ def write(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, 0o644)
+        os.chmod(part, mode)
         os.replace(part, path)
     except BaseException:
         os.unlink(part)

@@ -265,7 +265,7 @@ for b in (5.0, 7.0)[: int(sys.argv[1])]:
     monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path))
     for expected, number in ((1, "1"), (2, "2")):
         subprocess.run([sys.executable, "-c", code, number], check=True)
-        assert len(list((tmp_path / "__pycache__").glob("*.nbc"))) == expected
+        assert len([*(tmp_path / "kernels").iterdir()]) == expected
 
 
 @pytest.mark.parametrize("backend", ["blocks", pytest.param("numba", marks=pytest.mark.numba)])
@@ -285,7 +285,7 @@ def test_a_compile_is_announced(tmp_path, monkeypatch, capsys):
     pytest.importorskip("numba")
     monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path))
     monkeypatch.setattr(kernels, "compiled", lambda text: lambda *a: 0)
-    monkeypatch.setattr(kernels, "loaded", lambda text: False)  # by another test
+    monkeypatch.setattr(kernels, "is_ready", lambda text: False)  # by another test
     run("gd", "numba", progress=True, members=3, steps=1)
     assert "gd: compiling its step, once" in capsys.readouterr().err
 

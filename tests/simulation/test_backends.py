@@ -252,8 +252,19 @@ for b in (5.0, 7.0)[: int(__import__('sys').argv[1])]:
     monkeypatch.setenv("ODEOPT_CACHE", str(tmp_path))
     for expected, number in ((1, "1"), (2, "2")):
         subprocess.run([sys.executable, "-c", code, number], check=True)
-        assert len(list(tmp_path.glob("*.py"))) == expected
-        assert len(list((tmp_path / "__pycache__").glob("*.nbc"))) == expected
+        assert len([*(tmp_path / "kernels").iterdir()]) == expected
+
+
+@pytest.mark.numba
+def test_auto_takes_a_kernel_where_one_run_pays_for_it():
+    """About 1.3 seconds of it; a kernel that exists already changes nothing."""
+    pytest.importorskip("numba")
+    gd, problem = optimizers.gd(1e-4), oo.problems.rosenbrock()
+    for steps, backend in ((1000, "floats"), (6_000_000, "numba"), (1000, "floats")):
+        assert oo.simulate(gd, problem, steps, record_every=steps).backend == backend
+    sweep = optimizers.gd(np.full(30, 1e-4))
+    for steps, backend in ((1000, "blocks"), (300_000, "numba"), (1000, "blocks")):
+        assert oo.simulate(sweep, problem, steps, record_every=steps).backend == backend
 
 
 @pytest.mark.numba

@@ -12,8 +12,8 @@ from odeopt.compiler.codegen.numba_source import BLOCK, members_source, path_sou
 from odeopt.compiler.passes.shorten_chain import early
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State, unpack
-from odeopt.optimizers.base import Optimizer
 from odeopt.simulation.engines.base import Leap, lap, moments
+from odeopt.simulation.request import Request
 from odeopt.util.check import Array
 from odeopt.util.threads import in_parts
 
@@ -23,16 +23,15 @@ class Path:
 
     name, operations = "numba", 50_000_000
 
-    def __init__(self, program: Program, opt: Optimizer, strided: bool) -> None:
-        program = early(program)
-        self.program, self.losses, self.calls = program, program.loss is not None, False
-        self.text, self.h = path_source(program, strided, program.loss is not None), float(opt.h)
-        self.constants = np.array([float(value) for value in program.values(opt)])
-        self.lap = lap(self.operations, program)
+    def __init__(self, request: Request, program: Program) -> None:
+        self.program = program = early(program)
+        self.losses, self.calls, self.lap = program.loss is not None, False, lap(self.operations, program)
+        self.constants = np.array([float(value) for value in program.values(request.opt)])
+        self.h, self._loop = float(request.opt.h), _kernel(request, path_source(program, request.strided, self.losses))
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = np.concatenate(y)
-        done = _compiled(self.text)(n, every, k, rows, losses, times, self.h, state, self.constants)
+        done = self._loop(n, every, k, rows, losses, times, self.h, state, self.constants)
         if done and not np.isfinite(state.sum()):  # which stays so
             done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
         return Leap(done, unpack(state, y) if done == n else ())
@@ -43,16 +42,16 @@ class Members:
 
     name, operations = "numba", 4_000_000_000
 
-    def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+    def __init__(self, request: Request, program: Program) -> None:
         self.program, self.losses, self.calls = program, program.loss is not None, False
-        values = program.values(opt)
+        values = program.values(request.opt)
         own = [np.ndim(value) > 0 for value in values]
-        self.text = members_source(program, tuple(own), program.loss is not None)
-        self.h, self.number, self.constants, self.own = opt.h, int(np.prod(members)), *_split(values, own, members)
-        self.lap = lap(self.operations, program, self.number)
+        self._loop = _kernel(request, members_source(program, tuple(own), self.losses))
+        self.h, self.number, self.lap = request.opt.h, request.number, lap(self.operations, program, request.number)
+        self.constants, self.own = _split(values, own, request.members)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
-        kernel, M = _compiled(self.text), self.number
+        kernel, M = self._loop, self.number
         flat = tuple(u.reshape(M, -1).copy() for u in y)
         into, values = tuple(row.reshape(n, M, -1) for row in rows), losses.reshape(n, M)
         part = lambda a, b: kernel(a, b, n, every, k, into, values, flat, self.constants, self.own)
@@ -66,14 +65,13 @@ class Blocks:
 
     name, operations = "blocks", 400_000_000
 
-    def __init__(self, program: Program, opt: Optimizer, members: tuple[int, ...]) -> None:
+    def __init__(self, request: Request, program: Program) -> None:
         self.program, self.losses, self.calls = program, False, False
-        values = program.values(opt)
-        self.owned = [np.ndim(value) > 0 for value in values]
-        self.h, self.values, self.members = opt.h, values, members
-        self.number, _, self.own = int(np.prod(members)), *_split(values, self.owned, members)
+        self.values = program.values(request.opt)
+        self.owned = [np.ndim(value) > 0 for value in self.values]
+        self.h, self.number, self.lap = request.opt.h, request.number, lap(self.operations, program, request.number)
+        _, self.own = _split(self.values, self.owned, request.members)
         self.loop, self.numbers, self.truths = numpy_blocks.compiled(program)
-        self.lap = lap(self.operations, program, self.number)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
@@ -104,7 +102,9 @@ def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...])
     return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))
 
 
-def _compiled(text: str) -> Callable[..., int]:
-    from odeopt.compiler.codegen.numba_cache import compiled  # late: it costs more than a short run
+def _kernel(request: Request, text: str) -> Callable[..., int]:
+    from odeopt.compiler.codegen import numba_cache as kernels  # late: it costs more than a short run
 
-    return compiled(text)
+    if not kernels.is_ready(text):
+        request.announce_compiler()
+    return kernels.compiled(text)

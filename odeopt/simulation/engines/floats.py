@@ -10,10 +10,10 @@ import numpy as np
 from odeopt.compiler.codegen.float_loop import walked
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems.members import Function
+from odeopt.problems.members import of_one
 from odeopt.problems.oracle import Gradient
 from odeopt.simulation.engines.base import Leap, lap, moments
+from odeopt.simulation.request import Request
 from odeopt.util.check import Array
 
 
@@ -22,10 +22,10 @@ class Floats:
 
     name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
 
-    def __init__(self, program: Program, opt: Optimizer, grad: Gradient, single: Function) -> None:
+    def __init__(self, request: Request, program: Program, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
-        self.constants = [float(value) for value in program.values(opt)]
-        self.h, self._call, self.lap = opt.h, partial(grad.numbers, single), lap(self.operations, program)
+        self.constants, self.h = [float(value) for value in program.values(request.opt)], request.opt.h
+        self._call, self.lap = partial(grad.numbers, of_one(request.problem.grad)), lap(self.operations, program)
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]

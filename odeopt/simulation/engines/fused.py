@@ -5,8 +5,8 @@ from __future__ import annotations
 from odeopt.compiler.fused_update import Piece, Sweep
 from odeopt.compiler.ir import Untraceable
 from odeopt.core.state import State
-from odeopt.optimizers.base import Optimizer
 from odeopt.problems.oracle import Gradient
+from odeopt.simulation.request import Request
 
 
 class Wide:
@@ -15,12 +15,12 @@ class Wide:
     Each step makes new arrays: those of a state are never changed.
     """
 
-    def __init__(self, opt: Optimizer, grad: Gradient, size: int) -> None:
-        self._flow, self._grad = opt.flow, grad
+    def __init__(self, request: Request, grad: Gradient) -> None:
+        self._flow, self._grad = request.opt.flow, grad
         self._sweep: Sweep | None = None
         try:
-            self._sweep = Sweep(opt)
-            self.name = self._sweep.means(size)
+            self._sweep = Sweep(request.opt)
+            self.name = self._sweep.means(request.sizes[0])
         except Untraceable as reason:
             self.name = f"numpy ({reason})"
 

@@ -6,7 +6,6 @@ met ends the loop.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -19,22 +18,26 @@ from jax import lax
 
 from odeopt.core.state import State, column, finite
 from odeopt.simulation.engines.base import Leap, Repeated, moments
+from odeopt.simulation.request import Request
 from odeopt.util.check import Array
 
 ROOM, MOST = 1 << 18, 1 << 15  # numbers and records that one call may hand over
-FIRST, LAP = 16, 0.2  # steps of the first call, which tells how many the next may be; its seconds
+LAP = 0.2  # seconds of a call, about
+STEP, OPERATION = 2e-6, {"cpu": 1e-9}  # seconds: a step that does nothing, and by device each operation or byte in it
+FASTEST = 1e-12  # seconds for an operation on any other device
 
 
 @dataclass(frozen=True)
 class Rule:
     """move(t, y, constants) -> (the next y, whether a guard is met), y being arrays (..., width).
 
-    The first `recorded` arrays of y are recorded.  Rules with the same key are the same.
+    The first `recorded` arrays of y are recorded; `split` makes them of a state.  Rules with the same key are the same.
     """
 
     key: Any
     recorded: int = field(compare=False)
     move: Callable[..., tuple[tuple[Any, ...], Any]] = field(compare=False, repr=False)
+    split: Callable[[State], State] = field(default=tuple, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,11 @@ class Loop:
     """run(room, strided, ends, k, n, every, y, h, constants): n rows, how many of them hold, and the last y.
 
     A row is the state after `every` further steps (after one, unless strided), cut at the columns `ends`; room >= n.
-    `ready`: the kinds of arguments for which it is compiled.
+    `laps`: how many steps a call may take, for the kinds of arguments that it has had.
     """
 
     run: Callable[..., tuple[Any, Any, Any]]
-    ready: set[Any] = field(default_factory=set)
+    laps: dict[Any, int] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=64)
@@ -84,34 +87,42 @@ def compiled(rule: Rule) -> Loop:
     return Loop(jax.jit(run, static_argnums=(0, 1, 2)))
 
 
+def steps_at_once(rule: Rule, t: Any, y: Any, constants: Any) -> int:
+    """How many steps take about LAP seconds, from the operations that XLA counts in one.
+
+    They are counted and not timed, so that each run is cut into the same calls: where a guard is met, the cut decides
+    which steps the optimizer takes itself, and so the last digits.
+    """
+    cost = jax.jit(rule.move).lower(t, y, constants).cost_analysis() or {}  # a device may not know it
+    work = cost.get("flops", 0.0) + cost.get("bytes accessed", 0.0)
+    return max(1, int(LAP / (STEP + work * OPERATION.get(jax.default_backend(), FASTEST))))
+
+
 class Scan:
     """One path, or many members, by JAX.
 
-    program: whose step the rule takes;  split(y): the arrays of the rule;  constants: what its `move` is given
+    program: whose step the rule takes;  constants: what its `move` is given
     """
 
     calls = losses = False
 
-    def __init__(
-        self, program: Repeated, rule: Rule, h: Any, constants: Any, y: State, strided: bool,
-        split: Callable[[State], State] = tuple,
-    ) -> None:  # fmt: skip
-        self.program, self.lap, self.name = program, FIRST, f"jax ({jax.default_backend()})"
-        self.h, self._loop, self._strided, self._split = h, compiled(rule), strided, split
+    def __init__(self, request: Request, program: Repeated, rule: Rule, constants: Any) -> None:
+        self.program, self.name = program, f"jax ({jax.default_backend()})"
+        self.h, self._strided, self._rule, self._loop = request.opt.h, request.strided, rule, compiled(rule)
+        kind = self._strided, request.members, request.sizes, *map(np.shape, jax.tree.leaves(constants))
         with jax.enable_x64(True):
-            self._given = jax.device_put((column(h), constants))
-        self._kind = strided, *(u.shape for u in y)
-
-    @property
-    def ready(self) -> bool:
-        """Whether nothing is left to compile."""
-        return self._kind in self._loop.ready
+            self._given = jax.device_put((column(self.h), constants))
+            if kind not in self._loop.laps:
+                request.announce_compiler()
+                like = (*request.like, request.like[0]) if program.carried else request.like
+                self._loop.laps[kind] = steps_at_once(rule, 0.0 * column(self.h), rule.split(like), constants)
+        self.lap = self._loop.laps[kind]
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         ends = np.cumsum([u.shape[-1] for u in y]).tolist()
         room = max(1, min(MOST, ROOM // sum(u.size for u in y)))
         call = partial(self._loop.run, room, self._strided, tuple(ends[: len(rows) - 1]))
-        now, began = self._split(y), time.perf_counter()
+        now = self._rule.split(y)
         for a in range(0, n, room):
             m = min(room, n - a)
             times[a : a + m] = moments(k + a * every, m, every, self.h)
@@ -124,7 +135,4 @@ class Scan:
                 done = int(np.count_nonzero(np.isfinite(sum(row[a : a + done].sum(axis=1) for row in rows))))
             if done < m:
                 return Leap(a + done, tuple(row[a + done - 1] for row in rows) if a + done else ())
-        if self.ready:
-            self.lap = max(1, int(LAP / (time.perf_counter() - began) * n * every))
-        self._loop.ready.add(self._kind)
         return Leap(n, tuple(np.split(np.concatenate(now, axis=-1), ends[:-1], axis=-1)))

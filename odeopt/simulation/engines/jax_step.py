@@ -31,14 +31,15 @@ from odeopt.problems.derivatives import Native
 from odeopt.schemes.implicit import BDF2, Theta
 from odeopt.schemes.lookahead import innermost
 from odeopt.simulation.engines.jax_scan import Rule, Scan
+from odeopt.simulation.request import Request
 
 FUNCTIONS: dict[str, Any] = {name: getattr(jnp, name) for name in UFUNCS}
 
 
-def scan_of_program(opt: Optimizer, program: Program, y: State, strided: bool) -> Scan:
+def scan_of_program(request: Request, program: Program) -> Scan:
     """The scan of a program; its constants, of all or of each member, are arguments."""
-    values = [np.asarray(column(value), dtype=float) for value in program.values(opt)]
-    return Scan(program, _rule(program), opt.h, values, y, strided, columns)
+    values = [np.asarray(column(value), dtype=float) for value in program.values(request.opt)]
+    return Scan(request, program, _rule(program), values)
 
 
 def _rule(program: Program) -> Rule:
@@ -53,7 +54,7 @@ def _rule(program: Program) -> Rule:
 
     sizes = tuple(map(len, program.state))
     recorded = sum(sizes[:-1] if program.carried else sizes)
-    return Rule((*step_lines(program), sizes, program.carried), recorded, move)
+    return Rule((*step_lines(program), sizes, program.carried), recorded, move, columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,9 @@ class ArrayStep:
     carried: bool
 
 
-def scan_of_arrays(opt: Optimizer, step: ArrayStep, native: Native, y: State, strided: bool) -> Scan:
+def scan_of_arrays(request: Request, step: ArrayStep, native: Native) -> Scan:
     """The scan of a step on arrays; its parameters and the data of the gradient are arguments."""
-    return Scan(step, step.rule, opt.h, _constants(opt, native), y, strided)
+    return Scan(request, step, step.rule, _constants(request.opt, native))
 
 
 def array_step(opt: Optimizer, native: Native, y: State) -> ArrayStep:
