@@ -1,18 +1,19 @@
-"""One coordinate's program, the same for all coordinates: what they share is computed once a step, in numbers.
+"""The program of one coordinate, where all coordinates have the same and none reads another.
 
-Optimizers that act on each coordinate alone, and read the gradient at theta only, have one: gd to Adam, not LAMB.
+Optimizers that act on each coordinate alone, and read the gradient at theta only, have one: gd to Adam, not LAMB.  What
+the coordinates share, as a decay rate, is computed once a step, in numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
-from odeopt.compiler.ir import Graph, Node, Untraceable, needed
+from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.passes.sign_analysis import sound
 from odeopt.compiler.readings import read_by
@@ -22,7 +23,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import rescheduled
 from odeopt.optimizers.schedules import Rate
 
-SHARED = ("t", "h", "rate")  # inputs that are one number for all coordinates, beside parameters and clocks
+SIZES = 3, 5  # coordinates: whose number, and whose places, a formula may not read
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ class Coordinates:
         """What a step computes once for all coordinates, in order."""
         return needed([*self.program.constants, *self.clocks.values(), *self.guards, *self.positive])
 
-    def numbers(self, known: Mapping[str, float]) -> tuple[list[float], dict[str, float]]:
-        """The program's constants and the new clocks, from SHARED, parameters and clocks.
+    def numbers(self, known: Mapping[Input, float]) -> tuple[list[float], dict[str, float]]:
+        """The program's constants and the new clocks, from the time, h, the rate, the parameters and the clocks.
 
         Raises Untraceable where the program does not hold, or might divide by 0.
         """
@@ -53,7 +54,7 @@ class Coordinates:
         try:
             for node in self._shared:
                 inputs = node.op == "input"
-                values[node.index] = known[node.args[0]] if inputs else OPERATIONS[node.op](*map(value, node.args))
+                values[node.index] = known[node.source] if inputs else OPERATIONS[node.op](*map(value, node.args))
         except RAISED as error:
             raise Untraceable(f"its constants are no numbers: {error}") from error
         if any(map(value, self.guards)) or not all(value(a) > 0 for a in self.positive):
@@ -76,65 +77,79 @@ def coordinates(opt: Optimizer) -> Coordinates:
 @lru_cache(maxsize=64)
 def _coordinates(opt: Optimizer, read: Any) -> Coordinates:
     """As the formulas are while they read this."""
-    flow, graph = opt.flow, Graph()
-    params = {name: scalar(graph.input(name, False)) for name in flow.params}
-    t, h, rate = (scalar(graph.input(name, False)) for name in SHARED)
-    clock = [name in flow.clocks for name in flow.variables]
-    y = tuple(
-        as_traced([graph.input(name, False)]) if shared else traced(graph, f"y{i}", 2)
-        for i, (name, shared) in enumerate(zip(flow.variables, clock, strict=True))
-    )
-    grad = TracedGradient(_nowhere_else, y[0], traced(graph, "g", 2))
-    moved = rescheduled(opt, lambda own: Rate("lr", lambda k: rate))
-    step = moved.scheme.bind(replace(moved.flow, params=MappingProxyType(params)), grad)
-    try:
-        new, _, memory = step(t, y, (), h)
-    except Untraceable:
-        raise
-    except Exception as error:  # whatever a formula raises on symbols
-        raise Untraceable(f"on two coordinates it raises {error!r}") from error
-    if memory:
-        raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
-    if [u.shape for u in new] != [u.shape for u in y]:
-        raise Untraceable("its coordinates do not stand alone")
-    state = ((y[0][0],), (grad.value[0],), *(((u[0],)) for u, c in zip(y[1:], clock[1:], strict=True) if not c))
-    ends = ((new[0][0],), (grad.value[0],), *(((u[0],)) for u, c in zip(new[1:], clock[1:], strict=True) if not c))
-    others = (new[0][1], *(u[1] for u, c in zip(new[1:], clock[1:], strict=True) if not c))
-    shared = {n: u[0] for n, u, c in zip(flow.variables, new, clock, strict=True) if c}
-    _refuse_mixing([end for (end,) in (ends[0], *ends[2:])], others, (*shared.values(), *graph.guards))
-    made = Program(state=state, outputs=ends, guards=(), h=h.item(), count=1, first=True, carried=False, loss=None)
-    positive = sound(made, {**flow.params, "h": opt.h})
-    return Coordinates(folded(made, positive), MappingProxyType(shared), tuple(graph.guards), positive)
+    forms: dict[Any, int] = {}
+    few, more = (_Step(opt, size, forms) for size in SIZES)
+    if few.form != more.form:
+        raise Untraceable("its step depends on the number of coordinates")
+    made, known = few.program(), {Input("parameter", name): value for name, value in opt.flow.params.items()}
+    positive = sound(made, {**known, Input("step"): opt.h})
+    return Coordinates(folded(made, positive), MappingProxyType(few.clocks), few.guards, positive)
+
+
+class _Step:
+    """A step traced on so many coordinates; raises Untraceable where these have not all the same formula.
+
+    form: what equals that of a step on another number of coordinates only if the formulas are the same
+    """
+
+    def __init__(self, opt: Optimizer, size: int, forms: dict[Any, int]) -> None:
+        flow, graph = opt.flow, Graph()
+        params = {name: scalar(graph.input("parameter", name, varies=False)) for name in flow.params}
+        t, h, rate = (scalar(graph.input(kind, varies=False)) for kind in ("time", "step", "rate"))
+        y = tuple(
+            traced(graph, "clock", name, 1, varies=False) if name in flow.clocks else traced(graph, "state", slot, size)
+            for slot, name in enumerate(flow.variables)
+        )
+        self.h, g = h.item(), traced(graph, "gradient", 0, size)
+        moved = rescheduled(opt, lambda own: Rate("lr", lambda k: rate))
+        step = moved.scheme.bind(
+            replace(moved.flow, params=MappingProxyType(params)), TracedGradient(_nowhere_else, y[0], g)
+        )
+        try:
+            new, _, memory = step(t, y, (), h)
+        except Untraceable:
+            raise
+        except Exception as error:  # whatever a formula raises on symbols
+            raise Untraceable(f"on {size} coordinates it raises {error!r}") from error
+        if memory:
+            raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
+        if [u.shape for u in new] != [u.shape for u in y]:
+            raise Untraceable("its coordinates do not stand alone")
+        ends = [as_traced(u).entries for u in new]
+        self.clocks = {name: u[0] for name, u in zip(flow.variables, ends, strict=True) if name in flow.clocks}
+        self.guards = tuple(graph.guards)
+        kept = [i for i, name in enumerate(flow.variables) if name not in flow.clocks]
+        self._before, self._after, self._g = [y[i].entries[0] for i in kept], [ends[i][0] for i in kept], g.entries[0]
+        if any(_read(node) for node in (*self.clocks.values(), *self.guards)):
+            raise Untraceable("its clocks or limits read the coordinates")
+        if any(source.index != i for u in (ends[j] for j in kept) for i in range(size) for source in _read(u[i])):
+            raise Untraceable("its coordinates read each other")
+        first, *others = ([_form(ends[j][i], forms) for j in kept] for i in range(size))
+        if any(other != first for other in others):
+            raise Untraceable("its coordinates move by different formulas")
+        self.form = [*first, *(_form(node, forms) for node in (*self.clocks.values(), *self.guards))]
+
+    def program(self) -> Program:
+        """Of the first coordinate."""
+        (theta, *memory), (end, *ends), g = self._before, self._after, (self._g,)
+        state, outputs = ((theta,), g, *((u,) for u in memory)), ((end,), g, *((u,) for u in ends))
+        return Program(state=state, outputs=outputs, guards=(), h=self.h, count=1, first=True, carried=False, loss=None)
 
 
 def _nowhere_else(theta: Any) -> Any:
     raise Untraceable("it reads the gradient elsewhere than at theta")
 
 
-def _refuse_mixing(first: Any, second: Any, shared: Any) -> None:
-    """Each coordinate has the same formulas, in its own numbers; what they share reads none of them."""
-    if any(_read(node) for node in shared):
-        raise Untraceable("its clocks or limits read the coordinates")
-    if any(name.endswith("_1") for node in first for name in _read(node)):
-        raise Untraceable("its coordinates read each other")
-    forms: dict[tuple[Any, ...], int] = {}
-    if [_form(node, forms) for node in first] != [_form(node, forms) for node in second]:
-        raise Untraceable("its coordinates move by different formulas")
+def _read(value: Any) -> Iterable[Input]:
+    """The entries of theta, gradient and memory that a node depends on."""
+    return [node.source for node in needed([value]) if node.op == "input" and node.varies]
 
 
-def _read(node: Any) -> list[str]:
-    """The inputs of coordinates that a node depends on."""
-    return [a.args[0] for a in needed([node]) if a.op == "input" and a.varies]
-
-
-def _form(value: Any, forms: dict[tuple[Any, ...], int]) -> Any:
+def _form(value: Any, forms: dict[Any, int]) -> int:
     """A number for the formula, the same whichever coordinate it is of."""
-    if not isinstance(value, Node):
-        return value
-    numbers: dict[int, Any] = {}
+    numbers: dict[int, int] = {}
+    form = lambda a: numbers[a.index] if isinstance(a, Node) else forms.setdefault(("number", repr(a)), len(forms))
     for node in needed([value]):
-        args = tuple(
-            numbers[a.index] if isinstance(a, Node) else str(a).removesuffix("_0").removesuffix("_1") for a in node.args
-        )
+        args = (node.source.kind, node.source.slot) if node.op == "input" else tuple(map(form, node.args))
         numbers[node.index] = forms.setdefault((node.op, args), len(forms))
-    return numbers[value.index]
+    return form(value)

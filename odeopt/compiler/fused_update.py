@@ -1,7 +1,8 @@
 """One pass over theta, gradient and memory, in place, on all cores: the step of every coordinate.
 
-A kernel by Numba where that is installed and theta is long, else NumPy in blocks.  Before it, one look at the gradient:
-from its norm and the sizes that theta and memory can have by now follows whether all will be finite after the step.
+A kernel by Numba where that is installed and theta is long, else NumPy in blocks.  Before the first pass over so many
+coordinates it is compared with the optimizer's own step on as many numbers.  Before each pass there is one look at the
+gradient: from its norm and the sizes that theta and memory can have by now follows whether all will be finite after it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import coordinates_source
 from odeopt.compiler.elementwise_program import coordinates
-from odeopt.compiler.ir import Untraceable
+from odeopt.compiler.ir import Input, Untraceable
+from odeopt.compiler.own_step import own_step, unlike
 from odeopt.compiler.passes.magnitude_analysis import bounds
 from odeopt.compiler.readings import read_by
+from odeopt.compiler.verify import OTHER, agree, agreed_at
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards, rescheduled
 from odeopt.optimizers.schedules import Schedule
@@ -29,6 +32,7 @@ from odeopt.util.parallel_arrays import SLICE, norm, spread
 
 LONG = 1_000_000  # coordinates that are worth a compiler
 ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
+PROBED = 1 << 24  # coordinates: more than these are not compared at once, as that takes as much memory as the model
 
 
 class Piece(NamedTuple):
@@ -42,10 +46,16 @@ class Piece(NamedTuple):
 
 
 class Sweep:
-    """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another."""
+    """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another.
 
-    def __init__(self, opt: Optimizer) -> None:
+    own: an array of NumPy as the library has it in which the optimizer's own step is made;  back: its inverse
+    """
+
+    def __init__(
+        self, opt: Optimizer, own: Callable[[Any], Any] = np.asarray, back: Callable[[Any], Array] = np.asarray
+    ) -> None:
         self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
+        self._own, self._back = own, back
         self.program = self._coordinates.program
         self._factor = _factor(opt)
         self._kernel, self._move = coordinates_source(self.program), numpy_blocks.moving(self.program)
@@ -63,6 +73,7 @@ class Sweep:
         if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
             raise Untraceable("its arrays share memory")
         kind = pieces[0].arrays[0].dtype
+        self.compare(k, sum(piece.arrays[0].size for piece in pieces), kind, clocks)
         numbers = {rate: self._numbers(k, rate, kind, clocks) for rate in {piece.rate for piece in pieces}}
         constants = {rate: c for rate, (c, _) in numbers.items()}
         moved, *others = (after for _, after in numbers.values())
@@ -78,6 +89,22 @@ class Sweep:
 
         return move
 
+    def compare(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> None:
+        """Raises Untraceable unless step k of so many coordinates is that of the optimizer itself, on some numbers."""
+        number = min(number, PROBED)
+        if not agreed_at(self.program, (number, kind, self._own), lambda: self._agrees(k, number, kind, clocks)):
+            raise Untraceable(f"{OTHER} the step itself, on {number} coordinates")
+
+    def _agrees(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> bool:
+        before = unlike(number, kind, len(self.program.state))
+        constants, moved = self._numbers(k, 1.0, kind, clocks)
+        theta, g, *memory = (self._own(u) for u in before)
+        ends, ticks = own_step(self.opt, k, theta, g, memory, clocks)
+        found = tuple(u.copy() for u in before)
+        self._run([Piece(found)], [constants])()
+        same = agree((found[0], *found[2:]), map(self._back, ends), (before[0], *before[2:]), kind)
+        return same and agree([[moved[name]] for name in clocks], map(self._back, ticks))
+
     def forget(self) -> None:
         """Theta or memory are others than those that the last step left."""
         self._sizes = []
@@ -90,8 +117,10 @@ class Sweep:
         self, k: int, rate: float, kind: np.dtype[Any], clocks: Mapping[str, float]
     ) -> tuple[Array, dict[str, float]]:
         """The program's constants in step k, and the clocks after it."""
-        now = {"t": k * self.opt.h, "h": self.opt.h, "rate": rate * float(self._factor(k))}
-        known: dict[str, Any] = {**self.opt.flow.params, **clocks, **now}
+        h, factor = self.opt.h, float(self._factor(k))
+        known: dict[Input, Any] = {Input("time"): k * h, Input("step"): h, Input("rate"): rate * factor}
+        known |= {Input("parameter", name): value for name, value in self.opt.flow.params.items()}
+        known |= {Input("clock", name): value for name, value in clocks.items()}
         constants, moved = self._coordinates.numbers(known)
         with np.errstate(over="ignore"):
             rounded = np.array(constants, dtype=kind)

@@ -6,6 +6,7 @@ A node is one operation on nodes and numbers; equal operations are one node.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,21 @@ class Untraceable(TypeError):
     """What cannot be written down as scalar operations, with the reason."""
 
 
+@dataclass(frozen=True)
+class Input:
+    """Which value from outside a node is: the entry `index` of the variable, row, parameter or constant `slot`.
+
+    kind: "state", "gradient", "clock", "normal", "parameter", "constant", "time", "step" (h) or "rate"
+    """
+
+    kind: str
+    slot: Any = 0
+    index: int = 0
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.slot}[{self.index}]"
+
+
 class Graph:
     """The nodes of one program; `guards` are the conditions that it takes to be false."""
 
@@ -25,9 +41,9 @@ class Graph:
         self.guards: list[Node] = []
         self._known: dict[tuple[Any, ...], Node] = {}
 
-    def input(self, name: str, varies: bool) -> Node:
+    def input(self, kind: str, slot: Any = 0, index: int = 0, *, varies: bool) -> Node:
         """A value from outside, which varies from step to step or is the same in all."""
-        return self._node("input", (name,), varies)
+        return self._node("input", (Input(kind, slot, index),), varies)
 
     def call(self, point: tuple[Any, ...]) -> Node:
         """The gradient at these coordinates, called from outside."""
@@ -59,7 +75,7 @@ class Graph:
 
 
 class Node:
-    """op(args), the index-th operation of its graph; NumPy's functions and operators of it make further nodes."""
+    """op(args), the index-th operation of its graph; + - * / ** of it make further nodes."""
 
     __slots__ = ("args", "graph", "index", "op", "varies")
 
@@ -67,28 +83,15 @@ class Node:
         self.graph, self.op, self.args, self.index, self.varies = graph, op, args, index, varies
 
     def __repr__(self) -> str:
+        if self.op == "input":
+            return repr(self.source)
         return f"{self.op}({', '.join(f'#{a.index}' if isinstance(a, Node) else str(a) for a in self.args)})"
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """NumPy's protocol (NEP 13), for scalars of NumPy on the left."""
-        if method != "__call__" or kwargs or any(isinstance(x, np.ndarray) and x.ndim for x in inputs):
-            return NotImplemented
-        return self.graph.apply(known(ufunc), *[x.item() if isinstance(x, np.ndarray) else x for x in inputs])
-
-    def __getattr__(self, name: str) -> Any:
-        """NumPy asks the entries of an object array for a method: sqrt of [u] is [u.sqrt()]."""
-        if name not in UFUNCS:
-            raise AttributeError(name)
-        return lambda: self.graph.apply(name, self)
-
-    def __bool__(self) -> bool:
-        raise Untraceable("it branches on a value")
-
-    def __float__(self) -> float:
-        raise Untraceable("it needs a number where the step has a symbol")
-
-    __index__ = __complex__ = __int__ = __iter__ = __float__
-    __hash__ = object.__hash__
+    @property
+    def source(self) -> Input:
+        """Which value from outside an input is."""
+        (source,) = self.args
+        return source
 
     __add__ = lambda self, other: self.graph.apply("add", self, other)
     __radd__ = lambda self, other: self.graph.apply("add", other, self)
@@ -102,16 +105,6 @@ class Node:
     __rpow__ = lambda self, other: self.graph.apply("power", other, self)
     __neg__ = lambda self: self.graph.apply("negative", self)
     __abs__ = lambda self: self.graph.apply("absolute", self)
-    __lt__ = lambda self, other: self.graph.apply("less", self, other)
-    __le__ = lambda self, other: self.graph.apply("less_equal", self, other)
-    __gt__ = lambda self, other: self.graph.apply("greater", self, other)
-    __ge__ = lambda self, other: self.graph.apply("greater_equal", self, other)
-
-    def __eq__(self, other: object) -> Any:
-        return self.graph.apply("equal", self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return self.graph.apply("not_equal", self, other)
 
 
 UFUNCS: dict[str, Any] = {
@@ -126,21 +119,12 @@ TRUTH = {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
 }  # fmt: skip
 NUMERIC = {"add", "subtract", "multiply", "divide", "power", "negative"}  # which take a truth value for 1 or 0
-ALIASES = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not", "square": "square"}
-
-
-def known(ufunc: np.ufunc) -> str:
-    """The name of an operation that every backend has."""
-    name = ALIASES.get(ufunc.__name__, ufunc.__name__)
-    if name not in UFUNCS and name != "square":
-        raise Untraceable(f"it calls numpy.{name}")
-    return name
 
 
 def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
     """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), a (1/4), products for powers; or None."""
     a, b = args[0], args[-1]
-    if op == "square" or (op == "power" and is_number(b, 2.0)):
+    if op == "power" and is_number(b, 2.0):
         return graph.apply("multiply", a, a)
     if op == "power" and not isinstance(b, Node):
         return _power(graph, a, b)
@@ -204,10 +188,9 @@ def is_negative(x: Any) -> bool:
 def _number(value: Any) -> Any:
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    try:
-        return float(value)
-    except TypeError as error:
-        raise Untraceable(f"it meets {type(value).__name__}") from error
+    if not isinstance(value, float | int | np.floating | np.integer) or isinstance(value, np.longdouble):
+        raise Untraceable(f"it meets {type(value).__name__}")
+    return float(value)
 
 
 def needed(outputs: Iterable[Any]) -> list[Node]:

@@ -14,15 +14,17 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from odeopt.compiler.codegen.statements import name_of
 from odeopt.compiler.ir import Graph, Node, Untraceable
 from odeopt.compiler.passes.forward_mode import jacobian
 from odeopt.compiler.readings import once, read_by
-from odeopt.compiler.trace import TracedGradient, called, on_nodes, scalar, traced
+from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.core.flow import Field, Flow
 from odeopt.core.time_map import Clock
 from odeopt.problems import Problem
 from odeopt.problems.members import of_one
+from odeopt.util.check import Array
 
 WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
 
@@ -56,7 +58,7 @@ class FieldProgram:
     @cached_property
     def names(self) -> list[str]:
         """The arguments: s, the state, the constants."""
-        return ["s", *(node.args[0] for node in (*self.state, *self.constants))]
+        return [name_of(node) for node in (self.s, *self.state, *self.constants)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +92,20 @@ def traced_field(
 
 def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Sequence[Any]) -> FieldProgram:
     graph = Graph()
-    moment = graph.input("s", True)
+    moment = graph.input("time", varies=True)
     s = scalar(moment)
     params = tuple(field.params) if isinstance(field, Flow) else ()
-    constants = [graph.input(f"c{i}", True) for i in range(2 + len(params) + len(own))]
-    clock = Clock(scalar(constants[0]), scalar(constants[1]), power)  # type: ignore[arg-type]
+    constants = [graph.input("constant", i, varies=True) for i in range(2 + len(params) + len(own))]
+    clock = Clock(scalar(constants[0]), scalar(constants[1]), power)
     if isinstance(field, Flow):
         values = dict(zip(params, map(scalar, constants[2:]), strict=False))
         field = replace(field, params=MappingProxyType(values))
-    y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
+    y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))
     gradient = TracedGradient(on_nodes(_with(own, constants[2 + len(params) :], grad)), None, None)
     slopes = tuple(clock.speed(s) * u for u in field.rhs(gradient)(clock.time(s), y))
     if [np.shape(k) for k in slopes] != [u.shape for u in y]:
         raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
-    flat = lambda arrays: tuple(node for u in arrays for node in np.asarray(u))
+    flat = lambda arrays: tuple(node for u in arrays for node in as_traced(u).entries)
     return FieldProgram(moment, flat(y), tuple(constants), flat(slopes), tuple(graph.guards), gradient.count)
 
 
@@ -146,18 +148,29 @@ def _closed(f: FunctionType, replaced: Callable[[Any], Any]) -> FunctionType:
     return made
 
 
-def is_gradient_flow(flow: Flow) -> bool:
-    """Whether it is theta' = -grad L(theta), whatever L: nothing else is written down where it runs on nodes."""
-    if flow.variables != ("theta",) or flow.members:
+def is_gradient_flow(flow: Flow, theta: Array) -> bool:
+    """Whether it is theta' = -grad L(theta), whatever L, for theta of this shape.
+
+    Nothing else is written down on few symbols, and on numbers of this shape its slope is minus the gradient.
+    """
+    if flow.variables != ("theta",) or flow.members or not all(_is_downhill(flow, size) for size in (3, 5)):
         return False
-    graph = Graph()
-    theta, gradient = traced(graph, "theta", 2), TracedGradient(on_nodes(called(graph)), None, None)
+    at, g = (np.sin(frequency * np.arange(1.0, theta.size + 1)).reshape(theta.shape) for frequency in (1.0, 0.7))
     try:
-        (slope,) = flow.rhs(gradient)(scalar(graph.input("t", True)), (theta,))
+        (slope,) = flow.rhs(lambda point: g)(0.5, (at,))
+    except Exception:  # whatever a formula raises: the solver meets it too
+        return False
+    return np.array_equal(slope, -g)
+
+
+def _is_downhill(flow: Flow, size: int) -> bool:
+    graph = Graph()
+    theta, gradient = traced(graph, "state", 0, size), TracedGradient(on_nodes(called(graph)), None, None)
+    try:
+        (slope,) = flow.rhs(gradient)(scalar(graph.input("time", varies=True)), (theta,))
+        ends = as_traced(slope).entries
     except Exception:  # whatever a formula raises on symbols
         return False
-    return (
-        np.shape(slope) == (2,)
-        and gradient.point is theta
-        and all(node is graph.apply("negative", g) for node, g in zip(slope, gradient.value, strict=True))
-    )
+    if gradient.point is not theta or ends.shape != (size,):
+        return False
+    return all(node is graph.apply("negative", g) for node, g in zip(ends, gradient.value.entries, strict=True))

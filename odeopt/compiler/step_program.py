@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable, needed
+from odeopt.compiler.ir import UFUNCS, Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
 from odeopt.core.state import State, column
 from odeopt.optimizers.base import Optimizer
@@ -92,7 +92,8 @@ class Program:
     @cached_property
     def reads_time(self) -> bool:
         """Whether a step needs to know when it is."""
-        return any(isinstance(a, Node) and a.op == "input" and a.args == ("t",) for n in self.body for a in n.args)
+        inside = [a for node in self.body for a in node.args if isinstance(a, Node)]
+        return any(a.op == "input" and a.source.kind == "time" for a in inside)
 
     def advance(self, opt: Optimizer, t: Any, y: State, xi: Sequence[Array] = ()) -> tuple[State, bool]:
         """The state after a step from y, by NumPy, and whether a guard was met; xi are rows (..., width)."""
@@ -106,14 +107,21 @@ class Program:
         ]
         return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
 
+    def look(self, t: Any, y: State) -> list[Any]:
+        """What the program sees of a state: numbers, or (..., 1)."""
+        known = dict(zip((node.index for node in chain(*self.state)), columns(y), strict=False))
+        value = evaluated(varying(self.seen), known, t)
+        return [value(node) for node in self.seen]
+
     def values(self, opt: Optimizer) -> list[Any]:
         """The constants for these parameters: numbers, or one per member."""
-        known: dict[str, Any] = {**opt.flow.params, "h": opt.h}
+        known: dict[Input, Any] = {Input("parameter", name): value for name, value in opt.flow.params.items()}
+        known[Input("step")] = opt.h
         values: dict[int, Any] = {}
         with np.errstate(all="ignore"):
             for node in self.preparation:
                 inside = [values[a.index] if isinstance(a, Node) else a for a in node.args]
-                values[node.index] = known[inside[0]] if node.op == "input" else UFUNCS[node.op](*inside)
+                values[node.index] = known[node.source] if node.op == "input" else UFUNCS[node.op](*inside)
         return [values[node.index] for node in self.constants]
 
 
@@ -159,15 +167,15 @@ def _traced(
     seen: Seen | None, carried: bool,
 ) -> tuple[Program, bool]:  # fmt: skip
     graph = Graph()
-    params = {name: scalar(graph.input(name, False)) for name in opt.flow.params}
-    y = tuple(traced(graph, f"y{i}", size) for i, size in enumerate(sizes))
-    g = traced(graph, f"y{len(sizes)}", sizes[0])
-    xi = [traced(graph, f"x{row}", noise.width) for row in range(noise.rows)]
+    params = {name: scalar(graph.input("parameter", name, varies=False)) for name in opt.flow.params}
+    y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))
+    g = traced(graph, "state", len(sizes), sizes[0])
+    xi = [traced(graph, "normal", row, noise.width) for row in range(noise.rows)]
     if noise.grad is not None:
         function = lambda theta: noise.grad(theta, xi[0])
     grad = TracedGradient(on_nodes(function or called(graph)), y[0] if carried else None, g, noise.root)
     step = opt.scheme.bind(replace(opt.flow, params=MappingProxyType(params)), grad)
-    h, t = graph.input("h", False), scalar(graph.input("t", True))
+    h, t = graph.input("step", varies=False), scalar(graph.input("time", varies=True))
     new, _, memory = step(t, y, (), scalar(h), xi) if opt.flow.noisy else step(t, y, (), scalar(h))
     if memory:
         raise Untraceable(f"{opt.scheme.name} remembers earlier steps")
@@ -176,13 +184,29 @@ def _traced(
     begins_there = grad.first is y[0]
     ends_there = grad.count > 1 and grad.point is new[0] and begins_there
     state, outputs = ((*y, g), (*new, grad.value)) if carried else (y, new)
-    guards, value = tuple(graph.guards), None if loss is None else as_traced(loss(y[0])).item()
+    guards = tuple(graph.guards)
+    value = None if loss is None else _number(graph, loss, y[0])
     numbers = tuple(as_traced(number).item() for number in seen(t, y)) if seen else ()
+    if len(graph.guards) > len(guards):
+        raise Untraceable("what is recorded branches on a value")
     return Program(
-        _entries(state), _entries(outputs), guards, h, grad.count, begins_there, carried, value,
-        tuple(node for row in xi for node in row), numbers,
+        _rows(state), _rows(outputs), guards, h, grad.count, begins_there, carried, value,
+        tuple(node for row in xi for node in row.entries), numbers,
     ), ends_there  # fmt: skip
 
 
-def _entries(arrays: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
-    return tuple(tuple(np.asarray(u)) for u in arrays)
+def _number(graph: Graph, loss: Function, theta: Any) -> Any:
+    """The loss, or None where that is no formula or branches on a value: it is then evaluated on what is recorded."""
+    met = len(graph.guards)
+    try:
+        value = as_traced(loss(theta.copy())).item()
+    except Exception:  # whatever a user's function raises on symbols
+        value = None
+    if len(graph.guards) == met:
+        return value
+    del graph.guards[met:]
+    return None
+
+
+def _rows(arrays: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(as_traced(u).entries) for u in arrays)

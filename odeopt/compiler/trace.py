@@ -1,9 +1,10 @@
-"""Arrays of nodes: a step that runs on them writes down its program, coordinate by coordinate.
+"""Arrays on which a function of NumPy's arrays writes down its program, entry by entry.
 
-They are NumPy arrays of objects, so that formulas, schemes and gradients slice, stack, sum and multiply them as usual.
+They follow NumPy's own rules, by `odeopt.compiler.entries` and `odeopt.compiler.numpy_functions`.  What these rules do
+not cover is refused with `Untraceable`: a function or keyword that is not known there, a branch on a value.
 
->>> theta = traced(Graph(), "x", 2)
->>> (theta**2 + theta[..., :1])[1]
+>>> theta = traced(Graph(), "state", 0, 2)
+>>> (theta**2 + theta[..., :1])[1].item()
 add(#3, #0)
 """
 
@@ -13,49 +14,119 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from odeopt.compiler.ir import Graph, Node, Untraceable, known
+from odeopt.compiler import entries
+from odeopt.compiler.entries import FLOAT, Entries, entries_of, objects
+from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable
+from odeopt.compiler.numpy_functions import FUNCTIONS
 
 
-class Traced(np.ndarray):
-    """An array of nodes and numbers."""
+class Traced(Entries, NDArrayOperatorsMixin):
+    """Entries in the clothes of an array of NumPy."""
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
-        """NumPy's protocol (NEP 13): entry by entry; sums and products of matrices are NumPy's own."""
-        plain = [x.view(np.ndarray) if isinstance(x, Traced) else np.asarray(x) for x in inputs]
-        if method == "__call__" and ufunc.signature is None:
-            name = known(ufunc)
-            value = np.frompyfunc(lambda *entries: _apply(name, entries), len(plain), 1)(*plain)
-        else:
-            value = getattr(ufunc, method)(*plain, **kwargs)
+    __hash__ = None  # type: ignore[assignment]
+    __class__ = property(lambda self: np.ndarray)  # for isinstance in a function
+
+    shape = property(lambda self: self.entries.shape)
+    ndim = property(lambda self: self.entries.ndim)
+    size = property(lambda self: self.entries.size)
+    T = property(lambda self: Traced(self.entries.T, self.dtype))
+    real = property(lambda self: self)
+
+    def __repr__(self) -> str:
+        return f"Traced({self.entries}, {self.dtype})"
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, where: Any) -> Traced:
+        return Traced(self.entries[_concrete(where)], self.dtype)
+
+    def __setitem__(self, where: Any, value: Any) -> None:
+        self.entries[_concrete(where)] = entries_of(value).safely(self.dtype).entries
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **settings: Any) -> Any:
+        """NumPy's protocol (NEP 13)."""
+        value = _wrapped(entries.called(ufunc, method, inputs, settings))
         if out is None:
-            return as_traced(value)
-        target = out[0].view(np.ndarray)
+            return value
+        (target,) = out
+        if not isinstance(target, Traced):
+            raise Untraceable(f"it calls numpy.{ufunc.__name__} with out= an array of numbers")
         target[...] = value
-        return out[0]
+        return target
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """NumPy's protocol (NEP 18): where and any look into the nodes, other functions only move them."""
-        own: Any = {np.where: _where, np.any: _any}.get(function)
-        return own(*args, **kwargs) if own else super().__array_function__(function, types, args, kwargs)
+    def __array_function__(self, function: Any, types: Any, arguments: Any, settings: Any) -> Any:
+        """NumPy's protocol (NEP 18)."""
+        if function not in FUNCTIONS:
+            raise Untraceable(f"it calls numpy.{function.__name__}")
+        try:
+            return _wrapped(FUNCTIONS[function](*arguments, **settings))
+        except Untraceable:
+            raise
+        except TypeError as error:
+            raise Untraceable(f"it calls numpy.{function.__name__} with other arguments than are known") from error
+
+    def __getattr__(self, name: str) -> Any:
+        """For arrays of objects, of whose entries NumPy asks a method: sqrt of [u] is [u.sqrt()]."""
+        if name not in UFUNCS or name == "where":
+            raise AttributeError(name)
+        return lambda: UFUNCS[name](self)
 
     def __bool__(self) -> bool:
         raise Untraceable("it branches on a value")
 
+    def __float__(self) -> float:
+        raise Untraceable("it needs a number where the step has a symbol")
 
-def traced(graph: Graph, name: str, size: int, varies: bool = True) -> Traced:
-    """A vector of inputs name_0, name_1, ...."""
-    return as_traced(np.array([graph.input(f"{name}_{i}", varies) for i in range(size)], dtype=object))
+    __index__ = __complex__ = __int__ = __float__
+
+    def item(self) -> Any:
+        """The node or number of an array of one entry."""
+        return self.entries.item()
+
+    def astype(self, dtype: Any) -> Traced:
+        """A copy in another kind; what NumPy would round is refused."""
+        return Traced(self.safely(np.dtype(dtype)).entries.copy(), np.dtype(dtype))
+
+    copy = lambda self: Traced(self.entries.copy(), self.dtype)
+    conj = lambda self: self
+    flatten = lambda self: Traced(self.entries.flatten(), self.dtype)
+    ravel = lambda self: Traced(self.entries.ravel(), self.dtype)
+    reshape = lambda self, *shape: Traced(self.entries.reshape(*shape), self.dtype)
+    transpose = lambda self, *axes: Traced(self.entries.transpose(*axes), self.dtype)
+    swapaxes = lambda self, one, other: Traced(self.entries.swapaxes(one, other), self.dtype)
+    squeeze = lambda self, axis=None: np.squeeze(self, axis)
+    repeat = lambda self, repeats, axis=None: np.repeat(self, repeats, axis)
+    sum = lambda self, axis=None, keepdims=False: np.sum(self, axis, keepdims=keepdims)
+    prod = lambda self, axis=None, keepdims=False: np.prod(self, axis, keepdims=keepdims)
+    mean = lambda self, axis=None, keepdims=False: np.mean(self, axis, keepdims=keepdims)
+    max = lambda self, axis=None, keepdims=False: np.max(self, axis, keepdims=keepdims)
+    min = lambda self, axis=None, keepdims=False: np.min(self, axis, keepdims=keepdims)
+    cumsum = lambda self, axis=None: np.cumsum(self, axis)
+    dot = lambda self, other: np.dot(self, other)
+    clip = lambda self, low=None, high=None: np.clip(self, low, high)
+    any = lambda self, axis=None, keepdims=False: np.any(self, axis, keepdims=keepdims)
+    all = lambda self, axis=None, keepdims=False: np.all(self, axis, keepdims=keepdims)
 
 
-def scalar(node: Node) -> Traced:
-    """One node as an array without axes, as a parameter of a flow is."""
-    return as_traced(node)
+def traced(graph: Graph, kind: str, slot: Any, size: int, varies: bool = True) -> Any:
+    """A vector of inputs of one kind and slot, for an array."""
+    return Traced(objects([graph.input(kind, slot, i, varies=varies) for i in range(size)]))
+
+
+def scalar(node: Node) -> Any:
+    """One node, for a number or an array without axes, as a parameter of a flow is."""
+    return Traced(node)
 
 
 def as_traced(value: Any) -> Traced:
-    """What NumPy made of nodes, as an array of them."""
-    return np.array(value, dtype=object).view(Traced)
+    """What a function has returned, in float64."""
+    return Traced(entries_of(value).safely(FLOAT).entries)
 
 
 class TracedGradient:
@@ -98,27 +169,19 @@ def called(graph: Graph) -> Callable[[Any], Any]:
     """A gradient that stays what it is: the program calls it."""
 
     def function(theta: Any) -> Traced:
-        values = graph.call(tuple(np.asarray(theta)))
-        return as_traced([graph.entry(values, i) for i in range(len(theta))])
+        values = graph.call(tuple(theta.entries))
+        return Traced(objects([graph.entry(values, i) for i in range(len(theta))]))
 
     return function
 
 
-def _apply(name: str, entries: tuple[Any, ...]) -> Any:
-    node = next((x for x in entries if isinstance(x, Node)), None)
-    return (node.graph if node is not None else Graph()).apply(name, *entries)
+def _wrapped(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_wrapped(part) for part in value)
+    return Traced(value.entries, value.dtype) if isinstance(value, Entries) else value
 
 
-def _where(condition: Any, a: Any, b: Any) -> Traced:
-    plain = [np.asarray(x).view(np.ndarray) for x in (condition, a, b)]
-    return as_traced(np.frompyfunc(lambda *entries: _apply("where", entries), 3, 1)(*plain))
-
-
-def _any(condition: Any) -> bool:
-    """False, as it is nearly always: the program is left where one of these nodes is true."""
-    for entry in np.asarray(condition).view(np.ndarray).ravel():
-        if isinstance(entry, Node):
-            entry.graph.guards.append(entry)
-        elif entry:
-            return True
-    return False
+def _concrete(where: Any) -> Any:
+    if any(isinstance(i, Traced) for i in (where if isinstance(where, tuple) else (where,))):
+        raise Untraceable("it picks entries by a value")
+    return where

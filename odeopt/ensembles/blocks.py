@@ -87,7 +87,7 @@ class Stepped:
 class Crew:
     """All members, in blocks that may advance at once.
 
-    name:    how they do, as `Ensemble.backend` has it
+    name:    how they do
     threads: how many by default
     most:    steps in a lap, after which one may be interrupted
     several: whether a lap may hold several records, as nothing can fail in it
@@ -98,6 +98,11 @@ class Crew:
     threads: int
     most: int
     several: bool
+
+    @property
+    def means(self) -> str:
+        """How they did, as `Ensemble.backend` has it."""
+        return self.name
 
     def states(self) -> list[State]:
         """Of each block."""

@@ -20,6 +20,7 @@ from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.step_program import QUIET, Noise, Program, program
 from odeopt.compiler.trace_cache import fingerprint, steadily
+from odeopt.compiler.verify import OTHER, agree
 from odeopt.core.state import State
 from odeopt.ensembles.blocks import Crew, blocks
 from odeopt.ensembles.compiled_blocks import Block, Job, KernelBlock, NumpyBlock
@@ -36,11 +37,15 @@ LONG = 1_000_000_000  # operations of all members and steps: NumPy's second, abo
 DRAW = 25  # operations of NumPy for one normal of Threefry
 LAP = {"numba": 2_000_000_000, "blocks": 400_000_000}  # operations in a fraction of a second
 PROBES = 3  # steps
-TOLERANCE = 1e-9  # program against step: rounding, not formulas
 
 
 class ProgramCrew(Crew):
     """Those whose states are rows of one array."""
+
+    @property
+    def means(self) -> str:
+        """How they advance, or why the step itself had to go on."""
+        return next((block.refused for block in self.blocks if isinstance(block, Block) and block.refused), self.name)
 
     def theta(self) -> Array:
         block = self.blocks[0]
@@ -54,8 +59,7 @@ def crew_or_reason(
     """Blocks that a program advances, or the reason why there is none."""
     try:
         y = _start(plan, slice(0, 8))
-        made, target = traced(plan, [u.shape[-1] for u in y])
-        _verify(plan, made, y)
+        made, target = verified(plan, *traced(plan, [u.shape[-1] for u in y]), y)
     except Untraceable as reason:
         return str(reason)
     if backend == "numba" and find_spec("numba") is None:
@@ -131,10 +135,10 @@ def _noise(plan: Plan) -> Noise:
         raise Untraceable("its batches are drawn")
     if opt.flow.source_of_noise == "xi":
         return Noise(plan.rows, plan.width)
-    assert law is not None
-    fingerprint(law)
-    assert isinstance(law, Gaussian)
+    if not isinstance(law, Gaussian):
+        raise Untraceable("the noise of its gradient is not Gaussian")
     law = replace(law, exact=of_one(law.exact))
+    fingerprint(law)
     return Noise(plan.rows, plan.width, root=law.root) if opt.flow.noisy else Noise(1, plan.width, grad=law.grad)
 
 
@@ -147,9 +151,13 @@ def _tried(make: Callable[[], Program]) -> Program:
         raise Untraceable(f"on symbols it raises {error!r}") from error
 
 
-def _verify(plan: Plan, made: Program, y: State) -> None:
-    """The program takes the first step as the step itself does, for a few members and some normals."""
+def verified(plan: Plan, made: Program, target: bool, y: State) -> tuple[Program, bool]:
+    """The program and whether it sees the target, compared with the functions in the first steps of a few members.
+
+    It sees nothing where that is not what loss, observables and target find.  Raises Untraceable for another step.
+    """
     opt, problem, rng = plan.opt, plan.problem, np.random.default_rng(0)
+    compared = False
     for k in range(PROBES):
         xi = [rng.standard_normal((len(y[0]), plan.width)) for _ in range(plan.rows)]
         with np.errstate(all="ignore"):
@@ -157,14 +165,19 @@ def _verify(plan: Plan, made: Program, y: State) -> None:
             new, _, _ = step(k * opt.h, y, (), opt.h)
             before = (*y, problem.grad(y[0])) if made.carried else y
             guess, guarded = made.advance(opt, k * opt.h, before, xi)
-        if not guarded:
-            if not all(_close(a, b) for a, b in zip(guess, new, strict=False)):
-                raise Untraceable("its gradient is not the same at every call")
-            return
-        y = new
-    raise Untraceable("it branches at every step")
+            if made.seen and not agree(*_seen_both(plan, made, target, k + 1, new)):
+                made, target = replace(made, seen=()), False
+        if not guarded and not agree(guess[: len(new)], new, y):
+            raise Untraceable(f"{OTHER} the step itself")
+        compared, y = compared or not guarded, new
+    if not compared:
+        raise Untraceable("it branches at every step")
+    return made, target
 
 
-def _close(a: Array, b: Array) -> bool:
-    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
-    return np.allclose(a, b, TOLERANCE, TOLERANCE * size, equal_nan=True)
+def _seen_both(plan: Plan, made: Program, target: bool, k: int, y: State) -> tuple[list[Any], list[Any]]:
+    """What the program sees after step k, and what the functions find."""
+    shape, t = y[0].shape[:-1], k * plan.opt.h
+    found = [np.broadcast_to(u[..., 0] if np.ndim(u) else u, shape) for u in made.look(t, y)]
+    inside = [np.asarray(plan.target(t, y))] if target and plan.target else []
+    return found, [*plan.observed(k, y), *inside]

@@ -1,6 +1,6 @@
 """Blocks of an ensemble whose steps a program takes, by NumPy or in a compiled kernel, from the same rows of numbers.
 
-Where a guard of the program is true, the step itself goes on from there.
+Where a guard of the program is true, the step itself goes on from there; the program's next step is compared with it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.step_program import Program
+from odeopt.compiler.verify import OTHER, agree
 from odeopt.core.state import State
 from odeopt.ensembles.kernel import Layout, ensemble_source, fill_source
 from odeopt.ensembles.plan import Plan
@@ -66,7 +67,7 @@ class Job:
 
 
 class Block(ABC):
-    """The members first, ..., last - 1."""
+    """The members first, ..., last - 1; `refused` says why the step itself takes all steps from now on, or is empty."""
 
     watches = False  # whether it must be seen step by step when members arrive
 
@@ -76,6 +77,7 @@ class Block(ABC):
         self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
         self._grad = job.plan.problem.oracle()
         self._size = 1 if job.program.guards else UNLIMITED  # steps at a time
+        self._doubted, self.refused = False, ""
         self._watch(0, self.state())
 
     def state(self) -> State:
@@ -88,7 +90,7 @@ class Block(ABC):
     def advance(self, k: int, n: int, every: int) -> Tally | None:
         if self.normals is not None:
             self.normals.mark()
-        if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED:
+        if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED and not self.refused:
             return self.run(k, n, every)[1]
         found = []
         count = self._counter(1) if self.job.observes else None
@@ -107,17 +109,28 @@ class Block(ABC):
         end = k + steps
         while k < end:
             m = 1 if self.watches else min(self._size, end - k)
+            m = 1 if self._doubted or self.refused else m
             before = self.rows.copy() if self.job.program.guards else self.rows
-            met, _ = self.run(k, 0, m)
-            if met:
+            if self.refused or self.run(k, 0, m)[0]:
                 self.rows[...] = before
                 self._step(k)
-                self._size, m = max(1, m // 2), 1
+                self._size, m, self._doubted = max(1, m // 2), 1, True
+            elif self._doubted:
+                self._compare(k, before)
             elif self._size < UNLIMITED:
                 self._size *= 2
             k += m
             if self.watches:
                 self._watch(k, self.state())
+
+    def _compare(self, k: int, before: Array) -> None:
+        """The step itself takes a step that the program has taken."""
+        found, start = self.rows.copy(), before.copy()
+        self.rows[...] = before
+        self._step(k)
+        self._doubted = False
+        if not agree(found, self.rows, start):
+            self.refused = f"numpy ({OTHER} the step itself)"
 
     def _step(self, k: int) -> None:
         """One step, by itself."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.codegen.statements import block, indented, names_of, step_lines, time_lines
+from odeopt.compiler.codegen.statements import block, indented, name_of, names_of, step_lines, time_lines
 from odeopt.compiler.step_program import Program
 from odeopt.ensembles.random import box_muller, threefry
 
@@ -102,7 +102,7 @@ class Layout:
     @property
     def states(self) -> list[str]:
         """The names of the entries of the state."""
-        return [node.args[0] for nodes in self.program.state for node in nodes]
+        return [name_of(node) for nodes in self.program.state for node in nodes]
 
     @property
     def counted(self) -> tuple[Any, ...]:
@@ -128,7 +128,7 @@ class Layout:
         """Where the value of an input is; the normals of an even step precede those of an odd one."""
         if name in self.states:
             return f"z[{self.states.index(name)}, i]"
-        drawn = [node.args[0] for node in self.program.xi]
+        drawn = [name_of(node) for node in self.program.xi]
         return f"z[now + {drawn.index(name)}, i]" if name in drawn else name
 
 

@@ -93,7 +93,7 @@ def ensemble(
     with ThreadPoolExecutor(workers or crew.threads) as pool, bar(plan.steps, opt.name, progress) as shown:
         status, message, whole = _march(crew, pool, arrivals, records, shown)
     theta = crew.theta() if plan.final and whole else np.empty((0, problem.dim))
-    return records.result(arrivals, theta, status, message, backend=crew.name, generator=generator)
+    return records.result(arrivals, theta, status, message, backend=crew.means, generator=generator)
 
 
 def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any) -> tuple[Status, str, bool]:

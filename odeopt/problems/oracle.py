@@ -102,6 +102,11 @@ class Gradient:
         return self._law
 
     @property
+    def last(self) -> Array:
+        """The value that was found last."""
+        return self._value
+
+    @property
     def finite(self) -> bool:
         """Whether the last value was."""
         return bool(np.isfinite(self._value).all())

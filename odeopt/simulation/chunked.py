@@ -1,24 +1,24 @@
 """Many steps at once: where a step can be written as a program, an engine runs it, and the step itself does the rest.
 
-The step takes the first steps, against which the program is checked, and those that the engine leaves to it: where a
-guard is true or a number is not finite.  What is recorded, counted and reported is the same on every path.
+The engine is believed once it was seen to take a step as the step itself does: at the start, after each step that it
+left to the step itself (where a guard is true or a number is not finite), and after each record that was shown to a
+callback, which may have changed what the formulas read.  What is recorded, counted and reported is the same on every
+path.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from odeopt.compiler.step_program import Program
-from odeopt.core.state import State, column, finite, finite_members
+from odeopt.compiler.verify import OTHER
+from odeopt.core.state import Grad, State, finite, finite_members
 from odeopt.problems.oracle import Gradient
 from odeopt.simulation.engines.base import Engine, moments
+from odeopt.simulation.rehearsal import same_aside, same_step
 from odeopt.simulation.request import Request
-from odeopt.simulation.select import chosen
+from odeopt.simulation.select import chosen, reading
 from odeopt.simulation.trajectory import Recorder
 
-TOLERANCE = 1e-9  # program against step: rounding, not formulas
+NOWHERE: tuple[int, State] = (0, ())
 
 
 class Leaps:
@@ -28,40 +28,48 @@ class Leaps:
         self.opt, self.problem, self.grad, self.path = request.opt, request.problem, grad, path
         self.steps, self.every, self.watched = request.steps, request.every, request.watched
         self.engine, self.name = chosen(request, grad)
-        self._before: tuple[int, State] | None = None
-        self._checked = False
+        if request.watched and request.every == 1 and request.backend == "auto":
+            self._leave("a callback sees every step")
+        self._reads = reading(request) if request.watched else None
+        self._request = request
+        self._trusted, self._shown = False, False  # whether the engine is believed; whether a callback was called
+        self._before = NOWHERE  # where the step itself has gone on
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
         if self._error is not None:
             raise self._error
-        if self.engine is None or not self._trusted(self.engine, k, y):
+        if self.engine is None:
             return k, y
-        if self._rest:
-            self._rest -= 1
+        if self.watched and k and k % self.every == 0:
+            self._trusted, self._shown, self._before, self._rest = False, True, NOWHERE, 1
+        if not self._rest:
+            self._trusted = self._trusted or self._seen(self.engine, k, y)
+        if self._rest or not self._trusted:
+            self._rest, self._before = 0, (k, y)
             return k, y
         return self._leap(self.engine, k, y)
 
-    def _trusted(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the program has found, in this run, what the step itself found."""
-        program = engine.program
-        if engine.calls or not isinstance(program, Program):  # the gradient is the problem's own
-            return k > 0
-        if self._checked:
-            return True
-        before, self._before = self._before, (k, y)
-        if before is None:
+    def _leave(self, reason: str) -> None:
+        self.engine, self.name = None, f"numpy ({reason})"
+
+    def _seen(self, engine: Engine, k: int, y: State) -> bool:
+        """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
+        (before, start), losses = self._before, self.problem.loss if engine.losses else None
+        if self._shown and reading(self._request) != self._reads:
+            self._leave("a callback changed what its formulas read")
             return False
-        start = (*before[1], self.problem.grad(before[1][0])) if program.carried else before[1]
-        new, guarded = program.advance(self.opt, before[0] * column(self.opt.h), start)
-        if guarded:
+        self._shown = False
+        if start:
+            same = same_step(engine, before, self._start(engine, start, self.problem.grad), y, losses, self.grad.last)
+        elif engine.calls or not isinstance(engine.program, Program):  # the first gradient is the problem's own
             return False
-        if not all(_close(a, b) for a, b in zip(new, y, strict=False)):
-            self.engine, self.name = None, "numpy (its gradient is not the same at every call)"
-            return False
-        self._checked = True
-        return True
+        else:
+            same = same_aside(engine, self.opt, self.problem, k, y, losses)
+        if same is False:
+            self._leave(f"{OTHER} the step itself")
+        return bool(same)
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
         """As many steps as one call may take, into the records where these are due."""
@@ -72,9 +80,10 @@ class Leaps:
         n = (most if direct or (engine.calls and not self.watched) else min(most, due)) // stride
         rows, losses, times = self.path.room(n) if direct else self.path.scratch(n)
         remembered = self.grad.knows(y[0])
-        leap = engine.run(k, self._start(engine, y), n, stride, rows, losses, times)
+        leap = engine.run(k, self._start(engine, y, self.grad), n, stride, rows, losses, times)
         done = leap.n if y[0].ndim == 1 or _some_finite(leap.y) else 0
         self._error, self._rest = leap.error, int(done < n)
+        self._trusted, self._before = done == n, NOWHERE
         self._size = 2 * self._size if done == n else max(1, n * stride // 2)
         if done and not engine.calls:
             self.grad.count += engine.program.count * done * stride - (engine.program.first and remembered)
@@ -97,8 +106,8 @@ class Leaps:
             times[...] = moments(k + due - self.every, n, self.every, self.opt.h)
             self.path.keep(n, k + due + (n - 1) * self.every)
 
-    def _start(self, engine: Engine, y: State) -> State:
-        return (*y, self.grad(y[0])) if engine.program.carried else y
+    def _start(self, engine: Engine, y: State, grad: Grad) -> State:
+        return (*y, grad(y[0])) if engine.program.carried else y
 
     def _recall(self, engine: Engine, y: State, ended: State) -> None:
         """The gradient that the step would remember here."""
@@ -106,11 +115,6 @@ class Leaps:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls:
             self.grad.revisit(y[0])
-
-
-def _close(a: Any, b: Any) -> bool:
-    size = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
-    return np.allclose(a, b, TOLERANCE, TOLERANCE * size, equal_nan=True)
 
 
 def _some_finite(y: State) -> bool:

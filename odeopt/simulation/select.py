@@ -115,6 +115,12 @@ def _program(request: Request) -> Program:
     return made
 
 
+def reading(request: Request) -> Any:
+    """What equals another only if the gradient, the loss and the formulas read the same as then, as far as is known."""
+    functions = of_one(request.problem.grad), of_one(request.problem.loss)
+    return *(_or_none(fingerprint, f) for f in functions), read_by(request.opt.flow)
+
+
 def _installed(name: str) -> bool:
     from importlib.util import find_spec  # late: a short run needs none of it
 

@@ -24,7 +24,7 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
 
     flow, problem, times = equation.flow, equation.problem, equation.times
     solution, theta0 = problem.flow_solution, equation.at_rest[0]
-    if solution is None or times.ndim > 1 or not isinstance(flow, Flow) or not is_gradient_flow(flow):
+    if solution is None or times.ndim > 1 or not isinstance(flow, Flow) or not is_gradient_flow(flow, theta0):
         return None
     equation.grad(theta0)  # what raises here is the caller's mistake
     theta = np.asarray(solution(times - times[0], theta0))

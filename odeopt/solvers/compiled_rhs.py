@@ -11,7 +11,7 @@ import numpy as np
 
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.float_loop import HELPERS, RAISED
-from odeopt.compiler.codegen.statements import block
+from odeopt.compiler.codegen.statements import block, name_of
 from odeopt.compiler.rhs_program import FieldProgram, Traced
 from odeopt.solvers.initial_value import Function, from_diagonals
 from odeopt.util.check import Array
@@ -30,22 +30,22 @@ def on_floats(made: Traced, plain: Function) -> tuple[Function, Function | None]
 
 @lru_cache(maxsize=256)
 def _float_source(program: FieldProgram) -> str:
-    arguments = ", ".join(node.args[0] for node in program.constants)
-    entries = f"({', '.join(node.args[0] for node in program.state)},) = z.tolist()"
+    arguments = ", ".join(name_of(node) for node in program.constants)
+    entries = f"({', '.join(name_of(node) for node in program.state)},) = z.tolist()"
     lines, spelled = block([*program.slopes, *program.guards], {})
-    lines += [f"if {spelled(guard)}: return plain(s, z)" for guard in program.guards]
-    made = _function("rhs", [entries, *lines, f"return [{', '.join(map(spelled, program.slopes))}]"], "plain(s, z)")
+    lines += [f"if {spelled(guard)}: return plain(t, z)" for guard in program.guards]
+    made = _function("rhs", [entries, *lines, f"return [{', '.join(map(spelled, program.slopes))}]"], "plain(t, z)")
     if program.jacobian is not None:
         lines, spelled = block([node for row in program.jacobian for node in row], {})
         rows = ", ".join(f"[{', '.join(map(spelled, row))}]" for row in program.jacobian)
-        made += _function("jac", [entries, *lines, f"return [{rows}]"], "slow(s, z)")
+        made += _function("jac", [entries, *lines, f"return [{rows}]"], "slow(t, z)")
     found = "rhs, jac" if program.jacobian is not None else "rhs, None"
     return "\n".join([f"def make(plain, slow, {arguments}):", *(f"    {line}" for line in made), f"    return {found}"])
 
 
 def _function(name: str, body: Sequence[str], otherwise: str) -> list[str]:
     guarded = ["try:", *(f"    {line}" for line in body), "except RAISED:", f"    return {otherwise}"]
-    return [f"def {name}(s, z):", *(f"    {line}" for line in guarded)]
+    return [f"def {name}(t, z):", *(f"    {line}" for line in guarded)]
 
 
 @lru_cache(maxsize=64)

@@ -76,6 +76,7 @@ class Functions:
     `kernel(method, named)`: a whole run at once, as one of the solvers of `odeopt.solvers.scipy_solvers`, or None and
     why: it does not pay, unless the method was asked for by name.
     `part`: the same of the members with these indices alone, where that costs less.
+    `refused()`: what `means` must say after all, where f had to be left in the midst of a run.
     """
 
     f: Function
@@ -84,6 +85,7 @@ class Functions:
     means: str = "numpy"
     kernel: Callable[[str, bool], tuple[Any, str]] = lambda method, named: (None, "there is none")
     part: Callable[[Any], Functions] | None = None
+    refused: Callable[[], str] = lambda: ""
 
 
 def initial_value(flow: Field, problem: Problem, times: Array, y: State) -> InitialValue:

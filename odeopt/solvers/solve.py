@@ -120,7 +120,7 @@ def _attempt(
     equation.grad.count += functions.gradients * rhs.count
     pieces = records.pieces if equation.times.ndim == 1 else []
     sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
-    means = "numba" if attempt.kernel else functions.means
+    means = "numba" if attempt.kernel else functions.refused() or functions.means
     status = reason.status if reason else Status.DONE
     return _trajectory(equation, path, status, message, sol, means), reason, records.last.s
 

@@ -202,7 +202,7 @@ REFUSED = {
     "Hessian": ("word 63 sgd_second_order: drift", of_jax, "it reads the Hessian"),
     "side effects": ("optimizer gd", counted, "it reads list, which may change"),
     "wide": ("optimizer gd", lambda: oo.problems.quadratic(np.ones(65)), "it has more than 64 coordinates"),
-    "matrices": ("optimizer shampoo", tables.smooth_problem, "on symbols it raises"),
+    "matrices": ("optimizer shampoo", tables.smooth_problem, "it calls numpy.eigh"),
 }
 
 

@@ -58,8 +58,10 @@ def by_torch(d: int) -> Any:
 def by_jax(steps: int, members: int = 0) -> Any:
     import jax
 
+    from odeopt.frameworks.jax import problem as of_jax
+
     with jax.enable_x64(True):
-        problem = oo.Problem.from_jax(lambda x: ((x - 1) ** 4).sum() + (x[0] * x[1]) ** 2, np.array([0.3, -0.4]))
+        problem = of_jax(lambda x: ((x - 1) ** 4).sum() + (x[0] * x[1]) ** 2, np.array([0.3, -0.4]))
     theta0 = starts(members) if members else None
     return oo.simulate(optimizers.lion(1e-3), problem, steps, theta0, record_every=700)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.codegen.statements import step_lines, time_lines
+from odeopt.compiler.codegen.statements import name_of, step_lines, time_lines
 from odeopt.compiler.step_program import Program
 from odeopt.problems.oracle import EvaluationError
 from odeopt.util.check import Array
@@ -62,7 +62,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 @lru_cache(maxsize=256)
 def source(program: Program, strided: bool) -> str:
     """loop(n, every, k, append, state..., constants...): n rows, each the state after `every` further steps."""
-    state = [node.args[0] for nodes in program.state for node in nodes]
+    state = [name_of(node) for nodes in program.state for node in nodes]
     constants = [f"c{i}" for i in range(len(program.constants))]
     step = [*time_lines(program), *step_lines(program, leave="return")]
     inner = ["for _ in range(every):", *(f"    {line}" for line in step)] if strided else step

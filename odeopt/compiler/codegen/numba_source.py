@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.codegen.statements import block, indented, names_of, step_lines, time_lines
+from odeopt.compiler.codegen.statements import block, indented, name_of, names_of, step_lines, time_lines
 from odeopt.compiler.step_program import Program
 
 BLOCK = 64  # members whose state stays in the processor's first cache
@@ -17,10 +17,10 @@ BLOCK = 64  # members whose state stays in the processor's first cache
 @lru_cache(maxsize=256)
 def path_source(program: Program, strided: bool, loss: bool) -> str:
     """loop(n, every, k, rows, losses, times, h, y, c): n rows, or fewer where a guard is true; y becomes the last."""
-    state = [node.args[0] for nodes in program.state for node in nodes]
-    recorded = [node.args[0] for nodes in _recorded(program) for node in nodes]
+    state = [name_of(node) for nodes in program.state for node in nodes]
+    recorded = [node for nodes in _recorded(program) for node in nodes]
     step = [*time_lines(program), *step_lines(program)]
-    record = [f"rows[{v}][r, {i}] = y{v}_{i}" for v, i in (name[1:].split("_") for name in recorded)]
+    record = [f"rows[{node.source.slot}][r, {node.source.index}] = {name_of(node)}" for node in recorded]
     body = [
         "times[r] = (first + (r + 1) * every) * h",
         *(["for _ in range(every):", *indented(step)] if strided else step),
@@ -48,14 +48,14 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
 
     own[i]: the constant i has a value per member, a row of C.
     """
-    state = [node.args[0] for nodes in program.state for node in nodes]
-    split = [name[1:].split("_") for name in state]
-    recorded = [node.args[0] for nodes in _recorded(program) for node in nodes]
+    state = [name_of(node) for nodes in program.state for node in nodes]
+    split = [(name_of(node), node.source.slot, node.source.index) for nodes in program.state for node in nodes]
+    recorded = split[: sum(map(len, _recorded(program)))]
     mine = {f"c{i}" for i, is_own in enumerate(own) if is_own} | set(state)
     rename = lambda name: f"{name}[i]" if name in mine else name
     time = time_lines(program, rename)
     step = step_lines(program, rename, leave="met += 1")
-    record = [f"rows[{v}][r, b + i, {i}] = y{v}_{i}[i]" for v, i in (name[1:].split("_") for name in recorded)]
+    record = [f"rows[{v}][r, b + i, {i}] = {name}[i]" for name, v, i in recorded]
     losses = _loss_lines(program, rename, "losses[r, b + i]") if loss else []
     each = "for i in range(size):"
     return "\n".join(
@@ -67,12 +67,12 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
             f"    for b in range(first, last, {BLOCK}):",
             f"        size, k = min({BLOCK}, last - b), start",
             *indented(indented([f"c{i} = C[{row}, b:b + size]" for row, i in enumerate(np.flatnonzero(own))])),
-            *indented(indented([each, *indented([f"y{v}_{i}[i] = y[{v}][b + i, {i}]" for v, i in split])])),
+            *indented(indented([each, *indented([f"{name}[i] = y[{v}][b + i, {i}]" for name, v, i in split])])),
             "        for r in range(n):",
             "            for _ in range(every):",
             *indented(indented(indented(indented([each, *indented([*time[:1], *step]), *time[1:]])))),
             *indented(indented(indented([each, *indented([*record, *losses])]))),
-            *indented(indented([each, *indented([f"y[{v}][b + i, {i}] = y{v}_{i}[i]" for v, i in split])])),
+            *indented(indented([each, *indented([f"y[{v}][b + i, {i}] = {name}[i]" for name, v, i in split])])),
             "    return met",
         ]
     )  # fmt: skip
@@ -81,8 +81,8 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
 @lru_cache(maxsize=256)
 def coordinates_source(program: Program) -> str:
     """loop(n, y, c): a step of n coordinates, in place."""
-    state = [node.args[0] for nodes in program.state for node in nodes]
-    step = step_lines(program, lambda name: name if name.startswith("c") else f"{name}[i]")
+    state = [name_of(node) for nodes in program.state for node in nodes]
+    step = step_lines(program, lambda name: f"{name}[i]" if name in state else name)
     return "\n".join(
         [
             "def loop(n, y, c):",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.codegen.statements import names_of, time_lines
+from odeopt.compiler.codegen.statements import name_of, names_of, time_lines
 from odeopt.compiler.ir import TRUTH, UFUNCS, Node, Untraceable
 from odeopt.compiler.step_program import Program, varying
 
@@ -25,10 +25,10 @@ def compiled(program: Program) -> tuple[Callable[..., Any], int, int]:
     into: of each entry of the state that is recorded, n rows, one after `every` steps
     A step with noise asks draw(), the last argument, for its normals, an array of each.
     """
-    state = [node.args[0] for nodes in program.state for node in nodes]
+    state = [name_of(node) for nodes in program.state for node in nodes]
     lines, numbers, truths = _step(program)
     arguments = [*state, *(f"c{i}" for i in range(len(program.constants))), *(["draw"] if program.xi else [])]
-    drawn = [f"{', '.join(node.args[0] for node in program.xi)}, = draw()"] if program.xi else []
+    drawn = [f"{', '.join(name_of(node) for node in program.xi)}, = draw()"] if program.xi else []
     text = "\n".join(
         [
             f"def loop(n, every, k, into, room, truth, {', '.join(arguments)}):",
@@ -53,9 +53,9 @@ def moving(program: Program) -> tuple[Callable[..., None], int, int]:
         raise Untraceable("its variables change places")
     homes = {new.index: old for old, new in ends if isinstance(new, Node)}
     lines, numbers, truths = _calls(program.body, [new for _, new in ends], program.guards, names, homes)
-    spelled = [(old.args[0], names[new.index] if isinstance(new, Node) else repr(new)) for old, new in ends]
+    spelled = [(name_of(old), names[new.index] if isinstance(new, Node) else repr(new)) for old, new in ends]
     copies = [f"copyto({old}, {new})" for old, new in spelled if old != new]
-    arguments = [*(node.args[0] for node in state), *(f"c{i}" for i in range(len(program.constants)))]
+    arguments = [*(name_of(node) for node in state), *(f"c{i}" for i in range(len(program.constants)))]
     body = [*_arrays(numbers, truths), *[f"    {line}" for line in [*lines, *copies]], "    return"]
     text = "\n".join([f"def move(room, truth, {', '.join(arguments)}):", *body])
     return _function("move", text), numbers, truths
@@ -64,7 +64,7 @@ def moving(program: Program) -> tuple[Callable[..., None], int, int]:
 @lru_cache(maxsize=64)
 def looking(program: Program) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
     """look(room, truth, t, state...): what the program sees, and how many arrays it works in."""
-    state = [node.args[0] for nodes in program.state for node in nodes]
+    state = [name_of(node) for nodes in program.state for node in nodes]
     return evaluation(["t", *state], program.seen, names_of(program))
 
 
@@ -73,10 +73,16 @@ def evaluation(
 ) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
     """look(room, truth, arguments...): the results, and how many arrays of numbers and of truth values it works in."""
     lines, numbers, truths = _calls(varying(results), results, (), names)
-    found = [names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x) for x in results]
+    found = [_spelled(x, names) for x in results]
     head = f"def look(room, truth, {', '.join(arguments)}):"
     body = [*_arrays(numbers, truths), *[f"    {line}" for line in lines], f"    return {', '.join(found)},"]
     return _function("look", "\n".join([head, *body])), numbers, truths
+
+
+def _spelled(x: Any, names: Mapping[int, str]) -> str:
+    if not isinstance(x, Node):
+        return repr(x)
+    return names[x.index] if x.index in names else name_of(x)
 
 
 def _arrays(numbers: int, truths: int) -> list[str]:
@@ -109,7 +115,7 @@ def _calls(
     spare: dict[str, list[str]] = {"b": [], "q": []}
     made = {"b": 0, "q": 0}
     lines, guards = [], {guard.index for guard in guarded}
-    spelled = lambda x: names.get(x.index, x.args[0]) if isinstance(x, Node) else repr(x)
+    spelled = lambda x: _spelled(x, names)
     for i, node in enumerate(body):
         args = [spelled(a) for a in node.args]
         ends = [names[index] for index in dict.fromkeys(a.index for a in node.args if isinstance(a, Node))
@@ -141,7 +147,7 @@ def _release(ends: Sequence[str], spare: dict[str, list[str]]) -> None:
 
 def _moves(program: Program, outputs: Sequence[Any], names: dict[int, str]) -> list[str]:
     """The new state takes the place of the old by an exchange of names, or is copied where it has no own array."""
-    state = [node.args[0] for nodes in program.state for node in nodes]
+    state = [name_of(node) for nodes in program.state for node in nodes]
     spelled = [names[node.index] if isinstance(node, Node) else repr(node) for node in outputs]
     changed = [(old, new) for old, new in zip(state, spelled, strict=True) if old != new]
     swapped = [(old, new) for old, new in changed if new[0] == "b" and spelled.count(new) == 1]

@@ -13,6 +13,7 @@ INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",
     "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "and", "logical_or": "or",
 }  # fmt: skip
+SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}
 PREFIX = {"negative": "-", "logical_not": "not "}
 
 
@@ -29,11 +30,20 @@ def written(op: str, args: list[str]) -> str:
     return f"{op}({', '.join(args)})"
 
 
+def name_of(node: Node) -> str:
+    """An input's name in generated code.
+
+    y0_1 is the entry 1 of the variable 0, x0_1 the normal 1 of the row 0, c2_0 the constant 2 of a right-hand side, t
+    the time.
+    """
+    source = node.source
+    return "t" if source.kind == "time" else f"{SHORT[source.kind]}{source.slot}_{source.index}"
+
+
 def names_of(program: Program) -> dict[int, str]:
-    """The names of a program's inputs: y0_1 is the coordinate 1 of the variable 0, c2 a constant, t the time,
-    x0_1 the normal 1 of the row 0."""
+    """The names of a program's inputs, and of its constants: c2."""
     names = {node.index: f"c{i}" for i, node in enumerate(program.constants)}
-    names |= {node.index: node.args[0] for nodes in (*program.state, program.xi) for node in nodes}
+    names |= {node.index: name_of(node) for nodes in (*program.state, program.xi) for node in nodes}
     return names
 
 
@@ -58,7 +68,10 @@ def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str 
 
 
 def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callable[[Any], str]]:
-    """Assignments of what is used more than once, and how to spell each node after them."""
+    """Assignments of what is used more than once, and how to spell each node after them.
+
+    A choice is assigned, too: Numba compiles no long tuple that has one inside.
+    """
     names = dict(names)
     order = [node for node in needed(results) if node.varies and node.op != "input"]
     uses = Counter(a.index for node in order for a in node.args if isinstance(a, Node))
@@ -70,12 +83,12 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
         if value.index in names:
             return names[value.index]
         if value.op == "input":
-            return value.args[0]
+            return name_of(value)
         return written(value.op, [spelled(a) for a in value.args])
 
     lines = []
     for node in order:
-        if uses[node.index] > 1 or node.op == "call":
+        if uses[node.index] > 1 or node.op in ("call", "where"):
             line = f"u{node.index} = {spelled(node)}"
             names[node.index] = f"u{node.index}"
             lines.append(line)

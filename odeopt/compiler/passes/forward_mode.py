@@ -39,7 +39,7 @@ def jacobian(outputs: Sequence[Any], inputs: Sequence[Node]) -> tuple[tuple[Any,
 
     >>> from odeopt.compiler.ir import Graph
     >>> graph = Graph()
-    >>> x, y = graph.input("x", True), graph.input("y", True)
+    >>> x, y = (graph.input("state", i, varies=True) for i in (0, 1))
     >>> jacobian([x * x + y], [x, y])
     ((add(#0, #0), 1.0),)
     """

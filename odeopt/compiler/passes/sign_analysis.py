@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
-from odeopt.compiler.ir import Node, Untraceable, needed
+from odeopt.compiler.ir import Input, Node, Untraceable, needed
 from odeopt.compiler.step_program import Program
 
 HARMLESS = {
@@ -20,10 +20,10 @@ HARMLESS = {
 }  # fmt: skip
 
 
-def sound(program: Program, known: Mapping[str, Any]) -> tuple[Any, ...]:
+def sound(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
     """The constants that must be above 0 for that; raises Untraceable where a step might divide by 0.
 
-    known: those inputs that have one value in all steps, by name
+    known: those inputs that have one value in all steps
     """
     values, states = _values(program, known), list(chain(*program.state))
     signs = Signs({node.index for node in states[2:]}, values)  # not theta, not the gradient
@@ -40,13 +40,13 @@ def sound(program: Program, known: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(signs.assumed.values())
 
 
-def _values(program: Program, known: Mapping[str, Any]) -> dict[int, float]:
+def _values(program: Program, known: Mapping[Input, Any]) -> dict[int, float]:
     """The values of the constants that follow from these inputs."""
     values: dict[int, float] = {}
     for node in needed(program.constants):
         args = [values.get(a.index) if isinstance(a, Node) else a for a in node.args]
-        if node.op == "input" and node.args[0] in known:
-            values[node.index] = known[node.args[0]]
+        if node.op == "input" and node.source in known:
+            values[node.index] = known[node.source]
         elif node.op != "input" and None not in args:
             with suppress(*RAISED):
                 values[node.index] = OPERATIONS[node.op](*args)

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from odeopt.arrays.protocol import Foreign
+from odeopt.arrays.torch import TORCH
 from odeopt.compiler.fused_update import Piece, Sweep
 from odeopt.compiler.ir import Untraceable
 from odeopt.frameworks.parameter_blocks import Block
@@ -30,7 +33,7 @@ class TorchSweep:
         self._sweep: Sweep | str
         try:
             _refuse(blocks, parameters)
-            self._sweep = Sweep(blocks[0].opt)
+            self._sweep = Sweep(blocks[0].opt, _foreign, _numbers)
         except Untraceable as reason:
             self._sweep = str(reason)
 
@@ -86,6 +89,15 @@ def _refuse(blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
         raise Untraceable("the parameters are small")
     if {p.dtype for p in parameters} not in [{kind} for kind in KINDS]:
         raise Untraceable("the parameters are not all in single, or all in double precision")
+
+
+def _foreign(u: Array) -> Any:
+    """A copy as torch's formulas see it."""
+    return Foreign(torch.tensor(u), TORCH)
+
+
+def _numbers(u: Any) -> Array:
+    return u.value.numpy() if isinstance(u, Foreign) else np.asarray(u)
 
 
 def _apart(moving: Sequence[Any], read: Sequence[Any]) -> bool:

@@ -18,6 +18,7 @@ class Wide:
     def __init__(self, request: Request, grad: Gradient) -> None:
         self._flow, self._grad = request.opt.flow, grad
         self._sweep: Sweep | None = None
+        self._moved = False
         try:
             self._sweep = Sweep(request.opt)
             self.name = self._sweep.means(request.sizes[0])
@@ -32,9 +33,11 @@ class Wide:
         theta, *memory = (u for name, u in new.items() if name not in clocks)
         try:
             moved = self._sweep.ready(k, [Piece((theta, self._grad(y[0]), *memory))], clocks, trusting=False)()
-        except Untraceable:
+        except Untraceable as reason:
             self._sweep.forget()
+            self.name = self.name if self._moved else f"numpy ({reason})"
             return k, y
+        self.name, self._moved = self._sweep.means(y[0].size), True
         for name, value in moved.items():
             new[name][:] = value
         return k + 1, tuple(new.values())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from odeopt.compiler.codegen.numba_cache import JIT
-from odeopt.compiler.codegen.statements import block, indented
+from odeopt.compiler.codegen.statements import block, indented, name_of
 from odeopt.compiler.rhs_program import FieldProgram
 
 REACHED, TOO_MANY, TOO_SMALL = 1, -5, -4  # what becomes of a member; 0 while it is on its way
@@ -95,7 +95,7 @@ def loop(program: FieldProgram, method: Method) -> str:
         evaluations=method.evaluations, c=constants(program), y=names("y", J), w=names("w", J), k0=names("k0", J),
         room=_in(1, method.room), stages=_in(3, method.stages), error=_in(3, method.error),
         load=_in(2, [f"y_{j}, a_{j} = Y[m, {j}], atol[m, {j}]" for j in J],
-                 [f"{node.args[0]} = C[{i}, m]" for i, node in enumerate(program.constants)]),
+                 [f"{name_of(node)} = C[{i}, m]" for i, node in enumerate(program.constants)]),
         scales_at_start=_in(3, [f"e_{j} = a_{j} + rtol * abs(y_{j})" for j in J]),
         size=" + ".join(f"(y_{j} / e_{j}) ** 2" for j in J), speed=" + ".join(f"(k0_{j} / e_{j}) ** 2" for j in J),
         scales=_in(3, [f"e_{j} = a_{j} + rtol * max(abs(y_{j}), abs(w_{j}))" for j in J]),
@@ -116,7 +116,7 @@ def right_hand_side(program: FieldProgram) -> str:
 
 def constants(program: FieldProgram) -> str:
     """The last arguments of f."""
-    return ", ".join(node.args[0] for node in program.constants)
+    return ", ".join(name_of(node) for node in program.constants)
 
 
 def names(letter: str, J: Iterable[int]) -> str:

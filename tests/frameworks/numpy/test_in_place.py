@@ -21,7 +21,7 @@ from odeopt.compiler import fused_update
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.elementwise_program import coordinates
 from odeopt.compiler.fused_update import Sweep
-from odeopt.compiler.ir import Graph, Node, Untraceable, needed
+from odeopt.compiler.ir import UFUNCS, Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.passes.magnitude_analysis import bounds
 from odeopt.compiler.step_program import Program
@@ -142,8 +142,9 @@ def test_bounds_hold():
     rng = np.random.default_rng(0)
     for name in (name for name in ROWS if fits(name) and name not in WHOLE):
         made = coordinates(ROWS[name])
-        clocks = dict.fromkeys(ROWS[name].flow.clocks, 0.9)
-        constants, _ = made.numbers({**ROWS[name].flow.params, **clocks, "t": 3.0, "h": ROWS[name].h, "rate": 0.7})
+        known = {Input("time"): 3.0, Input("step"): ROWS[name].h, Input("rate"): 0.7}
+        known |= {Input("parameter", key): value for key, value in ROWS[name].flow.params.items()}
+        constants, _ = made.numbers(known | {Input("clock", key): 0.9 for key in ROWS[name].flow.clocks})
         state = 10.0 ** rng.uniform(-6, 6, (len(made.program.state), 1000)) * rng.choice([-1.0, 1.0], 1000)
         state[2:] = np.abs(state[2:])
         found, most = bounds(made.program, constants, np.abs(state).max(axis=1).tolist())
@@ -319,9 +320,11 @@ def test_adam_has_one_division_and_one_root():
 def written(make):
     """make(x, g, m, c), new x and m, as the program of a coordinate; c is an input that is the same for all."""
     graph = Graph()
-    x, g, m = (graph.input(name, True) for name in ("x", "g", "m"))
-    theta, memory = make(x, g, m, graph.input("c", False))
-    return Program(((x,), (g,), (m,)), ((theta,), (g,), (memory,)), (), graph.input("h", False), 1, True, False, None)
+    x, g, m = (graph.input(kind, slot, varies=True) for kind, slot in (("state", 0), ("gradient", 0), ("state", 1)))
+    theta, memory = make(x, g, m, graph.input("parameter", "c", varies=False))
+    return Program(
+        ((x,), (g,), (m,)), ((theta,), (g,), (memory,)), (), graph.input("step", varies=False), 1, True, False, None
+    )
 
 
 def moved(program, c):
@@ -339,16 +342,25 @@ def where(condition, a, b):
     return condition.graph.apply("where", condition, a, b) if isinstance(condition, Node) else np.where(condition, a, b)
 
 
+def applied(op):
+    """An operation of nodes as of arrays."""
+    known = lambda args: next((x.graph for x in args if isinstance(x, Node)), None)
+    return lambda *args: graph.apply(op, *args) if (graph := known(args)) else UFUNCS[op](*args)
+
+
+sqrt, maximum, greater = map(applied, ("sqrt", "maximum", "greater"))
+
+
 FOLDS = {
     "c x - a": lambda x, g, m, c: (x - 2.0 / (c * m - 3.0), m),
     "a - c x": lambda x, g, m, c: (x - 2.0 / (3.0 - c * m), m),
-    "c x + a": lambda x, g, m, c: (x - g / (np.sqrt(m / c) + 0.1), m),
+    "c x + a": lambda x, g, m, c: (x - g / (sqrt(m / c) + 0.1), m),
     "a/(c x)": lambda x, g, m, c: (x - 2.0 / (c * (m / 3.0)), m),
     "products": lambda x, g, m, c: (x * (c * g) * (c * m), (c * m) * (c * m) / (g / c)),
     "sums": lambda x, g, m, c: (c * x + c * g, c * (m * 2.0) - c * g),
-    "signs": lambda x, g, m, c: (-(c * x) * -g, np.sqrt((-c) * m * (-c))),
-    "where": lambda x, g, m, c: (where(g > 0, c * x, x / c), np.maximum(m * c, g)),
-    "arrival": lambda x, g, m, c: (x + (c * g - x), m + (np.maximum(m, g * g) - m)),
+    "signs": lambda x, g, m, c: (-(c * x) * -g, sqrt((-c) * m * (-c))),
+    "where": lambda x, g, m, c: (where(greater(g, 0.0), c * x, x / c), maximum(m * c, g)),
+    "arrival": lambda x, g, m, c: (x + (c * g - x), m + (maximum(m, g * g) - m)),
     "a number": lambda x, g, m, c: (x - c * (c * 3.0), m / c / c),
 }
 
@@ -365,7 +377,7 @@ def test_folding_is_the_same_to_rounding(fold):
 LATE = {
     "theta reads the old memory after the new": lambda x, g, m, c: (x + (m * g) + m, m * g),
     "both read each other's old": lambda x, g, m, c: (x * m, m + x * m * x),
-    "one of two": lambda x, g, m, c: (where(g > 0, m, x), where(g > 0, m, c * m)),
+    "one of two": lambda x, g, m, c: (where(greater(g, 0.0), m, x), where(greater(g, 0.0), m, c * m)),
     "one for both": lambda x, g, m, c: (x * m, x * m),
     "the gradient itself": lambda x, g, m, c: (x - g * m, g),
 }
