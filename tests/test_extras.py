@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +99,43 @@ def test_without_one_extra_the_others_work(extra):
     expected = {extra} | ({"keras"} if extra == "jax" else set())
     assert set(said) <= expected
     assert extra in said or extra not in others
+
+
+WITHOUT_OPTAX = """
+import json, sys
+import odeopt as oo
+sys.modules["optax"] = None
+import keras, numpy as np
+from odeopt.frameworks.keras import problem, to_keras
+line, data = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), (np.ones((4, 2)), np.ones((4, 1)))
+line.compile(to_keras(oo.optimizers.adam(0.1)), "mse")
+line.fit(*data, verbose=0)
+problem(line, data)
+try:
+    from odeopt.frameworks.jax import to_optax
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.keras
+def test_keras_on_jax_needs_no_optax():
+    """The extra `keras` does not install it."""
+    pytest.importorskip("keras")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}
+    out = subprocess.run([sys.executable, "-c", WITHOUT_OPTAX], env=environment, capture_output=True, text=True)
+    assert out.stdout == "jax and optax are needed here: install odeopt-toolkit[jax]\n", out.stderr
+
+
+def test_versions_are_pinned_for_ci_alone():
+    """A pin in an extra would replace the torch that a user has, and with it their CUDA."""
+    root = Path(__file__).parents[1]
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "torch" in extras
+    assert not [need for needs in extras.values() for need in needs if "==" in need]
+    assert "torch==" in (root / ".ci" / "constraints.txt").read_text()
+    installs = [line for file in (".ci/run", "Makefile") for line in (root / file).read_text().splitlines()]
+    with_torch = [line for line in installs if "pip install" in line and "torch" in line]
+    assert len(with_torch) == 2
+    assert all("-c .ci/constraints.txt" in line for line in with_torch)

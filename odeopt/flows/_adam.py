@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from odeopt.core import ops
 from odeopt.core.flow import Flow, Quantity, flow, push
 from odeopt.core.formula import Formula
@@ -127,7 +129,7 @@ def _corrected(
 
 def _decayed(name: str, params: dict[str, Number], force: Formula, weight_decay: Number) -> Flow:
     params = {**params, "weight_decay": check.nonnegative("weight_decay", weight_decay)}
-    drift = push("theta", force, rate=lambda weight_decay: weight_decay)
+    drift = push("theta", force, rate=(lambda weight_decay: weight_decay) if np.any(weight_decay) else None)
     return flow("theta m G c1 c2", params, clocks="c1 c2", name=name, preconditioner="G", memory=MOMENTS, drift=drift)
 
 

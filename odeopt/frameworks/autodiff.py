@@ -27,6 +27,7 @@ class Library:
     grad(f), hvp(f):  of f(theta, ...) by theta:  (theta, ...) -> grad f  and  (theta, p, ...) -> H p
     vmap(f, axes):    f over the first axis of those arguments whose axis is 0
     compiled(f):      the same function, faster
+    hvp_source:       who makes the products, if not its own differentiation
     """
 
     name: str
@@ -37,6 +38,7 @@ class Library:
     stack: Callable[[Sequence[Any]], Any]
     tensor: Callable[[Any], Any]
     array: Callable[[Any], Array]
+    hvp_source: str = ""
 
     def looped(self) -> Library:
         """The same with a loop instead of vmap, for functions that it does not know how to stack."""
@@ -55,23 +57,39 @@ class Library:
 
 
 def problem_of(
-    library: Library, f: Function, data: tuple[Array, ...], theta0: Array, parameters: Parameters, name: str
+    library: Library,
+    f: Function,
+    data: tuple[Array, ...],
+    theta0: Array,
+    parameters: Parameters,
+    name: str,
+    others: Sequence[tuple[Library, Function]] = (),
 ) -> Problem:
-    """minimise f(theta, *data); minibatches may be drawn from data (n, ...) if f is a mean over them."""
+    """minimise f(theta, *data); minibatches may be drawn from data (n, ...) if f is a mean over them.
+
+    others: what is asked where this library cannot differentiate f: others, each with its way to compute f
+    """
     near, rows = probe_points(theta0), tuple(library.tensor(a) for a in data)
     ranks = tuple(a.ndim for a in data)
-    loss, grad, hvp = _derivatives(library, f, ranks)
-    if not (stacked := _works(lambda: (loss(near, *rows), hvp(near, near, *rows)))):
-        library = library.looped()
-        loss, grad, hvp = _derivatives(library, f, ranks)
+    ways = iter([(library, f), (library.looped(), f), *others])
+
+    def found(library: Library, f: Function) -> Any:
+        """The first way that works, or the last."""
+        made = loss, _, hvp = _derivatives(library, f, ranks)
+        works = _works(lambda: (loss(near, *rows), hvp(near, near, *rows)))
+        following = None if works else next(ways, None)
+        return found(*following) if following else (library, f, *made)
+
+    first = library
+    library, f, loss, grad, hvp = found(*next(ways))
     samples = _samples(library, f, loss, grad, data) if data else None
     return Problem(
         lambda theta: loss(theta, *rows),
         Automatic(lambda theta: grad(theta, *rows), library.name, Native(library.grad(f), rows)),
-        hvp=Automatic(lambda theta, p: hvp(theta, p, *rows), library.name),
+        hvp=Automatic(lambda theta, p: hvp(theta, p, *rows), library.hvp_source or library.name),
         theta0=theta0,
         name=name,
-        batched=stacked,
+        batched=library is first,
         samples=samples if samples and _is_mean(samples, loss(near[-1], *rows), near[-1]) else None,
         parameters=parameters,
     )

@@ -15,6 +15,7 @@ from odeopt.frameworks.parameter_blocks import begin, bound
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.starts import rest
 from odeopt.optimizers.wrappers import scheduled
+from odeopt.util.check import Array
 
 Elsewhere = Callable[[Any], Any]  # the gradient at another theta
 
@@ -43,8 +44,12 @@ def advanced(
     rate: Any,
     elsewhere: Elsewhere,
     growth: Sequence[Any],
+    moving: Array | None = None,
 ) -> tuple[Any, Held, Any]:
-    """The increment of theta in step k, what is held after it, and how often the gradient was asked elsewhere."""
+    """The increment of theta in step k, what is held after it, and how often the gradient was asked elsewhere.
+
+    moving: truth values, one for each number of theta.  The others keep their value and their memory; clocks go on.
+    """
     library, asked = theta.library, [0]
 
     def grad(point: Foreign) -> Foreign:
@@ -57,20 +62,45 @@ def advanced(
     if opt.start is not rest:
         memory = library.choose(1 * (k > 0), [lambda: _first(opt, grad, theta)[1:], lambda: held.memory])
     step = bound(opt, remembered(grad), lambda: rate)
+    clocks = [name in opt.flow.clocks for name in opt.flow.memory]
 
     def after(known: int) -> Callable[[], Any]:
         def run() -> Any:
             asked[0] = 0  # JAX runs every alternative, to compile it
             y = (theta, *foreign(memory, library))
             new, increment, slopes = step(_time(k, opt, theta), y, foreign(held.slopes[:known], library), opt.h)
-            kept = plain(slopes, theta)
-            return plain(increment[0], theta), (plain(new[1:], theta), (*kept, *held.slopes[len(kept) :])), asked[0]
+            move, after = plain(increment[0], theta), Held(plain(new[1:], theta), plain(slopes, theta))
+            if moving is not None:
+                still, nothing = _Still(moving, theta), library.functions["zeros_like"](move)
+                move, after = still.number(move, nothing), still.held(after, Held(memory, held.slopes[:known]), clocks)
+            later = held.slopes[len(after.slopes) :]
+            return move, (after.memory, (*after.slopes, *later)), asked[0]
 
         return run
 
     alternatives = [after(len(slopes)) for slopes in growth]
     move, (new, slopes), times = library.choose(_least(k, len(alternatives) - 1), alternatives)
     return move, Held(new, slopes), times
+
+
+class _Still:
+    """What is as before in a step that moves only some numbers of theta."""
+
+    def __init__(self, moving: Array, theta: Foreign) -> None:
+        self._any, self._shape = bool(moving.any()), theta.shape
+        self._moving, self._where = theta.library.array(moving, theta.value) > 0, theta.library.functions["where"]
+
+    def number(self, new: Any, old: Any) -> Any:
+        """The new array where theta moves; one that has no entry for each number of theta, if any of it moves."""
+        if tuple(new.shape) == self._shape:
+            return self._where(self._moving, new, old)
+        return new if self._any else old
+
+    def held(self, new: Held, old: Held, clocks: Sequence[bool]) -> Held:
+        """The memory of what moves, and all clocks, are new; slopes that were not there before are new, too."""
+        memory = [u if clock else self.number(u, v) for u, v, clock in zip(new.memory, old.memory, clocks, strict=True)]
+        slopes = [tuple(map(self.number, u, v)) for u, v in zip(new.slopes, old.slopes, strict=False)]
+        return Held(tuple(memory), (*slopes, *new.slopes[len(slopes) :]))
 
 
 def _time(k: Any, opt: Optimizer, theta: Foreign) -> Any:

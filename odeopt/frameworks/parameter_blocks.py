@@ -68,12 +68,14 @@ def not_finite(k: int) -> FloatingPointError:
 
 
 def blocks(opt: Optimizer, shapes: Sequence[Shape], matrix: Callable[[Shape], tuple[int, int] | None]) -> list[Block]:
-    """One block of all parameters, or one for each where the optimizer has a matrix `shape`."""
-    everything = tuple(range(len(shapes)))
+    """One block of all parameters that hold numbers, or one for each where the optimizer has a matrix `shape`."""
+    everything = tuple(i for i, shape in enumerate(shapes) if prod(shape))
+    if not everything:
+        return []
     recipe = innermost_optimizer(opt).recipe
     settings = recipe.settings if recipe else {}
     if "layers" in settings and settings["layers"] is None:
-        return [Block(with_settings(opt, layers=tuple(prod(shape) for shape in shapes)), everything)]
+        return [Block(with_settings(opt, layers=tuple(prod(shapes[i]) for i in everything)), everything)]
     if "shape" not in settings:
         return [Block(opt, everything)]
     if any(wrapped.recipe and wrapped.recipe.make is clip_norm for wrapped in inwards(opt)):

@@ -158,6 +158,8 @@ class Problem(Immutable):
 
     def __repr__(self) -> str:
         source = self.gradient_source if self.gradient_source == "by hand" else f"by {self.gradient_source}"
+        if isinstance(_brought(self.hvp), Automatic) and self.hvp_source != self.gradient_source:
+            source = f"{source}, H p by {self.hvp_source}"
         given = {"loss": self.loss, "grad": self.grad, "hvp": self.hvp}
         looped = [name for name, f in given.items() if isinstance(f, Looped)]
         which = "" if all(isinstance(f, Looped | Derived) for f in given.values()) else ", ".join(looped) + " "

@@ -243,7 +243,7 @@ def counted(seed, backends, what):
         equal(numbers(found), numbers(expected), f"{what}: {one} | {other}, by {found.backend}")
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_engines_in_few_coordinates(seed):
     opt, what = optimizer(seed)
     for d in (1, 2, 3, 5):
@@ -252,7 +252,7 @@ def test_engines_in_few_coordinates(seed):
     on(opt, problem(3, batched=True), ("blocks",), f"{what}, members", theta0=starts)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_gradients_in_few_coordinates(seed):
     """The same pieces in the gradient of a problem."""
     grad, what = chain(7000 + seed)

@@ -1,11 +1,24 @@
-"""The doors to JAX and optax (extra `jax`).
+"""The doors to JAX and optax (extra `jax`); without optax, as Keras on JAX may be installed, that of problems alone.
 
 The names are imported at once: a module here shares its name with the function that it defines.
 """
 
-from odeopt.frameworks.jax.from_optax import from_optax
-from odeopt.frameworks.jax.optimizer import memory, to_optax
+from typing import Any
+
 from odeopt.frameworks.jax.problem import problem
-from odeopt.frameworks.jax.soft_batch import soft_batch
 
 __all__ = ["from_optax", "memory", "problem", "soft_batch", "to_optax"]
+
+try:
+    import optax  # noqa: F401
+except ImportError:
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            raise ImportError("jax and optax are needed here: install odeopt-toolkit[jax]")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+else:
+    from odeopt.frameworks.jax.from_optax import from_optax
+    from odeopt.frameworks.jax.optimizer import memory, to_optax
+    from odeopt.frameworks.jax.soft_batch import soft_batch

@@ -16,6 +16,7 @@ except ImportError as error:  # the extra is named, as everywhere
 from odeopt.frameworks.flatten import pure_step
 from odeopt.frameworks.jax.optimizer import memory, to_optax
 from odeopt.frameworks.jax.soft_batch import soft_batch
+from odeopt.frameworks.jax.trees import like
 from odeopt.optimizers.one_step import OneStep
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -50,7 +51,7 @@ def from_optax(
     theta, tree = jax.tree.flatten(theta0)
     theta = [check.numbers_of("theta0", leaf) for leaf in theta]
     state_tree: Any
-    grad(tree.unflatten(theta))  # an error of its own is raised here
+    like("grad(theta0)", grad(tree.unflatten(theta)), theta0)  # an error of its own is raised here, too
     named, state_tree = jax.tree_util.tree_flatten_with_path(transform.init(tree.unflatten(theta)))
     names = _names([path for path, _ in named])
     counts = [key for key, (_, leaf) in zip(names, named, strict=True) if _is_count(key, leaf)]
@@ -63,7 +64,8 @@ def from_optax(
         return jax.tree.leaves(optax.apply_updates(now, change)), jax.tree.leaves(state)
 
     def update(theta: list[Array], held: list[Array]) -> tuple[list[Any], list[Any]]:
-        return apply(theta, held, grad(tree.unflatten(theta)))
+        g = like("grad(theta)", grad(tree.unflatten(theta)), theta0)
+        return apply(theta, held, tree.unflatten(g))
 
     return pure_step(update, theta, memory, counts, h, name)
 

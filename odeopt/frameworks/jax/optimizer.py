@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from odeopt.arrays.jax import JAX, pieces, raise_unless, vector
+from odeopt.arrays.jax import JAX
 from odeopt.arrays.protocol import Foreign
 from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
+from odeopt.frameworks.jax.trees import arrays, like, named, tree_of
+from odeopt.frameworks.jax.vectors import pieces, raise_unless, vector
 from odeopt.frameworks.parameter_blocks import Block, blocks, place, refuse
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards, is_paced
@@ -38,9 +40,12 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
                    are in both cases as before the gradient, or the step, that was not finite.
 
     theta is all parameters in one vector; the layers of LAMB and LARS are the parameters, and Muon, Shampoo and
-    Adafactor see each as a matrix (... in, out).  `update` needs params.  A scheme that needs the gradient elsewhere
-    than at params (Heun, RKC, leapfrog) takes it from update(grads, state, params, grad_fn=...), on the same batch and
-    with the same random key.  `ngev` of the state counts the gradients, the one that is given too.
+    Adafactor see each as a matrix (... in, out).  `update` needs params.  Each gradient goes to the parameter of its
+    path, and another path or another shape is an error.  Under jax.vmap nan must be "skip".
+
+    A scheme that needs the gradient elsewhere than at params (Heun, RKC, leapfrog) takes it from update(grads, state,
+    params, grad_fn=...), on the same batch and with the same random key.  `ngev` of the state counts the gradients, the
+    one that is given too.
 
     >>> from odeopt import optimizers
     >>> heavy, theta = to_optax(optimizers.momentum(lr=0.25, beta=0.5)), jnp.array([1.0, -2.0])
@@ -60,9 +65,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
         raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
 
     def init(params: Any) -> FlowState:
-        leaves = jax.tree.leaves(params)
-        _refuse_parameters(leaves)
-        held = []
+        _refuse_parameters(params)
+        leaves, held = arrays(params), []
         for block in _blocks(opt, leaves):
             theta = Foreign(vector([leaves[j] for j in block.members]), JAX)
             held.append(initial(block.opt, theta, growth(block.opt, theta.shape[0])))
@@ -72,17 +76,17 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
     def update(grads: Any, state: FlowState, params: Any = None, *, grad_fn: Any = None, **_: Any) -> Any:
         if params is None:
             raise ValueError("params must be given to update: the steps of odeopt read theta")
-        leaves, tree = jax.tree.flatten(params)
+        leaves = arrays(params)
         found = _blocks(opt, leaves)
-        slopes: list[Any] = jax.tree.leaves(grads)
-        changes: list[Any] = list(leaves)
+        slopes = like("grads", grads, params)
+        changes = list(map(jnp.zeros_like, leaves))
         after: list[Held] = []
         ngev = state.ngev + 1
         for block, held in zip(found, state.held, strict=True):
             mine = [leaves[j] for j in block.members]
             theta, g = vector(mine), vector([slopes[j] for j in block.members])
             rate = _rate(opt, learning_rate, state.count, theta.dtype)
-            elsewhere = _elsewhere(grad_fn, tree, leaves, len(found))
+            elsewhere = _elsewhere(grad_fn, params, len(found))
             given = Foreign(theta, JAX), Foreign(g.astype(theta.dtype), JAX)
             grown = growth(block.opt, theta.size)
             move, new, asked = advanced(block.opt, state.count, *given, held, rate, elsewhere, grown)
@@ -90,7 +94,8 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
             ngev = ngev + asked
             for j, piece in zip(block.members, pieces(move, mine), strict=True):
                 changes[j] = piece
-        return _guarded(tree, changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
+        moves, state = _guarded(changes, slopes, state._replace(ngev=ngev), tuple(after), nan)
+        return tree_of(moves, params), state
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -104,12 +109,12 @@ def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
     >>> memory(opt, state, theta, "m")["w"].tolist()
     [0.5, -1.0]
     """
-    where, (leaves, tree) = place(opt, name), jax.tree.flatten(params)
+    where, leaves = place(opt, name), arrays(params)
     found = list(leaves)
     for block, held in zip(_blocks(opt, leaves), state.held, strict=True):
         for j, piece in zip(block.members, pieces(held.memory[where], [leaves[j] for j in block.members]), strict=True):
             found[j] = piece
-    return jax.tree.unflatten(tree, found)
+    return tree_of(found, params)
 
 
 def _blocks(opt: Optimizer, leaves: list[Any]) -> list[Block]:
@@ -129,10 +134,9 @@ def _rate(opt: Optimizer, learning_rate: Any, count: Any, dtype: Any) -> Any:
     return Foreign(jnp.asarray(present / opt.lr, dtype=dtype), JAX)
 
 
-def _elsewhere(
-    grad_fn: Callable[[Any], Any] | None, tree: Any, leaves: list[Any], several: int
-) -> Callable[[Any], Any]:
+def _elsewhere(grad_fn: Callable[[Any], Any] | None, params: Any, several: int) -> Callable[[Any], Any]:
     """The gradient at another theta."""
+    leaves = arrays(params)
 
     def gradient(theta: Any) -> Any:
         if grad_fn is None:
@@ -142,26 +146,26 @@ def _elsewhere(
             )
         if several > 1:
             raise ValueError("an optimizer that sees each parameter alone can read the gradient only at params")
-        return vector(jax.tree.leaves(grad_fn(tree.unflatten(pieces(theta, leaves))))).astype(theta.dtype)
+        there = tree_of(pieces(theta, leaves), params)
+        return vector(like("grad_fn(params)", grad_fn(there), params)).astype(theta.dtype)
 
     return gradient
 
 
-def _guarded(tree: Any, changes: Any, slopes: Any, state: FlowState, after: tuple[Held, ...], nan: str) -> Any:
+def _guarded(
+    changes: list[Any], slopes: list[Any], state: FlowState, after: tuple[Held, ...], nan: str
+) -> tuple[list[Any], FlowState]:
     """The changes and the next state; zero and the same state where anything is not finite."""
-    good = jnp.all(jnp.stack([jnp.isfinite(u).all() for u in jax.tree.leaves((changes, slopes, after))]))
+    finite = [jnp.isfinite(u).all() for u in jax.tree.leaves((changes, slopes, after))]
+    good = jnp.all(jnp.array(finite, dtype=bool))
     if nan == "raise":
         raise_unless(good, state.count)
     held = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, state.held)
     moves = [jnp.where(good, change, 0) for change in changes]
-    return tree.unflatten(moves), FlowState(state.count + good, state.skipped + ~good, state.ngev, held)
+    return moves, FlowState(state.count + good, state.skipped + ~good, state.ngev, held)
 
 
-def _refuse_parameters(leaves: list[Any]) -> None:
-    if not leaves:
-        raise ValueError("params must not be empty, got no arrays")
-    for leaf in leaves:
+def _refuse_parameters(params: Any) -> None:
+    for path, leaf in named(params).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(f"params must be real and floating, got one of {leaf.dtype} and shape {leaf.shape}")
-        if leaf.size == 0:
-            raise ValueError(f"params must not be empty, got one of shape {leaf.shape}")
+            raise TypeError(f"params{path} must be real and floating, got {leaf.dtype} of shape {leaf.shape}")

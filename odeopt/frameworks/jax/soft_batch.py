@@ -8,15 +8,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from odeopt.frameworks.jax.trees import arrays, like, tree_of
+from odeopt.frameworks.jax.vectors import alone
 from odeopt.util import check
 from odeopt.util.weighted_mean import WeightedMean
 
 
 class SoftState(NamedTuple):
-    """How many micro-batches wait, their gradients, and the state of the transformation."""
+    """How many micro-batches wait, sum_k w_k g_k as a tree like params, sum_k w_k, and the transformation's state."""
 
     waiting: Any
-    soft: WeightedMean
+    total: Any
+    weight: Any
     inner: Any
 
 
@@ -25,7 +28,8 @@ class SoftBatch(optax.GradientTransformationExtraArgs):
 
     def flush(self, state: SoftState, params: Any) -> tuple[Any, SoftState]:
         """The update from the micro-batches that wait, at the end of the data; none if none do."""
-        return self.update(jax.tree.map(jnp.zeros_like, params), state, params, weight=0, last=True)
+        before = state._replace(waiting=state.waiting - 1)  # the zeros below are no micro-batch
+        return self.update(jax.tree.map(jnp.zeros_like, params), before, params, weight=0, last=True)
 
 
 def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch:
@@ -34,7 +38,11 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
     Works around every optax transformation, `to_optax`'s or optax' own, which then sees updates only: its momentum,
     decay, clipping and schedules count those.  `update(grads, state, params, weight=len(x))` takes the gradient of the
     mean over the samples of a micro-batch and their number, and returns no change but in the micro-th, or with
-    last=True; `flush(state, params)` makes the update from what is left at the end.  All of it can be jitted.
+    last=True; `flush(state, params)` makes the update from what is left at the end.  All of it can be jitted.  The
+    gradients are matched with the params of `init` by path.
+
+    The weight is the number of what the loss is the mean of: for a mean over tokens that are not masked it is
+    mask.sum().  A micro-batch of weight 0 adds nothing to its window.
 
     The gradients are added up in their own precision and at least in single.  A gradient that is not finite is the
     transformation's matter, at the update.  A scheme that needs several gradients (Heun, RKC) needs all micro-batches
@@ -55,7 +63,7 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
     inner, micro = optax.with_extra_args_support(transform), check.count("micro", micro, 1)
 
     def init(params: Any) -> SoftState:
-        return SoftState(jnp.zeros((), jnp.int32), _nothing(params), inner.init(params))
+        return SoftState(jnp.zeros((), jnp.int32), *_nothing(params), inner.init(params))
 
     def update(
         grads: Any, state: SoftState, params: Any = None, *, weight: Any, last: Any = False, **more: Any
@@ -64,33 +72,33 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
             raise ValueError("grad_fn must not be given to a soft batch: its micro-batches are gone by the update")
         if isinstance(weight, int | float):
             check.nonnegative("weight", weight)
-        leaves, tree = jax.tree.flatten(grads)
-        soft = state.soft.including([_at_least_single(g) for g in leaves], jnp.asarray(weight, _widest(leaves)))
-        waiting = state.waiting + (soft.weight > state.soft.weight)
+        given = like("grads", grads, state.total)
+        leaves = arrays(state.total)
+        weight = jnp.asarray(weight, state.weight.dtype)
+        counted = [jnp.where(weight > 0, g.astype(total.dtype), 0) for g, total in zip(given, leaves, strict=True)]
+        soft = WeightedMean(tuple(leaves), state.weight).including(counted, weight)
+        waiting = state.waiting + 1
+        due = (waiting == micro) | (jnp.asarray(last) & (waiting > 0))
 
         def now() -> tuple[Any, SoftState]:
-            mean = [g.astype(leaf.dtype) for g, leaf in zip(soft.mean, leaves, strict=True)]
-            changes, after = inner.update(jax.tree.unflatten(tree, mean), state.inner, params, **more)
-            return changes, SoftState(jnp.zeros_like(waiting), _nothing(grads), after)
+            mean = [g.astype(leaf.dtype) for g, leaf in zip(soft.mean, given, strict=True)]
+            changes, after = inner.update(tree_of(mean, state.total), state.inner, params, **more)
+            return changes, SoftState(jnp.zeros_like(waiting), *_nothing(state.total), after)
 
         def later() -> tuple[Any, SoftState]:
             none = jax.tree.map(lambda u: jnp.zeros(u.shape, u.dtype), jax.eval_shape(now)[0])
-            return none, SoftState(waiting, soft, state.inner)
+            rest = jnp.where(due, 0, waiting)  # a window in which nothing counts makes no update
+            return none, SoftState(rest, tree_of(list(soft.total), state.total), soft.weight, state.inner)
 
-        return jax.lax.cond((waiting == micro) | (jnp.asarray(last) & (waiting > 0)), now, later)
+        if jax.make_jaxpr(now)().effects:  # the transformation may stop, which jax.vmap cannot see inside a condition
+            due = due & alone(jax.lax.stop_gradient(given))
+        return jax.lax.cond(due & (soft.weight > 0), now, later)
 
     return SoftBatch(init, update)
 
 
-def _nothing(tree: Any) -> WeightedMean:
-    leaves = jax.tree.leaves(tree)
-    empty = WeightedMean.empty(jnp.zeros_like(_at_least_single(leaf)) for leaf in leaves)
-    return empty._replace(weight=jnp.zeros((), _widest(leaves)))
-
-
-def _at_least_single(leaf: Any) -> Any:
-    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
-
-
-def _widest(leaves: list[Any]) -> Any:
-    return jnp.result_type(jnp.float32, *leaves)
+def _nothing(params: Any) -> tuple[Any, Any]:
+    """0 in the shapes of params, at least in single precision, and the weight 0."""
+    leaves = arrays(params)
+    zeros = [jnp.zeros(leaf.shape, jnp.result_type(jnp.float32, leaf)) for leaf in leaves]
+    return tree_of(zeros, params), jnp.zeros((), jnp.result_type(jnp.float32, *leaves))

@@ -13,6 +13,7 @@ from keras import ops
 from odeopt.arrays.protocol import Library
 from odeopt.frameworks.functional_step import Held
 from odeopt.frameworks.parameter_blocks import not_finite
+from odeopt.util.check import Array
 
 
 def library() -> Library:
@@ -47,8 +48,24 @@ def pieces(whole: Any, values: list[Any]) -> list[Any]:
     return [ops.cast(ops.reshape(part, v.shape), v.dtype) for part, v in parts]
 
 
+def filled(gradients: list[Any], values: list[Any], dtype: Any) -> Any:
+    """The gradients of variables with these values in one vector; None is 0."""
+    both = zip(gradients, values, strict=True)
+    return ops.cast(vector([ops.zeros_like(v) if g is None else g for g, v in both]), dtype)
+
+
+def each(moving: list[bool], values: list[Any]) -> Array | None:
+    """A truth value for each number of the variables; None where all variables move."""
+    return None if all(moving) else np.repeat(moving, [prod(v.shape) for v in values])
+
+
 def values(held: Held) -> Held:
     return Held(tuple(v.value for v in held.memory), tuple(tuple(v.value for v in slope) for slope in held.slopes))
+
+
+def own(sample_weight: Any) -> Any:
+    """A copy for one evaluation: on torch Keras multiplies sample weights by masks in place."""
+    return keras.tree.map_structure(lambda w: None if w is None else ops.copy(w), sample_weight)
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -59,9 +76,9 @@ def leaves(tree: Any) -> list[Any]:
 def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], values: Sequence[Any]) -> None:
     """An error that names the step; told(step, values) first, where a program on JAX loses them."""
     if keras.backend.backend() == "jax":
-        from odeopt.arrays import jax
+        from odeopt.frameworks.jax import vectors
 
-        jax.raise_unless(good, k, told, values)
+        vectors.raise_unless(good, k, told, values)
     elif not bool(good):
         raise not_finite(int(k))
 
@@ -69,17 +86,26 @@ def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], 
 def settled() -> None:
     """When all compiled steps are done."""
     if keras.backend.backend() == "jax":
-        from odeopt.arrays import jax
+        from odeopt.frameworks.jax import vectors
 
-        jax.settled()
+        vectors.settled()
 
 
 def refuse_variables(variables: list[Any]) -> None:
-    """Raises ValueError for none or empty ones, TypeError for those that are not real."""
-    if not variables:
-        raise ValueError("variables must not be empty, got none")
+    """Raises TypeError for variables that are not real."""
     for v in variables:
         if not keras.backend.is_float_dtype(v.dtype):
             raise TypeError(f"variables must be real and floating, got {v.path} of {v.dtype}")
-        if prod(v.shape) == 0:
-            raise ValueError(f"variables must not be empty, got {v.path} of shape {tuple(v.shape)}")
+
+
+def refuse_pairs(gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Raises ValueError unless there is one gradient, of the right shape or None, for each of different variables."""
+    if len(gradients) != len(variables):
+        raise ValueError(f"grads must be one for each of {len(variables)} variables, got {len(gradients)}")
+    for i, (g, v) in enumerate(zip(gradients, variables, strict=True)):
+        if any(v is other for other in variables[:i]):
+            raise ValueError(f"variables must differ, got {v.path} twice: add up its gradients")
+        if g is not None and tuple(ops.shape(g)) != tuple(v.shape):
+            raise ValueError(
+                f"the gradient of {v.path} must have its shape {tuple(v.shape)}, got {tuple(ops.shape(g))}"
+            )

@@ -51,7 +51,10 @@ def from_keras(
     _refuse(optimizer)
     single = not isinstance(theta0, list | tuple)
     theta = [check.numbers_of("theta0", p) for p in ([theta0] if single else theta0)]
-    grad(theta[0] if single else theta)  # an error of its own is raised here
+    slopes = grad(theta[0] if single else theta)  # an error of its own is raised here
+    found, shapes = [np.shape(_numpy(g)) for g in ([slopes] if single else slopes)], [p.shape for p in theta]
+    if found != shapes:
+        raise ValueError(f"grad must return arrays of the shapes of theta0, {shapes}, got {found}")
     copy = _copied(optimizer, theta)
     held = [v for v in copy.variables if v.name not in ("iteration", "learning_rate")]
     for variable in held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,23 +15,26 @@ from odeopt import optimizers
 from odeopt.arrays.protocol import Foreign
 from odeopt.frameworks.functional_step import Held, advanced, growth, initial, refuse_uncompiled
 from odeopt.frameworks.keras.arrays import (
+    each,
+    filled,
     leaves,
     library,
     matrix,
     pieces,
     raise_unless,
+    refuse_pairs,
     refuse_variables,
     settled,
     values,
     vector,
 )
-from odeopt.frameworks.parameter_blocks import blocks, not_finite, place, refuse
+from odeopt.frameworks.parameter_blocks import Block, blocks, not_finite, place, refuse
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards, is_paced
 from odeopt.util import check
 
 NAME = "custom_object"
-Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the gradient of the same batch there
+Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the gradient of the same batch there; None: 0
 
 
 @keras.saving.register_keras_serializable(package="odeopt")
@@ -47,7 +51,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         super().__init__(**{"learning_rate": opt.lr if learning_rate is None else learning_rate, **settings})
         self.opt, self.nan, self._library = opt, check.choice("nan", nan, ("raise", "skip")), library()
         self._elsewhere: Elsewhere = _no_other_gradient
-        self._before: list[Any] = []  # the variables before Keras' weight decay
+        self._before: dict[int, Any] = {}  # the variables before Keras' weight decay, by their places
         self._stopped: tuple[int, Sequence[Any]] | None = None  # a compiled step, and all that it began with
 
     def build(self, variables: list[Any]) -> None:
@@ -80,17 +84,23 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         """Keras' step of one variable; here theta is all of them."""
         self._backend_update_step([gradient], [variable], learning_rate)
 
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """One step of the variables given, in any order; those without a gradient stay as they are."""
+        given = None if trainable_variables is None else list(trainable_variables)
+        refuse_pairs(grads, self._trainable_variables if given is None else given)
+        super().apply(grads, given)
+
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
-        """One step of all variables."""
-        if len(trainable_variables) < len(self._trainable_variables):
-            raise ValueError(
-                f"all {len(self._trainable_variables)} variables must have a gradient, got {len(trainable_variables)}"
-            )
-        self.advance(grads, learning_rate, self._as_the_first)
+        """The step of Keras' `apply`: each gradient goes to the place of its variable."""
+        placed: list[Any] = [None for _ in self._trainable_variables]
+        for g, v in zip(grads, trainable_variables, strict=True):
+            placed[self._get_variable_index(v)] = g
+        self.advance(placed, learning_rate, partial(self._as_the_first, [g is not None for g in placed]))
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Keras' own, which is taken back where the step is."""
-        self._before = [ops.copy(v.value) for v in variables] if self.weight_decay else []
+        if self.weight_decay:
+            self._before = {self._get_variable_index(v): ops.copy(v.value) for v in variables}
         super()._apply_weight_decay(variables)
 
     @contextmanager
@@ -102,40 +112,56 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         finally:
             self._elsewhere = before
 
-    def _as_the_first(self, values: list[Any]) -> list[Any]:
+    def _as_the_first(self, moving: list[bool], values: list[Any]) -> list[Any]:
         """The gradient elsewhere, after what Keras does to the one at the variables."""
         if self.gradient_accumulation_steps:
             raise ValueError(
                 f"gradient_accumulation_steps must be None for {self.opt.scheme.name}, got "
                 f"{self.gradient_accumulation_steps}: the batches before are gone when it asks for their gradient again"
             )
-        scale, grads = self.loss_scale_factor, self._elsewhere(values)
-        return self._clip_gradients(grads if scale is None else [g / scale for g in grads])
+        scale, found = self.loss_scale_factor, self._elsewhere(values)
+        given = {j: found[j] for j, moves in enumerate(moving) if moves and found[j] is not None}
+        clipped = self._clip_gradients([g if scale is None else g / scale for g in given.values()])
+        placed = dict(zip(given, clipped, strict=True))
+        return [placed.get(j) for j in range(len(moving))]
 
     def advance(self, grads: list[Any], learning_rate: Any, elsewhere: Elsewhere) -> None:
-        """One step; elsewhere(values of the variables) is the gradient of the same batch at another theta."""
-        variables, moves, after, ngev = self._trainable_variables, [], [], 1
-        before, self._before = self._before or [v.value for v in variables], []
+        """One step.
+
+        grads:     for each variable in the order of `build`, None for one that stays as it is
+        elsewhere: from values of all variables to the gradient of the same batch there, None for 0
+        """
+        variables, moves, after, ngev = self._trainable_variables, dict[int, Any](), [], 1
+        taken, self._before = self._before, {}
+        before = [taken.get(j, v.value) for j, v in enumerate(variables)]
+        moving = [g is not None for g in grads]
         k = self._now()
         for block, grown, held in zip(self._blocks, self._growth, self._held, strict=True):
             mine = [variables[j].value for j in block.members]
             theta = Foreign(vector(mine), self._library)
-            g = Foreign(ops.cast(vector([grads[j] for j in block.members]), theta.value.dtype), self._library)
+            g = Foreign(filled([grads[j] for j in block.members], mine, theta.value.dtype), self._library)
             rate = Foreign(ops.cast(learning_rate, theta.value.dtype) / float(block.opt.lr), self._library)
 
-            def at(point: Any, mine: list[Any] = mine) -> Any:
+            def at(point: Any, block: Block = block, mine: list[Any] = mine) -> Any:
                 if len(self._blocks) > 1:
                     raise ValueError("an optimizer that sees each variable alone can read the gradient only at theta")
-                return ops.cast(vector(elsewhere(pieces(point, mine))), point.dtype)
+                there = [v.value for v in variables]
+                for j, piece in zip(block.members, pieces(point, mine), strict=True):
+                    there[j] = piece if moving[j] else there[j]
+                found = elsewhere(there)
+                return filled([found[j] if moving[j] else None for j in block.members], mine, point.dtype)
 
-            move, new, asked = advanced(block.opt, k, theta, g, values(held), rate, at, grown)
+            which = each([moving[j] for j in block.members], mine)
+            move, new, asked = advanced(block.opt, k, theta, g, values(held), rate, at, grown, which)
             ngev += asked
-            moves += list(zip(block.members, pieces(move, mine), strict=True))
+            moves |= dict(zip(block.members, pieces(move, mine), strict=True))
             after.append(new)
-        good = ops.all(ops.stack([ops.all(ops.isfinite(u)) for u in leaves([[u for _, u in moves], grads, after])]))
+        given = [g for g in grads if g is not None]
+        good = ops.all(ops.stack([ops.all(ops.isfinite(u)) for u in leaves([list(moves.values()), given, after])]))
         state = [*before, *(v.value for v in self.variables)]
-        for j, move in moves:
-            variables[j].assign(ops.where(good, variables[j].value + move, before[j]))
+        for j, move in moves.items():
+            if moving[j]:
+                variables[j].assign(ops.where(good, variables[j].value + move, before[j]))
         kept = leaves(self._held)
         now = [ops.where(good, new, old.value) for new, old in zip(leaves(after), kept, strict=True)]
         for variable, value in zip(kept, now, strict=True):  # after all are read: torch assigns in place
@@ -152,7 +178,12 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         for block, held in zip(self._blocks, self._held, strict=True):
             mine = [self._trainable_variables[j].value for j in block.members]
             found |= dict(zip(block.members, pieces(held.memory[where].value, mine), strict=True))
-        return [found[j] for j in sorted(found)]
+        return [found.get(j, v.value) for j, v in enumerate(self._trainable_variables)]
+
+    @property
+    def moved(self) -> list[Any]:
+        """The variables of the model that it was built for."""
+        return list(self._trainable_variables)
 
     @property
     def ngev(self) -> int:
@@ -200,7 +231,8 @@ def to_keras(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise", *
     settings:      Keras' own: weight_decay, clipnorm, gradient_accumulation_steps, use_ema, name, ....
 
     theta is all variables in one vector; the layers of LAMB and LARS are the variables, and Muon, Shampoo and Adafactor
-    see each as a matrix (... in, out).
+    see each as a matrix (... in, out).  `apply` takes gradients of the variables in any order.  A variable without a
+    gradient keeps its value and its memory, while step counts and bias corrections go on, as in Keras.
 
     A scheme that needs the gradient elsewhere than at theta (Heun, RKC) needs a model that evaluates the same batch
     again: `odeopt.frameworks.keras.Model` or `Sequential`, or your own with the mixin `SeveralGradients`.  `ngev`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ except ImportError as error:  # the extra is named, as everywhere
 
 from odeopt.frameworks.autodiff import Library, pieces, problem_of
 from odeopt.frameworks.flatten import joined
+from odeopt.frameworks.keras.arrays import own
 from odeopt.frameworks.rows import data_rows
 from odeopt.problems import Problem
 from odeopt.problems.parameters import Parameters
@@ -22,17 +23,19 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 
-def problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, name: str = "") -> Problem:
-    """L(theta) = mean_i loss(y_i, model(X_i)) + regularisers for data = (X, y).
+def problem(model: keras.Model, data: tuple[Any, ...], loss: Any = None, name: str = "") -> Problem:
+    """L(theta) of `model.evaluate` on all data in one batch.
 
     model: Sequential or functional, and built.  A copy of it computes in float64, as `model.evaluate` does: without
-           dropout, batch normalisation by its moving averages.  The model is changed by `load` alone.  theta is its
-           trainable variables, by their paths; the others are constants
-    data:  (X, y), arrays (n, ...) of one length n: numbers become float64, labels int64
-    loss:  as `model.compile` takes it; by default the one that the model was compiled with
+           dropout, batch normalisation by its moving averages, regularisers included.  The model is changed by `load`
+           alone.  theta is its trainable variables, by their paths; the others are constants
+    data:  (X, y) or (X, y, sample_weight), arrays (n, ...) of one length n: numbers become float64, labels int64
+    loss:  as `model.compile` takes it; by default the one that the model was compiled with, and its weight.  Keras
+           applies it: masks count, y is brought to the shape of the output
 
     Keras must run on JAX, in float64 (JAX_ENABLE_X64=1), or on torch.  Where the loss is the mean of what it is on
-    single samples, minibatches can be drawn (`odeopt.noise.minibatches`).
+    single samples, minibatches can be drawn (`odeopt.noise.minibatches`); a mean over unmasked elements is not, where
+    samples have different numbers of them.
 
     >>> import numpy as np
     >>> line, x = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), np.arange(4.0)[:, None]
@@ -44,21 +47,21 @@ def problem(model: keras.Model, data: tuple[Any, Any], loss: Any = None, name: s
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model, got {model!r}")
-    if not isinstance(data, tuple) or len(data) != 2:
-        raise TypeError(f"data must be a tuple (X, y) of arrays (n, ...), got {data!r}")
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
+        raise TypeError(f"data must be a tuple (X, y) or (X, y, sample_weight) of arrays (n, ...), got {data!r}")
     library, rows = _library(), data_rows(tuple(map(keras.ops.convert_to_numpy, data)))
     with exactly():
-        ours, compute = _copied(model), _loss(model, loss)
+        ours = _copied(model)
+        ours.compile(None, *_loss(model, loss))
     trained = model.trainable_variables
     shapes = {v.path: tuple(v.shape) for v in trained}
     check.distinct("paths of the variables", [v.path for v in trained])
-    fixed = [library.tensor(keras.ops.convert_to_numpy(v)) for v in ours.non_trainable_variables]
+    fixed = [(v, library.tensor(keras.ops.convert_to_numpy(v))) for v in ours.non_trainable_variables]
 
-    def f(theta: Any, X: Any, y: Any) -> Any:
-        with exactly():
-            values = list(pieces(theta, shapes).values())
-            output, _, added = ours.stateless_call(values, fixed, X, training=False, return_losses=True)
-            return keras.ops.mean(compute(y, output)) + sum(added)
+    def f(theta: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        moved = zip(ours.trainable_variables, pieces(theta, shapes).values(), strict=True)
+        with exactly(), keras.StatelessScope([*moved, *fixed], collect_losses=True):
+            return ours.compute_loss(X, y, ours(X, training=False), own(sample_weight), training=False)
 
     def put(arrays: dict[str, Array]) -> keras.Model:
         for v in trained:
@@ -126,12 +129,18 @@ def _double(config: Any) -> Any:
     return {key: "float64" if key == "dtype" and floating else _double(value) for key, value in config.items()}
 
 
-def _loss(model: Any, loss: Any) -> Callable[..., Any]:
-    """loss(y, output) in float64."""
-    if loss is None and not model.compiled:
+def _loss(model: Any, loss: Any) -> tuple[Any, Any]:
+    """The loss in float64, and its weight."""
+    if loss is None and model._compile_loss is None:
         raise ValueError(f"loss must be given, for {model.name!r} is not compiled, e.g. loss='mean_squared_error'")
-    given = model.loss if loss is None else loss
+    given, weight = (model.loss, model._compile_loss._user_loss_weights) if loss is None else (loss, None)
     if not (isinstance(given, str) or callable(given)):
         raise TypeError(f"loss must be one loss, e.g. 'mean_squared_error', got {given!r}")
-    found = keras.losses.get(given)
-    return type(found).from_config(found.get_config()) if isinstance(found, keras.losses.Loss) else found
+    return _exact(given) if isinstance(given, keras.losses.Loss) else given, weight
+
+
+def _exact(loss: Any) -> Any:
+    """The loss in float64, with all its attributes: a copy by its configuration has those only that this lists."""
+    ours = object.__new__(type(loss))
+    vars(ours).update(vars(loss), _dtype_policy=keras.dtype_policies.get("float64"), _dtype="float64")
+    return ours

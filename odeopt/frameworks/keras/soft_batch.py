@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
+from odeopt.frameworks.keras.arrays import own
+from odeopt.frameworks.keras.soft_batch_counts import refuse
 from odeopt.frameworks.keras.soft_batch_steps import STEPS
 from odeopt.util import check
-
-MEANS = ("sum_over_batch_size", "mean")
 
 
 @keras.saving.register_keras_serializable(package="odeopt")
@@ -20,7 +20,7 @@ class SoftBatch(keras.Model):
         super().__init__(**settings)
         if not isinstance(model, keras.Model):
             raise TypeError(f"model must be a keras.Model, got {model!r}")
-        self.model, self.size = model, check.count("size", size, 1)
+        self.model, self.size, self.added = model, check.count("size", size, 1), 0
         check.choice("the backend of Keras", keras.backend.backend(), STEPS)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -29,8 +29,15 @@ class SoftBatch(keras.Model):
 
     def train_step(self, *arguments: Any) -> Any:
         """One update from all micro-batches of a batch, in the manner of Keras' backend."""
-        _refuse_sums(self.loss)
+        refuse(self.model, self.loss)
         return STEPS[keras.backend.backend()](self, self.size, *arguments)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Keras' own; `added` says how many losses of layers it has beside the penalties of the variables."""
+        self.added = len(self.losses) - sum(v.regularizer is not None for v in self.trainable_variables)
+        return super().compute_loss(x, y, y_pred, own(sample_weight), training)
 
     def get_config(self) -> dict[str, Any]:
         """Keras' settings, the model and the size."""
@@ -44,22 +51,22 @@ class SoftBatch(keras.Model):
         return cls(**{**config, "model": model})
 
 
-def _refuse_sums(losses: Any) -> None:
-    for loss in keras.tree.flatten(losses):
-        if isinstance(loss, keras.losses.Loss) and loss.reduction not in MEANS:
-            raise ValueError(f"loss must be the mean over samples, got {loss.name} with reduction {loss.reduction!r}")
-
-
 def soft_batch(model: keras.Model, size: int) -> SoftBatch:
     """The model, to be fitted with batches that do not fit into memory: each is computed `size` samples at a time.
 
-    g = sum_k w_k g_k / sum_k w_k with w_k samples in micro-batch k is exactly the gradient of the batch, and makes one
-    update.  Every Keras optimizer then sees updates only, `to_keras`'s or Keras' own: its momentum, decay, clipping,
-    averages and schedules count those, and the last batch of an epoch is an update of what it has.  Keras' own
+    g = sum_k w_k g_k / sum_k w_k is exactly the gradient of the batch, and makes one update.  The weight w_k is the
+    number of samples in micro-batch k, or that of the elements that count where a mask (mask_zero) or ignore_class
+    leaves some out, or the sum of the sample weights for the reduction "mean_with_sample_weight".
+
+    Every Keras optimizer then sees updates only, `to_keras`'s or Keras' own: its momentum, decay, clipping, averages
+    and schedules count those, and the last batch of an epoch is an update of what it has.  Keras' own
     gradient_accumulation_steps takes the plain mean, leaves a partial window, and its schedules count micro-batches.
     A scheme of several gradients (Heun, RKC) takes all of them in micro-batches.
 
-    The loss must be the mean over samples, as Keras' losses are by default.  Batch normalisation sees micro-batches.
+    The loss must have a value for each sample, of which it is the mean, as Keras' losses are by default.  Refused are
+    sums, one number for a whole batch (Dice without axis), a comparison of samples (Circle), and several losses of
+    which one leaves elements out.  A loss of your own must not compare samples, which nobody can see.  Batch
+    normalisation sees micro-batches.
 
     >>> import numpy as np
     >>> line = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False)])

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from odeopt.frameworks.keras.arrays import own
 from odeopt.frameworks.keras.optimizer import Elsewhere, FlowOptimizer
 
 
@@ -73,19 +74,21 @@ def _on_torch(model: Any, data: Any) -> Elsewhere:
     from odeopt.frameworks.torch.gradient import Draws
 
     x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    weight = own(weight)  # Keras' own step changes the batch's
     others = [*model.non_trainable_variables, *model.metrics_variables]
     before, draws = [v.value.detach().clone() for v in others], Draws(others[0].value.device)
 
     def elsewhere(values: list[Any]) -> list[Any]:
-        variables = model.trainable_variables
+        variables = model.optimizer.moved
         present = [v.value.detach().clone() for v in (*variables, *others)]
         _assign((*variables, *others), (*values, *before))
         draws.again()
         try:
             with torch.enable_grad():
                 found = model(x, training=True) if model._call_has_training_arg else model(x)
-                loss = model._compute_loss(x=x, y=y, y_pred=found, sample_weight=weight, training=True)
-                return list(torch.autograd.grad(model.optimizer.scale_loss(loss), [v.value for v in variables]))
+                loss = model._compute_loss(x=x, y=y, y_pred=found, sample_weight=own(weight), training=True)
+                scaled, at = model.optimizer.scale_loss(loss), [v.value for v in variables]
+                return list(torch.autograd.grad(scaled, at, allow_unused=True))
         finally:
             _assign((*variables, *others), present)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,70 +12,165 @@ from odeopt.arrays.protocol import Foreign
 from odeopt.arrays.torch import TORCH
 from odeopt.frameworks.parameter_blocks import Block, begin, bound
 from odeopt.frameworks.torch.gradient import Evaluations, NotFinite
-from odeopt.frameworks.torch.state import kept, restored
+from odeopt.frameworks.torch.groups import Present, has_own_time
+from odeopt.frameworks.torch.state import (
+    STEP,
+    History,
+    Layout,
+    is_number,
+    number,
+    past_named,
+    past_of,
+    precision,
+    steps_of,
+    vector,
+)
+from odeopt.optimizers.base import Optimizer
+from odeopt.schemes.base import Step
 
-Rates = Callable[[], Sequence[float]]  # the learning rate of each parameter over the optimizer's own, at present
+ALONE = "an optimizer that sees each parameter alone can read the gradient only at the parameters"
+ONE_DECAY = "weight_decay must be the same in all groups for {}: it reads the gradient elsewhere than at the parameters"
 
 
-class Vectors:
-    """The steps of the blocks of an optimizer."""
+class Run(NamedTuple):
+    """One step of `opt` on the vector of the parameters `sees`, for those of them that `moves` names, by place."""
 
-    def __init__(self, blocks: Sequence[Block], parameters: Sequence[Any], rates: Rates, nan: str) -> None:
-        self._blocks, self._parameters, self._rates, self._nan = blocks, parameters, rates, nan
-        self._evaluations: Evaluations | None = None
-        self._steps = [bound(b.opt, self._gradient_of(i), self._rate_of(b)) for i, b in enumerate(blocks)]
+    opt: Optimizer
+    sees: tuple[int, ...]
+    moves: tuple[int, ...]
 
-    def ready(self, k: int, states: Sequence[Any], evaluations: Evaluations) -> Callable[[], list[Any]]:
-        """What writes the parameters of step k, and returns the memory of each block after it.
 
-        states: their memory before it, None before the first
+class Now(NamedTuple):
+    """The groups and the gradient of the present step."""
+
+    present: Present
+    evaluations: Evaluations
+
+    def layout(self, run: Run) -> Layout:
+        """Where the parameters of a run stand in their vector."""
+        parameters = tuple(self.present.parameters[j] for j in run.sees)
+        return Layout(parameters, run.opt.flow.clocks, tuple(map(self.evaluations.may_move, run.sees)))
+
+
+class FlatStep:
+    """The steps of an optimizer on vectors.
+
+    A step of the whole vector is made for each weight decay in the groups, and for each length of what a scheme
+    remembers, which is shorter for a parameter that came later; a parameter takes the step that is its own.
+    """
+
+    def __init__(self, nan: str) -> None:
+        self._nan = nan
+        self._steps: dict[Any, Step] = {}
+        self._now: Now | None = None
+
+    def ready(
+        self, k: int, present: Present, held: Sequence[History], evaluations: Evaluations
+    ) -> Callable[[], dict[int, History]]:
+        """What writes the parameters of step k, and returns what is then held for each that moved.
+
+        held: for each parameter, before the step
         """
-        self._evaluations = evaluations
+        runs = _runs(present, held)
+        blocks = present.distinct()
+        if len({block.members for block in blocks}) > 1:
+            evaluations.refuse_elsewhere(ALONE)
+        elif len(blocks) > 1:
+            evaluations.refuse_elsewhere(ONE_DECAY.format(blocks[0].opt.scheme.name))
+        self._now = now = Now(present, evaluations)
+        self._steps = {run[:2]: self._steps.get(run[:2]) or self._bound(run) for run in runs}
+        found = []
         try:
             with np.errstate(all="ignore"):
-                after = [self._advanced(i, k, held, evaluations) for i, held in enumerate(states)]
+                if not evaluations.has_closure:
+                    evaluations.begin()
+                for run in runs:
+                    if not (evaluations.count and evaluations.unused.issuperset(run.moves)):
+                        found.append((run, *self._advanced(now, k, run, held)))
         finally:
-            self._evaluations = None
+            self._now = None
+        after = {j: u for each in found for j, u in self._own(*each, held, evaluations.unused)}
 
-        def move() -> list[Any]:
-            evaluations.write([y[0] for y, _ in after])
-            return [kept((y[1:], slopes)) for y, slopes in after]
+        def move() -> dict[int, History]:
+            for j, (piece, _) in after.items():
+                present.parameters[j].copy_(piece)
+            return {j: history for j, (_, history) in after.items()}
 
         return move
 
-    def _advanced(self, i: int, k: int, held: Any, evaluations: Evaluations) -> Any:
-        """The next state of a block and its scheme's memory."""
-        opt, theta = self._blocks[i].opt, evaluations.theta[i]
-        memory: Any = ()
-        if held is None:
-            y: Any = begin(opt, self._gradient_of(i), theta, clock=np.asarray)
-        else:
-            rest, memory = restored(held, theta)
-            y = (theta, *rest)
-        new, _, memory = self._steps[i](k * opt.h, y, memory, opt.h)
-        if self._nan != "ignore" and not all(map(_finite, new)):
-            raise NotFinite("the state is not finite")
-        return evaluations.without_the_unused(i, new, y), memory
+    def _advanced(self, now: Now, k: int, run: Run, held: Sequence[History]) -> tuple[tuple[Any, ...], Any, Layout]:
+        """The next state of a run, what its scheme remembers, and where the parameters stand in it."""
+        opt, evaluations, layout = run.opt, now.evaluations, now.layout(run)
+        flow, theta, mine = opt.flow, evaluations.theta(run.sees), [held[j] for j in run.sees]
+        if not all(mine):
+            start = begin(opt, self._grad_of(run), theta, clock=np.asarray)
+            begun = layout.histories(dict(zip(flow.memory, start[1:], strict=True)))
+            mine = [history or new for history, new in zip(mine, begun, strict=True)]
+        steps = layout.number([steps_of(held[j]) for j in run.sees], torch.float64) if has_own_time(opt) else k
+        y = (theta, *(layout.value(name, mine) for name in flow.memory))
+        past = tuple(tuple(layout.value(name, mine) for name in row) for row in past_of(held[run.moves[0]]))
+        new, _, memory = self._steps[run[:2]](steps * opt.h, y, past, opt.h)
+        return new, memory, layout
 
-    def _gradient_of(self, i: int) -> Callable[[Any], Any]:
+    def _own(
+        self, run: Run, new: tuple[Any, ...], memory: Any, layout: Layout, held: Sequence[History], unused: set[int]
+    ) -> Iterator[tuple[int, tuple[Any, History]]]:
+        """Of each parameter that moves, the numbers that it takes and what is held for it.
+
+        Views of one vector where all of the vector is taken: a view of less would keep the rest in memory, too.
+        """
+        moving = set(run.moves) - unused
+        whole = len(moving) == len(run.sees)
+        if not moving:
+            return
+        named = dict(zip(run.opt.flow.memory, new[1:], strict=True)) | past_named(memory, held[run.moves[0]])
+        thetas, histories = layout.pieces(new[0].value), layout.histories(named)
+        finite = self._nan == "ignore" or all(map(_finite, new))
+        for i, j in enumerate(run.sees):
+            if j in moving:
+                if not (finite or all(map(torch.Tensor.all, map(torch.isfinite, (thetas[i], *histories[i].values()))))):
+                    raise NotFinite("the state is not finite")
+                count = number(steps_of(held[j]) + 1)
+                kind, clocks = precision(layout.parameters[i]), run.opt.flow.clocks
+                kept = {
+                    name: u if is_number(name, clocks) else u.to(kind, copy=not whole)
+                    for name, u in histories[i].items()
+                }
+                yield j, (thetas[i], {STEP: count, **kept})
+
+    def _grad_of(self, run: Run) -> Callable[[Any], Any]:
         def grad(theta: Any) -> Any:
-            assert self._evaluations is not None
-            return self._evaluations(i, theta)
+            assert self._now is not None
+            return self._now.evaluations(run.sees, theta)
 
         return grad
 
-    def _rate_of(self, block: Block) -> Callable[[], Any]:
-        """One number, or one for each coordinate where groups differ."""
-
+    def _bound(self, run: Run) -> Step:
         def rate() -> Any:
-            rates = self._rates()
-            mine = [rates[j] for j in block.members]
-            if len(set(mine)) == 1:
-                return mine[0]
-            each = zip(block.members, mine, strict=True)
-            return Foreign(torch.cat([torch.full_like(self._parameters[j], r).reshape(-1) for j, r in each]), TORCH)
+            assert self._now is not None
+            rates, kind = self._now.present.rates, self._now.evaluations.theta(run.sees).dtype
+            return self._now.layout(run).number([rates[j] for j in run.sees], kind)
 
-        return rate
+        return bound(run.opt, self._grad_of(run), rate)
+
+
+def _runs(present: Present, held: Sequence[History]) -> list[Run]:
+    """Those with the longest memory first: a parameter without one may have no gradient at all."""
+    found: dict[Any, tuple[Block, list[int]]] = {}
+    for j, block in enumerate(present.blocks):
+        found.setdefault((past_of(held[j]), id(block)), (block, []))[1].append(j)
+    ordered = sorted(found.items(), key=lambda each: -len(each[0][0]))
+    return [Run(block.opt, block.members, tuple(moves)) for _, (block, moves) in ordered]
+
+
+def first_memory(opt: Optimizer, p: Any, name: str) -> Any:
+    """A variable of the flow for a parameter that has never had a gradient."""
+
+    def grad(theta: Any) -> Any:
+        return np.zeros_like(theta)
+
+    y: Any = begin(opt, grad, Foreign(vector([p]), TORCH), clock=np.asarray)
+    return y[opt.flow.variables.index(name)].value.view_as(p)
 
 
 def _finite(u: Any) -> bool:

@@ -15,7 +15,7 @@ except ImportError as error:  # the extra is named, as everywhere
 
 from odeopt.core.state import State
 from odeopt.frameworks.flatten import joined, split
-from odeopt.frameworks.torch.optimizer import to_torch
+from odeopt.frameworks.torch.optimizer import FlowOptimizer, to_torch
 from odeopt.frameworks.torch.soft_batch import soft_batch
 from odeopt.optimizers.one_step import OneStep, from_step
 from odeopt.util.check import Array
@@ -36,6 +36,8 @@ def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: 
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
+    if isinstance(optimizer, FlowOptimizer):
+        raise TypeError(f"optimizer must be torch's own: {optimizer.opt.name} made it, so ask modified_flow of that")
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if any(p.dtype != torch.float64 for p in parameters):
         raise ValueError(f"parameters must be float64, got {', '.join(sorted({str(p.dtype) for p in parameters}))}")

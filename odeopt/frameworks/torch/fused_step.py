@@ -1,89 +1,139 @@
 """One pass over torch's parameters, their gradients and memory, in place: a CPU tensor's numbers are NumPy's, too.
 
 It makes the steps of optimizers whose coordinates stand alone, on parameters of one precision, single or double; each
-parameter with the piece of the memory that belongs to it.
+parameter with its own memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from odeopt.arrays.protocol import Foreign
 from odeopt.arrays.torch import TORCH
+from odeopt.compiler.elementwise_program import coordinates
 from odeopt.compiler.fused_update import Piece, Sweep
 from odeopt.compiler.ir import Untraceable
-from odeopt.frameworks.parameter_blocks import Block
 from odeopt.frameworks.torch.gradient import Evaluations
+from odeopt.frameworks.torch.groups import Present, has_own_time
+from odeopt.frameworks.torch.state import STEP, History, number, steps_of
+from odeopt.optimizers.base import Optimizer
 from odeopt.util.check import Array
 
 KINDS = (torch.float64, torch.float32)
 WORTH = 2000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
 
 
-class TorchSweep:
-    """The step of an optimizer on parameters, or the reason why there is none in one pass."""
+class Share(NamedTuple):
+    """Parameters, by place, that move together: those with the same optimizer, clocks and number of the step."""
 
-    def __init__(self, blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
-        self._parameters, self._flow = parameters, blocks[0].opt.flow
-        self._number = sum(p.numel() for p in parameters)
-        self._sweep: Sweep | str
-        try:
-            _refuse(blocks, parameters)
-            self._sweep = Sweep(blocks[0].opt, _foreign, _numbers)
-        except Untraceable as reason:
-            self._sweep = str(reason)
+    opt: Optimizer
+    clocks: tuple[float, ...]
+    k: int
+    members: tuple[int, ...]
+
+
+class FusedStep:
+    """The steps of an optimizer on parameters in place; a pass for each share of them."""
+
+    def __init__(self) -> None:
+        self._sweeps: dict[Any, Sweep] = {}
+        self._left: dict[Any, list[tuple[Any, int]]] = {}  # the memory as the last step left it
 
     def ready(
-        self, k: int, held: Any, evaluations: Evaluations, rates: Sequence[float], nan: str
-    ) -> tuple[Callable[[], list[Any]], str]:
-        """What makes step k and returns what is held after it, with new clocks; and what runs.  Or raises Untraceable.
+        self, k: int, present: Present, held: Sequence[History], evaluations: Evaluations, nan: str
+    ) -> tuple[Callable[[], dict[int, History]], str]:
+        """What makes step k and returns what is new for each parameter that moved, and what runs.
 
-        Parameters and the vectors of the memory move where they are, those without a gradient stay.
+        Parameters and their memory move where they are, those without a gradient stay.
         """
-        if isinstance(self._sweep, str):
-            raise Untraceable(self._sweep)
-        if held is None:
+        left, self._left = self._left, {}
+        _refuse(present)
+        for block in present.distinct():
+            coordinates(block.opt)
+        if not any(held):
             raise Untraceable("the first step makes the memory")
         evaluations.begin()
-        memory, slopes = held
-        named = dict(zip(self._flow.memory, memory, strict=True))
-        vectors = [u for name, u in named.items() if name not in self._flow.clocks]
-        pieces = [*self._pieces(vectors, rates)]
-        moving = [p for p in self._parameters if p.grad is not None]
-        if not _apart(moving, [p.grad for p in moving]):
+        moving = [j for j, p in enumerate(present.parameters) if p.grad is not None]
+        if not all(held[j] for j in moving):
+            raise Untraceable("the first step of a parameter makes its memory")
+        flow, parameters = present.blocks[0].opt.flow, [present.parameters[j] for j in moving]
+        memory = {j: [held[j][name] for name in flow.memory if name not in flow.clocks] for j in moving}
+        if not _apart([*parameters, *chain(*memory.values())], [p.grad for p in parameters]):
             raise Untraceable("the tensors share memory")
-        if any(len(named[name]) > 1 for name in self._flow.clocks):
-            raise Untraceable("its clocks have moved at different rates")
-        clocks = {name: named[name][0] for name in self._flow.clocks}
-        sweep = self._sweep.ready(k, pieces, clocks, trusting=nan == "ignore")
+        shares = [*_shares(k, moving, present, held)]
+        self._sweeps = {
+            share[::3]: self._sweeps.get(share[::3]) or Sweep(share.opt, _foreign, _numbers) for share in shares
+        }
+        moves = [self._ready(share, present, held, memory, nan, left.get(share[::3], [])) for share in shares]
 
-        def move() -> list[Any]:
-            after = named | {name: [c] for name, c in sweep().items()}
-            torch.autograd.graph.increment_version(moving)
-            return [(tuple(after.values()), slopes)]
+        def move() -> dict[int, History]:
+            found: dict[int, History] = {}
+            for each in moves:
+                found |= each()
+            for p in parameters:
+                torch.autograd.graph.increment_version(p)
+            return found
 
-        return move, self._sweep.means(self._number)
+        return move, self._sweeps[shares[0][::3]].means(sum(p.numel() for p in parameters))
 
-    def forget(self) -> None:
-        """Parameters or memory were set by another."""
-        if isinstance(self._sweep, Sweep):
-            self._sweep.forget()
+    def _ready(
+        self,
+        share: Share,
+        present: Present,
+        held: Sequence[History],
+        memory: dict[int, list[Any]],
+        nan: str,
+        left: Sequence[tuple[Any, int]],
+    ) -> Callable[[], dict[int, History]]:
+        sweep, flow = self._sweeps[share[::3]], share.opt.flow
+        now = [(u, _version(u)) for j in share.members for u in memory[j]]
+        if not _same(now, left):
+            sweep.forget()
+        pieces = []
+        for j in share.members:
+            p = present.parameters[j]
+            pieces.append(Piece(tuple(_shared(u, p) for u in (p, p.grad, *memory[j])), present.rates[j]))
+        clocks = dict(zip(flow.clocks, share.clocks, strict=True))
+        run = sweep.ready(share.k, pieces, clocks, trusting=nan == "ignore")
 
-    def _pieces(self, vectors: Sequence[Any], rates: Sequence[float]) -> Iterator[Piece]:
-        start = 0
-        for p, rate in zip(self._parameters, rates, strict=True):
-            if p.grad is not None:
-                own = (u[start : start + p.numel()] for u in vectors)
-                yield Piece(tuple(_shared(u, p) for u in (p, p.grad, *own)), rate)
-            start += p.numel()
+        def move() -> dict[int, History]:
+            after = run()
+            self._left[share[::3]] = now
+            return {
+                j: {STEP: number(steps_of(held[j]) + 1), **{c: number(after[c]) for c in after}} for j in share.members
+            }
+
+        return move
 
 
-def _refuse(blocks: Sequence[Block], parameters: Sequence[Any]) -> None:
-    if len(blocks) > 1:
+def _shares(k: int, moving: Sequence[int], present: Present, held: Sequence[History]) -> Iterator[Share]:
+    found: dict[Any, list[int]] = {}
+    for j in moving:
+        opt, mine = present.blocks[j].opt, held[j]
+        clocks = tuple(mine[name].item() for name in opt.flow.clocks)
+        found.setdefault((opt, clocks, steps_of(mine) if has_own_time(opt) else k), []).append(j)
+    return (Share(opt, clocks, steps, tuple(members)) for (opt, clocks, steps), members in found.items())
+
+
+def _version(u: Any) -> int:
+    """It grows with each change in place that torch knows of."""
+    return 0 if u.is_inference() else u._version
+
+
+def _same(now: Sequence[tuple[Any, int]], left: Sequence[tuple[Any, int]]) -> bool:
+    """Whether these tensors are those, unchanged as far as torch knows."""
+    alike = len(now) == len(left) and all(u is v and i == j for (u, i), (v, j) in zip(now, left, strict=True))
+    return alike and not any(u.is_inference() for u, _ in now)
+
+
+def _refuse(present: Present) -> None:
+    parameters = present.parameters
+    if any(len(block.members) < len(parameters) for block in present.blocks):
         raise Untraceable("it sees each parameter as a matrix")
     if sum(p.numel() for p in parameters) < WORTH * len(parameters):
         raise Untraceable("the parameters are small")

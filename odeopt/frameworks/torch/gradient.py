@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, reduce
 from typing import Any
 
 import torch
 
 from odeopt.arrays.protocol import Foreign
 from odeopt.arrays.torch import TORCH
+from odeopt.frameworks.torch.state import vector
 from odeopt.util.interrupts import postponed
 
-Members = tuple[int, ...]
+Places = tuple[int, ...]
 
 
 class NotFinite(Exception):
@@ -20,40 +20,52 @@ class NotFinite(Exception):
 
 
 class Evaluations:
-    """grad(block, theta), remembered at the beginning and for the last theta of each block.
+    """grad(sees, theta) for the parameters with the places `sees`, in one vector.
 
-    Every evaluation draws the same random numbers of torch, so that dropout has one mask in a step.
+    It is remembered at the beginning and for the last theta.  Every evaluation draws the same random numbers of torch,
+    so that dropout has one mask in a step.
 
-    theta:  of each block, the parameters at the beginning in one vector
     loss:   of the first evaluation, None where no closure made it
     count:  of the evaluations
     unused: the parameters that had no gradient in any evaluation
     """
 
-    def __init__(
-        self, parameters: Sequence[Any], blocks: Sequence[Members], closure: Callable[[], Any] | None, nan: str
-    ) -> None:
-        self._parameters, self._blocks, self._closure, self._nan = parameters, blocks, closure, nan
+    def __init__(self, parameters: Sequence[Any], closure: Callable[[], Any] | None, nan: str) -> None:
+        self._parameters, self._closure, self._nan = parameters, closure, nan
         self.loss: Any = None
         self.count = 0
         self.unused: set[int] = set(range(len(parameters)))
+        self.has_closure = closure is not None
         self._begun = False
-        self._beginning: list[Foreign] | None = None
+        self._thetas: dict[Places, Foreign] = {}
+        self._beginning: dict[Places, Foreign] = {}
         self._last: tuple[Any, Foreign] | None = None
+        self._refused = ""
         self._draws = Draws(parameters[0].device) if closure else None
 
-    @cached_property
-    def theta(self) -> list[Foreign]:
-        return [Foreign(vector([self._parameters[j] for j in members]), TORCH) for members in self._blocks]
+    def theta(self, sees: Places) -> Foreign:
+        """The parameters at the beginning."""
+        if sees not in self._thetas:
+            self._thetas[sees] = Foreign(vector([self._parameters[j] for j in sees]), TORCH)
+        return self._thetas[sees]
 
-    def __call__(self, block: int, theta: Foreign) -> Foreign:
-        if theta is self.theta[block]:
-            if self._beginning is None:
+    def may_move(self, j: int) -> bool:
+        """Whether a parameter has a gradient, or may get one from the closure."""
+        p = self._parameters[j]
+        return p.grad is not None or (self.has_closure and p.requires_grad)
+
+    def refuse_elsewhere(self, reason: str) -> None:
+        """Has an evaluation at other points raise a ValueError with this reason."""
+        self._refused = reason
+
+    def __call__(self, sees: Places, theta: Foreign) -> Foreign:
+        if theta is self.theta(sees):
+            if sees not in self._beginning:
                 self.begin()
-                self._beginning = self._vectors()
-            return self._beginning[block]
+                self._beginning[sees] = self._vector(sees)
+            return self._beginning[sees]
         if self._last is None or self._last[0] is not theta:
-            self._last = theta, self._elsewhere(theta)
+            self._last = theta, self._elsewhere(sees, theta)
         return self._last[1]
 
     def begin(self) -> None:
@@ -62,25 +74,25 @@ class Evaluations:
             self._evaluate()
             self._begun = True
 
-    def _elsewhere(self, theta: Foreign) -> Foreign:
+    def _elsewhere(self, sees: Places, theta: Foreign) -> Foreign:
         if self._closure is None:
             raise ValueError(
                 "closure must be given: this scheme needs the gradient elsewhere than at the parameters, "
                 "by step(closure) with a closure that evaluates the same batch"
             )
-        if len(self._blocks) > 1:
-            raise ValueError("an optimizer that sees each parameter alone can read the gradient only at the parameters")
+        if self._refused:
+            raise ValueError(self._refused)
         with postponed() as gate:
             try:
-                self.write([theta])
+                self._write(sees, theta)
                 gate.open = True  # a closure may take long
                 self._evaluate()
                 gate.open = False
-                return self._vectors()[0]
+                return self._vector(sees)
             finally:
                 gate.open = False
                 with torch.no_grad():
-                    self.write(self.theta)
+                    self._write(sees, self.theta(sees))
 
     def _evaluate(self) -> None:
         """The gradient at the parameters as they are now."""
@@ -94,40 +106,19 @@ class Evaluations:
         if len(self.unused) == len(self._parameters):
             raise ValueError("no parameter has a gradient: call loss.backward() before step(), or step(closure)")
 
-    def _vectors(self) -> list[Foreign]:
-        """The gradient of each block."""
-        gradients = [_gradient(j, p, self._nan) for j, p in enumerate(self._parameters)]
-        return [
-            Foreign(vector([gradients[j] for j in members]).to(theta.dtype), TORCH)
-            for members, theta in zip(self._blocks, self.theta, strict=True)
-        ]
+    def _vector(self, sees: Places) -> Foreign:
+        """The gradient of these parameters, in the precision of their vector."""
+        gradients = [_gradient(j, self._parameters[j]) for j in sees]
+        joined = vector(gradients)
+        if self._nan != "ignore" and not torch.isfinite(joined).all():
+            j, g = next((j, g) for j, g in zip(sees, gradients, strict=True) if not torch.isfinite(g).all())
+            raise NotFinite(f"the gradient of parameter {j} of shape {tuple(g.shape)} is not finite")
+        return Foreign(joined.to(self.theta(sees).dtype), TORCH)
 
-    def write(self, thetas: Sequence[Foreign]) -> None:
-        """Parameters from the vectors of the blocks."""
-        for members, theta in zip(self._blocks, thetas, strict=True):
-            parameters = [self._parameters[j] for j in members]
-            for p, piece in zip(parameters, theta.value.split([p.numel() for p in parameters]), strict=True):
-                p.copy_(piece.view_as(p))
-
-    def without_the_unused(self, block: int, new: tuple[Any, ...], y: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The state in which parameters without a gradient are, with their memory, as they were."""
-        members = self._blocks[block]
-        if self.unused.isdisjoint(members):
-            return new
-        if self.unused.issuperset(members):
-            return y
-        sizes = [self._parameters[j].numel() for j in members]
-        used = [
-            torch.full((n,), j not in self.unused, device=y[0].value.device)
-            for n, j in zip(sizes, members, strict=True)
-        ]
-        mask = torch.cat(used)
-        return tuple(
-            Foreign(torch.where(mask, u.value, v.value), TORCH)
-            if isinstance(v, Foreign) and v.shape == mask.shape
-            else u
-            for u, v in zip(new, y, strict=True)
-        )
+    def _write(self, sees: Places, theta: Foreign) -> None:
+        parameters = [self._parameters[j] for j in sees]
+        for p, piece in zip(parameters, theta.value.split([p.numel() for p in parameters]), strict=True):
+            p.copy_(piece.view_as(p))
 
 
 class Draws:
@@ -144,17 +135,9 @@ class Draws:
             torch.cuda.set_rng_state(self._own, self._device)
 
 
-def vector(tensors: Sequence[Any]) -> Any:
-    """All numbers in one vector, in the highest precision among them and at least single."""
-    dtype = reduce(torch.promote_types, [t.dtype for t in tensors], torch.float32)
-    return torch.cat([t.detach().reshape(-1).to(dtype) for t in tensors])
-
-
-def _gradient(j: int, p: Any, nan: str) -> Any:
+def _gradient(j: int, p: Any) -> Any:
     if p.grad is None:
         return torch.zeros_like(p)
     if p.grad.layout != torch.strided:
         raise TypeError(f"gradients must be dense, that of parameter {j} of shape {tuple(p.shape)} is {p.grad.layout}")
-    if nan != "ignore" and not torch.isfinite(p.grad).all():
-        raise NotFinite(f"the gradient of parameter {j} of shape {tuple(p.shape)} is not finite")
     return p.grad

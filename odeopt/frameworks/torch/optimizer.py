@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from math import prod
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 
 from odeopt.compiler.ir import Untraceable
-from odeopt.frameworks.parameter_blocks import blocks, place, refuse
-from odeopt.frameworks.torch.flat_step import Vectors
-from odeopt.frameworks.torch.fused_step import TorchSweep
+from odeopt.frameworks.parameter_blocks import place, refuse
+from odeopt.frameworks.torch.flat_step import FlatStep, first_memory
+from odeopt.frameworks.torch.fused_step import FusedStep
 from odeopt.frameworks.torch.gradient import Evaluations, NotFinite
-from odeopt.frameworks.torch.state import copied
+from odeopt.frameworks.torch.groups import KEYS, Groups, Present
+from odeopt.frameworks.torch.loading import placed, refuse_other, refuse_shape
+from odeopt.frameworks.torch.state import History, copied, renew, steps_of
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.rescheduling import is_paced
 from odeopt.util import check
 from odeopt.util.interrupts import postponed
-
-KEY: Any = "odeopt"  # where the state is kept, beside torch's own keys
-GROUP = ("params", "lr", "initial_lr", "param_names")
 
 
 class FlowOptimizer(torch.optim.Optimizer):
     """The steps of an odeopt optimizer on the parameters of a model; `to_torch` makes it.
 
+    As torch's own it reads its groups at each step, and keeps the memory of each parameter in `state[parameter]`.
+
     backend: what made the last step: "numba" or "blocks" in one pass in place, "torch", and why, by torch's functions
+    skipped: how many steps were skipped for a gradient that was not finite
+    ngev:    how many gradients were evaluated, those of skipped steps too: the cost, where a step takes several
     """
 
     def __init__(self, opt: Optimizer, params: Iterable[Any], nan: str = "raise") -> None:
         refuse(opt, "to_torch")
         self.opt, self.nan = opt, check.choice("nan", nan, ("raise", "skip", "ignore"))
-        self.backend = "torch"
-        super().__init__(params, {"lr": opt.lr})
+        self.backend, self.skipped, self.ngev = "torch", 0, 0
         self._prepare()
+        super().__init__(params, dict(self._groups.defaults))
 
     def _prepare(self) -> None:
-        """What follows from the optimizer and the parameters."""
-        self.parameters = [p for group in self.param_groups for p in group["params"]]
-        self._shapes = [p.shape for p in self.parameters]
-        self.blocks = blocks(self.opt, [tuple(shape) for shape in self._shapes], _matrix)
-        self._vectors = Vectors(self.blocks, self.parameters, self._rates, self.nan)
-        self._sweep = TorchSweep(self.blocks, self.parameters)
+        """What follows from the optimizer alone."""
+        self._groups, self._flat, self._fused = Groups(self.opt), FlatStep(self.nan), FusedStep()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "opt": self.opt, "nan": self.nan, "backend": self.backend}
+        own = {name: vars(self)[name] for name in ("opt", "nan", "backend", "skipped", "ngev")}
+        return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """For copies, and for torch's load_state_dict."""
@@ -53,40 +51,50 @@ class FlowOptimizer(torch.optim.Optimizer):
         self._prepare()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Groups differ in lr alone, and are all given at the start."""
-        if "blocks" in vars(self):
-            raise ValueError("params must all be given at the start: theta is all of them in one vector")
+        """Groups may differ in lr and in weight_decay."""
         for key in param_group:
-            check.choice("key of a parameter group", key, GROUP)
+            check.choice("key of a parameter group", key, KEYS)
         super().add_param_group(param_group)
-        group = self.param_groups[-1]
-        check.nonnegative("lr", group["lr"])
-        for p in group["params"]:
-            _refuse_parameter(p)
-        if len({p.device for each in self.param_groups for p in each["params"]}) > 1:
-            raise ValueError("params must be on one device")
+        try:
+            self._groups.check_added(self.param_groups)
+        except (TypeError, ValueError):
+            self.param_groups.pop()
+            raise
 
     def state_dict(self) -> dict[str, Any]:
         """The state as it is now: a copy, which later steps do not move."""
-        found = super().state_dict()
-        return {**found, "state": _copies(found["state"])}
+        here = {p for group in self.param_groups for p in group["params"]}
+        elsewhere = {p: self.state.pop(p) for p in [*self.state] if p not in here}  # of parameters that were removed
+        try:
+            found = super().state_dict()
+        finally:
+            self.state.update(elsewhere)
+        counts = {"skipped": self.skipped, "ngev": self.ngev}
+        return {**found, "state": {key: copied(held) for key, held in found["state"].items()}, "counts": counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The state of the same optimizer on the same parameters."""
-        if others := sorted(map(str, state_dict["state"].keys() - {KEY})):
-            raise ValueError(f"state must be one of to_torch, under the key {KEY!r}, got the keys {', '.join(others)}")
-        known, given = self._signature(), state_dict["state"].get(KEY, {}).get("of", self._signature())
-        if given != known:
-            raise ValueError(
-                f"state must be of {known[0]} in vectors of {known[1]}, got one of {given[0]} in {given[1]}"
-            )
-        super().load_state_dict(state_dict)
-        self.state.update(_copies(self.state))  # whose vectors may be another optimizer's, too
+        """The state of the same optimizer on the same parameters, in its own precision."""
+        given: dict[str, Any] = {}
 
-    def _signature(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """The variables, and the size of each block's theta."""
-        sizes = (sum(self.parameters[j].numel() for j in block.members) for block in self.blocks)
-        return self.opt.flow.variables, tuple(sizes)
+        def check_it(_: Any, found: dict[str, Any]) -> None:
+            given.update(found)
+            refuse_other(self.param_groups, self._groups.read(self.param_groups), found)
+
+        def keep_precision(_: Any) -> None:  # torch has cast all to the precision of the parameters
+            for _, p, opt, history in placed(self.param_groups, self._groups.read(self.param_groups), given):
+                self.state[p] = copied(history, opt.flow.clocks, p.device)
+
+        hooks = [
+            self.register_load_state_dict_pre_hook(check_it),  # after those of the user
+            self.register_load_state_dict_post_hook(keep_precision, prepend=True),
+        ]
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        counts = given.get("counts", {})
+        self.skipped, self.ngev = counts.get("skipped", 0), counts.get("ngev", 0)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -95,101 +103,72 @@ class FlowOptimizer(torch.optim.Optimizer):
         Returns the loss of the first evaluation, None without a closure.  An interruption (Ctrl-C) waits while
         parameters and memory move.
         """
-        if not is_paced(self.opt) and any(group["lr"] != self.opt.lr for group in self.param_groups):
-            raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
-        for p, shape in zip(self.parameters, self._shapes, strict=True):
-            if p.shape != shape:
-                raise ValueError(f"params must keep their shapes, one of {tuple(shape)} has {tuple(p.shape)} now")
-        k, skipped, ngev, states = self._held()
-        evaluations = Evaluations(self.parameters, [b.members for b in self.blocks], closure, self.nan)
+        present = self._groups.read(self.param_groups)
+        held = [self.state.get(p) or {} for p in present.parameters]
+        for p, block, history in zip(present.parameters, present.blocks, held, strict=True):
+            refuse_shape("params must keep their shapes, one has", p, block.opt, history)
+        k = max(map(steps_of, held), default=0)
+        evaluations = Evaluations(present.parameters, closure, self.nan)
         try:
-            move = self._ready(k, states, evaluations)
+            move = self._ready(k, present, held, evaluations)
         except NotFinite as error:
             if self.nan == "raise":
                 raise FloatingPointError(f"{error} in step {k + 1}; parameters and state are as before it") from None
-            self._hold(k, skipped + 1, ngev + evaluations.count, states)
+            self.skipped, self.ngev = self.skipped + 1, self.ngev + evaluations.count
         else:
             with postponed():
-                self._hold(k + 1, skipped, ngev + evaluations.count, move())
+                for j, history in move().items():
+                    renew(self.state[present.parameters[j]], history)
+                self.ngev += evaluations.count
         return evaluations.loss
-
-    @property
-    def skipped(self) -> int:
-        """How many steps were skipped for a gradient that was not finite."""
-        return self._held()[1]
-
-    @property
-    def ngev(self) -> int:
-        """How many gradients were evaluated, those of skipped steps too: the cost, where a step takes several."""
-        return self._held()[2]
 
     def memory(self, name: str) -> list[Any]:
         """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps."""
-        where, found = place(self.opt, name), dict[int, Any]()
-        for block, held in zip(self.blocks, self._held()[-1], strict=True):
-            if held is None:
-                raise ValueError("no step has been made: the optimizer has no memory yet")
-            parameters = [self.parameters[j] for j in block.members]
-            pieces = held[0][where].clone().split([p.numel() for p in parameters])
-            found |= {j: u.view_as(p) for j, u, p in zip(block.members, pieces, parameters, strict=True)}
-        return [found[j] for j in sorted(found)]
+        present = self._groups.read(self.param_groups)
+        if not any(self.state.get(p) for p in present.parameters):
+            raise ValueError("no step has been made: the optimizer has no memory yet")
+        found = []
+        for p, block in zip(present.parameters, present.blocks, strict=True):
+            place(block.opt, name)
+            held = self.state.get(p)
+            found.append(held[name].clone() if held else first_memory(block.opt, p, name))
+        return found
 
-    def _ready(self, k: int, states: list[Any], evaluations: Evaluations) -> Callable[[], list[Any]]:
-        """What moves the parameters, and returns the memory after the step."""
+    def _ready(
+        self, k: int, present: Present, held: Sequence[History], evaluations: Evaluations
+    ) -> Callable[[], dict[int, History]]:
+        """What moves the parameters, and returns what is held after the step for each that moved."""
         try:
-            move, self.backend = self._sweep.ready(k, states[0], evaluations, self._rates(), self.nan)
+            move, self.backend = self._fused.ready(k, present, held, evaluations, self.nan)
             return move
         except Untraceable as reason:
             self.backend = f"torch ({reason})"
-        self._sweep.forget()
-        return self._vectors.ready(k, states, evaluations)
-
-    def _rates(self) -> list[float]:
-        """The learning rate of each parameter over the optimizer's own."""
-        return [float(group["lr"]) / float(self.opt.lr) for group in self.param_groups for _ in group["params"]]
-
-    def _held(self) -> tuple[int, int, int, list[Any]]:
-        """Steps done, steps skipped, gradients evaluated, and the memory of each block."""
-        if KEY not in self.state:
-            return 0, 0, 0, [None for _ in self.blocks]
-        held = self.state[KEY]
-        return held["step"], held["skipped"], held["ngev"], held["memory"]
-
-    def _hold(self, k: int, skipped: int, ngev: int, memory: list[Any]) -> None:
-        self.state[KEY] = {"of": self._signature(), "step": k, "skipped": skipped, "ngev": ngev, "memory": memory}
-
-
-def _copies(state: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The state, its memory in vectors of its own."""
-    return {key: {**held, "memory": [copied(u) for u in held["memory"]]} for key, held in state.items()}
-
-
-def _matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """torch's weights are (out, in, ...): a row for each output; a vector is none."""
-    return (shape[0], prod(shape[1:])) if len(shape) > 1 else None
-
-
-def _refuse_parameter(p: Any) -> None:
-    if not p.is_floating_point():
-        raise TypeError(f"params must be real and floating, got one of {p.dtype} and shape {tuple(p.shape)}")
-    if p.numel() == 0:
-        raise ValueError(f"params must not be empty, got one of shape {tuple(p.shape)}")
+        return self._flat.ready(k, present, held, evaluations)
 
 
 def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> FlowOptimizer:
-    """A torch optimizer that makes the steps of `opt` on `params`: tensors, or groups that differ in lr.
+    """A torch optimizer that makes the steps of `opt` on `params`: tensors, or groups of them.
 
     theta is all parameters in one vector, so that norms are those of the model; the layers of LAMB and LARS are its
-    parameters, and Muon, Shampoo and Adafactor see each parameter as a matrix (out, in ...).  The lr of a group, as a
-    torch scheduler writes it, acts as a schedule does: at constant betas.  An optimizer built by hand has h for lr.
+    parameters, and Muon, Shampoo and Adafactor see each parameter as a matrix (out, in ...).  An optimizer built by
+    hand has h for lr.
+
+    Groups are read at each step, as by torch's own optimizers: their parameters, their lr, and their weight_decay
+    where the optimizer has one (adamw, lion, l2, decoupled, ...).  The lr of a group, as a torch scheduler writes it,
+    acts as a schedule does: at constant betas.  Memory, clocks and the count of steps belong to each parameter: one
+    that comes later, or has no gradient for a while, goes on from its own.  A schedule of the optimizer's own
+    (`optimizers.scheduled`) counts the steps of the parameter that has made most.
 
     A scheme that needs the gradient elsewhere than at theta (Heun, RKC, leapfrog) takes it from the closure of
     `step(closure)`, which must evaluate the same batch each time: it is called with the same random numbers of torch,
     so that dropout has one mask in a step; the running statistics of BatchNorm move at every call.  `ngev` counts the
     gradients.  A gradient or state that is not finite stops with a
     FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
-    nan="ignore" does not look, as torch's own do not.  A parameter without a gradient stays as it is.  The state is
-    saved by state_dict, and continues bit for bit; copy.deepcopy((model, optimizer)) copies both.
+    nan="ignore" does not look, as torch's own do not.  A parameter without a gradient stays as it is.
+
+    `optimizer.state[p]` holds the memory of p by the names of the flow, in p's shape and in single precision at least,
+    its clocks, and its count of steps.  state_dict keeps them, also for torch.distributed.checkpoint, and a run goes on
+    from it bit for bit; copy.deepcopy((model, optimizer)) copies both.
 
     Where coordinates stand alone (gd to Adam, not LAMB), and the parameters are contiguous on the CPU, in one precision
     and not small, a step is one pass over them, their gradients and memory, in place; `backend` says what ran.
@@ -201,7 +180,7 @@ def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> Fl
     ...     heavy.zero_grad()
     ...     (theta**2).sum().div(2).backward()
     ...     heavy.step()
-    >>> theta.tolist()
-    [0.4375, -0.875]
+    >>> theta.tolist(), heavy.state[theta]["m"].tolist()
+    ([0.4375, -0.875], [0.625, -1.25])
     """
     return FlowOptimizer(opt, params, nan)

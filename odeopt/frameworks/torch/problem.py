@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,33 @@ except ImportError as error:  # the extra is named, as everywhere
 from odeopt.frameworks.autodiff import Library, pieces, problem_of
 from odeopt.frameworks.flatten import joined
 from odeopt.frameworks.rows import data_rows
+from odeopt.frameworks.torch.backward import by_backward, dense, holding
+from odeopt.frameworks.torch.data import arrays_of, plain
 from odeopt.problems import Problem
 from odeopt.problems.members import Function
 from odeopt.problems.parameters import Parameters
 from odeopt.util.check import Array
 
+HOW = (
+    "The module is a copy in float64: where its code makes tensors in float32, give them dtype=x.dtype, or call "
+    "torch.set_default_dtype(torch.float64) first"
+)
 
-def problem(module: torch.nn.Module, loss: Callable[..., Any], data: tuple[Any, ...], name: str = "") -> Problem:
-    """L(theta) = loss(module(X), y) for data = (X, y).
 
-    module: copied to float64, to be changed by `load` alone.  It must be in eval mode where dropout or batch
-            normalisation make that another loss.  theta is its parameters that require a gradient, by name, a tied
-            one once; the others are constants
+def problem(module: torch.nn.Module, loss: Callable[..., Any], data: Any, name: str = "") -> Problem:
+    """L(theta) = loss(module(X), y) for data = (X, y) or a DataLoader.
+
+    module: it is copied, and the copy computes in float64, whatever the module's own precision is; the module itself is
+            changed by `load` alone.  It must be in eval mode where dropout or batch normalisation make that another
+            loss.  theta is its parameters that require a gradient, by name, a tied one once; the others are constants
     loss:   of the output and y, one number, e.g. torch.nn.functional.cross_entropy
-    data:   (X, y), or (X,), or more: tensors or arrays (n, ...) of one length n; numbers become float64, labels int64
+    data:   (X, y), or (X,), or more: tensors or arrays (n, ...) of one length n; numbers become float64, labels int64.
+            Of a DataLoader it is the whole dataset, each sample once and in its order, read once
 
-    Members are stacked by torch.func.vmap where it knows how, else looped over.  Where the loss is the mean of what it
-    is on single samples, minibatches can be drawn (`odeopt.noise.minibatches`).
+    Members are stacked by torch.func.vmap where it knows how, else looped over.  Where torch has a gradient but no
+    second derivative (attention, EmbeddingBag, sparse embeddings, checkpointing), H p are differences of the gradient,
+    and the problem says so.  Where the loss is the mean of what it is on single samples, minibatches can be drawn
+    (`odeopt.noise.minibatches`).
 
     >>> line, x = torch.nn.Linear(1, 1), np.arange(4.0)[:, None]
     >>> fit = problem(line, torch.nn.functional.mse_loss, (x, 2 * x + 1), name="line")
@@ -45,7 +55,7 @@ def problem(module: torch.nn.Module, loss: Callable[..., Any], data: tuple[Any, 
         raise TypeError(f"module must be a torch.nn.Module, got {module!r}")
     if not callable(loss):
         raise TypeError(f"loss must be a function of module(X) and y, got {loss!r}")
-    rows = data_rows(tuple(map(_plain, data)) if isinstance(data, tuple) else data)
+    rows = data_rows(arrays_of(data))
     ours = copy.deepcopy(module).double()
     loss = copy.deepcopy(loss).double() if isinstance(loss, torch.nn.Module) else loss
     trained = {key: p for key, p in ours.named_parameters() if p.requires_grad}
@@ -58,8 +68,14 @@ def problem(module: torch.nn.Module, loss: Callable[..., Any], data: tuple[Any, 
     _check_loss(ours, loss, [library.tensor(a) for a in rows])
     ours.eval()
 
-    def f(theta: Any, X: Any, *others: Any) -> Any:
-        return loss(torch.func.functional_call(ours, pieces(theta, shapes), (X,)), *others)
+    def of(parameters: Mapping[str, Any], X: Any, *others: Any) -> Any:
+        return holding(ours, parameters, lambda: loss(ours(X), *others))
+
+    def f(theta: Any, *arguments: Any) -> Any:
+        return of(pieces(theta, shapes), *arguments)
+
+    def f_densely(theta: Any, *arguments: Any) -> Any:
+        return of(dense(pieces(theta, shapes)), *arguments)
 
     def put(arrays: dict[str, Array]) -> torch.nn.Module:
         with torch.no_grad():
@@ -68,8 +84,9 @@ def problem(module: torch.nn.Module, loss: Callable[..., Any], data: tuple[Any, 
                     p.copy_(torch.tensor(arrays[key]))
         return module
 
-    theta0 = joined([_plain(p) for p in trained.values()])
-    return problem_of(library, f, rows, theta0, Parameters(shapes, put), name or type(module).__name__)
+    theta0 = joined([plain(p) for p in trained.values()])
+    backward = by_backward(library, ours, shapes), f_densely
+    return problem_of(library, f, rows, theta0, Parameters(shapes, put), name or type(module).__name__, [backward])
 
 
 def on(device: Any) -> Library:
@@ -94,23 +111,25 @@ def on(device: Any) -> Library:
         lambda f: f,
         lambda several: torch.stack(list(several)),
         tensor,
-        _plain,
+        plain,
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.detach().cpu().numpy() if torch.is_tensor(value) else value
 
 
 def _check_loss(module: torch.nn.Module, loss: Callable[..., Any], rows: list[Any]) -> None:
     """One real number, the same in the mode that the module is in as in eval mode."""
+    modules = copy.deepcopy(module), copy.deepcopy(module).eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        before = loss(copy.deepcopy(module)(rows[0]), *rows[1:])
-        value = loss(copy.deepcopy(module).eval()(rows[0]), *rows[1:])
+        try:
+            before, value = (loss(m(rows[0]), *rows[1:]) for m in modules)
+        except RuntimeError as error:
+            kinds = ", ".join(f"{a.dtype} {tuple(a.shape)}" for a in rows)
+            raise ValueError(
+                f"loss(module(X), y) must be a number for data of {kinds}; it raises: {error}. {HOW}"
+            ) from error
     if not torch.is_tensor(value):
         raise TypeError(f"loss must return one number as a tensor, got {value!r}")
     if value.dtype != torch.float64:
-        raise TypeError(f"loss must be float64 where the module is one, got {value.dtype}")
+        raise TypeError(f"loss must be float64 where the module is one, got {value.dtype}. {HOW}")
     if value.ndim != 0:
         raise ValueError(f"loss must return one number, got shape {tuple(value.shape)}")
     if not torch.allclose(before, value, rtol=0, atol=0, equal_nan=True):

@@ -8,7 +8,6 @@ import torch
 
 from odeopt.arrays.torch import at_least_single
 from odeopt.util import check
-from odeopt.util.weighted_mean import WeightedMean
 
 
 class SoftBatch:
@@ -18,61 +17,78 @@ class SoftBatch:
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
         self.optimizer, self.micro = optimizer, check.count("micro", micro, 1)
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._begin()
 
     def _begin(self) -> None:
-        self._waiting, self._used = 0, [False for _ in self._parameters]
-        self._soft = WeightedMean.empty(at_least_single(torch.zeros_like(p.detach())) for p in self._parameters)
+        self._waiting, self._weight = 0, 0.0
+        self._total: dict[Any, Any] = {}  # sum_k w_k g_k of each parameter that a micro-batch has reached
+
+    @property
+    def _parameters(self) -> list[Any]:
+        """Those that the optimizer has now."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     @property
     def waiting(self) -> int:
         """How many micro-batches have been seen since the last update."""
         return self._waiting
 
-    @torch.no_grad()
-    def step(self, weight: float) -> bool:
-        """Takes the gradients of a micro-batch of `weight` samples; the micro-th makes the update.  Did it?"""
-        weight = check.scalar("weight", check.positive("weight", weight))
-        gradients = [_gradient(j, p) for j, p in enumerate(self._parameters)]
-        self._used = [used or p.grad is not None for used, p in zip(self._used, self._parameters, strict=True)]
-        self._soft, self._waiting = self._soft.including(gradients, weight), self._waiting + 1
-        self.optimizer.zero_grad()
-        return self._waiting == self.micro and self.flush()
+    def step(self, weight: Any) -> bool:
+        """Takes the gradients of a micro-batch of this weight; the micro-th makes the update.  Did it?"""
+        return self.take(weight) and self._update()
 
-    @torch.no_grad()
     def flush(self) -> bool:
         """The update from the micro-batches that wait, at the end of the data.  Were there any?"""
-        if not self._waiting:
-            return False
-        for p, mean, used in zip(self._parameters, self._soft.mean, self._used, strict=True):
-            p.grad = mean.to(p.dtype) if used else None
+        return self.finish() and self._update()
+
+    @torch.no_grad()
+    def take(self, weight: Any) -> bool:
+        """`step` without the update: whether the gradients are now those of the whole window, for you to use."""
+        weight = check.scalar("weight", check.nonnegative("weight", weight))
+        for j, p in enumerate(self._parameters):
+            if weight and p.grad is not None:  # the gradient of a mean over nothing may be NaN
+                self._total[p] = self._total.get(p, 0) + weight * _gradient(j, p)
+        self._weight, self._waiting = self._weight + weight, self._waiting + 1
+        self.optimizer.zero_grad()
+        return self._waiting == self.micro and self.finish()
+
+    @torch.no_grad()
+    def finish(self) -> bool:
+        """`flush` without the update: False where no micro-batch waits, or nothing in them counts."""
+        total, weight = self._total, self._weight
         self._begin()
+        if not weight:
+            return False
+        for p in self._parameters:
+            p.grad = (total[p] / weight).to(p.dtype) if p in total else None
+        return True
+
+    def _update(self) -> bool:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """The micro-batches that wait, and the optimizer's own state, as torch.load(weights_only=True) reads them."""
-        soft = {"total": list(self._soft.total), "weight": self._soft.weight, "used": self._used}
-        return {"waiting": self._waiting, **soft, "optimizer": self.optimizer.state_dict()}
+        total = [self._total.get(p) for p in self._parameters]
+        waiting = {"waiting": self._waiting, "weight": self._weight, "total": total, "shapes": self._shapes()}
+        return {**waiting, "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The inverse, for the same parameters."""
-        total = state_dict["total"]
-        shapes = [tuple(t.shape) for t in total]
-        if shapes != (known := [tuple(p.shape) for p in self._parameters]):
-            raise ValueError(f"state must be of parameters of shapes {known}, got {shapes}")
+        if state_dict["shapes"] != (known := self._shapes()):
+            raise ValueError(f"state must be of parameters of shapes {known}, got {state_dict['shapes']}")
         self.optimizer.load_state_dict(state_dict["optimizer"])
-        self._waiting, self._used = state_dict["waiting"], list(state_dict["used"])
-        here = (t.to(p.device) for t, p in zip(total, self._parameters, strict=True))
-        self._soft = WeightedMean(tuple(here), state_dict["weight"])
+        self._waiting, self._weight = state_dict["waiting"], state_dict["weight"]
+        pairs = zip(self._parameters, state_dict["total"], strict=True)
+        self._total = {p: t.to(p.device, copy=True) for p, t in pairs if t is not None}
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [tuple(p.shape) for p in self._parameters]
 
 
 def _gradient(j: int, p: Any) -> Any:
-    """0 where a micro-batch does not reach a parameter, as in torch."""
-    if p.grad is None:
-        return torch.zeros_like(p)
+    """At least in single precision."""
     if p.grad.layout != torch.strided:
         raise TypeError(f"gradients must be dense, that of parameter {j} of shape {tuple(p.shape)} is {p.grad.layout}")
     return at_least_single(p.grad)
@@ -82,13 +98,27 @@ def soft_batch(optimizer: torch.optim.Optimizer, micro: int) -> SoftBatch:
     """One update from `micro` micro-batches, exactly that of the big batch:  g = sum_k w_k g_k / sum_k w_k.
 
     Works around every torch optimizer, `to_torch`'s or torch's own, which then sees updates only: its momentum, decay,
-    clipping and schedules count those.  The loss must be the mean over the samples of a micro-batch, and the weight
-    their number, for micro-batches of different sizes.  Loop:
+    clipping and schedules count those.  Loop:
 
         loss_of(x, y).backward()
         if soft.step(len(x)):
             scheduler.step()
     and at the end soft.flush(), for what is left of the last window; `soft.waiting` says how much that is.
+
+    The weight is the number of what the loss is the mean of, a number or a tensor.  That is len(x) for a mean over
+    samples; for a mean over tokens it is how many of them count, (y != -100).sum() with the ignore_index of
+    cross_entropy, and with its class weights w[y].sum().  A micro-batch of weight 0 adds nothing to its window.  A loss
+    that is no mean, or compares samples with each other, has no such weight.
+
+    For a GradScaler, or to clip, `take` and `finish` do all but the update, where `step` and `flush` make it:
+
+        scaler.scale(loss_of(x, y)).backward()
+        if soft.take(len(x)):
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
 
     A gradient that is not finite is the optimizer's matter, at the update; its window is then lost.  A scheme that
     needs several gradients (Heun, RKC) takes them from optimizer.step(closure) instead, where the closure adds up

@@ -1,7 +1,15 @@
-"""The memory of an optimizer as torch.load(weights_only=True) reads it: tensors, and clocks as lists of float64."""
+"""The memory of each parameter as torch's optimizers keep it: tensors of its shape, and one number for each clock.
+
+The vector of a step is made of these pieces, and its results are cut into pieces again.  Everything is a tensor, so
+that torch.load(weights_only=True) and torch.distributed.checkpoint read it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, count, takewhile
 from typing import Any
 
 import numpy as np
@@ -10,27 +18,150 @@ import torch
 from odeopt.arrays.protocol import Foreign
 from odeopt.arrays.torch import TORCH
 
+STEP = "step"  # the steps that a parameter has made, as in torch
+PIECE, NUMBER = "past_{}_{}", "number_{}_{}"  # what a scheme remembers: entry j of its i-th state
 
-def kept(u: Any) -> Any:
-    """From a state, or a tuple of states."""
-    if isinstance(u, tuple):
-        return tuple(kept(part) for part in u)
-    if isinstance(u, Foreign):
-        return u.value
-    return u.tolist() if isinstance(u, np.ndarray) else u
+History = Mapping[str, Any]  # what is kept for one parameter, empty before its first step
+Past = tuple[tuple[str, ...], ...]  # names of what a scheme remembers, state by state
 
 
-def restored(u: Any, like: Foreign) -> Any:
-    """The inverse, on the device of `like`."""
-    if isinstance(u, tuple):
-        return tuple(restored(part, like) for part in u)
-    if torch.is_tensor(u):
-        return Foreign(u.to(like.value.device), TORCH)
-    return np.array(u) if isinstance(u, list) else u
+def steps_of(history: History) -> int:
+    """How many steps the parameter has made."""
+    return int(history[STEP]) if history else 0
 
 
-def copied(u: Any) -> Any:
-    """With tensors of its own."""
-    if isinstance(u, tuple):
-        return tuple(copied(part) for part in u)
-    return u.clone() if torch.is_tensor(u) else u
+def number(value: float) -> Any:
+    """One number as it is held."""
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def own_names(history: History) -> set[str]:
+    """The names of what is held beside what the scheme remembers."""
+    return set(history) - {name for row in past_of(history) for name in row}
+
+
+def renew(history: dict[str, Any], new: History) -> None:
+    """Has a history what is new; what the scheme no longer remembers under its name goes."""
+    for name in {name for row in past_of(history) for name in row} - new.keys():
+        del history[name]
+    history.update(new)
+
+
+def is_number(name: str, clocks: Collection[str]) -> bool:
+    """Whether it is one number for a parameter."""
+    return name == STEP or name in clocks or name.startswith(NUMBER.partition("_")[0] + "_")
+
+
+def copied(history: History, clocks: Collection[str] = (), device: Any = None) -> dict[str, Any]:
+    """With tensors of its own, on a device if it is given, where numbers stay on the CPU."""
+    return {
+        name: u.to("cpu" if is_number(name, clocks) else device or u.device, copy=True) for name, u in history.items()
+    }
+
+
+def past_of(history: History) -> Past:
+    """The names of what the scheme remembers for a parameter."""
+    return tuple(takewhile(bool, (tuple(_row(history, i)) for i in count())))
+
+
+def _row(history: History, i: int) -> Iterator[str]:
+    for j in count():
+        names = [name for name in (PIECE.format(i, j), NUMBER.format(i, j)) if name in history]
+        if not names:
+            return
+        yield names[0]
+
+
+def past_named(memory: Sequence[Sequence[Any]], before: History) -> dict[str, Any]:
+    """What a scheme remembers, by name: a vector of the parameters or, where it was one before, a number for each."""
+    return {
+        _name(i, j, isinstance(u, Foreign) and NUMBER.format(i, j) not in before): u
+        for i, state in enumerate(memory)
+        for j, u in enumerate(state)
+    }
+
+
+def _name(i: int, j: int, vector: bool) -> str:
+    return (PIECE if vector else NUMBER).format(i, j)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Parameters that are one vector, one after the other.
+
+    active: whether each may have a gradient in this step; the others agree with any numbers, for they do not move
+    """
+
+    parameters: tuple[Any, ...]
+    clocks: tuple[str, ...]
+    active: tuple[bool, ...]
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        return [p.numel() for p in self.parameters]
+
+    def value(self, name: str, histories: Sequence[History]) -> Any:
+        """What a step sees of `name`: one number if all parameters have the same, else a vector."""
+        if is_number(name, self.clocks):
+            known = [h[name].item() if name in h else None for h in histories]
+            number = self.number(known, torch.float64)
+            return number if isinstance(number, Foreign) else np.array([number])
+        pieces = [
+            h[name] if name in h else torch.zeros_like(p) for h, p in zip(histories, self.parameters, strict=True)
+        ]
+        return Foreign(joined(pieces).to(self.parameters[0].device), TORCH)
+
+    def number(self, values: Sequence[float | None], kind: torch.dtype) -> Any:
+        """One number if it is the same for all active parameters that have one, else a vector of them."""
+        known = [v for v, active in zip(values, self.active, strict=True) if active and v is not None]
+        first, *others = known or [v for v in values if v is not None]
+        if all(v == first or (v != v and first != first) for v in others):
+            return first
+        each = [v if active and v is not None else first for v, active in zip(values, self.active, strict=True)]
+        device = self.parameters[0].device
+        spread = torch.tensor(each, dtype=kind, device=device)
+        return Foreign(spread.repeat_interleave(torch.tensor(self.sizes, device=device)), TORCH)
+
+    def histories(self, named: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The inverse of `value`: of each parameter its own pieces, views of the vectors, and its numbers."""
+        split = {
+            name: self._numbers(u) if is_number(name, self.clocks) else self.pieces(u.value)
+            for name, u in named.items()
+        }
+        return [{name: each[i] for name, each in split.items()} for i in range(len(self.parameters))]
+
+    def pieces(self, vector: Any) -> list[Any]:
+        """In the shapes of the parameters; a vector of another length belongs to the only one, as it is."""
+        if len(vector) != sum(self.sizes):
+            return [vector]
+        return [u.view_as(p) for u, p in zip(vector.split(self.sizes), self.parameters, strict=True)]
+
+    def _numbers(self, u: Any) -> list[Any]:
+        flat = torch.as_tensor(u.value if isinstance(u, Foreign) else u, dtype=torch.float64, device="cpu").reshape(-1)
+        starts = [0 for _ in self.sizes] if len(flat) == 1 else [0, *accumulate(self.sizes[:-1])]
+        return [flat[i].clone() for i in starts]
+
+
+def joined(pieces: Sequence[Any]) -> Any:
+    """All numbers in one vector, without a copy where they already stand one after the other in memory."""
+    first, total = pieces[0], sum(u.numel() for u in pieces)
+    starts = accumulate((u.nbytes for u in pieces), initial=first.data_ptr())
+    end = first.untyped_storage().data_ptr() + first.untyped_storage().nbytes()
+    together = precision(first) == first.dtype and first.data_ptr() + total * first.element_size() <= end
+    if together and all(
+        u.data_ptr() == start and u.dtype == first.dtype and u.is_contiguous()
+        for u, start in zip(pieces, starts, strict=False)
+    ):
+        return first.detach().as_strided((total,), (1,))
+    return vector(pieces)
+
+
+def precision(tensor: Any) -> torch.dtype:
+    """That of the tensor, or single if that is higher."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def vector(tensors: Sequence[Any]) -> Any:
+    """All numbers in a new vector, in the highest precision among them and at least single."""
+    joined = torch.cat([u.reshape(-1) for u in tensors]).detach()
+    return joined.to(precision(joined))

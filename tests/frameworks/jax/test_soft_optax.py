@@ -188,6 +188,53 @@ def test_multisteps_counts_updates_and_leaves_a_partial_window(figure):
     assert int(state.mini_step) == 3
 
 
+def entropy(params, x, y):
+    """The mean over the labels that are not -1."""
+    counts = y >= 0
+    logits = jnp.tanh(x @ params["hidden"]["W"] + params["hidden"]["b"]) @ params["out"]["W"] + params["out"]["b"]
+    each = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(counts, y, 0))
+    return jnp.where(counts, each, 0).sum() / counts.sum()  # NaN of nothing
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_micro_batch_weighs_what_counts(silent):
+    """Labels are left out at random; also all of one micro-batch, whose own gradient is NaN."""
+    params, transform, rng = network(), optax.adam(0.02), np.random.default_rng(0)
+    window = [(x, np.where(rng.random(len(y)) < 0.5, -1, y)) for x, y in training.micro_batches(0)]
+    if silent:
+        window[1] = (window[1][0], np.full_like(window[1][1], -1))
+    soft, theirs = soft_batch(transform, MICRO), params
+    state = soft.init(params)
+    for x, y in window:
+        grads = jax.grad(entropy)(params, x, y)
+        change, state = jax.jit(soft.update)(grads, state, params, weight=(y >= 0).sum())
+        params = optax.apply_updates(params, change)
+    (x, y), *_ = together(window)
+    change, _ = transform.update(jax.grad(entropy)(theirs, x, y), transform.init(theirs), theirs)
+    close(params, optax.apply_updates(theirs, change))
+
+
+def test_a_window_in_which_nothing_counts_makes_no_update():
+    soft, theta = soft_batch(optax.adam(0.1), 2), jnp.ones(2)
+    state = soft.init(theta)
+    for _ in range(2):
+        change, state = soft.update(jnp.nan * theta, state, theta, weight=0)
+        assert not change.any()
+    assert int(state.waiting) == int(state.inner[0].count) == 0
+
+
+def test_another_tree_is_refused_with_its_path():
+    params = {"a": jnp.ones(2), "b": jnp.ones((1, 2))}
+    soft = soft_batch(optax.sgd(1.0), 2)
+    state = soft.init(params)
+    for grads, message in (
+        ({"a": params["a"], "c": params["b"]}, r"none at grads\['b'\] and one at params\['b'\]"),
+        ({**params, "b": jnp.ones((2, 1))}, r"grads\['b'\] must have shape \(1, 2\) like params, got \(2, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            soft.update(grads, state, params, weight=1)
+
+
 REFUSED = {
     "a function": (lambda: soft_batch(loss, 2), TypeError, "transform must be an optax.GradientTransformation"),
     "none": (lambda: soft_batch(optax.sgd(1), 0), ValueError, "micro must be at least 1, got 0"),

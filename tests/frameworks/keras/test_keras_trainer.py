@@ -184,6 +184,38 @@ def test_a_model_of_your_own_and_any_other_optimizer():
     assert fit(theirs) == fit(plain)
 
 
+class Spare(SeveralGradients, keras.Model):
+    """The loss does not reach its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.first, self.last = dense()
+        self.spare = keras.layers.Dense(3)
+
+    def build(self, shape):
+        for layer, width in ((self.first, 64), (self.last, 16), (self.spare, 2)):
+            layer.build((None, width))
+        self.built = True
+
+    def call(self, x):
+        return self.last(self.first(x))
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("name", ["Heun", "half-start Adam"])
+def test_a_layer_that_the_loss_does_not_reach_stays(name):
+    opt, model = (training.SEVERAL_GRADIENTS | training.ONE_GRADIENT)[name], Spare()
+    model.build((None, 64))
+    spare = flat(model.spare.variables)
+    fit(compiled(model, to_keras(opt())), 2)
+    whole = network(to_keras(opt()))
+    fit(whole, 2)
+    np.testing.assert_array_equal(flat(model.spare.variables), spare)
+    ours = flat([*model.first.variables, *model.last.variables])
+    np.testing.assert_allclose(ours, flat(whole.variables), rtol=1e-12, atol=1e-12)
+
+
 def test_clipping_and_loss_scales_are_of_every_gradient():
     """On one batch, clipped by odeopt inside the step."""
     heun = training.SEVERAL_GRADIENTS["Heun"]()

@@ -128,6 +128,76 @@ def test_inputs_keep_their_digits():
     assert plain.loss([1.0, 0.0]) == pytest.approx(1 / 9, rel=1e-15)
 
 
+RNG = np.random.default_rng(0)
+WORDS = np.where(np.arange(5) < RNG.integers(1, 6, (8, 1)), RNG.integers(1, 6, (8, 5)), 0)  # 0 is no word
+TAGS, POINTS, VALUES = RNG.integers(0, 4, (8, 5)), RNG.normal(size=(8, 2)), RNG.normal(size=8)
+
+
+def tagger(activation=None):
+    words = [keras.Input((5,), dtype="int32"), layers.Embedding(6, 3, mask_zero=True)]
+    return keras.Sequential([*words, layers.Dense(4, activation=activation)])
+
+
+def points(width=1, **more):
+    return keras.Sequential([keras.Input((2,)), layers.Dense(width, **more)])
+
+
+class Scaled(keras.losses.Loss):
+    """A loss by a user, whose configuration does not list what it was made with."""
+
+    def __init__(self, scale=1.0, **more):
+        super().__init__(**more)
+        self.scale = scale
+
+    def call(self, y, found):
+        return self.scale * keras.ops.mean((y - found) ** 2, axis=-1)
+
+
+EVALUATED = {  # model, data, loss, whether it is a mean over samples
+    "a mask": (tagger, (WORDS, TAGS), ENTROPY, False),
+    "a mask, by name": (lambda: tagger("softmax"), (WORDS, TAGS), "sparse_categorical_crossentropy", False),
+    "a mask and weights": (tagger, (WORDS, TAGS, RNG.random((8, 5))), ENTROPY, False),
+    "ignore_class": (
+        tagger,
+        (np.ones_like(WORDS), np.where(WORDS > 0, TAGS, 3)),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=3),
+        False,
+    ),
+    "y without its last axis, by name": (points, (POINTS, VALUES), "mean_squared_error", True),
+    "by function": (points, (POINTS, VALUES), keras.losses.mean_absolute_error, True),
+    "by a function of one's own": (points, (POINTS, VALUES), lambda y, z: keras.ops.mean((y - z) ** 4, -1), True),
+    "an alias": (lambda: points(4, activation="softmax"), (POINTS, TAGS[:, 0]), "crossentropy", True),
+    "weights": (points, (POINTS, VALUES, RNG.random(8)), "mse", True),
+    "integers for weights": (points, (POINTS, VALUES, np.arange(8)), "huber", True),
+    "a mean with weights": (
+        points,
+        (POINTS, VALUES, RNG.random(8)),
+        keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"),
+        False,
+    ),
+    "Dice": (lambda: points(4, activation="sigmoid"), (POINTS, np.eye(4)[TAGS[:, 0]]), keras.losses.Dice(), False),
+    "an activity": (lambda: points(activity_regularizer="l2"), (POINTS, VALUES), "mse", True),
+    "a class": (points, (POINTS, VALUES[:, None]), Scaled(3.0), True),
+}
+
+
+@pytest.mark.parametrize("name", EVALUATED)
+def test_the_loss_is_that_of_evaluate_and_the_gradient_that_of_a_step(name):
+    """Of the model as it was compiled, with a weight of its loss; a step of SGD with rate 1 is the gradient."""
+    make, (X, y, *weights), loss, mean = EVALUATED[name]
+    model = make()
+    model.compile(keras.optimizers.SGD(1.0), loss, loss_weights=2.0)
+    problem = problem_of(model, (X, y, *weights))
+    theta = problem.theta0
+    for _ in range(2):  # the second time, too
+        value = model.evaluate(X, y, sample_weight=(*weights, None)[0], batch_size=8, verbose=0)
+        assert problem.loss(theta) == pytest.approx(value, rel=1e-5)
+    model.train_on_batch(X, y, *weights)
+    step = theta - np.concatenate([np.ravel(w) for w in model.get_weights()])
+    np.testing.assert_allclose(problem.grad(theta), step, rtol=1e-4, atol=1e-6)
+    assert (problem.samples is not None) == mean
+
+
 def test_a_sum_has_no_minibatches():
     problem = problem_of(line(), LINE, keras.losses.MeanSquaredError(reduction="sum"))
     assert problem.samples is None
@@ -148,7 +218,7 @@ REFUSED = {
         lambda: (keras.Sequential([keras.Input((1,)), layers.Flatten()]), LINE, "mse"),
         ValueError, "model must have trainable variables",
     ),
-    "no pair": (lambda: (line(), LINE[:1], "mse"), TypeError, r"data must be a tuple \(X, y\)"),
+    "no pair": (lambda: (line(), LINE[:1], "mse"), TypeError, r"data must be a tuple \(X, y\) or \(X, y, s"),
     "NaN": (lambda: (line(), (LINE[0] * np.nan, LINE[1]), "mse"), ValueError, r"data\[0\] must be finite"),
 }  # fmt: skip
 
@@ -162,8 +232,12 @@ def test_what_is_refused(case):
 
 ELSEWHERE = """
 import sys
-sys.path.insert(0, {here!r})
+sys.path[:0] = {here!r}
 import keras
+if keras.backend.backend() == "torch":
+    import test_problem_from_keras as tests
+    for name in tests.EVALUATED:
+        tests.test_the_loss_is_that_of_evaluate_and_the_gradient_that_of_a_step(name)
 from support import digits
 from odeopt.frameworks.keras import problem as problem_of
 model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(10)])
@@ -186,7 +260,8 @@ def test_backends(backend, settings, said):
     if backend == "torch":
         pytest.importorskip("torch")
     code = ELSEWHERE.format(
-        here=str(Path(digits.__file__).parents[1]), loss="keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        here=[str(Path(__file__).parent), str(Path(digits.__file__).parents[1])],
+        loss="keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
     )
     environment = {**os.environ, "KERAS_BACKEND": backend, **settings}
     out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

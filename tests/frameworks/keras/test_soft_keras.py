@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,95 @@ def test_a_penalty_of_the_weights_is_not_added_up():
     for model in (models[0], soft_batch(models[1], size=MICRO)):
         fitted(model, keras.optimizers.SGD(0.1))
     np.testing.assert_allclose(flat(models[1].variables), flat(models[0].variables), rtol=1e-12, atol=1e-12)
+
+
+RNG = np.random.default_rng(0)
+SENTENCES = 17  # of five words each, 0 is none
+WORDS = np.where(np.arange(5) < RNG.integers(1, 6, (SENTENCES, 1)), RNG.integers(1, 6, (SENTENCES, 5)), 0)
+TAGS = RNG.integers(0, 4, (SENTENCES, 5))
+SILENT = np.where(np.isin(np.arange(SENTENCES), range(4, 8))[:, None], 0, WORDS)  # a micro-batch of nothing
+POINTS, VALUES = RNG.normal(size=(SENTENCES, 2)), RNG.normal(size=SENTENCES)
+ENTROPY = keras.losses.SparseCategoricalCrossentropy
+SUM_OF_WEIGHTS = "mean_with_sample_weight"
+
+
+def tagger(**more):
+    words = [keras.Input((5,), dtype="int32"), keras.layers.Embedding(6, 3, mask_zero=True)]
+    return keras.Sequential([*words, keras.layers.Dense(4, **more)])
+
+
+def points(width=1, **more):
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(width, **more)])
+
+
+def two_heads(body, width):
+    inputs = body.inputs[0]
+    return keras.Model(inputs, [keras.layers.Dense(width)(body(inputs)) for _ in range(2)])
+
+
+def absolute(y, found):
+    return keras.ops.mean(abs(y - found), axis=-1)
+
+
+COUNTED = {  # model, data, loss: made in the test, in its precision
+    "mask_zero": (tagger, (WORDS, TAGS), partial(ENTROPY, from_logits=True)),
+    "a micro-batch of which nothing counts": (tagger, (SILENT, TAGS), partial(ENTROPY, from_logits=True)),
+    "nothing counts at all": (
+        lambda: tagger(kernel_regularizer="l2"), (0 * WORDS, TAGS), partial(ENTROPY, from_logits=True)
+    ),
+    "a mask and a penalty": (
+        lambda: tagger(kernel_regularizer="l2"), (WORDS, TAGS), partial(ENTROPY, from_logits=True)
+    ),
+    "a mask and weights": (tagger, (WORDS, TAGS, RNG.random((SENTENCES, 5))), partial(ENTROPY, from_logits=True)),
+    "ignore_class": (
+        tagger,
+        (np.ones_like(WORDS), np.where(WORDS > 0, TAGS, -1)),
+        partial(ENTROPY, from_logits=True, ignore_class=-1),
+    ),
+    "sample weights": (points, (POINTS, VALUES, RNG.random(SENTENCES)), "mse"),
+    "a mean with sample weights": (
+        points, (POINTS, VALUES[:, None], RNG.random(SENTENCES)), partial(keras.losses.Huber, reduction=SUM_OF_WEIGHTS)
+    ),
+    "a mask in it": (
+        tagger,
+        (WORDS, TAGS, RNG.random((SENTENCES, 5))),
+        partial(ENTROPY, from_logits=True, reduction=SUM_OF_WEIGHTS),
+    ),
+    "an activity": (lambda: points(activity_regularizer="l2"), (POINTS, VALUES), "mse"),
+    "a function": (points, (POINTS, VALUES), absolute),
+    "Dice of each sample": (
+        lambda: points(3, activation="sigmoid"),
+        (POINTS, np.eye(3)[TAGS[:, 0] % 3]),
+        partial(keras.losses.Dice, axis=-1),
+    ),
+    "two losses": (lambda: two_heads(points(2), 1), (POINTS, [VALUES, VALUES]), ["mse", absolute]),
+}  # fmt: skip
+
+
+def trained(model, data, loss, heun):
+    x, y, w = (*data, None)[:3]
+    optimizer = to_keras(training.SEVERAL_GRADIENTS["Heun"]()) if heun else keras.optimizers.SGD(0.5)
+    model.compile(optimizer, loss() if isinstance(loss, partial) else loss)
+    return model.fit(x, y, sample_weight=w, batch_size=11, epochs=2, shuffle=False, verbose=0).history["loss"]
+
+
+def made(make):
+    keras.utils.set_random_seed(0)
+    return make()
+
+
+@pytest.mark.parametrize("heun", [False, True])
+@pytest.mark.parametrize("case", COUNTED)
+def test_a_micro_batch_weighs_what_its_loss_is_the_mean_of(case, heun):
+    """Batches of 11 and 6 samples in micro-batches of 4, 4, 3 and 4, 2: the weights and the loss of the whole batch."""
+    make, data, loss = COUNTED[case]
+    whole, model, before = made(make), made(make), flat(made(make).trainable_variables)
+    outputs = whole.outputs if len(whole.outputs) > 1 else whole.outputs[0]
+    truth = trained(Model(whole.inputs, outputs), data, loss, heun)
+    found = trained(soft_batch(model, 4), data, loss, heun)
+    assert np.abs(flat(whole.trainable_variables) - before).max() > 1e-2
+    np.testing.assert_allclose(flat(model.trainable_variables), flat(whole.trainable_variables), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(found, truth, rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -184,19 +274,55 @@ def test_keras_leaves_a_partial_window(figure):
     assert np.array_equal(path[-1], path[2 * figure.K])
 
 
+class Own(keras.Model):
+    """With a loss of its own, which a soft batch would not see."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return keras.ops.sum(y_pred)
+
+
+def inputs_and_outputs(model):
+    return model.inputs, model.outputs[0]
+
+
+def soft(make, data, loss):
+    return lambda: trained(soft_batch(made(make), 3), data, loss, False)
+
+
+CLASSES = (POINTS, np.eye(3)[TAGS[:, 0] % 3])
 REFUSED = {
     "a function": (lambda: soft_batch(len, 2), TypeError, "model must be a keras.Model, got <built-in"),
     "none": (lambda: soft_batch(network(), 0), ValueError, "size must be at least 1, got 0"),
     "a sum": (
-        lambda: fitted(
-            soft_batch(network(), 2),
-            "sgd",
-            keras.losses.MeanSquaredError(reduction="sum"),
-        ),
-        ValueError,
-        "loss must be the mean over samples, got mean_squared_error with reduction 'sum'",
+        soft(points, (POINTS, VALUES), keras.losses.MeanSquaredError(reduction="sum")),
+        ValueError, "loss must be a mean over samples, got the reduction 'sum'",
     ),
-}
+    "one number": (
+        soft(points, (POINTS, VALUES), lambda y, found: keras.ops.mean((y - found) ** 2)),
+        ValueError, r"loss must have a value for each sample, got shape \(\) for 3 samples",
+    ),
+    "Dice": (soft(lambda: points(3), CLASSES, keras.losses.Dice()), ValueError, "got dice with axis None"),
+    "Dice of classes": (
+        soft(lambda: points(3), CLASSES, keras.losses.Dice(axis=0)), ValueError, "got dice with axis 0"
+    ),
+    "Tversky by name": (soft(lambda: points(3), CLASSES, "tversky"), ValueError, r"for each sample, got shape \(\)"),
+    "Circle": (
+        soft(lambda: points(3), (POINTS, TAGS[:, 0]), keras.losses.Circle()), ValueError, "must not compare the samples"
+    ),
+    "Circle by name": (soft(lambda: points(3), (POINTS, TAGS[:, 0]), "circle"), ValueError, "must not compare"),
+    "a mask of two losses": (
+        soft(lambda: two_heads(tagger(), 4), (WORDS, [TAGS, TAGS]), ENTROPY(from_logits=True)),
+        ValueError, "loss must be the only one where a mask, .* got 2 losses and 0 that layers add",
+    ),
+    "a mask and an activity": (
+        soft(lambda: tagger(activity_regularizer="l2"), (WORDS, TAGS), ENTROPY(from_logits=True)),
+        ValueError, "got 1 losses and 1 that layers add",
+    ),
+    "a model's own loss": (
+        soft(lambda: Own(*inputs_and_outputs(points())), (POINTS, VALUES), "mse"),
+        ValueError, "model must have the compute_loss of keras.Model, got that of Own",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -212,6 +338,9 @@ with tests.exactly():
     for name in tests.OPTIMIZERS:
         tests.test_exactly_the_whole_batch(name)
     tests.test_a_penalty_of_the_weights_is_not_added_up()
+    for case in tests.COUNTED:
+        for heun in (False, True):
+            tests.test_a_micro_batch_weighs_what_its_loss_is_the_mean_of(case, heun)
 print("equal")
 """
 

@@ -146,6 +146,53 @@ def test_it_trains(name):
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
 
 
+SHAPES = [(2, 3), (3, 2), (6,), (1,)]  # kernels and biases of one size
+
+
+def shuffled(optimizer, way):
+    """The variables after some steps whose gradients come in another order, or for some variables only."""
+    rng, weights = np.random.default_rng(0), [keras.Variable(np.ones(shape), dtype="float64") for shape in SHAPES]
+    optimizer.build([weights[i] for i in (2, 0, 3, 1)])
+    for _ in range(6):
+        slopes = [keras.ops.convert_to_tensor(rng.standard_normal(shape)) for shape in SHAPES]
+        chosen = rng.permutation(4)[: 4 if way == "another order" else rng.integers(1, 5)]
+        if way == "None for the others":
+            optimizer.apply([slopes[i] if i in chosen else None for i in range(4)], weights)
+        else:
+            optimizer.apply_gradients([(slopes[i], weights[i]) for i in chosen])
+    return np.concatenate([np.ravel(keras.ops.convert_to_numpy(w)) for w in weights])
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("way", ["another order", "some", "None for the others"])
+@pytest.mark.parametrize("case", ["plain", *SETTINGS])
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_each_gradient_moves_its_own_variable(name, case, way):
+    opt, more = make(name), SETTINGS.get(case, {})
+    with in_double():
+        theirs = shuffled(kerass(name, opt.settings, **more), way)
+    np.testing.assert_allclose(shuffled(to_keras(opt, **more), way), theirs, rtol=1e-12, atol=1e-12)
+
+
+def some(name, given, steps=4):
+    """The variables that get a gradient, and the others, of an optimizer that is built for both or for `given`."""
+    weights = variables()
+    optimizer = to_keras(training.ONE_GRADIENT[name]())
+    optimizer.build([w for i, w in enumerate(weights) if i in given])
+    for k in range(steps):
+        slopes = gradient([w.value for w in variables()], *training.batch(k))[1]
+        optimizer.apply([slopes[2], slopes[0]], [weights[2], weights[0]])
+    return flat(weights[::2]), flat(weights[1::2])
+
+
+@pytest.mark.parametrize("name", training.ONE_GRADIENT)
+def test_a_variable_without_a_gradient_is_as_if_it_were_not_there(name):
+    """Whatever the formula, a norm of all gradients or a matrix of each, does to the others."""
+    moved, still = some(name, range(4))
+    np.testing.assert_allclose(moved, some(name, (0, 2))[0], rtol=1e-12, atol=1e-13)
+    np.testing.assert_array_equal(still, flat(variables()[1::2]))
+
+
 def problem_of(k):
     split = np.cumsum([w.size for w in training.weights()])[:-1]
 
@@ -291,8 +338,6 @@ def one(dtype="float64", shape=(2,)):
 REFUSED = {
     "a name": (lambda: to_keras("adam"), TypeError, "opt must be an Optimizer.*'adam'"),
     "nan": (lambda: to_keras(opts.adam(), nan="stop"), ValueError, "nan must be one of raise, skip"),
-    "no variables": (lambda: to_keras(opts.adam()).build([]), ValueError, "variables must not be empty, got none"),
-    "an empty one": (lambda: to_keras(opts.adam()).build([one(shape=(0, 2))]), ValueError, r"of shape \(0, 2\)"),
     "integers": (lambda: to_keras(opts.adam()).build([one("int32")]), TypeError, "real and floating, got .* of int32"),
     "an ensemble": (lambda: to_keras(opts.adam(np.ones(3))), ValueError, r"members of shape \(3,\)"),
     "implicit": (lambda: to_keras(training.by_scheme(oo.schemes.bdf2, 0.1)), ValueError, "explicit scheme: BDF2"),
@@ -301,17 +346,34 @@ REFUSED = {
     "no rate": (lambda: to_keras(opts.adam(), np.nan), ValueError, "learning_rate must be non-negative and finite"),
     "a rate in words": (lambda: to_keras(opts.adam(), "fast"), ValueError, "`learning_rate` should be float"),
     "a rate of Rprop": (lambda: to_keras(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
-    "a variable without a gradient": (
-        lambda: partly(to_keras(opts.adam()), [one(), one()]),
+    "no gradient at all": (lambda: applied([None, None]), ValueError, "No gradients provided for any variable"),
+    "a variable twice": (lambda: applied([np.ones(2)] * 2, [0, 0]), ValueError, "variables must differ, got .* twice"),
+    "too few gradients": (
+        lambda: applied([np.ones(2)]),
         ValueError,
-        "all 2 variables must have a gradient, got 1",
+        "grads must be one for each of 2 variables, got 1",
+    ),
+    "another shape": (
+        lambda: applied([np.ones(2), np.ones((2, 1))]),
+        ValueError,
+        r"the gradient of .* must have its shape \(2,\), got \(2, 1\)",
     ),
 }
 
 
-def partly(optimizer, weights):
+def applied(gradients, places=(0, 1)):
+    weights, optimizer = [one(), one()], to_keras(opts.adam())
     optimizer.build(weights)
-    optimizer.apply([np.ones(2)], weights[:1])
+    optimizer.apply(gradients, [weights[i] for i in places])
+
+
+def test_variables_without_numbers():
+    """And none at all, as Keras has it."""
+    weights = [one(shape=(0, 2)), one()]
+    optimizer = to_keras(opts.gd(0.5))
+    optimizer.apply([np.ones((0, 2)), np.ones(2)], weights)
+    assert weights[1].numpy().tolist() == [0.5, 0.5]
+    to_keras(opts.gd(0.5)).build([])
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -362,6 +424,13 @@ for name in tests.SAVED:
     with tempfile.TemporaryDirectory() as folder:
         tests.test_saved_with_the_model_loaded_and_continued_bit_for_bit(name, Path(folder))
 tests.test_constraints_are_kept()
+tests.test_variables_without_numbers()
+for name in ("momentum", "adam"):
+    for way in ("another order", "some", "None for the others"):
+        for more in ({}, tests.SETTINGS["weight decay"], tests.SETTINGS["accumulation"]):
+            opt = tests.make(name)
+            theirs = tests.shuffled(tests.kerass(name, opt.settings, **more), way)
+            assert np.abs(tests.shuffled(to_keras(opt, **more), way) - theirs).max() < 1e-12
 tests.test_data_that_are_not_finite_are_skipped_by_fit()
 tests.test_data_that_are_not_finite_stop_fit()
 tests.test_the_accuracy_of_kerass_own_in_single_precision()

@@ -9,7 +9,7 @@ import odeopt as oo
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
-from odeopt.frameworks.torch import from_torch  # noqa: E402
+from odeopt.frameworks.torch import from_torch, to_torch  # noqa: E402
 
 START = [1.0, -1.0]
 PROBLEM = oo.problems.quadratic((1, 20)).at(START)
@@ -127,3 +127,5 @@ def test_what_is_refused():
     p = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
     with pytest.raises(ValueError, match="dampening must be 0"):
         from_torch(torch.optim.SGD([p], lr=0.1, momentum=0.9, dampening=0.5), lambda: p.sum())
+    with pytest.raises(TypeError, match="optimizer must be torch's own: momentum made it"):
+        from_torch(to_torch(oo.optimizers.momentum(0.1), [p]), lambda: p.sum())

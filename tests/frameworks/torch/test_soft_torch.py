@@ -197,6 +197,77 @@ def test_bfloat16_is_added_up_in_single_precision():
     assert p.item() == pytest.approx(-511 / 256, rel=2**-8)
 
 
+CLASS_WEIGHTS = torch.linspace(0.5, 2.0, 10, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_micro_batch_weighs_what_counts(weighed, silent):
+    """Labels that cross_entropy ignores, and its class weights; also a micro-batch whose labels are all ignored."""
+    entropy = torch.nn.CrossEntropyLoss(CLASS_WEIGHTS if weighed else None)
+    ours, theirs, rng = network(), network(), np.random.default_rng(0)
+    window = [
+        (torch.tensor(x), torch.tensor(np.where(rng.random(len(y)) < 0.5, -100, y)))
+        for x, y in training.micro_batches(0)
+    ]
+    if silent:
+        window[1][1][:] = -100
+    soft = soft_batch(torch.optim.SGD(ours.parameters(), lr=0.5), MICRO)
+    for x, y in window:
+        entropy(ours(x), y).backward()
+        counted = y[y != -100]
+        soft.step(CLASS_WEIGHTS[counted].sum() if weighed else len(counted))
+    entropy(theirs(torch.cat([x for x, _ in window])), torch.cat([y for _, y in window])).backward()
+    torch.optim.SGD(theirs.parameters(), lr=0.5).step()
+    close(ours, theirs)
+
+
+def test_a_window_in_which_nothing_counts_makes_no_update():
+    p = torch.nn.Parameter(torch.ones(2))
+    soft = soft_batch(torch.optim.Adam([p], lr=0.1), 2)
+    for updated in (soft.step(0), soft.step(0), soft.flush()):
+        assert not updated
+    assert soft.waiting == 0
+    assert torch.equal(p, torch.ones(2))
+
+
+def test_with_a_scaler_of_gradients_and_clipping():
+    """The scale falls at the overflow of the first window, which moves nothing; then all is that of the big batch."""
+    ours, theirs = network(), network()
+    pair = [torch.optim.Adam(model.parameters(), lr=0.02) for model in (ours, theirs)]
+    scaler = torch.amp.GradScaler("cpu", init_scale=1e30)
+    soft = soft_batch(pair[0], MICRO)
+    for k, factor in ((0, 1e300), (0, 1.0), (1, 1.0), (2, 1.0)):
+        for x, y in training.micro_batches(k):
+            scaler.scale(factor * loss_of(ours, x, y)).backward()
+            if soft.take(len(x)):
+                scaler.unscale_(pair[0])
+                clip(ours)
+                scaler.step(pair[0])
+                scaler.update()
+                pair[0].zero_grad()
+    assert scaler.get_scale() == pytest.approx(5e29)
+    for k in (0, 1, 2):
+        loss_of(theirs, *map(np.concatenate, zip(*training.micro_batches(k), strict=True))).backward()
+        clip(theirs)
+        pair[1].step()
+        pair[1].zero_grad()
+    np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-6, atol=1e-8)
+
+
+def test_parameters_may_come_and_go():
+    a, b = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    optimizer = torch.optim.SGD([a], lr=1.0)
+    soft = soft_batch(optimizer, 2)
+    for late in (False, True):
+        if late:
+            optimizer.add_param_group({"params": [b]})
+            optimizer.param_groups.reverse()
+        a.grad, b.grad = torch.ones(1), torch.full((1,), 4.0) if late else None
+        soft.step(1)
+    assert (a.item(), b.item()) == (-1.0, -2.0)
+
+
 REFUSED = {
     "a model": (
         lambda: soft_batch(network(), 2),
@@ -208,7 +279,7 @@ REFUSED = {
         ValueError,
         "micro must be at least 1, got 0",
     ),
-    "no weight": (lambda: one_step(0), ValueError, "weight must be positive and finite, got 0"),
+    "a negative weight": (lambda: one_step(-1), ValueError, "weight must be non-negative and finite, got -1"),
     "several weights": (lambda: one_step([1, 2]), ValueError, "weight must be a single number"),
     "several gradients": (
         lambda: one_step(1, training.SEVERAL_GRADIENTS["Heun"]()),

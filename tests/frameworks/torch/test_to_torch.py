@@ -268,7 +268,9 @@ def test_the_closure_is_called_as_often_as_the_scheme_asks(name, count):
     optimizer.step(evaluate)
     assert calls == [True] * count
     assert optimizer.ngev == count
-    assert optimizer.state_dict()["state"]["odeopt"]["ngev"] == count
+    again = to_torch(training.SEVERAL_GRADIENTS[name](), network().parameters())
+    again.load_state_dict(optimizer.state_dict())
+    assert again.ngev == count
 
 
 @pytest.mark.parametrize("form", ["two updates", "mean of two points"])
@@ -358,7 +360,7 @@ def test_a_copy_goes_on_alone(name):
     train(model, optimizer, 7, closure=closure)
     again, continued = copy.deepcopy((model, optimizer))
     train(model, optimizer, 7, first=7, closure=closure)
-    assert [*again.parameters()] == continued.parameters
+    assert set(continued.state) <= set(again.parameters())
     assert np.abs(flat(again) - flat(model)).max() > 1e-4
     train(again, continued, 7, first=7, closure=closure)
     np.testing.assert_array_equal(flat(again), flat(model))
@@ -381,7 +383,7 @@ def test_constants_have_the_precision_of_the_parameters(kind):
     optimizer = to_torch(make("rprop"), ours.parameters())
     train(ours, optimizer, 20)
     train(theirs, torch.optim.Rprop(theirs.parameters(), lr=0.01), 20)
-    assert {u.dtype for u in optimizer.state["odeopt"]["memory"][0][0]} == {kind}
+    assert {u.dtype for p in ours.parameters() for key, u in optimizer.state[p].items() if key != "step"} == {kind}
     np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-5 if kind is torch.float32 else 1e-13)
 
 
@@ -397,7 +399,7 @@ def test_mixed_precision_is_computed_in_the_highest():
 
 
 def test_a_parameter_without_a_gradient_stays_with_its_memory():
-    """As in torch, which skips it; the bias correction goes on."""
+    """As in torch, which skips it."""
     opt = opts.adamw(0.1, weight_decay=0.1)
     both = [torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(3))]
     optimizer = to_torch(opt, both)
@@ -406,9 +408,9 @@ def test_a_parameter_without_a_gradient_stays_with_its_memory():
         both[1].grad = torch.ones(3) if k == 0 else None
         optimizer.step()
         if k == 0:
-            first = both[1].detach().clone(), optimizer.state_dict()["state"]["odeopt"]["memory"][0][0][0][2:]
+            first = both[1].detach().clone(), optimizer.state_dict()["state"][1]
     assert torch.equal(both[1], first[0])
-    assert torch.equal(optimizer.state_dict()["state"]["odeopt"]["memory"][0][0][0][2:], first[1])
+    torch.testing.assert_close(optimizer.state_dict()["state"][1], first[1], rtol=0, atol=0)
     assert both[0].detach().max() < 0.7
 
 
@@ -479,11 +481,6 @@ def parameter(**more):
 REFUSED = {
     "a name": (lambda: to_torch("adam", [parameter()]), TypeError, "opt must be an Optimizer.*'adam'"),
     "no parameters": (lambda: to_torch(opts.adam(), []), ValueError, "empty parameter list"),
-    "an empty one": (
-        lambda: to_torch(opts.adam(), [torch.ones(0)]),
-        ValueError,
-        r"not be empty, got one of shape \(0,\)",
-    ),
     "complex": (lambda: to_torch(opts.adam(), [parameter(dtype=torch.complex64)]), TypeError, "real.*got .*complex64"),
     "integers": (lambda: to_torch(opts.adam(), [torch.ones(2, dtype=torch.int64)]), TypeError, "floating, got .*int64"),
     "nan": (
@@ -518,9 +515,9 @@ REFUSED = {
         "clip the gradients",
     ),
     "other keys": (
-        lambda: to_torch(opts.adam(), [{"params": [parameter()], "weight_decay": 0.1}]),
+        lambda: to_torch(opts.adam(), [{"params": [parameter()], "betas": (0.5, 0.9)}]),
         ValueError,
-        "key of a parameter group must be one of .*lr.*got 'weight_decay'",
+        "key of a parameter group must be one of .*lr.*got 'betas'",
     ),
     "negative lr": (
         lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": -1}]),
@@ -536,11 +533,6 @@ REFUSED = {
         lambda: to_torch(opts.adam(), [{"params": [parameter()], "lr": "fast"}]),
         TypeError,
         "lr must be numbers .* got 'fast'",
-    ),
-    "later parameters": (
-        lambda: to_torch(opts.adam(), [parameter()]).add_param_group({"params": [parameter()]}),
-        ValueError,
-        "params must all be given at the start",
     ),
     "no gradient": (
         lambda: to_torch(opts.adam(), [parameter()]).step(),
@@ -578,7 +570,7 @@ def test_a_state_of_another_optimizer_is_refused():
     heavy = to_torch(opts.momentum(0.1), [p])
     p.grad = torch.ones(2)
     heavy.step()
-    with pytest.raises(ValueError, match=r"state must be of \('theta', 'm', 'G', 'c1', 'c2'\).* got .*'theta', 'm'\)"):
+    with pytest.raises(ValueError, match=r"state must hold G, c1, c2, m, step, got m, step for parameter '0'"):
         to_torch(opts.adam(), [p]).load_state_dict(heavy.state_dict())
 
 
@@ -610,7 +602,7 @@ def test_a_state_of_torchs_own_optimizer_is_refused():
     optimizer, other = to_torch(opts.adam(0.01), model.parameters()), torch.optim.Adam(model.parameters())
     train(model, optimizer, 2)
     train(model, other, 1)
-    with pytest.raises(ValueError, match="state must be one of to_torch, under the key 'odeopt', got the keys 0, 1, 2"):
+    with pytest.raises(ValueError, match="state must hold G, c1, c2, m, step, got exp_avg, .* for parameter '0'"):
         optimizer.load_state_dict(other.state_dict())
     train(model, optimizer, 1)
     assert optimizer.ngev == 3
@@ -626,7 +618,7 @@ def test_a_parameter_that_has_another_shape_now_is_named():
             p.grad = torch.ones_like(p)
         if size == 3:
             optimizer.step()
-    with pytest.raises(ValueError, match=r"params must keep their shapes, one of \(3,\) has \(4,\) now"):
+    with pytest.raises(ValueError, match=r"params must keep their shapes, one has \(4,\), got m of shape \(3,\)"):
         optimizer.step()
     assert (params[0] == 1).all()
 
