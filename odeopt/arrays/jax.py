@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from odeopt.arrays.protocol import Library
+from odeopt.arrays.protocol import CALLED, Library
 
 
 def _any(x: Any) -> Any:
@@ -18,14 +18,12 @@ def _any(x: Any) -> Any:
 
 
 SAME = (
-    *("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "rint", "cos", "clip", "maximum", "minimum"),
-    *("where", "sum", "mean", "all", "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims"),
+    *CALLED,
+    *("rint", "clip", "sum", "mean", "all", "isfinite", "ndim"),
+    *("broadcast_to", "zeros_like", "concatenate", "expand_dims"),
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(jnp, name)
-        for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims")
-    },
+    **{name: getattr(jnp, name) for name in SAME},
     "svd": jnp.linalg.svd,
     "eigh": jnp.linalg.eigh,
     "any": _any,

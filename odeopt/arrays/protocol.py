@@ -13,23 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import OPERATIONS, TRUTH
 
 OPERATORS: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-    "power": operator.pow,
+    **{name: row.operator for name, row in OPERATIONS.items() if row.operator is not None},
     "matmul": operator.matmul,
-    "negative": operator.neg,
-    "absolute": abs,
-    "equal": operator.eq,
-    "less": operator.lt,
-    "less_equal": operator.le,
-    "greater": operator.gt,
-    "greater_equal": operator.ge,
-}
+}  # Python's operators, by the name of NumPy's ufunc; every library has them
+CALLED = tuple(name for name in OPERATIONS if name not in OPERATORS)  # the elementary operations that have no operator
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from odeopt.arrays.protocol import Library
+from odeopt.arrays.protocol import CALLED, Library
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(torch, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "cos")},
+    **{name: getattr(torch, name) for name in CALLED},
     **{name: getattr(torch, name) for name in ("sum", "mean", "any", "all", "broadcast_to", "zeros_like", "isfinite")},
     "svd": torch.linalg.svd,
     "eigh": torch.linalg.eigh,

@@ -12,13 +12,13 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
 from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.passes.sign_analysis import sound
 from odeopt.compiler.readings import read_by
 from odeopt.compiler.step_program import Program
 from odeopt.compiler.trace import TracedGradient, as_traced, scalar, traced
+from odeopt.core.operations import RAISED, REAL
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import rescheduled
 from odeopt.optimizers.schedules import Rate
@@ -54,7 +54,7 @@ class Coordinates:
         try:
             for node in self._shared:
                 inputs = node.op == "input"
-                values[node.index] = known[node.source] if inputs else OPERATIONS[node.op](*map(value, node.args))
+                values[node.index] = known[node.source] if inputs else REAL[node.op](*map(value, node.args))
         except RAISED as error:
             raise Untraceable(f"its constants are no numbers: {error}") from error
         if any(map(value, self.guards)) or not all(value(a) > 0 for a in self.positive):

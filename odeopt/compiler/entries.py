@@ -13,24 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable
+from odeopt.compiler.ir import Graph, Node, Untraceable
+from odeopt.core.operations import OPERATIONS
 
 FLOAT, BOOL, INT = np.dtype(np.float64), np.dtype(bool), np.dtype(np.int64)
-COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
-LOGICAL = {"logical_and", "logical_or", "logical_not"}
-ARITHMETIC_OF_TRUTHS = {
-    "add": "logical_or",
-    "maximum": "logical_or",
-    "multiply": "logical_and",
-    "minimum": "logical_and",
-}
 ON_TRUTHS = {
-    **ARITHMETIC_OF_TRUTHS,
+    **{name: row.truths for name, row in OPERATIONS.items() if row.truths},
     **{"bitwise_or": "logical_or", "bitwise_and": "logical_and", "invert": "logical_not"},
     **{"bitwise_xor": "not_equal", "logical_xor": "not_equal"},
-    **{name: name for name in COMPARISONS | LOGICAL},
-}
-ON_INTEGERS = {"add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum", *COMPARISONS, *LOGICAL}
+}  # the operation that NumPy performs on truth values, by the name of the ufunc
 SPELLED: dict[str, Callable[..., Any]] = {
     "square": lambda a: _apply("multiply", a, a),
     "reciprocal": lambda a: _apply("divide", 1.0, a),
@@ -94,8 +85,11 @@ def loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[str, Any, Any]:
         (kind,) = inside
         if kind == BOOL and name in ON_TRUTHS:
             return ON_TRUTHS[name], BOOL, outside
-        if (kind == FLOAT and (name in UFUNCS or name in SPELLED)) or (kind == INT and name in ON_INTEGERS):
-            return name, BOOL if name in LOGICAL else kind, outside
+        if kind == FLOAT and name in SPELLED:
+            return name, kind, outside
+        row = OPERATIONS.get(name)
+        if row is not None and (kind == FLOAT or (kind == INT and row.integers)):
+            return name, BOOL if _logical(name) else kind, outside
     raise Untraceable(f"it calls numpy.{name}" + ("" if inside == {FLOAT} else f" on {' and '.join(map(str, kinds))}"))
 
 
@@ -103,7 +97,7 @@ def elementwise(ufunc: np.ufunc, *inputs: Any) -> Entries:
     """A ufunc, entry by entry."""
     given = [entries_of(x) for x in inputs]
     name, inside, outside = loop(ufunc, tuple(u.dtype for u in given))
-    if inside == BOOL and ufunc.__name__ in ARITHMETIC_OF_TRUTHS and not any(u.entries.ndim for u in given):
+    if inside == BOOL and _turns_logical(ufunc.__name__) and not any(u.entries.ndim for u in given):
         raise Untraceable("it adds or multiplies single truth values, of which Python and NumPy think differently")
     one = SPELLED.get(name) or (lambda *u: _apply(name, *u))
     return Entries(np.frompyfunc(one, len(given), 1)(*(u.cast(inside).entries for u in given)), outside)
@@ -152,7 +146,7 @@ def product(contract: Callable[..., Any], *factors: Any) -> Entries:
 
 
 METHODS: dict[str, Callable[..., Entries]] = {"reduce": reduced, "accumulate": accumulated, "reduceat": in_pieces}
-REDUCIBLE = {"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"}
+REDUCIBLE = {name for name, row in OPERATIONS.items() if row.truths in ("logical_and", "logical_or")}  # associative
 
 
 def called(ufunc: np.ufunc, method: str, inputs: Sequence[Any], settings: Any) -> Entries:
@@ -179,7 +173,17 @@ def _counted(ufunc: np.ufunc, u: Entries) -> Entries:
     """Sums and products of truth values count in integers; "and" and "or" see truth values."""
     if u.dtype == BOOL and ufunc in (np.add, np.multiply):
         return u.cast(INT)
-    return u.cast(BOOL) if ufunc.__name__ in LOGICAL else u
+    return u.cast(BOOL) if _logical(ufunc.__name__) else u
+
+
+def _logical(name: str) -> bool:
+    """Whether an operation takes truth values and gives one: and, or, not."""
+    return OPERATIONS[name].truth and OPERATIONS[name].operator is None
+
+
+def _turns_logical(name: str) -> bool:
+    """Whether an operation on numbers is "and" or "or" on truth values: sums, products, extremes."""
+    return name in OPERATIONS and OPERATIONS[name].truths not in (None, name)
 
 
 def _apply(name: str, *entries: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import OPERATIONS, TRUTH
 
 LARGEST = 3000  # nodes: beyond this NumPy's own loops cost less than the compiler
 
@@ -60,8 +60,8 @@ class Graph:
         args = tuple(a if isinstance(a, Node) else _number(a) for a in args)
         if not any(isinstance(a, Node) for a in args):
             with np.errstate(all="ignore"):
-                return UFUNCS[op](*args).item()
-        if op in NUMERIC:
+                return OPERATIONS[op].numpy(*args).item()
+        if OPERATIONS[op].arithmetic:
             args = tuple(self.apply("where", a, 1.0, 0.0) if isinstance(a, Node) and a.op in TRUTH else a for a in args)
         simple = simplified(self, op, args)
         return self._node(op, args, any(isinstance(a, Node) and a.varies for a in args)) if simple is None else simple
@@ -107,17 +107,6 @@ class Node:
     __rpow__ = lambda self, other: self.graph.apply("power", other, self)
     __neg__ = lambda self: self.graph.apply("negative", self)
     __abs__ = lambda self: self.graph.apply("absolute", self)
-
-
-UFUNCS: dict[str, Any] = {
-    name: getattr(np, name)
-    for name in (
-        *("add", "subtract", "multiply", "divide", "power", "negative", "absolute", "sqrt", "exp", "expm1", "log"),
-        *("log1p", "tanh", "sin", "cos", "sign", "floor", "maximum", "minimum", "where", "less", "less_equal"),
-        *("greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"),
-    )
-}
-NUMERIC = {"add", "subtract", "multiply", "divide", "power", "negative"}  # which take a truth value for 1 or 0
 
 
 def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:

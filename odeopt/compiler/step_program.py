@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from odeopt.compiler.ir import UFUNCS, Graph, Input, Node, Untraceable, needed
+from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
+from odeopt.core.operations import NUMPY
 from odeopt.core.state import State, column
 from odeopt.optimizers.base import Optimizer
 from odeopt.util.check import Array
@@ -121,7 +122,7 @@ class Program:
         with np.errstate(all="ignore"):
             for node in self.preparation:
                 inside = [values[a.index] if isinstance(a, Node) else a for a in node.args]
-                values[node.index] = known[node.source] if node.op == "input" else UFUNCS[node.op](*inside)
+                values[node.index] = known[node.source] if node.op == "input" else NUMPY[node.op](*inside)
         return [values[node.index] for node in self.constants]
 
 
@@ -136,7 +137,7 @@ def varying(results: Iterable[Any]) -> list[Node]:
 
 
 def evaluated(
-    nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = UFUNCS
+    nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = NUMPY
 ) -> Callable[[Any], Any]:
     """The value of each node, from those that are known; an unknown input is the time."""
     value = lambda a: known.get(a.index, t) if isinstance(a, Node) else a

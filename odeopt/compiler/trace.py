@@ -18,8 +18,9 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from odeopt.compiler import entries
 from odeopt.compiler.entries import FLOAT, Entries, entries_of, objects
-from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable
+from odeopt.compiler.ir import Graph, Node, Untraceable
 from odeopt.compiler.numpy_functions import FUNCTIONS
+from odeopt.core.operations import NUMPY
 
 
 class Traced(Entries, NDArrayOperatorsMixin):
@@ -73,9 +74,9 @@ class Traced(Entries, NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         """For arrays of objects, of whose entries NumPy asks a method: sqrt of [u] is [u.sqrt()]."""
-        if name not in UFUNCS or name == "where":
+        if name not in NUMPY or name == "where":
             raise AttributeError(name)
-        return lambda: UFUNCS[name](self)
+        return lambda: NUMPY[name](self)
 
     def __bool__(self) -> bool:
         raise Untraceable("it branches on a value")

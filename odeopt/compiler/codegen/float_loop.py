@@ -6,7 +6,6 @@ Python raises where NumPy has inf or NaN: the loop then ends, and the step itsel
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -16,47 +15,17 @@ import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, step_lines, time_lines
 from odeopt.compiler.step_program import Program
+from odeopt.core.operations import OPERATIONS, RAISED
 from odeopt.problems.oracle import EvaluationError
 from odeopt.util.check import Array
 
-RAISED = (ZeroDivisionError, OverflowError, ValueError)
-
+# the names that occur in the text of a loop
 HELPERS: dict[str, Any] = {
-    **{name: getattr(math, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos")},
-    "absolute": abs,
-    "power": math.pow,
-    "floor": lambda x: float(math.floor(x)),
-    "sign": lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x * 0.0,
-    "maximum": lambda a, b: a if a >= b or a != a else b,
-    "minimum": lambda a, b: a if a <= b or a != a else b,
+    **{name: row.real for name, row in OPERATIONS.items() if not row.code},
     "isfinite": math.isfinite,
     "nan": math.nan,
     "inf": math.inf,
 }
-
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(operator, short)
-        for name, short in (
-            ("add", "add"),
-            ("subtract", "sub"),
-            ("multiply", "mul"),
-            ("divide", "truediv"),
-            ("negative", "neg"),
-            ("less", "lt"),
-            ("less_equal", "le"),
-            ("greater", "gt"),
-            ("greater_equal", "ge"),
-            ("equal", "eq"),
-            ("not_equal", "ne"),
-            ("logical_and", "and_"),
-            ("logical_or", "or_"),
-            ("logical_not", "not_"),
-        )
-    },
-    **HELPERS,
-    "where": lambda condition, a, b: a if condition else b,
-}  # each operation of a program, on floats
 
 
 @lru_cache(maxsize=256)

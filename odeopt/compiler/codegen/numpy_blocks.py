@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, names_of, time_lines
-from odeopt.compiler.ir import UFUNCS, Node, Untraceable
+from odeopt.compiler.ir import Node, Untraceable
 from odeopt.compiler.step_program import Program, varying
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import NUMPY, TRUTH
 
 BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
 
@@ -91,7 +91,7 @@ def _arrays(numbers: int, truths: int) -> list[str]:
 
 
 def _function(name: str, text: str) -> Callable[..., Any]:
-    room: dict[str, Any] = {**UFUNCS, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
+    room: dict[str, Any] = {**NUMPY, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
     exec(compile(text, f"<{name} on blocks>", "exec"), room)
     return room[name]
 

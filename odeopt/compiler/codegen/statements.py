@@ -8,26 +8,16 @@ from typing import Any
 
 from odeopt.compiler.ir import Node, needed
 from odeopt.compiler.step_program import Program
+from odeopt.core.operations import OPERATIONS
 
-INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",
-    "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "and", "logical_or": "or",
-}  # fmt: skip
 SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}
-PREFIX = {"negative": "-", "logical_not": "not "}
 
 
 def written(op: str, args: list[str]) -> str:
-    """One operation."""
-    if op in INFIX:
-        return f"({args[0]} {INFIX[op]} {args[1]})"
-    if op in PREFIX:
-        return f"({PREFIX[op]}{args[0]})"
+    """The text of an operation on arguments with these texts."""
     if op == "entry":
         return f"{args[0]}[{args[1]}]"
-    if op == "where":
-        return f"({args[1]} if {args[0]} else {args[2]})"
-    return f"{op}({', '.join(args)})"
+    return f"call({', '.join(args)})" if op == "call" else OPERATIONS[op].written(*args)
 
 
 def name_of(node: Node) -> str:

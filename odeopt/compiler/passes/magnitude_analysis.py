@@ -12,7 +12,7 @@ from typing import Any
 
 from odeopt.compiler.ir import Node
 from odeopt.compiler.step_program import Program
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import OPERATIONS
 
 
 def bounds(program: Program, constants: Sequence[float], sizes: Sequence[float]) -> tuple[list[float], float]:
@@ -39,15 +39,12 @@ def bounds(program: Program, constants: Sequence[float], sizes: Sequence[float])
 
     for node in program.body:
         args = [*map(most, node.args)]
-        if node.op in ("add", "subtract"):
-            known[node.index] = sum(args)
-        elif node.op == "multiply":
-            known[node.index] = args[0] * args[1]
+        bound = OPERATIONS[node.op].bound
+        if bound is not None:
+            known[node.index] = bound(*args)
         elif node.op == "divide":
             below = least(node.args[1])
             known[node.index] = args[0] / below if below else inf
-        elif node.op == "sqrt":
+        else:  # a root
             known[node.index] = sqrt(args[0])
-        else:
-            known[node.index] = 1.0 if node.op in TRUTH or node.op in ("sign", "tanh") else max(args)
     return [*map(most, chain(*program.outputs))], max(known.values(), default=0.0)

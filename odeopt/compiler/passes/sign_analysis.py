@@ -10,14 +10,9 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
 from odeopt.compiler.ir import Input, Node, Untraceable, needed
 from odeopt.compiler.step_program import Program
-
-HARMLESS = {
-    "input", "add", "subtract", "multiply", "negative", "absolute", "tanh", "sign", "maximum", "minimum", "where",
-    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
-}  # fmt: skip
+from odeopt.core.operations import OPERATIONS, RAISED, REAL
 
 
 def sound(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
@@ -35,7 +30,7 @@ def sound(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
         signs = Signs(signs.memory - lost, values)
     for node in program.body:
         fine = {"divide": lambda n: signs.positive(n.args[1]), "sqrt": lambda n: signs.nonnegative(n.args[0])}
-        if node.op not in HARMLESS and not fine.get(node.op, lambda n: False)(node):
+        if OPERATIONS[node.op].bound is None and not fine.get(node.op, lambda n: False)(node):
             raise Untraceable(f"its {node.op} may be of numbers that have none")
     return tuple(signs.assumed.values())
 
@@ -49,7 +44,7 @@ def _values(program: Program, known: Mapping[Input, Any]) -> dict[int, float]:
             values[node.index] = known[node.source]
         elif node.op != "input" and None not in args:
             with suppress(*RAISED):
-                values[node.index] = OPERATIONS[node.op](*args)
+                values[node.index] = REAL[node.op](*args)
     return values
 
 
