@@ -1,4 +1,4 @@
-"""NumPy's functions as JAX has them."""
+"""NumPy's functions in JAX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odeopt.arrays.protocol import CALLED, Library
 
 
 def _any(x: Any) -> Any:
-    """While it is compiled nothing is known: perhaps."""
+    """any(x); True while JAX compiles, when the values are not known."""
     return True if isinstance(x, jax.core.Tracer) else bool(jnp.any(x))
 
 

@@ -1,4 +1,4 @@
-"""Forward differentiation of a program: d(op)/d(arguments), one line per operation, on nodes as on numbers."""
+"""Forward differentiation of a program, by the partial derivatives of `odeopt.core.operations`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from odeopt.core.operations import OPERATIONS
 
 
 def jacobian(outputs: Sequence[Any], inputs: Sequence[Node]) -> tuple[tuple[Any, ...], ...]:
-    """d outputs / d inputs, a row per output: nodes and numbers.
+    """d outputs / d inputs as nodes and numbers, one row per output.
 
     >>> from odeopt.compiler.ir import Graph
     >>> graph = Graph()
@@ -24,7 +24,7 @@ def jacobian(outputs: Sequence[Any], inputs: Sequence[Node]) -> tuple[tuple[Any,
 
 
 def _tangents(order: Sequence[Node], x: Node) -> dict[int, Any]:
-    """d node / dx of all nodes that depend on x."""
+    """d node / dx, by the index of the node, for all nodes that depend on x."""
     tangents: dict[int, Any] = {x.index: 1.0}
     for node in order:
         if any(isinstance(a, Node) and a.index in tangents for a in node.args):
