@@ -35,12 +35,14 @@ from .optimizers.one_step import from_step
 from .problems import Problem
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
+from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
 from .util.status import Status
 
 __version__: str
 
 __all__ = [
+    "IVP",
     "BatchComparison",
     "BatchScaling",
     "Comparison",
@@ -78,6 +80,7 @@ __all__ = [
     "follow",
     "from_step",
     "implicit_regularizer",
+    "ivp",
     "laws",
     "modified_flow",
     "noise",

@@ -129,7 +129,7 @@ def _order(opt: Optimizer, problem: Problem, order: float | None) -> str:
         order = min(order, 1)  # `compare` knows such a flow to first order only
     errors = []
     for finer in FINER:
-        found = compare(opt.with_step(np.asarray(opt.h) / finer), problem, STEPS * finer, rtol=1e-12, atol=1e-13)
+        found = compare(opt.with_step(np.asarray(opt.h) / finer), problem, STEPS * finer, rtol=1e-12)
         _require(found.success, f"the comparison with its flow failed: {found.flow.message}")
         errors.append(float(np.max(found.max_error)))
     if max(errors) < ROUNDING:

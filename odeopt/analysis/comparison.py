@@ -86,7 +86,7 @@ def compare(
     *,
     method: str = "auto",
     rtol: float = 1e-10,
-    atol: float = 1e-12,
+    atol: float | None = None,
 ) -> Comparison:
     """Run an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
 

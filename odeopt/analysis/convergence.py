@@ -16,6 +16,7 @@ from odeopt.problems import Problem
 from odeopt.schemes.base import Scheme
 from odeopt.simulation.simulate import initial_point, simulate
 from odeopt.solvers.solve import checked_solver, solve
+from odeopt.solvers.tolerances import ATOL
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
@@ -95,7 +96,7 @@ def convergence(
     theta0: Any = None,
     method: str = "auto",
     rtol: float = 1e-12,
-    atol: float = 1e-14,
+    atol: float | None = None,
 ) -> Convergence:
     """The order of a scheme on a flow, from runs with these numbers of steps to t_end against `solve`.
 
@@ -117,7 +118,8 @@ def convergence(
     if not np.all(np.isfinite(error)):
         raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error.tolist()}")
     h = np.array([opt.h for opt in opts])
-    floor = REFERENCE * (solver["rtol"] * float(np.abs(initial_point((), problem, theta0)).max()) + solver["atol"])
+    size = float(np.abs(initial_point((), problem, theta0)).max())
+    floor = REFERENCE * (rtol * size + (ATOL * rtol * size if atol is None else atol))
     return Convergence(h, error, slope(h, error, floor), scheme.name, flow.name, floor)
 
 
@@ -143,7 +145,7 @@ def work_precision(
     theta0: Any = None,
     method: str = "auto",
     rtol: float = 1e-10,
-    atol: float = 1e-12,
+    atol: float | None = None,
 ) -> WorkPrecision:
     """Error of theta at t_end against gradient evaluations, for each scheme and number of steps.
 

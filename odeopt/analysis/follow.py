@@ -83,7 +83,7 @@ def follow(
     *,
     checks: int = 9,
     rtol: float = 1e-10,
-    atol: float = 1e-12,
+    atol: float | None = None,
 ) -> Following:
     """Run an optimizer, or any one-step map, and its modified flow from the same state, over the same steps.
 

@@ -1,8 +1,8 @@
-"""By which means a right-hand side is evaluated in `solve`: what was asked for, or what costs least."""
+"""How `solve` evaluates a right-hand side: as it is, by generated code, or in a kernel with the whole method."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -16,14 +16,14 @@ from odeopt.compiler.rhs_program import Traced, traced_field
 from odeopt.compiler.verify import OTHER, agree, agreed_at
 from odeopt.core.state import pack, unpack
 from odeopt.solvers.compiled_rhs import on_floats, stacked
-from odeopt.solvers.counted_rhs import Ended, Exhausted, Slope
+from odeopt.solvers.counted_rhs import exhausted
+from odeopt.solvers.ending import Ended, Reason
 from odeopt.solvers.guarded_rhs import Guarded, Left
 from odeopt.solvers.initial_value import Function, Functions, InitialValue
 from odeopt.solvers.kernels import adaptive_rk, dop853, rodas5p
-from odeopt.solvers.recording import Records
+from odeopt.solvers.scipy_solvers import Task
 from odeopt.util.check import Array
 from odeopt.util.progress import announce
-from odeopt.util.status import Status
 from odeopt.util.threads import in_parts
 
 MOMENT = 1e-3  # how far from the start a program is compared with the flow itself for the second time
@@ -39,7 +39,7 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
     """The right-hand side with what else is known of it, and the slopes at the start."""
     start = pack(equation.y)
     if backend == "numpy":
-        return _plain(equation, "numpy")
+        return _plain(equation, "backend is 'numpy'")
     try:
         made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
     except Untraceable as reason:
@@ -94,19 +94,18 @@ def _part(equation: InitialValue, made: Traced, left: Left, members: Array) -> F
     return Functions(f, jacobian, made.program.gradients, "columns")
 
 
-def _plain(equation: InitialValue, means: str) -> tuple[Functions, Array]:
-    """As the flow is."""
+def _plain(equation: InitialValue, reason: str) -> tuple[Functions, Array]:
+    """As the flow is, and why there is no kernel of it."""
     f = equation.slope()
-    reason = "backend is 'numpy'" if means == "numpy" else means.removeprefix("numpy (").removesuffix(")")
-    return Functions(f, means=means, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
+    return Functions(f, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
 
 
 def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
     """As the flow is, if that was not excluded."""
-    found = _plain(equation, f"numpy ({reason})")  # what its first gradient raises says more than the reason
+    functions, first = _plain(equation, str(reason))  # what its first gradient raises says more than the reason
     if backend != "auto":
         raise ValueError(f"backend must be 'auto' or 'numpy' for {equation.flow.name} here: {reason}; got {backend!r}")
-    return found
+    return replace(functions, means=f"numpy ({reason})"), first
 
 
 def _kernel(
@@ -131,9 +130,7 @@ def _kernel(
         return None, "its Jacobian is too long to write down"
     if backend == "auto" and not named and not kernel_pays(equation.number, n):
         return None, "it does not pay"
-    if not kernels.is_ready(text):
-        announce(f"{equation.flow.name}: compiling its right-hand side, once", progress)
-    return Kernel(text, made), ""
+    return Kernel(text, made, progress), ""
 
 
 def kernel_pays(members: int, n: int) -> bool:
@@ -144,19 +141,20 @@ def kernel_pays(members: int, n: int) -> bool:
     return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
 
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """A method for all members, each with steps of its own."""
 
-    name = "numba"
+    text: str
+    made: Traced
+    progress: bool | None
 
-    def __init__(self, text: str, made: Traced) -> None:
-        self.text, self.made = text, made
-
-    def __call__(
-        self, method: str, slope: Slope, tolerances: tuple[float, Array], records: Records, shown: Any
-    ) -> None:
+    def __call__(self, task: Task, rtol: float, atol: Array) -> None:
         """The run from where the records are; raises Ended."""
-        first, (rtol, atol), s = records.last, tolerances, records.equation.s[1:]
+        records, rhs, method = task.records, task.rhs, task.attempt.method
+        first, s = records.last, records.equation.s[1:]
+        if not kernels.is_ready(self.text):
+            announce(f"{records.equation.flow.name}: compiling its right-hand side, once", self.progress)
         M, n = records.equation.number, len(self.made.program.state)
         Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))
         S, H = np.full(M, first.s), np.zeros(M)
@@ -169,21 +167,21 @@ class Kernel:
         each = M if method == "DOP853" else M * n  # a system of n equations at each evaluation
         loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // each), first.s
         part = lambda a, b: loop(
-            a, b, chunk, slope.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol[:n]
+            a, b, chunk, rhs.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol.reshape(M, n)
         )
         try:
             while not flag.all():
                 in_parts(part, M, 8, M * min(chunk, 1000) * EVALUATION)
                 near, far = far, S.sum() / M
-                shown.update(far - near)
+                task.shown.update(far - near)
         finally:
-            slope.count, slope.mean, done = int(count.max()), count.sum() / M, int(at.min())
-            slope.jacobians = slope.count // rodas5p.STAGES if method == "Rodas5P" else 0
+            rhs.count, rhs.mean, done = int(count.max()), count.sum() / M, int(at.min())
+            rhs.jacobians = rhs.count // rodas5p.STAGES if method == "Rodas5P" else 0
             records.fill(s[:done], rows[:done].reshape(done, M * n))
             if M == 1:
                 records.last = records.last._replace(s=float(S[0]), y=Y[0])
         if (flag < 0).any():
-            raise _ended(flag, slope.budget)
+            raise _ended(flag, rhs.budget)
 
 
 def _ended(flag: Any, budget: int) -> Ended:
@@ -191,6 +189,8 @@ def _ended(flag: Any, budget: int) -> Ended:
     lacking = flag == adaptive_rk.TOO_MANY
     m = int(np.argmax(lacking if lacking.any() else flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""
-    if flag[m] == adaptive_rk.TOO_MANY:
-        return Exhausted(budget, who)
-    return Ended(Status.STEP_FAILED, f"{who}the step became smaller than the spacing between numbers")
+    return (
+        exhausted(budget, who)
+        if flag[m] == adaptive_rk.TOO_MANY
+        else Ended(Reason.STEP_FAILED, f"{who}{Reason.STEP_FAILED}")
+    )

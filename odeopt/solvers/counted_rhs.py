@@ -1,4 +1,4 @@
-"""dy/ds as SciPy's solvers call it: counted against a budget, and never NaN where that would mislead them."""
+"""The right-hand side as solvers call it: counted against a budget, its exceptions named, a NaN stopped in time."""
 
 from __future__ import annotations
 
@@ -9,28 +9,16 @@ from typing import Any
 import numpy as np
 
 from odeopt.problems.oracle import EvaluationError
+from odeopt.solvers.ending import Ended, Reason
 from odeopt.solvers.initial_value import Function, Functions
 from odeopt.util.check import Array
-from odeopt.util.status import Status
 
 
-class Ended(Exception):
-    """The integration cannot go on."""
+class CountedRhs:
+    """f(s, y) with a budget of evaluations; `count` is the number of those made.
 
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
-class Exhausted(Ended):
-    """No evaluation is left of the budget."""
-
-    def __init__(self, budget: int, who: str = "") -> None:
-        super().__init__(Status.TOO_MANY_EVALUATIONS, f"{who}{budget} evaluations used up")
-
-
-class Slope:
-    """dy/ds as SciPy calls it, counted against a budget."""
+    The first value must be finite.  An exception becomes an EvaluationError, a budget that is used up an `Ended`.
+    """
 
     def __init__(self, functions: Functions, budget: int) -> None:
         self.functions, self.budget = functions, budget
@@ -40,11 +28,14 @@ class Slope:
     def __call__(self, s: float, vector: Array) -> Any:
         self.count += 1
         if self.count > self.budget:
-            raise Exhausted(self.budget)
+            raise exhausted(self.budget)
         try:
-            return self.functions.f(s, vector)
+            found = self.functions.f(s, vector)
         except Exception as error:
-            raise _failed(error) from error
+            raise _named(error) from error
+        if self.count == 1 and not np.isfinite(found).all():
+            raise Ended(Reason.RHS_NOT_FINITE, f"{Reason.RHS_NOT_FINITE} at the start")
+        return found
 
     def where_finite(self) -> Function:
         """The same for a solver that a NaN would mislead; in one call, as LSODA does little but call it."""
@@ -54,13 +45,13 @@ class Slope:
         def slopes(s: float, vector: Array) -> Any:
             self.count += 1
             if self.count > budget:
-                raise Exhausted(self.budget)
+                raise exhausted(budget)
             try:
                 found = f(s, vector)
             except Exception as error:
-                raise _failed(error) from error
+                raise _named(error) from error
             if not isfinite(total(found)):
-                raise Ended(Status.NOT_FINITE, "the right-hand side is NaN or infinite")
+                raise Ended(Reason.RHS_NOT_FINITE)
             return found
 
         return slopes
@@ -71,14 +62,14 @@ class Slope:
         self.jacobians += 1
         return self.functions.jacobian(s, vector)
 
-    def split(self, groups: Sequence[Any]) -> list[Slope]:
+    def split(self, groups: Sequence[Any]) -> list[CountedRhs]:
         """One for each group of members, each with the whole budget; itself where there is one group."""
         if len(groups) == 1:
             return [self]
         assert self.functions.part is not None
-        return [Slope(self.functions.part(members), self.budget) for members in groups]
+        return [CountedRhs(self.functions.part(members), self.budget) for members in groups]
 
-    def join(self, parts: Sequence[Slope], sizes: Sequence[int]) -> None:
+    def join(self, parts: Sequence[CountedRhs], sizes: Sequence[int]) -> None:
         """Its counts are the largest of its parts', which have so many members."""
         self.groups = len(parts)
         if self.groups > 1:
@@ -95,8 +86,13 @@ class Slope:
         return f"{self.count} evaluations of the right-hand side{own}{by_hand}{groups}"
 
 
-def _failed(error: Exception) -> Exception:
-    """What the problem's gradient raises says so already."""
+def exhausted(budget: int, who: str = "") -> Ended:
+    """The end of a solver that has no evaluation left; `who` names its member."""
+    return Ended(Reason.BUDGET, f"{who}{budget} {Reason.BUDGET}")
+
+
+def _named(error: Exception) -> EvaluationError:
+    """An exception of the right-hand side; the problem's gradient has named its own."""
     if isinstance(error, EvaluationError):
         return error
-    return EvaluationError(f"the flow raised {type(error).__name__}: {error}")
+    return EvaluationError(f"the right-hand side raised {type(error).__name__}: {error}")

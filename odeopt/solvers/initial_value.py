@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
-ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver
+ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver, at the latest
+MOVED = 1e-6  # part of its size by which theta may move before
 
 Function = Callable[[float, Array], Any]
 
@@ -91,10 +92,36 @@ def initial_value(flow: Field, problem: Problem, times: Array, y: State) -> Init
     """The equation from y at times[0]; where its start is singular, from the expansion a moment later."""
     onset = _singular_start(flow, times[0], y)
     clock, s = clock_of(times, onset.power if onset else 1)
+    return _begun(flow, problem, times, s, clock, onset, y)
+
+
+def in_time(flow: Field, problem: Problem, t0: float, y: State) -> InitialValue:
+    """The same with physical time for s; `begin` is t0, or where the expansion after a singular start hands over."""
+    onset = _singular_start(flow, np.asarray(t0), y)
+    power = onset.power if onset else 1
+    made = _begun(flow, problem, np.array([t0]), np.empty(0), Clock(0.0, 1.0, power), onset, y)
+    return replace(made, clock=Clock(0.0, 1.0), begin=made.begin**power if onset else t0)
+
+
+def _begun(
+    flow: Field, problem: Problem, times: Array, s: Array, clock: Clock, onset: Onset | None, y: State
+) -> InitialValue:
     grad, begin, at_rest = problem.oracle(), 0.0, y
     if onset:
-        begin, y = ONSET, _after(onset, flow, grad, y, clock.time(ONSET))
+        begin, y = _handover(onset, flow, grad, y, clock)
     return InitialValue(flow, problem, grad, times, s, clock, at_rest, begin, y)
+
+
+def _handover(onset: Onset, flow: Field, grad: Gradient, y: State, clock: Clock) -> tuple[float, State]:
+    """s and the state after a singular start, before theta has moved far: at first it moves in proportion to s."""
+    after = lambda s: _after(onset, flow, grad, y, clock.time(s))
+    state = after(ONSET)
+    size, moved = (np.abs(u).max(axis=-1) for u in (y[0], state[0] - y[0]))
+    far = float(np.max(np.divide(moved, size, out=np.zeros_like(size), where=size > 0)))
+    if not far > MOVED:
+        return ONSET, state
+    sooner = ONSET * MOVED / far
+    return sooner, after(sooner)
 
 
 def _singular_start(flow: Field, t0: Array, y: State) -> Onset | None:

@@ -15,12 +15,11 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 
-class Piece(NamedTuple):
-    """One accepted step: its end, the state there, and SciPy's interpolant over it."""
+class Reached(NamedTuple):
+    """Where a run stands: s and the state there."""
 
     s: float
     y: Array
-    interpolant: Callable[[float], Array]
 
 
 class Records:
@@ -29,19 +28,22 @@ class Records:
     def __init__(self, path: Recorder, equation: InitialValue, dense: bool) -> None:
         self.path, self.equation, self.dense = path, equation, dense
         self.done = 1  # the start is recorded
-        self.pieces: list[Piece] = []
-        start = pack(equation.y)
-        self.last = Piece(equation.begin, start, lambda _: start)
+        self.pieces: list[Any] = []  # SciPy's interpolants
+        self.last = Reached(equation.begin, pack(equation.y))
 
-    def take(self, piece: Piece) -> None:
-        """All records that fall into this step."""
-        s = self.equation.s
-        while self.done < len(s) and s[self.done] <= piece.s:
-            self._append(self.equation.times[self.done], piece.interpolant(s[self.done]))
+    def take(self, solver: Any) -> None:
+        """All records that fall into the last step of a guarded solver."""
+        s, here = self.equation.s, Reached(float(solver.t), solver.y.copy())
+        due = self.done < len(s) and s[self.done] <= here.s
+        between = self.dense or (due and s[self.done] < here.s)
+        interpolant: Any = solver.interpolant() if between else None
+        while self.done < len(s) and s[self.done] <= here.s:
+            inside = s[self.done] < here.s
+            self._append(self.equation.times[self.done], interpolant(s[self.done]) if inside else here.y)
             self.done += 1
         if self.dense:
-            self.pieces.append(piece)
-        self.last = piece
+            self.pieces.append(interpolant)
+        self.last = here
 
     def fill(self, s: Array, rows: Array) -> None:
         """The states at these values of s, where every record up to the last of them is among them."""
@@ -54,7 +56,7 @@ class Records:
         self.path.keep(len(due), -1)
         self.done = here.stop
         if len(s):
-            self.last = Piece(float(s[-1]), rows[-1], lambda _: rows[-1])
+            self.last = Reached(float(s[-1]), rows[-1])
 
     def close(self) -> Any:
         """The last good state of a run that ended early, at a time of its own, which is returned."""
@@ -67,15 +69,15 @@ class Records:
         self.path.append(t, unpack(vector, self.equation.y))
 
 
-def interpolant(pieces: list[Piece], clock: Clock, like: State) -> Callable[[Any], Array]:
+def interpolant(pieces: list[Any], clock: Clock, like: State) -> Callable[[Any], Array]:
     """theta(t), t a number or (n,) within the run, from the solver's own interpolants."""
-    ends = np.array([piece.s for piece in pieces])
+    ends = np.array([piece.t for piece in pieces])
     last = clock.time(ends[-1])
 
     def theta(t: float) -> Array:
         s = float(clock.s_of(t))
         piece = pieces[min(int(np.searchsorted(ends, s)), len(pieces) - 1)]
-        return unpack(piece.interpolant(s), like)[0]
+        return unpack(piece(s), like)[0]
 
     def sol(t: Any) -> Array:
         times = check.within("t", t, clock.t0, last)

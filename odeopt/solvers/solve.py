@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from odeopt.core.flow import Field, Flow, Relax
-from odeopt.core.state import State, finite
+from odeopt.core.flow import Field
+from odeopt.core.state import finite
 from odeopt.core.time_map import record_times
 from odeopt.problems import Problem
-from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation.simulate import initial_point
 from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.solvers.closed_form import closed_form
-from odeopt.solvers.counted_rhs import Slope
+from odeopt.solvers.counted_rhs import CountedRhs
+from odeopt.solvers.ending import Reason
 from odeopt.solvers.initial_value import Functions, InitialValue, initial_value
 from odeopt.solvers.recording import Records, interpolant
-from odeopt.solvers.scipy_solvers import integrate, solver_of
-from odeopt.solvers.strategy import Asked, Attempt, attempts, error_scales
-from odeopt.util.check import Array
+from odeopt.solvers.scipy_solvers import Task, integrate
+from odeopt.solvers.starting import checked_start
+from odeopt.solvers.strategy import Asked, Attempt, plan
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
@@ -35,13 +34,17 @@ def solve(
     memory: Mapping[str, Any] | None = None,
     method: str = "auto",
     rtol: float = 1e-10,
-    atol: float = 1e-12,
+    atol: float | None = None,
     max_evaluations: int = 500_000,
     dense_output: bool = False,
     progress: bool | None = None,
     backend: str = "auto",
 ) -> Trajectory:
     """The flow of a problem, as a Trajectory at the times t.
+
+    SciPy's `solve_ivp` is the reference, with the guarded methods of `odeopt.solvers`; the compiled ways give its
+    result within the tolerances.  The way is chosen by the arguments and by what is installed: the same call gives
+    the same bits.  `odeopt.ivp` hands out the equation for a solver that you call yourself.
 
     A variable that is projected and that no part reads (ASGD's average) rests here.
     Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
@@ -51,48 +54,40 @@ def solve(
     theta0:          shape (d,) or (..., d), the problem's by default
     memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
                      (RMSprop, Adagrad) is started by its expansion there
-    method:          BDF, DOP853, LSODA, RK23, RK45, Radau, or Rodas5P, for stiff flows and compiled (extra `fast`);
-                     or "auto": the closed form of a problem's gradient flow where it is known; Rodas5P where that
-                     pays, or LSODA, where the flow is stiff and its members are small; DOP853 where it oscillates;
-                     else DOP853, and these two if it needs more than 20 000 evaluations (100 000 if compiled).
-                     The message says which and why.  LSODA takes members of very different time scales in groups of
-                     like stiffness; what is too stiff for Rodas5P to be exact is left to it
-    rtol, atol:      relative and absolute error of theta in a solver's step, of each member
+    method:          BDF, DOP853, LSODA, RK23, RK45 or Radau; Rodas5P, for stiff flows, which is compiled (extra
+                     `fast`); or "auto".  "auto" takes the closed form of a problem's gradient flow where it is known.
+                     Where the flow is stiff at the start it takes LSODA, else DOP853, and LSODA if that needs more
+                     than 20 000 evaluations (100 000 if compiled) unless the flow oscillates.  Before LSODA it tries
+                     Rodas5P where that is compiled.  The message says which and why.  LSODA takes members of very
+                     different time scales in groups of like stiffness
+    rtol, atol:      relative and absolute error of each number in a solver's step, for each member.  The default atol
+                     is rtol/100 times the size of the variable in that member.  The size of theta is its largest
+                     coordinate at the start.  The size of another variable is that too, or its movement in the first
+                     hundredth of the run, or until it has decayed, if that is more: |g| for an average of gradients,
+                     g^2 for RMSprop's G.  An atol that is given holds for all variables as it is
     max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
                      status
     dense_output:    `run.sol(t)` then interpolates theta between the records
     progress:        True, False, or None: on long runs at a terminal or in Jupyter
-    backend:         "numpy" evaluates the flow as it is; "floats" (one member), "columns" (many) and "numba" (extra
-                     `fast`; DOP853 and Rodas5P, from record to record, for at most 10 numbers a member and formulas
-                     that do not look at their values) generate code from it; "auto" is what costs least for this
-                     call, a compiler included, whatever ran before
+    backend:         "numpy" evaluates the flow as it is.  "floats" (one member) and "columns" (many) generate code from
+                     it.  "numba" (extra `fast`) compiles DOP853 or Rodas5P with it, for at most 10 numbers a member
+                     and formulas that do not look at their values.  "auto" compiles large ensembles: those for
+                     which one run pays for the compiler, whatever ran before
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
     >>> bool(abs(run.final - oo.problems.quadratic().flow_solution(1.0, run.theta[0])).max() < 1e-10)
     True
     """
-    if not isinstance(flow, Flow | Field):
-        shown = repr(flow).splitlines()[0]
-        raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
-    if isinstance(flow, Flow):
-        refuse_without_flow("solve", flow)
-        refuse_noise("solve", flow)
-        for name in projections_that_are_read(flow):
-            raise ValueError(
-                f"solve needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
-            )
     asked = Asked(method, rtol, atol, max_evaluations, dense_output, progress, backend)
     times = record_times(t)
-    theta0 = initial_point(_members(flow, times), problem, theta0)
-    if not isinstance(memory, Mapping | None):
-        raise TypeError(f"memory must map names to arrays, got {memory!r}")
-    y = flow.start(theta0, **(memory or {}))
-    if isinstance(flow, Flow):
-        _check_start(flow, times, y)
+    y = checked_start("solve", flow, problem, times[0], theta0, memory)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _solved(initial_value(flow, problem, times, y), asked)
+        equation = initial_value(flow, problem, times, y)
+        if atol == 0 and not all(u.all() for u in equation.y):
+            raise ValueError(f"atol must be positive where the state is 0 at the start, got {atol!r}")
+        return _solved(equation, asked)
 
 
 def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
@@ -104,36 +99,30 @@ def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
     functions, first = functions_of(equation, asked.backend, asked.progress)
     if not finite((first,)):
         path = Recorder(1, equation.times[0], equation.at_rest)
-        return _trajectory(equation, path, Status.NOT_FINITE, "the right-hand side is NaN or infinite at the start")
-    plan = attempts(equation, functions, asked)
-    attempt: Attempt | None = next(plan)
-    while attempt is not None:
-        run, reached = _attempt(equation, functions, asked, attempt)
-        attempt = _next(plan, reached) if attempt.leaves_it(run.status) else None
+        return _trajectory(equation, path, Reason.RHS_NOT_FINITE.status, f"{Reason.RHS_NOT_FINITE} at the start")
+    reached = 0.0
+    for attempt in plan(equation, functions, asked):
+        if reached >= attempt.after:
+            run, reason, reached = _attempt(equation, functions, asked, attempt)
+            if reason not in attempt.hands_over:
+                break
     return run
 
 
-def _next(plan: Generator[Attempt, float | None, None], reached: float) -> Attempt | None:
-    try:
-        return plan.send(reached)
-    except StopIteration:
-        return None
-
-
-def _attempt(equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt) -> tuple[Trajectory, float]:
-    """One run of one method, and how far it came, 0 to 1."""
+def _attempt(
+    equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt
+) -> tuple[Trajectory, Reason | None, float]:
+    """The run of one method, why it stopped before its end, and how far it came, 0 to 1."""
     path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
-    slope, records = Slope(functions, attempt.budget), Records(path, equation, asked.dense)
-    run = attempt.kernel or solver_of(attempt.method, asked.dense)
+    rhs, records = CountedRhs(functions, attempt.budget), Records(path, equation, asked.dense)
     with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
-        scales = error_scales(equation, asked, attempt)
-        status, message = integrate(run, attempt.method, slope, scales, records, shown)
-    equation.grad.count += functions.gradients * slope.count
-    message += f" ({attempt.why})" if attempt.why else ""
+        reason, message = integrate(Task(attempt, rhs, records, shown), asked.rtol, asked.atol)
+    equation.grad.count += functions.gradients * rhs.count
     pieces = records.pieces if equation.times.ndim == 1 else []
     sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
     means = "numba" if attempt.kernel else functions.refused() or functions.means
-    return _trajectory(equation, path, status, message, sol, means), float(records.last.s)
+    status = reason.status if reason else Status.DONE
+    return _trajectory(equation, path, status, message, sol, means), reason, records.last.s
 
 
 def _trajectory(
@@ -143,24 +132,7 @@ def _trajectory(
     return path.trajectory(source, status, message, sol)
 
 
-def checked_solver(method: str, rtol: float, atol: float, dense: bool = False) -> dict[str, Any]:
+def checked_solver(method: str, rtol: float, atol: float | None, dense: bool = False) -> dict[str, Any]:
     """These arguments of `solve`, checked, for those who pass them on."""
     Asked(method, rtol, atol, 1, dense, None, "auto")
-    return {"method": method, "rtol": float(rtol), "atol": float(atol)}
-
-
-def _members(flow: Field, times: Array) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(flow.members, times.shape[1:])
-    except ValueError as error:
-        raise ValueError(f"t must have members {flow.members} like the flow, got {times.shape[1:]}") from error
-
-
-def _check_start(flow: Flow, times: Array, y: State) -> None:
-    """Where a rate is infinite at t = 0 (friction 3/t), time starts there or later, and from rest there."""
-    for part in flow.terms():
-        if isinstance(part, Relax) and part.limit is not None:
-            if np.any(times[0] < 0):
-                raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(times[0]):g}")
-            if not np.all(times[0]) and np.any(y[flow.variables.index(part.slot)]):
-                raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")
+    return {"method": method, "rtol": float(rtol), "atol": atol}

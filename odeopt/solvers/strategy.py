@@ -1,19 +1,21 @@
-"""Which method `solve` tries, in which order and why: method="auto" asks for the eigenvalues at the start."""
+"""Which methods `solve` tries, in which order and why: a plan is data, made from the eigenvalues at the start."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
 from odeopt.core.flow import Flow
 from odeopt.core.state import pack
+from odeopt.solvers.ending import Reason
 from odeopt.solvers.initial_value import Function, Functions, InitialValue, from_diagonals
+from odeopt.solvers.tolerances import LEAST_RTOL, sizes
 from odeopt.util import check
 from odeopt.util.check import Array
-from odeopt.util.status import Status
 
 METHODS = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")  # SciPy's
 COMPILED = "Rodas5P"  # in a kernel only
@@ -23,8 +25,6 @@ KERNEL_BUDGET = 100_000  # the same where DOP853 is compiled: a millisecond
 PER_DECAY = 2  # evaluations of DOP853 for each unit of time over decay time: it bears 6 in a step of 12
 STIFFEST = 50_000_000  # evaluations of DOP853: on what is stiffer, Rodas5P's errors add up to 1000 rtol, LSODA's to 50
 DIFFERENCES, STEP = 40, 1e-7  # coordinates whose differences cost little beside a run; their relative step
-LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
-LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
 LSODA_SIZE = 200  # numbers in a member's state up to which its Jacobian pays
 LSODA_NUMBERS = 20_000_000  # of which LSODA's matrices may consist
 
@@ -35,7 +35,7 @@ class Asked:
 
     method: str
     rtol: float
-    atol: float
+    atol: float | None
     budget: int
     dense: bool
     progress: bool | None
@@ -45,51 +45,81 @@ class Asked:
         check.choice("method", self.method, (*METHODS, COMPILED, "auto"))
         if self.dense and self.method == COMPILED:
             check.choice("method (with dense_output)", self.method, (*METHODS, "auto"))
-        for name, value, least in (("rtol", self.rtol, LEAST_RTOL), ("atol", self.atol, 0.0)):
-            if check.scalar(name, check.nonnegative(name, value)) < least:
-                raise ValueError(f"{name} must be at least {least}, got {value!r}")
+        if check.scalar("rtol", check.nonnegative("rtol", self.rtol)) < LEAST_RTOL:
+            raise ValueError(f"rtol must be at least {LEAST_RTOL}, got {self.rtol!r}")
+        if self.atol is not None:
+            check.scalar("atol", check.nonnegative("atol", self.atol))
         check.count("max_evaluations", self.budget, 1)
         check.switch("progress", self.progress)
         check.choice("backend", self.backend, BACKENDS)
 
 
-class Attempt(NamedTuple):
-    """A method, the evaluations that it may use, why it is tried, and its kernel, if it runs in one."""
+class Why(StrEnum):
+    """Why a method is tried, as the message of a run says it."""
+
+    NAMED = ""
+    LARGE = " (auto: too large for LSODA)"
+    OSCILLATES = " (auto: it oscillates)"
+    MILD = " (auto: not known to be stiffer than it can bear)"
+    STIFF = " (auto: so stiff that DOP853 needs about {:.0e})"
+    EXHAUSTED = " (auto: DOP853 needs more than {:.0f})"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One method of a plan.
+
+    budget:     evaluations of the right-hand side that it may use
+    why:        why it is tried; evaluations: the number in that sentence
+    kernel:     the method compiled, where it runs so
+    hands_over: reasons to stop for which the next attempt takes over, from the start
+    after:      it is tried only if the attempt before reached this part of the run, 0 to 1
+    """
 
     method: str
     budget: int
-    why: str
-    kernel: Any = None
+    why: Why = Why.NAMED
+    evaluations: float = 0.0
+    kernel: Callable[..., None] | None = None
+    hands_over: frozenset[Reason] = frozenset()
+    after: float = 0.0
 
-    def leaves_it(self, status: Status) -> bool:
-        """Whether one that ends so leaves the run to the next; a formula's derivatives, not it, may be infinite."""
-        return status is Status.TOO_MANY_EVALUATIONS or (self.method == COMPILED and status is Status.STEP_FAILED)
+    @property
+    def remark(self) -> str:
+        """What the message of its run ends with."""
+        return self.why.format(self.evaluations)
 
 
-def attempts(equation: InitialValue, functions: Functions, asked: Asked) -> Generator[Attempt, float | None, None]:
-    """What to try, one after the other until one reaches the end; it is sent how far the last one came, 0 to 1."""
-    kernel = lambda method: None if asked.dense else functions.kernel(method, False)[0]
+EXHAUSTED = frozenset({Reason.BUDGET})
+FAILED = EXHAUSTED | {Reason.STEP_FAILED}  # of Rodas5P: a formula's derivatives may be infinite where it is finite
+
+
+def plan(equation: InitialValue, functions: Functions, asked: Asked) -> tuple[Attempt, ...]:
+    """The attempts, of which each is made if those before did not reach the end."""
     if asked.method != "auto":
-        yield Attempt(asked.method, asked.budget, "", _by_name(equation, functions, asked))
-        return
+        return (Attempt(asked.method, asked.budget, kernel=_by_name(equation, functions, asked)),)
+    kernel: Callable[[str], Any] = lambda method: None if asked.dense else functions.kernel(method, False)[0]
     if not _banded(equation):
-        yield Attempt("DOP853", asked.budget, "auto: too large for LSODA", kernel("DOP853"))
-        return
+        return (Attempt("DOP853", asked.budget, Why.LARGE, kernel=kernel("DOP853")),)
     few = min(AUTO_BUDGET, asked.budget)
     rates = _rates(equation, functions, few / PER_DECAY)
     needed = PER_DECAY * float(np.max(np.abs(rates.real), initial=0.0))  # what grows so fast decays as fast soon
-    why = f"auto: so stiff that DOP853 needs about {needed:.0e}"
-    if needed <= few:
-        explicit, oscillates = kernel("DOP853"), _oscillates(rates)
-        few = min(KERNEL_BUDGET, asked.budget) if explicit else few
-        why = "auto: it oscillates" if oscillates else "auto: not known to be stiffer than it can bear"
-        reached = yield Attempt("DOP853", few, why, explicit)
-        if oscillates and reached and few / reached < asked.budget:  # and at this pace it will arrive
-            yield Attempt("DOP853", asked.budget, why, explicit)
-        why = f"auto: DOP853 needs more than {few}"
-    if needed <= STIFFEST and (implicit := kernel(COMPILED)):
-        yield Attempt(COMPILED, asked.budget, why, implicit)
-    yield Attempt("LSODA", asked.budget, why)
+    if needed > few:
+        return _implicit(asked, Why.STIFF, needed, kernel(COMPILED) if needed <= STIFFEST else None)
+    explicit = kernel("DOP853")
+    few = min(KERNEL_BUDGET, asked.budget) if explicit else few
+    oscillates = _oscillates(rates)
+    why = Why.OSCILLATES if oscillates else Why.MILD
+    first = Attempt("DOP853", few, why, kernel=explicit, hands_over=EXHAUSTED)
+    again = replace(first, budget=asked.budget, after=few / asked.budget)  # at the pace of the first it will arrive
+    implicit = _implicit(asked, Why.EXHAUSTED, few, kernel(COMPILED))
+    return (first, again, *implicit) if oscillates else (first, *implicit)
+
+
+def _implicit(asked: Asked, why: Why, evaluations: float, kernel: Any) -> tuple[Attempt, ...]:
+    """Rodas5P, where it is compiled, and LSODA for what that cannot do."""
+    lsoda = Attempt("LSODA", asked.budget, why, evaluations)
+    return (Attempt(COMPILED, asked.budget, why, evaluations, kernel, FAILED), lsoda) if kernel else (lsoda,)
 
 
 def _by_name(equation: InitialValue, functions: Functions, asked: Asked) -> Any:
@@ -133,17 +163,21 @@ def _jacobian(equation: InitialValue, functions: Functions) -> Array | None:
     """Each member's d(dy/ds)/dy at the start, (M, n, n), or None where that costs too much."""
     M, n, s, y = equation.number, sum(equation.sizes), equation.begin, pack(equation.y)
     if functions.jacobian is None:
-        return _differences(functions.f, s, y, M, n) if n <= DIFFERENCES else None
+        return _differences(equation, functions.f) if n <= DIFFERENCES else None
     J = np.asarray(functions.jacobian(s, y))
     if not equation.members:
         return J[None]
     return from_diagonals(J, M, n)
 
 
-def _differences(f: Function, s: float, y: Array, M: int, n: int) -> Array | None:
-    """(f(y + h e_b) - f(y)) / h for all members at once."""
+def _differences(equation: InitialValue, f: Function) -> Array | None:
+    """(f(y + h e_b) - f(y)) / h for all members at once, h a small part of each variable's size."""
+    M, n, s, y = equation.number, sum(equation.sizes), equation.begin, pack(equation.y)
     at, columns = y.reshape(M, n), []
-    h = STEP * np.maximum(1.0, np.abs(at))
+    of_variable = zip(sizes(equation, f), equation.y, strict=True)
+    h = STEP * np.maximum(
+        pack(tuple(np.broadcast_to(size, u.shape) for size, u in of_variable)).reshape(M, n), np.abs(at)
+    )
     try:
         slopes = np.reshape(f(s, y), (M, n))
         for e in np.eye(n):
@@ -151,16 +185,3 @@ def _differences(f: Function, s: float, y: Array, M: int, n: int) -> Array | Non
     except Exception:  # a solver will meet it too, and keep what there is
         return None
     return np.stack(columns, axis=-1)
-
-
-def error_scales(equation: InitialValue, asked: Asked, attempt: Attempt) -> tuple[float, Array]:
-    """rtol, and atol for each number, so that every member alone keeps them.
-
-    LSODA bounds the largest error, SciPy's other solvers the mean square, of which one member may make up all.  LSODA
-    takes long steps over a memory below atol, whose root sets the speed.
-    """
-    memory = LSODA_MEMORY if attempt.method == "LSODA" else 1.0
-    share = 1.0 if attempt.kernel or attempt.method == "LSODA" else equation.number**-0.5
-    scales = (asked.atol * share, *[asked.atol * share * memory] * (len(equation.y) - 1))
-    each = pack(tuple(np.full_like(u, scale) for u, scale in zip(equation.y, scales, strict=True)))
-    return max(asked.rtol * share, LEAST_RTOL), each

@@ -13,7 +13,7 @@ import pytest
 import odeopt as oo
 from odeopt import optimizers, schemes
 from odeopt.compiler.codegen import numba_cache as kernels
-from odeopt.ensembles import blocks, compiled
+from odeopt.ensembles import blocks, compiled, crew
 from odeopt.ensembles import run as running
 from odeopt.util.status import Status
 
@@ -185,7 +185,7 @@ def test_the_step_has_compiled_normals_where_they_are_many(monkeypatch):
     pytest.importorskip("numba")
     for case in ("gd", "BAOAB"):
         expected = run(case, "numpy")
-        monkeypatch.setattr(blocks, "MANY", 0)
+        monkeypatch.setattr(crew, "MANY", 0)
         same(run(case, "numpy"), expected, TOLERANCE)
         monkeypatch.undo()
 
@@ -206,7 +206,7 @@ def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
     if backend == "numba":
         pytest.importorskip("numba")
     monkeypatch.setattr(compiled, "LAP", {"blocks": 1, "numba": 1})
-    monkeypatch.setattr(blocks, "LAP", 1)
+    monkeypatch.setattr(crew, "LAP", 1)
     waited, tasks = [], 2 if backend == "numba" else 1
 
     class Task(running.ThreadPoolExecutor):

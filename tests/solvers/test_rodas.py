@@ -15,9 +15,10 @@ from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.rhs_program import traced_field
 from odeopt.core.state import pack
 from odeopt.solvers import compiled
+from odeopt.solvers.ending import Reason
 from odeopt.solvers.initial_value import initial_value
 from odeopt.solvers.kernels import rodas5p
-from odeopt.solvers.strategy import Attempt
+from odeopt.solvers.strategy import Asked, Why, plan
 
 WELL = oo.Problem(lambda x: (x**2).sum(-1) / 2, lambda x: 1.0 * x, theta0=[1.0], batched=True)
 
@@ -45,7 +46,7 @@ def with_steps(flow, problem, end, n):
     where = np.zeros(1), np.full(1, 2.0), *(np.zeros(1, dtype=np.int64) for _ in range(3))
     values = np.array(made.values)[:, None]
     loop = kernels.compiled(rodas5p.source(made.program))
-    loop(0, 1, 10**9, 10**9, equation.s[1:], done, y, *where, values, 1e9, np.ones(y.size))
+    loop(0, 1, 10**9, 10**9, equation.s[1:], done, y, *where, values, 1e9, np.ones(y.shape))
     assert where[3] == 8 * n + 1
     return y[0]
 
@@ -237,13 +238,33 @@ def test_times_at_which_the_slope_changes_without_bound():
     assert run.final[0] == pytest.approx(1 - 0.5e-5, abs=1e-8)
 
 
-def test_what_leaves_a_run_to_the_next_method():
-    attempt = lambda method: Attempt(method, 1, "")
-    assert attempt("Rodas5P").leaves_it(Status.STEP_FAILED)
-    assert not attempt("LSODA").leaves_it(Status.STEP_FAILED)
-    for method in ("Rodas5P", "DOP853", "LSODA"):
-        assert attempt(method).leaves_it(Status.TOO_MANY_EVALUATIONS)
-        assert not attempt(method).leaves_it(Status.NOT_FINITE)
+def planned(flow, problem, end, backend="floats", budget=500_000):
+    """The methods of a plan, and what it says of them."""
+    asked = Asked("auto", 1e-10, None, budget, False, None, backend)
+    equation = initial_value(flow, problem, np.array([0.0, end]), flow.start(problem.theta0))
+    return plan(equation, compiled.functions_of(equation, backend, None)[0], asked)
+
+
+def test_a_plan_is_data():
+    """Which method follows which, for what reasons to stop, and with how many evaluations."""
+    mild, implicit = planned(GF, oo.problems.rosenbrock(b=1), 1.0)
+    assert (mild.method, mild.why, mild.budget, mild.hands_over) == ("DOP853", Why.MILD, 20_000, {Reason.BUDGET})
+    assert (implicit.method, implicit.why, implicit.evaluations) == ("LSODA", Why.EXHAUSTED, 20_000)
+    assert not implicit.hands_over
+    (stiff,) = planned(GF, oo.problems.rosenbrock(), 10.0)
+    assert (stiff.method, stiff.why) == ("LSODA", Why.STIFF)
+    first, again, last = planned(oo.flows.heavy_ball(0.1), oo.problems.quadratic((1, 1e3)), 200.0)
+    assert first.why is again.why is Why.OSCILLATES
+    assert (again.budget, again.after, last.method) == (500_000, 20_000 / 500_000, "LSODA")
+
+
+@pytest.mark.numba
+def test_a_plan_with_kernels():
+    pytest.importorskip("numba")
+    first, second, third = planned(GF, oo.problems.rosenbrock(b=1), 1.0, "numba")
+    assert [first.method, second.method, third.method] == ["DOP853", "Rodas5P", "LSODA"]
+    assert first.budget == 100_000
+    assert second.hands_over == {Reason.BUDGET, Reason.STEP_FAILED}
 
 
 @pytest.mark.numba

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -235,6 +239,27 @@ def test_interruption(method):
     np.testing.assert_allclose(run.theta[:, 0], np.exp(-run.t), atol=1e-6)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to itself")
+@pytest.mark.parametrize("delay", [0.01, 0.02, 0.05, 0.1])
+@pytest.mark.parametrize("method", ["DOP853", "RK45", "LSODA"])
+def test_ctrl_c_whenever_it_comes(method, delay):
+    """In the gradient, in SciPy's own loop or between two steps: a swing for minutes, and a signal."""
+    timer, calls = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)), itertools.count()
+
+    def slope(x):
+        if next(calls) == 300:  # all is imported by then
+            timer.start()
+        return -x
+
+    swing = scalar(slope)
+    run = oo.solve(oo.flows.heavy_ball(0.0), swing, np.linspace(0, 1e6, 10**6), method=method, backend="numpy",
+                   max_evaluations=10**8)  # fmt: skip
+    timer.join()
+    assert run.status is Status.INTERRUPTED
+    assert run.t[-1] > 1
+    np.testing.assert_allclose(run.theta[:, 0], np.cos(run.t), atol=1e-5)
+
+
 def test_auto_turns_to_lsoda_where_the_flow_is_stiff():
     run = oo.solve(GF, scalar(lambda x: -1e6 * (x - 0.5)), 1.0).check()
     assert run.message.startswith("LSODA")
@@ -258,7 +283,7 @@ def test_a_formula_that_raises_on_the_way_is_named():
 
     run = oo.solve(oo.flow("theta", decay=oo.push("theta", force)), oo.problems.quadratic(), 1.0)
     assert run.status is Status.EVALUATION_FAILED
-    assert "the flow raised TypeError: my formula" in run.message
+    assert "the right-hand side raised TypeError: my formula" in run.message
     assert run.t[-1] > 0.2
 
 

@@ -87,14 +87,14 @@ def loop(program: FieldProgram, method: Method) -> str:
     """loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, rtol, atol): members first..last-1.
 
     Each takes about `chunk` evaluations towards targets (N,) in s, `most` in all, and writes rows (N, M, n).  Y (M, n),
-    S, H (0: not yet known), at, count and flag (M,) are where it stands; C (constants, M); atol (n,).
+    S, H (0: not yet known), at, count and flag (M,) are where it stands; C (constants, M); atol (M, n).
     """
     J = range(len(program.state))
     text = LOOP.format(
         jit=JIT, TOO_MANY=TOO_MANY, TOO_SMALL=TOO_SMALL, REACHED=REACHED, growth=method.growth, power=-1 / method.order,
         evaluations=method.evaluations, c=constants(program), y=names("y", J), w=names("w", J), k0=names("k0", J),
         room=_in(1, method.room), stages=_in(3, method.stages), error=_in(3, method.error),
-        load=_in(2, [f"y_{j}, a_{j} = Y[m, {j}], atol[{j}]" for j in J],
+        load=_in(2, [f"y_{j}, a_{j} = Y[m, {j}], atol[m, {j}]" for j in J],
                  [f"{name_of(node)} = C[{i}, m]" for i, node in enumerate(program.constants)]),
         scales_at_start=_in(3, [f"e_{j} = a_{j} + rtol * abs(y_{j})" for j in J]),
         size=" + ".join(f"(y_{j} / e_{j}) ** 2" for j in J), speed=" + ".join(f"(k0_{j} / e_{j}) ** 2" for j in J),

@@ -1,0 +1,55 @@
+"""The state at which `solve` and `ivp` begin, and what they refuse before any gradient is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from odeopt.core.flow import Field, Flow, Relax
+from odeopt.core.state import State
+from odeopt.problems import Problem
+from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
+from odeopt.simulation.simulate import initial_point
+from odeopt.util.check import Array
+
+
+def checked_start(
+    who: str, flow: Field, problem: Problem, t0: Array, theta0: Any, memory: Mapping[str, Any] | None
+) -> State:
+    """theta0 and this memory, at rest by default, at t0 () or (...) with a time for each member."""
+    if not isinstance(flow, Flow | Field):
+        shown = repr(flow).splitlines()[0]
+        raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
+    if isinstance(flow, Flow):
+        refuse_without_flow(who, flow)
+        refuse_noise(who, flow)
+        for name in projections_that_are_read(flow):
+            raise ValueError(
+                f"{who} needs y' = f(y), but part {name!r} of {flow.name} is a projection that others read"
+            )
+    theta0 = initial_point(_members(flow, t0), problem, theta0)
+    if not isinstance(memory, Mapping | None):
+        raise TypeError(f"memory must map names to arrays, got {memory!r}")
+    y = flow.start(theta0, **(memory or {}))
+    if isinstance(flow, Flow):
+        _check_friction(flow, t0, y)
+    return y
+
+
+def _members(flow: Field, t0: Array) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(flow.members, t0.shape)
+    except ValueError as error:
+        raise ValueError(f"t must have members {flow.members} like the flow, got {t0.shape}") from error
+
+
+def _check_friction(flow: Flow, t0: Array, y: State) -> None:
+    """Where a rate is infinite at t = 0 (friction 3/t), time starts there or later, and from rest there."""
+    for part in flow.terms():
+        if isinstance(part, Relax) and part.limit is not None:
+            if np.any(t0 < 0):
+                raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(t0):g}")
+            if not np.all(t0) and np.any(y[flow.variables.index(part.slot)]):
+                raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")
