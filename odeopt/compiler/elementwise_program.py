@@ -12,10 +12,10 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from odeopt.compiler.formula_keys import formula_key
 from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
-from odeopt.compiler.passes.sign_analysis import sound
-from odeopt.compiler.readings import read_by
+from odeopt.compiler.passes.sign_analysis import positive_divisors
 from odeopt.compiler.step_program import Program
 from odeopt.compiler.trace import TracedGradient, as_traced, scalar, traced
 from odeopt.core.operations import RAISED, REAL
@@ -69,7 +69,7 @@ def coordinates(opt: Optimizer) -> Coordinates:
 
     The learning rate is `rate` times the optimizer's own, which includes its schedule.
     """
-    read = read_by(opt.flow)
+    read = formula_key(opt.flow)
     if read is None:
         raise Untraceable("its formulas read an object that may change unseen")
     return _coordinates(opt, read)
@@ -83,7 +83,7 @@ def _coordinates(opt: Optimizer, read: Any) -> Coordinates:
     if few.form != more.form:
         raise Untraceable("its step depends on the number of coordinates")
     made, known = few.program(), {Input("parameter", name): value for name, value in opt.flow.params.items()}
-    positive = sound(made, {**known, Input("step"): opt.h})
+    positive = positive_divisors(made, {**known, Input("step"): opt.h})
     return Coordinates(folded(made, positive), MappingProxyType(few.clocks), few.guards, positive)
 
 

@@ -18,10 +18,10 @@ from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import coordinates_source
 from odeopt.compiler.elementwise_program import coordinates
+from odeopt.compiler.formula_keys import formula_key
 from odeopt.compiler.ir import Input, Untraceable
-from odeopt.compiler.own_step import own_step, unlike
+from odeopt.compiler.own_step import own_step, probe_data
 from odeopt.compiler.passes.magnitude_analysis import bounds
-from odeopt.compiler.readings import read_by
 from odeopt.compiler.verify import OTHER, agree, agreed_at
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards, rescheduled
@@ -55,7 +55,7 @@ class Sweep:
     def __init__(
         self, opt: Optimizer, own: Callable[[Any], Any] = np.asarray, back: Callable[[Any], Array] = np.asarray
     ) -> None:
-        self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
+        self.opt, self._coordinates, self._read = opt, coordinates(opt), formula_key(opt.flow)
         self._own, self._back = own, back
         self.program = self._coordinates.program
         self._factor = _factor(opt)
@@ -69,7 +69,7 @@ class Sweep:
 
         trusting: whether the caller vouches that the gradient, and the state after the step, are finite
         """
-        if read_by(self.opt.flow) != self._read:
+        if formula_key(self.opt.flow) != self._read:
             raise Untraceable("its formulas read other values than at the first step")
         if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
             raise Untraceable("its arrays share memory")
@@ -97,7 +97,7 @@ class Sweep:
             raise Untraceable(f"{OTHER} the step itself, on {number} coordinates")
 
     def _agrees(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> bool:
-        before = unlike(number, kind, len(self.program.state))
+        before = probe_data(number, kind, len(self.program.state))
         constants, moved = self._numbers(k, 1.0, kind, clocks)
         theta, g, *memory = (self._own(u) for u in before)
         ends, ticks = own_step(self.opt, k, theta, g, memory, clocks)

@@ -15,7 +15,7 @@ GOLDEN = (np.sqrt(5) - 1) / 2
 PERIODS = 4099, 5003, 6007, 7001, 8009, 9001, 9901  # primes
 
 
-def unlike(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
+def probe_data(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
     """Test data for theta, gradient and memory, (number,) each, in which neighbours differ and so do the arrays.
 
     The numbers are a Weyl sequence, frac(n x) with irrational x, repeated after a prime number of terms.  The memory is

@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of
+from odeopt.compiler.formula_keys import formula_key, remembered
 from odeopt.compiler.ir import Graph, Node, Untraceable
 from odeopt.compiler.passes.forward_mode import jacobian
-from odeopt.compiler.readings import once, read_by
 from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.core.flow import Field, Flow
@@ -85,9 +85,9 @@ def traced_field(
     params = dict(field.params) if isinstance(field, Flow) else {}
     values = (clock.t0, clock.T, *params.values(), *own)
     known = _programs.setdefault(field, {})
-    key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
+    key = _without(own, grad), tuple(sizes), clock.power, formula_key(field)
     make = lambda: _program(field, grad, clock.power, sizes, own)
-    found = once(known, key, lambda: steadily(make, lambda: _without(own, grad)))
+    found = remembered(known, key, lambda: steadily(make, lambda: _without(own, grad)))
     return Traced(found, tuple(_per_member(value, members) for value in values))
 
 

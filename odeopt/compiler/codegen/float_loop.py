@@ -56,7 +56,7 @@ def compiled(text: str) -> Callable[..., None]:
     return room["loop"]
 
 
-def walked(
+def rows_on_floats(
     program: Program, k: int, constants: Sequence[float], state: Sequence[float], n: int, every: int, grad: Any = None
 ) -> tuple[Array, BaseException | None]:
     """Up to n rows of the state, which end at a guard or before a row that is not finite; and the caught exception."""

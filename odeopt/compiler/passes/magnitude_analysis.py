@@ -20,7 +20,8 @@ def bounds(program: Program, constants: Sequence[float], sizes: Sequence[float])
 
     constants: the values of the program's constants, in its order
     sizes:     bounds on its inputs, in its order
-    The program must have passed `sign_analysis.sound`: its divisors are sums, roots or maxima of nonnegative numbers.
+    The program must have passed `sign_analysis.positive_divisors`: its divisors are sums, roots or maxima of
+    nonnegative numbers.
     """
     known = dict(zip((node.index for node in program.constants), map(abs, constants), strict=True))
     known |= {node.index: size for node, size in zip(chain(*program.state), sizes, strict=True)}

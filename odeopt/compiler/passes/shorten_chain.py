@@ -19,7 +19,7 @@ SUMS = {1: "add", -1: "subtract"}
 
 
 @lru_cache(maxsize=256)
-def early(program: Program) -> Program:
+def shortened(program: Program) -> Program:
     """The program with each sum and product in the form that has the shortest chain."""
     order = needed([*program.results, program.loss])
     if not order:

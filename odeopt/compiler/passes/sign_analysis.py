@@ -15,7 +15,7 @@ from odeopt.compiler.step_program import Program
 from odeopt.core.operations import OPERATIONS, RAISED, REAL
 
 
-def sound(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
+def positive_divisors(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
     """The constants that must be above 0 in each step for the proof; raises Untraceable if a step might divide by 0.
 
     known: the values of inputs that are the same in all steps

@@ -20,8 +20,8 @@ import numpy as np
 from odeopt.arrays.jax import JAX
 from odeopt.arrays.protocol import Foreign, foreign, plain
 from odeopt.compiler.codegen.statements import step_lines
+from odeopt.compiler.formula_keys import formulas_of
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.readings import formulas_of
 from odeopt.compiler.step_program import Program, columns, evaluated
 from odeopt.compiler.trace import TracedGradient
 from odeopt.compiler.trace_cache import fingerprint

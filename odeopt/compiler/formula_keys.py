@@ -22,10 +22,10 @@ KEPT = 64  # programs remembered per optimizer or flow
 _own: WeakKeyDictionary[Field, bool] = WeakKeyDictionary()  # whether all formulas of a flow are this package's
 
 
-def once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+def remembered(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
     """make(), remembered in `known` under a key.  An exception becomes Untraceable, is remembered too, and is raised.
 
-    The last KEPT results are remembered.  A key that ends with None (see `read_by`) is never found again.
+    The last KEPT results are remembered.  A key that ends with None (see `formula_key`) is never found again.
     """
     if key[-1] is None or key not in known:
         while len(known) >= KEPT:
@@ -40,7 +40,7 @@ def once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -
     return found
 
 
-def read_by(flow: Field) -> Any:
+def formula_key(flow: Field) -> Any:
     """A key for all that formulas written outside this package read; () if there are no such formulas.
 
     It is None if they read objects whose changes cannot be seen: anything but numbers, collections and functions.
