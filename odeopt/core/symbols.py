@@ -12,11 +12,12 @@ A flow prints its equations by running its formulas on symbols, so printed and c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from odeopt.core.operations import OPERATIONS
 
 SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly a formula binds, loosest first
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
@@ -124,38 +125,30 @@ class Symbol:
         raise TypeError(f"{self.text} is a symbol, not an array")
 
     def __abs__(self) -> Symbol:
-        return _function("abs", [self])
+        return _function("absolute", [self])
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's ufunc protocol (NEP 13): sqrt, sign, maximum, ... of a symbol are recorded, not computed."""
         if method != "__call__" or kwargs:
             return NotImplemented
-        operator = _OPERATORS.get(ufunc.__name__)
-        if operator is not None:
-            return operator(*[_symbol(x) for x in inputs])
+        row = OPERATIONS.get(ufunc.__name__)
+        if row is not None and row.operator is not None and row.arithmetic:
+            return row.operator(*[_symbol(x) for x in inputs])
         if ufunc.__name__ == "equal":  # a symbol counts as nonzero
             return False
         return _function(ufunc.__name__, [_symbol(x) for x in inputs])
 
 
-_OPERATORS: dict[str, Callable[..., Symbol]] = {
-    "add": lambda a, b: a + b,
-    "subtract": lambda a, b: a - b,
-    "multiply": lambda a, b: a * b,
-    "divide": lambda a, b: a / b,
-    "negative": lambda a: -a,
-    "power": lambda a, b: a**b,
-}
-
-
 def _function(name: str, inputs: list[Symbol]) -> Symbol:
-    name = "abs" if name == "absolute" else name
+    """name(inputs), in the notation of its row if it is an elementary operation."""
     text, latex = ", ".join(x.text for x in inputs), ", ".join(x.latex for x in inputs)
-    if name == "sqrt":
-        return Symbol(f"sqrt({text})", rf"\sqrt{{{latex}}}", root_of=inputs[0])
-    if name == "abs":
-        return Symbol(f"|{text}|", rf"\lvert {latex} \rvert")
-    return Symbol(f"{name}({text})", rf"\operatorname{{{name}}}({latex})")
+    row = OPERATIONS.get(name)
+    as_text, as_latex = (row.text, row.latex) if row else ("", "")
+    return Symbol(
+        as_text.format(text) if as_text else f"{name}({text})",
+        as_latex.format(latex) if as_latex else rf"\operatorname{{{name}}}({latex})",
+        root_of=inputs[0] if name == "sqrt" else None,
+    )
 
 
 def applied(name: str, *arguments: Any) -> Symbol:

@@ -13,8 +13,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from odeopt.compiler.costs import CALL, CALLED, COMPILE, ENTRY, FLOAT, IMPORT, JIT, KERNEL, WIDEST
+from odeopt.compiler.formula_keys import formula_key, remembered
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.readings import once, read_by
 from odeopt.compiler.step_program import Program, program
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.optimizers.base import Optimizer
@@ -85,7 +85,7 @@ def _scan(request: Request, native: Native | None) -> Engine:
         return jax_step.scan_of_program(request, _program(request))
     known, key = _programs.setdefault(request.opt, {}), (native.f, request.members, request.sizes)
     make = lambda: jax_step.array_step(request.opt, native, request.like)
-    return jax_step.scan_of_arrays(request, once(known, (*key, read_by(request.opt.flow)), make), native)
+    return jax_step.scan_of_arrays(request, remembered(known, (*key, formula_key(request.opt.flow)), make), native)
 
 
 def _native(problem: Problem) -> Native | None:
@@ -103,13 +103,13 @@ def _program(request: Request) -> Program:
     known = _programs.setdefault(opt, {})
     try:
         read = lambda: (fingerprint(grad), _or_none(fingerprint, loss))
-        key = *read(), sizes, read_by(opt.flow)
+        key = *read(), sizes, formula_key(opt.flow)
         make = lambda: program(opt, grad, loss if key[1] else None, sizes)
-        return once(known, key, lambda: steadily(make, read))
+        return remembered(known, key, lambda: steadily(make, read))
     except Untraceable:
         if request.members or request.backend in ("numba", "jax"):
             raise
-    made = once(known, (sizes, read_by(opt.flow)), lambda: program(opt, None, None, sizes))
+    made = remembered(known, (sizes, formula_key(opt.flow)), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
         raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
     return made
@@ -118,7 +118,7 @@ def _program(request: Request) -> Program:
 def reading(request: Request) -> Any:
     """What equals another only if the gradient, the loss and the formulas read the same as then, as far as is known."""
     functions = of_one(request.problem.grad), of_one(request.problem.loss)
-    return *(_or_none(fingerprint, f) for f in functions), read_by(request.opt.flow)
+    return *(_or_none(fingerprint, f) for f in functions), formula_key(request.opt.flow)
 
 
 def _installed(name: str) -> bool:

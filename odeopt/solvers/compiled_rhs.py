@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen import numpy_blocks
-from odeopt.compiler.codegen.float_loop import HELPERS, RAISED
+from odeopt.compiler.codegen.float_loop import HELPERS
 from odeopt.compiler.codegen.statements import block, name_of
 from odeopt.compiler.rhs_program import FieldProgram, Traced
+from odeopt.core.operations import RAISED
 from odeopt.solvers.initial_value import Function, from_diagonals
 from odeopt.util.check import Array
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import BLOCK, members_source, path_source
-from odeopt.compiler.passes.shorten_chain import early
+from odeopt.compiler.passes.shorten_chain import shortened
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State, unpack
 from odeopt.simulation.engines.base import Leap, lap, moments
@@ -24,7 +24,7 @@ class Path:
     name, operations = "numba", 50_000_000
 
     def __init__(self, request: Request, program: Program) -> None:
-        self.program = program = early(program)
+        self.program = program = shortened(program)
         self.losses, self.calls, self.lap = program.loss is not None, False, lap(self.operations, program)
         self.constants = np.array([float(value) for value in program.values(request.opt)])
         self.h, self._loop = float(request.opt.h), _kernel(request, path_source(program, request.strided, self.losses))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.codegen.float_loop import walked
+from odeopt.compiler.codegen.float_loop import rows_on_floats
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State
 from odeopt.problems.members import of_one
@@ -38,7 +38,7 @@ class Floats:
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
-        table, error = walked(self.program, k, self.constants, state, n, every, self._call)
+        table, error = rows_on_floats(self.program, k, self.constants, state, n, every, self._call)
         ends = np.cumsum([u.shape[-1] for u in y])[:-1]
         parts = np.split(table, ends, axis=1)
         for row, part in zip(rows, parts, strict=False):

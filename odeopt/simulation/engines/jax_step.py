@@ -20,11 +20,12 @@ import numpy as np
 from odeopt.arrays.jax import JAX
 from odeopt.arrays.protocol import Foreign, foreign, plain
 from odeopt.compiler.codegen.statements import step_lines
-from odeopt.compiler.ir import UFUNCS, Untraceable
-from odeopt.compiler.readings import formulas_of
+from odeopt.compiler.formula_keys import formulas_of
+from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.step_program import Program, columns, evaluated
 from odeopt.compiler.trace import TracedGradient
 from odeopt.compiler.trace_cache import fingerprint
+from odeopt.core.operations import OPERATIONS
 from odeopt.core.state import State, column
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems.derivatives import Native
@@ -33,7 +34,7 @@ from odeopt.schemes.lookahead import innermost
 from odeopt.simulation.engines.jax_scan import Rule, Scan
 from odeopt.simulation.request import Request
 
-FUNCTIONS: dict[str, Any] = {name: getattr(jnp, name) for name in UFUNCS}
+FUNCTIONS: dict[str, Any] = {name: getattr(jnp, name) for name in OPERATIONS}
 
 
 def scan_of_program(request: Request, program: Program) -> Scan:
