@@ -13,7 +13,7 @@ from odeopt.plots import style
 
 BOWL = oo.problems.quadratic((1, 20)).at([1.0, -1.0])
 VALLEY = oo.problems.rosenbrock(b=5).at([-1, 0.5])
-BEYOND = r"\|mu - 1\| of {} reaches {}, and is beyond 1 first after {} steps: there the series .* diverges"
+BEYOND = r"\|mu - 1\| of {} reaches {} and first exceeds 1 after {} steps: there the series .* diverges"
 
 
 def foreign(lr):
@@ -31,7 +31,7 @@ def test_gradient_descent_warns_beyond_one(make):
         beyond = oo.follow(make(1.1 / 20), BOWL, 30)
     assert beyond.max_indicator == pytest.approx(1.1, rel=1e-7)
     assert not beyond.success
-    assert "diverges, and a higher order need not bring it closer" in repr(beyond)
+    assert "diverges, and a higher order need not be more accurate" in repr(beyond)
 
 
 def test_what_the_warning_is_about():
