@@ -29,7 +29,7 @@ class StabilityRegion:
 
     @property
     def stable(self) -> NDArray[np.bool_]:
-        """Where no multiplier leaves the unit circle."""
+        """Whether all multipliers lie in the closed unit disc, up to rounding."""
         return is_stable(self.radius)
 
     def __repr__(self) -> str:
@@ -79,7 +79,7 @@ class StabilityChart:
 
     @property
     def stable(self) -> NDArray[np.bool_]:
-        """Where no multiplier leaves the unit circle."""
+        """Whether all multipliers lie in the closed unit disc, up to rounding."""
         return is_stable(self.radius)
 
     @property

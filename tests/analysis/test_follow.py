@@ -39,7 +39,7 @@ def test_what_the_warning_is_about():
     bowl = oo.problems.quadratic((1.0,), angle=0.0).at([1.0])
     below = [oo.follow(opts.gd(0.9), bowl, 20, K).max_error for K in (2, 4, 8)]
     assert below[0] > below[1] > below[2]
-    with pytest.warns(UserWarning, match="beyond 1"):
+    with pytest.warns(UserWarning, match="exceeds 1"):
         beyond = [oo.follow(opts.gd(1.1), bowl, 20, K).max_error for K in (2, 4, 8)]
     assert min(beyond) > 0.1
 
@@ -90,7 +90,7 @@ def test_the_indicator_knows_the_time():
 
 def test_a_foreign_step_that_leaves_the_numbers():
     step = oo.from_step(lambda y: (y[0] ** 3,), h=0.1)
-    with pytest.warns(UserWarning, match="beyond 1"):
+    with pytest.warns(UserWarning, match="exceeds 1"):
         result = oo.follow(step, BOWL.at([3.0, 0.0]), 50)
     assert result.iterates.status is oo.Status.NOT_FINITE
     assert np.isfinite(result.iterates.theta).all()
@@ -125,8 +125,8 @@ def test_the_plot_says_it_too(problem):
         (lambda: oo.follow(opts.gd(0.1), BOWL, 0), ValueError, "steps must be at least 1, got 0"),
         (lambda: oo.follow(opts.gd(0.1), BOWL, 9, 9), ValueError, "order must be 1 to 8, got 9"),
         (lambda: oo.follow(opts.gd(0.1), BOWL, checks=0), ValueError, "checks must be at least 1, got 0"),
-        (lambda: oo.follow(opts.gd(np.array([0.1, 0.2])), BOWL), ValueError, "must be of one member"),
-        (lambda: oo.follow(opts.gd(0.1), BOWL, theta0=np.eye(2)), ValueError, "must be of one member"),
+        (lambda: oo.follow(opts.gd(np.array([0.1, 0.2])), BOWL), ValueError, "must have a single member"),
+        (lambda: oo.follow(opts.gd(0.1), BOWL, theta0=np.eye(2)), ValueError, "must have a single member"),
     ],
 )
 def test_bad_arguments(call, kind, message):
