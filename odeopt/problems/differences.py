@@ -1,4 +1,4 @@
-"""H p by differences of a gradient whose own derivative does not exist in code."""
+"""H p by differences of the gradient, where the gradient cannot be differentiated automatically."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from odeopt.util.check import Array
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 5)  # balances h^4 of truncation against eps/h of rounding
-FLOOR = 1e-2  # of the typical size of theta: how small a coordinate's own size may be
-APART = 1e-3  # of H p: how far the differences of two steps may be from each other
+FLOOR = 1e-2  # the smallest size of a coordinate, relative to the typical size of theta
+APART = 1e-3  # the allowed difference between two step sizes, relative to H p
 
 
 class RoughGradient(UserWarning):
-    """Two differences of a gradient are far from each other."""
+    """Finite differences of a gradient with two step sizes disagree."""
 
 
 def product_by_differences(
@@ -26,10 +26,10 @@ def product_by_differences(
 ) -> Callable[..., Any]:
     """H p = (4 D(h/2) - D(h))/3,   D(h) = (grad(theta + h p) - grad(theta - h p)) / 2h,   theta and p (d,).
 
-    [Richardson 1911]  h moves each coordinate by a small part of its own size at most.  Where D(h) and D(h/2) are far
-    from each other, a warning says so: the loss has a kink nearby, or its gradient is not computed in double precision.
+    [Richardson 1911]  h moves each coordinate by at most a small fraction of its own size.  RoughGradient is warned of
+    if D(h) and D(h/2) disagree: the loss has a kink nearby, or its gradient is not computed in double precision.
 
-    array: a vector of the gradient's library as NumPy's;  own: the inverse
+    array: converts a vector of the gradient's library to NumPy;  own: the inverse
     """
 
     def product(theta: Any, p: Any, *more: Any) -> Any:
@@ -57,11 +57,11 @@ def product_by_differences(
 
 
 def _sizes(theta: Array) -> Array:
-    """|theta_j|, not below a part of their root mean square; 1 at 0."""
+    """|theta_j|, but at least a fraction of their root mean square; 1 if theta = 0."""
     typical = float(np.sqrt(np.mean(theta**2)))
     return np.maximum(np.abs(theta), FLOOR * typical) if typical else np.ones_like(theta)
 
 
 def _rounding(g: Array, h: float) -> float:
-    """What differences of a gradient that is right to some digits may be apart."""
+    """A bound on the rounding error of the differences of g, with a safety factor of 1000."""
     return 1e3 * float(np.finfo(np.float64).eps) * float(np.max(np.abs(g))) / h

@@ -22,7 +22,7 @@ from odeopt.util.check import Array
 class Floats:
     """One path on Python's floats."""
 
-    name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
+    name, operations = "floats", 100_000  # operations per call, whose rows are lists of Python floats
 
     def __init__(self, request: Request, program: Program, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
@@ -31,7 +31,7 @@ class Floats:
         self.lap = lap(self.operations, program)
 
     def knowing(self, gradient: Array) -> Floats:
-        """The same engine, which is told this where it would call the problem's gradient."""
+        """The same engine with this value in place of every call of the problem's gradient."""
         made = copy(self)
         made._call = lambda *point: gradient.tolist()
         return made

@@ -458,7 +458,7 @@ def test_bad_gradient_and_scheme():
     with pytest.raises(ValueError, match=r"gradient must have shape \(1,\) like theta, got \(\)"):
         in_place(ADAM, np.ones(1)).step(1.0)
     for gradient, kind in ((np.ones(3) * 1j, "complex128"), ([True] * 3, "bool"), (["1"] * 3, "<U1"), ([{}], "object")):
-        with pytest.raises(TypeError, match=f"gradient must be of real numbers, float64 or .*, got dtype {kind}"):
+        with pytest.raises(TypeError, match=f"gradient must be an array of real numbers, got dtype {kind}"):
             moving.step(gradient)
     assert (moving.count, moving.memory) == (0, {})
     heun = in_place(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, 0.1), np.ones(3))
