@@ -64,9 +64,18 @@ class Course:
         return np.searchsorted(self._noise, rng.random(self.model.shared), side="right")
 
     def step(self) -> bool:
-        """The next batch; False if its gradient is not finite, and nothing has moved."""
+        """Does the next batch; False, with all tables unchanged, if its gradient is not finite."""
+        done, windows = self.done, self.windows()
+        if len(windows.target) and not self._move(windows):
+            return False
+        done.batch += 1
+        if done.batch == self.batches:
+            self._turn()
+        return True
+
+    def _move(self, windows: Windows) -> bool:
+        """One step of the rows that these windows read; False if the gradient is not finite."""
         done = self.done
-        windows = self.windows()
         rows, batch = self.model.batch(self.text, windows, self.drawn())
         blocks = tuple(table.theta.take(row, axis=0) for table, row in zip(self.tables, rows, strict=True))
         with np.errstate(all="ignore"):
@@ -77,15 +86,12 @@ class Course:
             return False
         for table, row, gradient in zip(self.tables, rows, gradients, strict=True):
             table.step_distinct(row, gradient)
-        done.batch += 1
-        if done.batch == self.batches:
-            self._turn()
         return True
 
     def _turn(self) -> None:
         """To the next epoch."""
         done = self.done
-        done.losses.append(float(np.mean(done.seen)))
+        done.losses.append(float(np.mean(done.seen)) if done.seen else np.nan)
         done.epoch, done.batch, done.seen = done.epoch + 1, 0, []
         self._epoch = self._read()
 

@@ -100,4 +100,7 @@ def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:
 def _document(document: Any) -> list[str]:
     if isinstance(document, str):
         raise TypeError(f"documents must be lists of words, got the text {document[:30]!r}: split it first")
-    return list(document)
+    words = list(document)
+    if strangers := [word for word in words if not isinstance(word, str)]:
+        raise TypeError(f"documents must be lists of words, got {strangers[0]!r} among the words")
+    return words

@@ -15,11 +15,11 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.named.adaptive import adagrad
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.interrupts import noted
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 from odeopt.word2vec import checkpoint as files
 from odeopt.word2vec.course import Course, Plan, Progress
-from odeopt.word2vec.interrupt import Interrupt
 from odeopt.word2vec.model import Model
 from odeopt.word2vec.skip_gram import SkipGram
 from odeopt.word2vec.text import Corpus
@@ -33,7 +33,8 @@ class Training:
     """What `train` returns.
 
     vectors: those of the words;  tables: all that was trained, the vectors first
-    losses:  of each epoch that was done, the mean over its windows, estimated from every tenth batch
+    losses:  the mean loss over the windows of each finished epoch, estimated from every tenth batch; NaN for an epoch
+             from which all words were thinned out
     status:  DONE, INTERRUPTED or NOT_FINITE, and `message` says more
     """
 
@@ -75,7 +76,8 @@ def train(
     checkpoint: a file for the state, written every 200 batches and at the end.  If it is there, the training goes on
                 from it, with its seed, and does not differ in a bit from one that never stopped; `epochs` may be larger
 
-    Ctrl-C ends the training after the batch, saves, and returns what there is.
+    Ctrl-C ends the training after the current batch; the state is saved and the result so far is returned.  A second
+    Ctrl-C raises KeyboardInterrupt at once.
 
     >>> from odeopt.word2vec import corpus
     >>> text = corpus([["sun", "moon", "sun", "star", "moon", "star"] * 5], min_count=1)
@@ -109,11 +111,11 @@ def train(
 
 def _run(course: Course, epochs: int, shown: Any, save: Callable[[], None]) -> tuple[Status, str]:
     """The batches that are left; every way out saves what there is."""
-    done, status, message = course.done, Status.DONE, f"{epochs} epochs"
+    done, status, message = course.done, Status.DONE, ""
     shown.update(done.epoch)
-    with Interrupt() as interrupt:
+    with noted() as interruption:
         while done.epoch < epochs:
-            if interrupt.asked:
+            if interruption.asked:
                 status, message = Status.INTERRUPTED, f"interrupted in epoch {done.epoch + 1} of {epochs}"
                 break
             share = 1 / course.batches
@@ -124,7 +126,13 @@ def _run(course: Course, epochs: int, shown: Any, save: Callable[[], None]) -> t
             if done.batch % SAVE_EVERY == SAVE_EVERY - 1:
                 save()
         save()
-    return status, message
+    return status, message or f"{epochs} epochs{_emptied(done)}"
+
+
+def _emptied(done: Progress) -> str:
+    """A remark for the message if the thinning left no word in some epochs."""
+    number = int(np.count_nonzero(np.isnan(done.losses)))
+    return f", {number} of them without words, as all were thinned out: raise threshold" if number else ""
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:

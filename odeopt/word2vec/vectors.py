@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,11 +25,15 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """words: (V,);  vectors: (V, dim), one row a word.
+    """The vectors of a vocabulary: words (V,), vectors (V, dim), one row per word.
+
+    `len`, `in` and iteration are those of the words, as in a dictionary from words to vectors.
 
     >>> small = Vectors(("up", "high", "low"), np.array([[1.0, 1.0], [1.0, 0.8], [-1.0, -0.9]]))
     >>> small.most_similar("up", 1)[0][0], round(small.similarity("up", "low"), 4)
     ('high', -0.9986)
+    >>> len(small), "up" in small, list(small)
+    (3, True, ['up', 'high', 'low'])
     """
 
     words: tuple[str, ...]
@@ -45,6 +49,15 @@ class Vectors:
         """Vectors of length 1; zero vectors stay."""
         length = np.linalg.norm(self.vectors, axis=1, keepdims=True)
         return self.vectors / np.where(length > 0, length, 1)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.index
 
     def __getitem__(self, word: str) -> Array:
         """The vector of a word; KeyError if it has none."""

@@ -47,8 +47,8 @@ class Epoch:
         )
 
     def batches(self, size: int) -> int:
-        """How many batches of this size there are, the last being smaller."""
-        return -(-len(self.order) // size)
+        """The number of batches of this size; the last may be smaller.  An epoch without words is one empty batch."""
+        return max(1, -(-len(self.order) // size))
 
     def batch(self, number: int, size: int) -> Windows:
         """The windows of one batch."""
