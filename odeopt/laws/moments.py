@@ -102,8 +102,7 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
 def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: Any = None) -> Moments:
     """Mean and covariance of the stochastic flow itself at times t (n,), from theta0 (d,) with memory at rest.
 
-    >>> from odeopt import ops, problems, push
-    >>> from odeopt.flow import flow
+    >>> from odeopt import flow, problems, push
     >>> walk = flow("theta", drift=push("theta", lambda grad, theta: -grad(theta), noise=lambda xi: xi))
     >>> bowl = problems.quadratic(eigenvalues=(1.0, 2.0), angle=0)
     >>> round(float(flow_moments(walk, bowl, 0.5).covariance[0, 0]), 12)  # (1 - 1/e)/2

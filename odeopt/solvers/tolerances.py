@@ -80,7 +80,7 @@ def _difference(g: Callable[[State], State], y: State, F: State, moving: Iterabl
 
 
 def _known(size: Array) -> Array:
-    """The size, or 1 where it is 0 or not finite: a variable that does not move may have any."""
+    """The size, or 1 where it is 0 or not finite: for a variable at rest any size will do."""
     return np.where((size > 0) & np.isfinite(size), size, 1.0)
 
 

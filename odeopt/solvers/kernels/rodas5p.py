@@ -42,7 +42,7 @@ ROWS_C = (
 KNOWN = """
 def known(x):
     return x if abs(x) < inf else 0.0
-"""  # infinite derivatives count as 0, else the step would shrink for ever; the error estimate judges the step
+"""  # infinite derivatives count as 0, as they would shrink the step without end; the error estimate still holds
 FACTORED = """
 def factored(W, p):
     for i in range(NUMBER):
