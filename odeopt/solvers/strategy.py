@@ -103,7 +103,7 @@ def plan(equation: InitialValue, functions: Functions, asked: Asked) -> tuple[At
         return (Attempt("DOP853", asked.budget, Why.LARGE, kernel=kernel("DOP853")),)
     few = min(AUTO_BUDGET, asked.budget)
     rates = _rates(equation, functions, few / PER_DECAY)
-    needed = PER_DECAY * float(np.max(np.abs(rates.real), initial=0.0))  # such growth soon turns into decay
+    needed = PER_DECAY * float(np.max(np.abs(rates.real), initial=0.0))  # growth soon turns into decay
     if needed > few:
         return _implicit(asked, Why.STIFF, needed, kernel(COMPILED) if needed <= STIFFEST else None)
     explicit = kernel("DOP853")
