@@ -14,6 +14,7 @@ from odeopt.ensembles.statistics import Tally
 from odeopt.util.check import Array
 
 RECORDS = 500  # the most in a lap
+SECONDS, GROWTH, INSTANT = 0.5, 8, 1e-6  # of a lap; the most by which one is longer than the last; a clock's tick
 BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
 
 
@@ -32,20 +33,37 @@ def blocks(members: int) -> list[range]:
     return [range(start, min(start + BLOCK, members)) for start in range(0, members, BLOCK)]
 
 
-def laps(strides: tuple[int, ...], most: int, several: bool) -> Iterator[tuple[int, int]]:
-    """(n, every) for `Block.advance`: no more than about `most` steps at a time, one record where not `several`.
+class Pace:
+    """The length of the next lap: as many steps as take about `SECONDS`, judged by the lap before."""
 
-    >>> list(laps((4, 4, 4, 4, 4, 3), most=9, several=True)), list(laps((20,), most=9, several=True))
+    def __init__(self, steps: int = 1) -> None:
+        self.steps = steps
+
+    def took(self, steps: int, seconds: float) -> None:
+        """A lap of so many steps took so long; the next has at most `GROWTH` times the steps planned for this one."""
+        self.steps = max(1, int(min(GROWTH * self.steps, SECONDS * steps / max(seconds, INSTANT))))
+
+
+def laps(strides: tuple[int, ...], pace: Pace, several: bool) -> Iterator[tuple[int, int]]:
+    """(n, every) for `Block.advance`, about `pace.steps` steps at a time, and at most one record where not `several`.
+
+    The clock sets where laps end, and no digit depends on that: a block that goes n steps and then m is where it would
+    be after n + m steps.
+
+    >>> list(laps((4, 4, 4, 4, 4, 3), Pace(9), several=True)), list(laps((20,), Pace(9), several=True))
     ([(2, 4), (2, 4), (1, 4), (1, 3)], [(0, 9), (0, 9), (1, 2)])
     """
     for every, equal in groupby(strides):
-        records = len(list(equal))
-        long, rest = divmod(every - 1, most)
-        n = min(RECORDS, max(1, most // every)) if several else 1
+        records, left = len(list(equal)), every
         while records:
-            yield from [(0, most)] * long
-            yield min(n, records), rest + 1
-            records -= min(n, records)
+            if left > (step := pace.steps):
+                left -= step
+                yield 0, step
+                continue
+            n = min(RECORDS, records, max(1, step // every)) if several and left == every else 1
+            records -= n
+            yield n, left
+            left = every
 
 
 @dataclass(frozen=True)
@@ -54,14 +72,12 @@ class Crew:
 
     name:    how they do
     threads: how many by default
-    most:    steps in a lap, after which one may be interrupted
     several: whether a lap may hold several records, as nothing can fail in it
     """
 
     blocks: Sequence[Block]
     name: str
     threads: int
-    most: int
     several: bool
 
     @property

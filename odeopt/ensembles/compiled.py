@@ -35,7 +35,6 @@ from odeopt.util.progress import announce
 
 LONG = 1_000_000_000  # operations of all members and steps: NumPy's second, about what it costs to start Numba
 DRAW = 25  # operations of NumPy for one normal of Threefry
-LAP = {"numba": 2_000_000_000, "blocks": 400_000_000}  # operations in a fraction of a second
 PROBES = 3  # steps
 
 
@@ -82,8 +81,7 @@ def crew_or_reason(
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
     members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
     pure = len(made.seen) == len(plan.observables) + 1 + (plan.target is not None)
-    lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * len(made.xi))))
-    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap, several=job.observes)
+    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, several=job.observes)
 
 
 def _pays(plan: Plan, made: Program, generator: str) -> bool:

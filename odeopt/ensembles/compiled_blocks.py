@@ -88,10 +88,9 @@ class Block(ABC):
         """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
-        if self.normals is not None:
-            self.normals.mark()
         if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED and not self.refused:
-            return self.run(k, n, every)[1]
+            tally = self.run(k, n, every)[1]
+            return self._kept(tally) if tally else None
         found = []
         count = self._counter(1) if self.job.observes else None
         for _ in range(max(n, 1)):
@@ -99,29 +98,45 @@ class Block(ABC):
             k += every
             if n:
                 found.append(count(k, every, self.rows[:, None]) if count else self.job.plan.counted(k, self.state()))
-        return Tally.of(found) if found else None
+        return self._kept(Tally.of(found)) if found else None
+
+    def _kept(self, tally: Tally) -> Tally:
+        """The tally, of each observable alone where no covariance is asked for."""
+        return tally.of_each() if self.job.observes and not self.job.plan.covariance else tally
 
     def _counter(self, times: int) -> Counter:
         plan = self.job.plan
         return Counter(self.job.program, float(plan.opt.h), len(plan.observables) + 1, (times, len(self.members)))
 
     def _walk(self, k: int, steps: int) -> None:
+        """`steps` steps from k on.  Which of them the step itself takes does not depend on where a lap or record ends:
+        those at which a guard is true, and the one after each."""
         end = k + steps
         while k < end:
-            m = 1 if self.watches else min(self._size, end - k)
-            m = 1 if self._doubted or self.refused else m
-            before = self.rows.copy() if self.job.program.guards else self.rows
-            if self.refused or self.run(k, 0, m)[0]:
-                self.rows[...] = before
-                self._step(k)
-                self._size, m, self._doubted = max(1, m // 2), 1, True
-            elif self._doubted:
-                self._compare(k, before)
-            elif self._size < UNLIMITED:
-                self._size *= 2
-            k += m
+            if self.normals is not None:
+                self.normals.mark()
+            k += self._some(k, 1 if self.watches or self._doubted or self.refused else min(self._size, end - k))
             if self.watches:
                 self._watch(k, self.state())
+
+    def _some(self, k: int, most: int) -> int:
+        """Up to `most` steps: half as many, again and again, where a guard is met within them.  Returns how many."""
+        before = self.rows.copy() if self.job.program.guards else self.rows
+        m = most
+        while not self.refused and m and self.run(k, 0, m)[0]:
+            self.rows[...] = before
+            m //= 2
+        if self.refused or not m:
+            self._step(k)
+            self._size, self._doubted = 1, True
+            return 1
+        if self._doubted:
+            self._compare(k, before)
+        if m < most:
+            self._size = m
+        elif self._size < UNLIMITED:
+            self._size *= 2
+        return m
 
     def _compare(self, k: int, before: Array) -> None:
         """The step itself takes a step that the program has taken."""

@@ -18,7 +18,6 @@ from odeopt.simulation.noisy_step import draws_of, driven, is_noisy
 from odeopt.util.check import Array
 
 WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
-LAP = 4_000_000  # steps of all members in a lap, at most
 MANY = 40_000_000  # normals: more than NumPy makes in the time that Numba needs to start
 
 
@@ -69,7 +68,7 @@ def crew_of(
         Stepped(plan, part, noise, arrivals[part.start : part.stop])
         for part, noise in zip(parts, _noise(plan, generator, rng, parts), strict=True)
     ]
-    return Crew(members, f"numpy{why}", 1, max(1, LAP // plan.members), several=False)
+    return Crew(members, f"numpy{why}", 1, several=False)
 
 
 def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[range]) -> list[Iterator[Any] | None]:

@@ -13,7 +13,7 @@ import numpy as np
 from odeopt.core.formula import Formula, place, reads
 from odeopt.core.state import State
 from odeopt.ensembles.random.normals import GENERATORS
-from odeopt.ensembles.statistics import Census, Sums, sums
+from odeopt.ensembles.statistics import Census, Sums, sums, sums_of_each
 from odeopt.noise._gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -24,6 +24,7 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 RECORDS = 100  # by default
+WIDEST_COVARIANCE = 100  # observables up to which the covariance is kept by default
 NUMBER = 8  # bytes
 
 BACKENDS = ("auto", "numpy", "blocks", "numba")
@@ -43,6 +44,7 @@ class Wanted:
     target: Any
     paths: Any
     final: Any
+    covariance: Any
 
     def every(self, steps: int) -> int:
         """Steps between records."""
@@ -71,6 +73,7 @@ class Plan:
     formulas: tuple[Formula, ...]
     paths: int
     final: bool
+    covariance: bool
     rows: int
     width: int
 
@@ -95,12 +98,15 @@ class Plan:
         seen = _observables(opt, problem, observe)
         goal = None if target is None else _observable(opt, "target", target)
         formulas = (*(observe.values() if observe else ()), *(() if target is None else (target,)))
+        check.switch("covariance", wanted.covariance)
         if not isinstance(final, bool):
             raise TypeError(f"final must be True or False, got {final!r}")
+        covariance = len(seen) <= WIDEST_COVARIANCE if wanted.covariance is None else wanted.covariance
         theta0 = np.broadcast_to(start, (members, d))
         return cls(
-            opt, problem, members, steps, theta0, strides, seen, census, goal, formulas, paths, final, rows, wide
-        )
+            opt, problem, members, steps, theta0, strides, seen, census, goal, formulas, paths, final, covariance, rows,
+            wide,
+        )  # fmt: skip
 
     def watch(self, arrivals: Array) -> Watch:
         """Notes when the members of a block first are in the target."""
@@ -131,8 +137,9 @@ class Plan:
         return [*(row.astype(float, copy=False) for row in rows), self._loss(y[0])]
 
     def counted(self, step: int, y: State) -> Sums:
-        """The sums over these members at one time."""
-        return sums([row[None] for row in self.observed(step, y)])
+        """The sums over these members at one time, of products too where the covariance is asked for."""
+        rows = [row[None] for row in self.observed(step, y)]
+        return sums(rows) if self.covariance else sums_of_each(rows)
 
     def _loss(self, theta: Array) -> Array:
         try:
@@ -156,7 +163,9 @@ class Plan:
         """An estimate: the states and their next ones, the noise in hand, what is recorded, and to count it."""
         d, k, records = self.problem.dim, len(self.observables), len(self.strides) + 1
         state = sum(self.opt.flow.lengths.get(name, d) for name in self.opt.flow.variables)
-        counted = k * (2 + k + self.census.probabilities.size + self.census.edges.size) + self.paths * d
+        counted = (
+            k * (3 + k * self.covariance + self.census.probabilities.size + self.census.edges.size) + self.paths * d
+        )
         at_once = 3 * (k + 1) if self.census.asks else 0
         return NUMBER * (self.members * (3 * state + at_once + 1) + records * counted)
 

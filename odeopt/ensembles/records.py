@@ -20,9 +20,11 @@ class Records:
     def __init__(self, plan: Plan) -> None:
         n, k, d, census = len(plan.strides) + 1, len(plan.observables), plan.problem.dim, plan.census
         self.plan, self.size = plan, 0
+        self.ends = np.cumsum((0, *plan.strides))  # the step of each record
         self.arrays: dict[str, Array] = {
             "mean": np.empty((n, k)),
-            "covariance": np.empty((n, k, k)),
+            "variance": np.empty((n, k)),
+            "covariance": np.empty((n, k, k) if plan.covariance else (0, 0, 0)),
             "loss_mean": np.empty(n),
             "loss_variance": np.empty(n),
             "alive": np.empty(n, dtype=int),
@@ -38,23 +40,32 @@ class Records:
 
     @property
     def step(self) -> int:
-        """Of the last record."""
-        return sum(self.plan.strides[: self.size - 1])
+        """The step of the last record."""
+        return int(self.ends[self.size - 1])
 
     @property
     def alive(self) -> int:
-        """At the last record."""
+        """The number of finite members at the last record."""
         return int(self.arrays["alive"][self.size - 1])
+
+    def count(self, k: int, crew: Crew) -> None:
+        """A record of the state now, after step k, unless the last one is that."""
+        if self.size and self.step == k:
+            return
+        self.ends[self.size] = k
+        self.moments(Tally.join([Tally.of([self.plan.counted(k, y)]) for y in crew.states()]))
+        self.census(k, crew)
 
     def moments(self, tally: Tally) -> None:
         """Rows of moments, until no member is finite."""
-        count, mean, covariance = tally.total()
+        count, mean, variance, covariance = tally.total()
         n = min(len(count), int(np.argmin(count > 0)) + 1) if not count.all() else len(count)
         rows = slice(self.size, self.size + n)
         self.arrays["alive"][rows] = count[:n]
         self.arrays["mean"][rows], self.arrays["loss_mean"][rows] = mean[:n, :-1], mean[:n, -1]
-        self.arrays["covariance"][rows] = covariance[:n, :-1, :-1]
-        self.arrays["loss_variance"][rows] = covariance[:n, -1, -1]
+        self.arrays["variance"][rows], self.arrays["loss_variance"][rows] = variance[:n, :-1], variance[:n, -1]
+        if self.plan.covariance:
+            self.arrays["covariance"][rows] = covariance[:n, :-1, :-1]
         self.size += n
 
     def census(self, k: int, crew: Crew) -> None:
@@ -74,7 +85,7 @@ class Records:
     def result(self, arrivals: Array, final: Array, status: Status, message: str, **facts: Any) -> Ensemble:
         """The rows that are filled."""
         plan = self.plan
-        ends = np.cumsum((0, *plan.strides))[: self.size]
+        ends = self.ends[: self.size]
         rows: dict[str, Any] = dict(self.arrays)
         if self.size < len(plan.strides) + 1:
             rows = {name: array[: self.size].copy() for name, array in self.arrays.items()}

@@ -19,7 +19,8 @@ from odeopt.util.tables import dataframe, dataset
 class Ensemble:
     """Statistics of `members` runs at the times t (n+1,); k observables, by default the coordinates of theta.
 
-    mean (n+1, k), covariance (n+1, k, k), loss_mean (n+1,), loss_variance (n+1,): over the finite members
+    mean, variance (n+1, k):   over the finite members, as loss_mean and loss_variance (n+1,) are
+    covariance (n+1, k, k):    of up to 100 observables, or where `covariance=True` asks for it
     alive (n+1,):              how many members are finite
     quantiles (n+1, q, k):     at these probabilities (q,)
     counts (n+1, k, bins):     how many members lie in each bin of `edges` (bins + 1,)
@@ -32,6 +33,7 @@ class Ensemble:
 
     t: Array
     mean: Array
+    variance: Array
     covariance: Array
     loss_mean: Array
     loss_variance: Array
@@ -55,11 +57,6 @@ class Ensemble:
     def success(self) -> bool:
         """True if the run reached its end with every member finite."""
         return self.status >= 0
-
-    @property
-    def variance(self) -> Array:
-        """Shape (n+1, k)."""
-        return np.diagonal(self.covariance, axis1=-2, axis2=-1)
 
     @property
     def standard_error(self) -> Array:
@@ -114,14 +111,17 @@ class Ensemble:
             "loss_mean": ("t", self.loss_mean),
             "loss_variance": ("t", self.loss_variance),
             "mean": (("t", "observable"), self.mean),
-            "covariance": (("t", "observable", "other"), self.covariance),
+            "variance": (("t", "observable"), self.variance),
             "quantiles": (("t", "probability", "observable"), self.quantiles),
             "counts": (("t", "observable", "bin"), self.counts),
             "first_passage": ("member", self.first_passage),
             "paths": (("t", "path", "coordinate"), self.paths),
         }
         names = list(self.observables)
-        coordinates = {"t": self.t, "observable": names, "other": names, "probability": self.probabilities}
+        coordinates = {"t": self.t, "observable": names, "probability": self.probabilities}
+        if self.covariance.size:
+            coordinates["other"] = names
+            data["covariance"] = (("t", "observable", "other"), self.covariance)
         if self.edges.size:
             coordinates["bin"] = (self.edges[1:] + self.edges[:-1]) / 2
         facts = {"name": self.name, "members": self.members, "status": self.status.name, "message": self.message}

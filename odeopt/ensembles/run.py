@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from odeopt.ensembles.blocks import Crew, laps
+from odeopt.ensembles.blocks import Crew, Pace, laps
 from odeopt.ensembles.crew import crew_of
 from odeopt.ensembles.plan import BACKENDS, Plan, Wanted
 from odeopt.ensembles.records import Records
@@ -21,6 +22,7 @@ from odeopt.problems.oracle import EvaluationError
 from odeopt.schemes.base import StepFailure
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.interrupts import noticed
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
@@ -39,6 +41,7 @@ def ensemble(
     target: Callable[..., Any] | None = None,
     paths: int = 0,
     final: bool = False,
+    covariance: bool | None = None,
     rng: Any = None,
     generator: str = "auto",
     workers: int | None = None,
@@ -57,6 +60,8 @@ def ensemble(
                   step, and the run ends when all members have arrived
     paths:        how many members' paths to keep
     final:        whether to keep theta of all members at the end
+    covariance:   whether to keep the covariance of the observables, k^2 numbers a record; None keeps it for up to 100 of
+                  them.  The variances are always kept
     rng:          None, a seed or a Generator
     generator:    of the normals.  "threefry" computes those of a member and a step from the seed, the member and the
                   step alone: a seed has the same normals on every machine, whatever the number of members, steps or
@@ -82,7 +87,7 @@ def ensemble(
     >>> bool(abs(run.variance[-1, 0] - exact) < 4 * exact * (2 / 2000) ** 0.5)
     True
     """
-    wanted = Wanted(record_every, observe, quantiles, edges, target, paths, final)
+    wanted = Wanted(record_every, observe, quantiles, edges, target, paths, final, covariance)
     plan = Plan.of(opt, problem, members, steps, theta0, wanted)
     rng, workers = check.generator("rng", rng), None if workers is None else check.count("workers", workers, 1)
     check.switch("progress", progress)
@@ -98,26 +103,30 @@ def ensemble(
 
 
 def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any) -> tuple[Status, str, bool]:
-    """Lap after lap; every way out leaves what was recorded, and says whether all members are at the last record."""
-    plan, done = records.plan, 0
+    """Lap after lap: the status, the message, and whether all members stand at the last record."""
+    plan, done, pace = records.plan, 0, Pace()
     several = crew.several and not records.alone and plan.target is None
     try:
-        records.moments(Tally.join([Tally.of([plan.counted(0, y)]) for y in crew.states()]))
-        records.census(0, crew)
-        for n, every in laps(plan.strides, crew.most, several=several):
-            tallies, interrupted = _lap(crew, pool, done, n, every)
-            done += max(n, 1) * every
-            shown.update(max(n, 1) * every)
-            if n:
-                records.moments(Tally.join(tallies))
-                records.census(done, crew)
-            if interrupted:
-                return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", True
-            if records.alive == 0:
-                return Status.NOT_FINITE, f"no member is finite at step {records.step}", False
-            if n and plan.target and np.isfinite(arrivals).all():
-                return Status.DONE, f"all members arrived within {done} steps", True
-    except KeyboardInterrupt:
+        with noticed() as ctrl_c:
+            records.count(0, crew)
+            for n, every in laps(plan.strides, pace, several=several):
+                steps, begun = max(n, 1) * every, perf_counter()
+                tasks = [pool.submit(block.advance, done, n, every) for block in crew.blocks]
+                tallies = [task.result() for task in tasks]
+                pace.took(steps, perf_counter() - begun)
+                done += steps
+                shown.update(steps)
+                if n:
+                    records.moments(Tally.join(tallies))
+                    records.census(done, crew)
+                if records.alive == 0:
+                    return Status.NOT_FINITE, f"no member is finite at step {records.step}", False
+                if n and plan.target and np.isfinite(arrivals).all():
+                    return Status.DONE, f"all members arrived within {done} steps", True
+                if ctrl_c.came and done < plan.steps:
+                    records.count(done, crew)
+                    return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", True
+    except KeyboardInterrupt:  # raised by a function of the problem
         if not records.size:
             raise
         return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", False
@@ -131,14 +140,3 @@ def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any)
     if lost:
         return Status.NOT_FINITE, f"{lost} of {plan.members} members are not finite at the end", True
     return Status.DONE, f"{plan.steps} steps", True
-
-
-def _lap(crew: Crew, pool: Any, k: int, n: int, every: int) -> tuple[list[Any], bool]:
-    """What all blocks count, and whether somebody pressed Ctrl-C meanwhile: then they first come to the end of it."""
-    tasks = [pool.submit(block.advance, k, n, every) for block in crew.blocks]
-    try:
-        return [task.result() for task in tasks], False
-    except KeyboardInterrupt:
-        if any(task.exception() for task in tasks):
-            raise
-        return [task.result() for task in tasks], True

@@ -10,7 +10,7 @@ import numpy as np
 
 from odeopt.util.check import Array
 
-Sums = tuple[Array, Array]
+Sums = tuple[Array, Array]  # x_0 (n, ..., k) and the sums of products (n, ..., k + 1, k + 1)
 
 
 def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
@@ -33,6 +33,19 @@ def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
     return first.T, np.moveaxis(total, -1, 0)
 
 
+def sums_of_each(rows: Sequence[Array]) -> Sums:
+    """`sums` of each row alone, x_0 (n, k, 1) and (n, k, 2, 2), over the members whose entries are finite in all rows.
+
+    These are enough for variances, and need k numbers where `sums` needs k^2.
+    """
+    alive = np.ones(rows[0].shape, dtype=bool)
+    for row in rows:
+        alive &= np.isfinite(row)
+    found = [[_of_the_finite(x[None, here]) for x, here in zip(row, alive, strict=True)] for row in rows]
+    first, total = (np.array([[each[i] for each in times] for times in found]) for i in range(2))
+    return first.swapaxes(0, 1), total.swapaxes(0, 1)
+
+
 def _of_the_finite(x: Array) -> Sums:
     """The same at one time, of x (k, members): x_0 (k,) and the sum (k + 1, k + 1)."""
     x = x[:, np.isfinite(x).all(axis=0)]
@@ -46,7 +59,8 @@ def _of_the_finite(x: Array) -> Sums:
 class Tally:
     """Of groups of members: how many are finite, their mean, and their spread sum (x - mean) (x - mean)^T.
 
-    count (..., groups), mean (..., groups, k), spread (..., groups, k, k)
+    count (n, groups), mean (n, groups, k), spread (n, groups, k, k) at n times; where only the diagonal of the spread
+    is kept, each of the k numbers stands alone: count (n, k, groups), mean (n, k, groups, 1), spread (n, k, groups, 1, 1)
     """
 
     count: Array
@@ -55,16 +69,16 @@ class Tally:
 
     @classmethod
     def of(cls, sums: Sequence[Sums]) -> Tally:
-        """One group at all these times: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
+        """One group at all these times, from `sums` or `sums_of_each`: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
 
         [Chan, Golub and LeVeque 1983, eq. (1.3), with shifted data]
         """
         first, total = (np.concatenate(parts) for parts in zip(*sums, strict=True))
-        count, offset = total[:, -1, -1], total[:, :-1, -1]
-        shift = offset / np.maximum(count, 1)[:, None]
+        count, offset = total[..., -1, -1], total[..., :-1, -1]
+        shift = offset / np.maximum(count, 1)[..., None]
         with np.errstate(all="ignore"):  # where a member is on its way to infinity
-            spread = total[:, :-1, :-1] - offset[:, :, None] * shift[:, None, :]
-        return cls(count[:, None], (first + shift)[:, None], spread[:, None])
+            spread = total[..., :-1, :-1] - offset[..., :, None] * shift[..., None, :]
+        return cls(count[..., None], (first + shift)[..., None, :], spread[..., None, :, :])
 
     @classmethod
     def join(cls, tallies: Sequence[Tally]) -> Tally:
@@ -72,10 +86,18 @@ class Tally:
         count, mean, spread = zip(*((t.count, t.mean, t.spread) for t in tallies), strict=True)
         return cls(np.concatenate(count, -1), np.concatenate(mean, -2), np.concatenate(spread, -3))
 
-    def total(self) -> tuple[Array, Array, Array]:
-        """n (...), mean (..., k) and unbiased covariance (..., k, k) of all: within the groups and between them.
+    def of_each(self) -> Tally:
+        """The same of each number alone: the diagonal of the spread."""
+        k = self.mean.shape[-1]
+        count = np.repeat(self.count[:, None], k, axis=1)
+        mean, variance = self.mean, np.diagonal(self.spread, axis1=-2, axis2=-1)
+        return Tally(count, np.moveaxis(mean, -1, 1)[..., None], np.moveaxis(variance, -1, 1)[..., None, None])
 
-        NaN where there are too few members.
+    def total(self) -> tuple[Array, Array, Array, Array]:
+        """Number (n,), mean (n, k), unbiased variance (n, k) and covariance (n, k, k) of all members.
+
+        They join what varies within the groups and between them, and are NaN where there are too few members.  The
+        covariance is (n, k, 1, 1) where only the diagonal of the spread is kept.
         """
         with np.errstate(all="ignore"):
             n = self.count.sum(axis=-1)
@@ -84,7 +106,9 @@ class Tally:
             offset = np.where(share > 0, self.mean - mean[..., None, :], 0.0)
             between = (share * offset).swapaxes(-1, -2) @ offset
             covariance = (self.spread.sum(axis=-3) + between) / np.where(n > 1, n - 1, np.nan)[..., None, None]
-        return n.astype(int), mean, covariance
+        if n.ndim == 2:  # each number alone
+            return n[:, 0].astype(int), mean[..., 0], covariance[..., 0, 0], covariance
+        return n.astype(int), mean, np.diagonal(covariance, axis1=-2, axis2=-1), covariance
 
 
 @dataclass(frozen=True)

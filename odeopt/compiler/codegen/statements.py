@@ -15,6 +15,7 @@ INFIX = {
 }  # fmt: skip
 SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}
 PREFIX = {"negative": "-", "logical_not": "not "}
+DEEPEST = 50  # operations inside one another in an expression: Python's parser takes 200 parentheses
 
 
 def written(op: str, args: list[str]) -> str:
@@ -70,7 +71,7 @@ def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str 
 def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callable[[Any], str]]:
     """Assignments of what is used more than once, and how to spell each node after them.
 
-    A choice is assigned, too: Numba compiles no long tuple that has one inside.
+    A choice is assigned, too, as Numba compiles no long tuple that has one inside; and so is what is `DEEPEST` deep.
     """
     names = dict(names)
     order = [node for node in needed(results) if node.varies and node.op != "input"]
@@ -86,9 +87,11 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
             return name_of(value)
         return written(value.op, [spelled(a) for a in value.args])
 
-    lines = []
+    lines, depth = [], dict[int, int]()
     for node in order:
-        if uses[node.index] > 1 or node.op in ("call", "where"):
+        deep = depth[node.index] = 1 + max((depth.get(a.index, 0) for a in node.args if isinstance(a, Node)), default=0)
+        if uses[node.index] > 1 or node.op in ("call", "where") or deep == DEEPEST:
+            depth[node.index] = 0
             line = f"u{node.index} = {spelled(node)}"
             names[node.index] = f"u{node.index}"
             lines.append(line)
