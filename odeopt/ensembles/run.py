@@ -60,8 +60,8 @@ def ensemble(
                   step, and the run ends when all members have arrived
     paths:        how many members' paths to keep
     final:        whether to keep theta of all members at the end
-    covariance:   whether to keep the covariance of the observables, k^2 numbers a record; None keeps it for up to 100 of
-                  them.  The variances are always kept
+    covariance:   whether to keep the covariance of the k observables, k^2 numbers a record; None keeps it for up to 100
+                  observables.  The variances are always kept
     rng:          None, a seed or a Generator
     generator:    of the normals.  "threefry" computes those of a member and a step from the seed, the member and the
                   step alone: a seed has the same normals on every machine, whatever the number of members, steps or

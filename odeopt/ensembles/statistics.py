@@ -59,8 +59,9 @@ def _of_the_finite(x: Array) -> Sums:
 class Tally:
     """Of groups of members: how many are finite, their mean, and their spread sum (x - mean) (x - mean)^T.
 
-    count (n, groups), mean (n, groups, k), spread (n, groups, k, k) at n times; where only the diagonal of the spread
-    is kept, each of the k numbers stands alone: count (n, k, groups), mean (n, k, groups, 1), spread (n, k, groups, 1, 1)
+    At n times the shapes are count (n, groups), mean (n, groups, k) and spread (n, groups, k, k).  Where only the
+    diagonal of the spread is kept, each of the k numbers stands alone: (n, k, groups), (n, k, groups, 1) and
+    (n, k, groups, 1, 1).
     """
 
     count: Array
@@ -69,7 +70,7 @@ class Tally:
 
     @classmethod
     def of(cls, sums: Sequence[Sums]) -> Tally:
-        """One group at all these times, from `sums` or `sums_of_each`: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
+        """One group at all these times: S = sum d d^T - (sum d) (sum d)^T/n, d = x - x_0.
 
         [Chan, Golub and LeVeque 1983, eq. (1.3), with shifted data]
         """

@@ -9,6 +9,7 @@ import numpy as np
 
 from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.util.check import Array
+from odeopt.util.deadline import check_time
 
 FLOAT = np.dtype(np.float64)
 
@@ -50,6 +51,7 @@ class Gradient:
     def numbers(self, single: Callable[[Array], Any], *point: float) -> list[float]:
         """`single` at a point, counted and checked like the gradient whose function of one vector it is: for loops on
         floats, which come by once and not for the first time."""
+        check_time()
         theta = np.array(point)
         if single is self._function:
             theta.flags.writeable = False
@@ -112,6 +114,8 @@ class Gradient:
         return bool(np.isfinite(self._value).all())
 
     def _evaluate(self, theta: Array) -> Array:
+        if self.count:
+            check_time()
         theta.flags.writeable = False  # a gradient that changes its input is told so by NumPy
         try:
             value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)

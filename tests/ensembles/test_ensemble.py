@@ -53,11 +53,7 @@ def test_statistics_are_those_of_the_paths():
 def test_variances_alone_are_the_diagonal_of_the_covariance(backend):
     """Of members that are finite, some of which are not in one observable only."""
     start = np.random.default_rng(0).normal(size=(30, 2))
-    seen = {
-        "log": lambda theta: np.log(theta[..., 0]),
-        "x": lambda theta: theta[..., 0],
-        "y": lambda theta: theta[..., 1],
-    }
+    seen = {"log": lambda theta: np.log(theta[..., 0]), "y": lambda theta: theta[..., 1]}
     whole, alone = (
         oo.ensemble(GD, NOISY, 30, 40, start, rng=0, observe=seen, backend=backend, covariance=c) for c in (True, False)
     )

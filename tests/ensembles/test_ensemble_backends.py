@@ -206,7 +206,7 @@ def test_batches_stay_with_the_step():
 
 @pytest.mark.parametrize("backend", ["blocks", "numpy", pytest.param("numba", marks=pytest.mark.numba)])
 def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
-    """Pressed twice, in the middle of a stride between records: all members stand at one time, and are counted there."""
+    """Pressed within a stride between records: all members stand at one time, and are counted there."""
     if backend == "numba":
         pytest.importorskip("numba")
     monkeypatch.setattr(blocks, "SECONDS", 0.0)  # laps of one step
