@@ -1,4 +1,7 @@
-"""Members advance in blocks, whose random numbers are their own: any number of threads gives the same digits."""
+"""Blocks of members, and the laps in which they advance.
+
+Each block has its own random numbers, so that any number of threads gives the same digits.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ from odeopt.core.state import State
 from odeopt.ensembles.statistics import Tally
 from odeopt.util.check import Array
 
-RECORDS = 500  # the most in a lap
-SECONDS, GROWTH, INSTANT = 0.5, 8, 1e-6  # of a lap; the most by which one is longer than the last; a clock's tick
+RECORDS = 500  # the largest number of records in a lap
+SECONDS, GROWTH, INSTANT = 0.5, 8, 1e-6  # length of a lap; its largest ratio to the last lap; shortest time believed
 BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
 
 
 class Block(Protocol):
-    """Some of the members."""
+    """A block of members."""
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
-        """From step k on n times `every` steps, and a tally after each; n = 0: `every` steps without one."""
+        """Take n times `every` steps from step k on, with a tally after each; n = 0: `every` steps and no tally."""
 
     def state(self) -> State:
-        """Now, (members, d) each."""
+        """The current state, arrays of shape (members, d)."""
 
 
 def blocks(members: int) -> list[range]:
@@ -34,14 +37,18 @@ def blocks(members: int) -> list[range]:
 
 
 class Pace:
-    """The length of the next lap: as many steps as take about `SECONDS`, judged by the lap before."""
+    """The length of the next lap: as many steps as take about `SECONDS`, judged by the lap before.
 
-    def __init__(self, steps: int = 1) -> None:
+    It is even: Threefry draws the normals of two steps at once, and would have to keep half of them for all members.
+    """
+
+    def __init__(self, steps: int = 2) -> None:
         self.steps = steps
 
     def took(self, steps: int, seconds: float) -> None:
         """A lap of so many steps took so long; the next has at most `GROWTH` times the steps planned for this one."""
-        self.steps = max(1, int(min(GROWTH * self.steps, SECONDS * steps / max(seconds, INSTANT))))
+        most = int(min(GROWTH * self.steps, SECONDS * steps / max(seconds, INSTANT)))
+        self.steps = max(2, most - most % 2)
 
 
 def laps(strides: tuple[int, ...], pace: Pace, several: bool) -> Iterator[tuple[int, int]]:
@@ -68,11 +75,11 @@ def laps(strides: tuple[int, ...], pace: Pace, several: bool) -> Iterator[tuple[
 
 @dataclass(frozen=True)
 class Crew:
-    """All members, in blocks that may advance at once.
+    """All members, in blocks that may advance in parallel.
 
-    name:    how they do
-    threads: how many by default
-    several: whether a lap may hold several records, as nothing can fail in it
+    name:    the backend that takes the steps
+    threads: the default number of threads
+    several: whether a lap may hold several records: yes where no step can fail
     """
 
     blocks: Sequence[Block]
@@ -82,13 +89,13 @@ class Crew:
 
     @property
     def means(self) -> str:
-        """How they did, as `Ensemble.backend` has it."""
+        """The value of `Ensemble.backend`."""
         return self.name
 
     def states(self) -> list[State]:
-        """Of each block."""
+        """The state of each block."""
         return [block.state() for block in self.blocks]
 
     def theta(self) -> Array:
-        """Of all members, (members, d)."""
+        """theta of all members, (members, d)."""
         return np.concatenate([y[0] for y in self.states()])

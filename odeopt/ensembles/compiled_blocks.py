@@ -1,6 +1,6 @@
-"""Blocks of an ensemble whose steps a program takes, by NumPy or in a compiled kernel, from the same rows of numbers.
+"""Blocks of members that advance by a program of the step, in NumPy or in a compiled kernel.
 
-Where a guard of the program is true, the step itself goes on from there; the program's next step is compared with it.
+Where a guard of the program is true, the step itself takes that step, and the program's next step is compared with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from odeopt.simulation.noisy_step import driven
 from odeopt.util.check import Array
 
 UNLIMITED = 1 << 62
-AT_ONCE = 49_152  # numbers that are drawn, or counted, at once: at every call threads may wait for one another
+AT_ONCE = 49_152  # numbers drawn or counted in one call: at each call the threads may wait for one another
 
 
 def fill(z: Array, first: int, pair: int, key: Array) -> None:
@@ -37,9 +37,9 @@ def fill(z: Array, first: int, pair: int, key: Array) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What all blocks share: the program and its constants, and the state, a row of all members for each entry.
+    """The data that all blocks share: the program, its constants, and the state as one row of all members per entry.
 
-    `target`: the program also sees whether a member is in the target.
+    `target`: whether the program also finds if a member is in the target
     """
 
     plan: Plan
@@ -52,31 +52,31 @@ class Job:
 
     @property
     def observes(self) -> bool:
-        """Whether the program sees what is to be counted."""
+        """Whether the program includes the observables and the loss."""
         return len(self.program.seen) > self.target
 
     def state(self, rows: Array) -> State:
-        """Rows as the arrays of a state, (members, d) each."""
+        """The state in these rows, arrays of shape (members, d)."""
         ends = list(accumulate(self.sizes))
         return tuple(rows[end - size : end].T for end, size in zip(ends, self.sizes, strict=True))
 
     def start(self, y: State, grad: Any) -> Array:
-        """A state as rows, with the gradient there if the program carries it."""
+        """A state as rows, followed by its gradient if the program carries that."""
         carried = [grad(y[0])] if self.program.carried else []
         return np.concatenate([u.T for u in (*y, *carried)])
 
 
 class Block(ABC):
-    """The members first, ..., last - 1; `refused` says why the step itself takes all steps from now on, or is empty."""
+    """A range of members.  `refused` is empty, or says why the step itself takes all further steps."""
 
-    watches = False  # whether it must be seen step by step when members arrive
+    watches = False  # whether the target must be evaluated after each step
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         self.job, self.members, self.normals = job, members, normals
         part = slice(members.start, members.stop)
         self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
         self._grad = job.plan.problem.oracle()
-        self._size = 1 if job.program.guards else UNLIMITED  # steps at a time
+        self._size = 1 if job.program.guards else UNLIMITED  # steps per call of `run`
         self._doubted, self.refused = False, ""
         self._watch(0, self.state())
 
@@ -85,7 +85,7 @@ class Block(ABC):
 
     @abstractmethod
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
+        """Take n times `every` steps from step k on: whether a guard was true, and if not, the tally."""
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
         if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED and not self.refused:
@@ -109,8 +109,11 @@ class Block(ABC):
         return Counter(self.job.program, float(plan.opt.h), len(plan.observables) + 1, (times, len(self.members)))
 
     def _walk(self, k: int, steps: int) -> None:
-        """`steps` steps from k on.  Which of them the step itself takes does not depend on where a lap or record ends:
-        those at which a guard is true, and the one after each."""
+        """Take `steps` steps from step k on.
+
+        The step itself takes those at which a guard is true, and the one after each of them.  This choice does not
+        depend on where a lap or a record ends.
+        """
         end = k + steps
         while k < end:
             if self.normals is not None:
@@ -120,7 +123,7 @@ class Block(ABC):
                 self._watch(k, self.state())
 
     def _some(self, k: int, most: int) -> int:
-        """Up to `most` steps: half as many, again and again, where a guard is met within them.  Returns how many."""
+        """Take up to `most` steps, and return their number.  A guard that is true within them halves the number."""
         before = self.rows.copy() if self.job.program.guards else self.rows
         m = most
         while not self.refused and m and self.run(k, 0, m)[0]:
@@ -139,7 +142,7 @@ class Block(ABC):
         return m
 
     def _compare(self, k: int, before: Array) -> None:
-        """The step itself takes a step that the program has taken."""
+        """Repeat the program's last step by the step itself, and refuse the program if they differ."""
         found, start = self.rows.copy(), before.copy()
         self.rows[...] = before
         self._step(k)
@@ -148,7 +151,7 @@ class Block(ABC):
             self.refused = f"numpy ({OTHER} the step itself)"
 
     def _step(self, k: int) -> None:
-        """One step, by itself."""
+        """Take one step by the step itself."""
         plan = self.job.plan
         draws = None if self.normals is None else visits(self.normals, k)
         with np.errstate(all="ignore"):
@@ -158,7 +161,7 @@ class Block(ABC):
 
 
 class NumpyBlock(Block):
-    """By NumPy alone, without new arrays."""
+    """A block that advances by NumPy calls into arrays made once."""
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         super().__init__(job, members, normals)
@@ -186,7 +189,7 @@ class NumpyBlock(Block):
         return False, Tally.of(found) if found else None
 
     def _draw(self, k: int, steps: int) -> list[Callable[[], list[Array]]]:
-        """The next step's normals, a column each, at every call; made for several steps at once."""
+        """A function that returns the normals of the next step, a column each; it draws several steps at once."""
         normals, plan = self.normals, self.job.plan
         if normals is None:
             return []
@@ -197,7 +200,7 @@ class NumpyBlock(Block):
 
 
 class KernelBlock(Block):
-    """In a compiled kernel, which makes its normals itself."""
+    """A block that advances in a compiled kernel, which draws its own normals."""
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         super().__init__(job, members, normals)

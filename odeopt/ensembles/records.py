@@ -1,4 +1,4 @@
-"""What is counted of an ensemble, record after record, in arrays that are made once."""
+"""The records of an ensemble, in arrays that are made once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Records:
 
     @property
     def alone(self) -> bool:
-        """Whether a record needs more than moments: the state of all members at its time."""
+        """Whether a record needs the states of all members at its time, and not only moments."""
         return self.plan.census.asks or bool(self.plan.paths)
 
     @property
@@ -49,7 +49,7 @@ class Records:
         return int(self.arrays["alive"][self.size - 1])
 
     def count(self, k: int, crew: Crew) -> None:
-        """A record of the state now, after step k, unless the last one is that."""
+        """Record the current state, after step k, unless the last record is of that step."""
         if self.size and self.step == k:
             return
         self.ends[self.size] = k
@@ -57,7 +57,7 @@ class Records:
         self.census(k, crew)
 
     def moments(self, tally: Tally) -> None:
-        """Rows of moments, until no member is finite."""
+        """Append a row of moments for each time in the tally, up to the first at which no member is finite."""
         count, mean, variance, covariance = tally.total()
         n = min(len(count), int(np.argmin(count > 0)) + 1) if not count.all() else len(count)
         rows = slice(self.size, self.size + n)
@@ -69,7 +69,7 @@ class Records:
         self.size += n
 
     def census(self, k: int, crew: Crew) -> None:
-        """To the last row what needs all members, here at the step k."""
+        """Add quantiles, histograms and paths to the last record, from the states after step k."""
         if not self.alone:
             return
         states = crew.states()
@@ -83,7 +83,7 @@ class Records:
             start = end
 
     def result(self, arrivals: Array, final: Array, status: Status, message: str, **facts: Any) -> Ensemble:
-        """The rows that are filled."""
+        """The filled rows as an Ensemble."""
         plan = self.plan
         ends = self.ends[: self.size]
         rows: dict[str, Any] = dict(self.arrays)

@@ -1,4 +1,4 @@
-"""What `ensemble` returns: statistics against time, first-passage times, and the few paths that were asked for."""
+"""The result of `ensemble`: statistics against time, first-passage times, and a few paths."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Ensemble:
 
     mean, variance (n+1, k):   over the finite members, as loss_mean and loss_variance (n+1,) are
     covariance (n+1, k, k):    of up to 100 observables, or where `covariance=True` asks for it
-    alive (n+1,):              how many members are finite
-    quantiles (n+1, q, k):     at these probabilities (q,)
-    counts (n+1, k, bins):     how many members lie in each bin of `edges` (bins + 1,)
-    first_passage (members,):  when each first was in the target, at the resolution of a step; NaN if never
+    alive (n+1,):              the number of finite members
+    quantiles (n+1, q, k):     at the q values of `probabilities`
+    counts (n+1, k, bins):     the number of members in each bin of `edges` (bins + 1,)
+    first_passage (members,):  the time at which a member is first in the target, at the resolution of a step, or NaN
     paths (n+1, m, d):         theta of the first m members
-    final (members, d):        theta of all at the end; none where the run ended within a lap, or no member is finite
-    Variances are unbiased; of what was not asked for the arrays are empty.  `backend` is what took the steps, and
-    `generator` what drew the noise.
+    final (members, d):        theta of all members at the end; empty where a step failed or no member is finite
+    Variances are unbiased.  The arrays of quantities that were not asked for are empty.  `backend` names the code that
+    took the steps, and `generator` the source of the noise.
     """
 
     t: Array
@@ -60,7 +60,7 @@ class Ensemble:
 
     @property
     def standard_error(self) -> Array:
-        """Of the mean, shape (n+1, k)."""
+        """The standard error of the mean, shape (n+1, k)."""
         return np.sqrt(self.variance / self.alive[:, None])
 
     @property
@@ -91,7 +91,7 @@ class Ensemble:
 
     @classmethod
     def load(cls, path: str | Path) -> Ensemble:
-        """What `save` wrote; a ValueError if the file is damaged or something else."""
+        """The ensemble that `save` wrote to this file; raises ValueError if the file is damaged or of another kind."""
         arrays, facts = storage.load(path, "ensemble")
         facts.update(status=Status(facts["status"]), observables=tuple(facts["observables"]))
         return cls(**{**arrays, **facts})

@@ -1,4 +1,4 @@
-"""E f(theta_k) over many members: all advance from record to record, and are counted there."""
+"""E f(theta_k) over many members, which advance together from record to record."""
 
 from __future__ import annotations
 
@@ -51,34 +51,36 @@ def ensemble(
     """Statistics of many members of a noisy optimizer or a stochastic flow, whose paths are not kept.
 
     theta0:       (d,) for all, or (members, d)
-    record_every: steps between records, about 100 records by default
+    record_every: the number of steps between records; by default there are about 100 records
     observe:      {name: formula} of one number per member that reads theta or memory, {"energy": lambda v: (v**2)
                   .sum(-1) / 2}; the coordinates of theta by default
     quantiles:    probabilities, exact over the members
     edges:        of the bins of a histogram of each observable
-    target:       a formula of one truth value per member: its first-passage times are found, at the resolution of a
-                  step, and the run ends when all members have arrived
-    paths:        how many members' paths to keep
+    target:       a formula of one truth value per member.  The run finds the time at which it is first true for each
+                  member, at the resolution of a step, and ends when all members have arrived
+    paths:        the number of members whose paths are kept
     final:        whether to keep theta of all members at the end
     covariance:   whether to keep the covariance of the k observables, k^2 numbers a record; None keeps it for up to 100
                   observables.  The variances are always kept
     rng:          None, a seed or a Generator
-    generator:    of the normals.  "threefry" computes those of a member and a step from the seed, the member and the
-                  step alone: a seed has the same normals on every machine, whatever the number of members, steps or
-                  records.  "sfc64" is a stream for each block of members, several times faster in plain NumPy.
-                  "auto" is "threefry" where Numba (extra `fast`) is installed and "sfc64" where not, so that there
-                  `rng=0` is another sample of the same law: name the generator if digits must be the same with and
-                  without the extra.  Batches are always drawn by "sfc64".  `run.generator` says which it was
-    workers:      threads, whose number does not change a digit: by default all cores where everything that is called
-                  can be written as a program, else 1 (the problem's functions must be pure for more)
-    backend:      "numpy" takes the step itself, block after block of members; "blocks" and "numba" run the program that
-                  it writes, by NumPy and by a compiled kernel (which draws with "threefry", if at all); "auto" is what
-                  costs least at this length.  They agree to rounding; `run.backend` says which it was
+    generator:    the source of the normals.  "threefry" computes each normal from the seed, the member and the step
+                  alone: a seed gives the same normals on every machine, for any number of members, steps and records.
+                  "sfc64" is a stream for each block of members, several times faster in plain NumPy.  "auto" is
+                  "threefry" where Numba (extra `fast`) is installed, and else "sfc64".  Name the generator if the
+                  digits must be the same with and without that extra.  Batches are always drawn by "sfc64".
+                  `run.generator` names the one in use
+    workers:      the number of threads, which does not change a digit.  The default is all cores where all functions
+                  can be traced to a program, else 1; for more the functions of the problem must be pure
+    backend:      "numpy" calls the step itself on one block of members after another.  "blocks" and "numba" trace the
+                  step to a program, and run it by NumPy or in a compiled kernel, which draws with "threefry".  "auto"
+                  takes the cheapest for this length.  All agree to rounding; `run.backend` names the one in use
 
     Memory does not grow with the steps.  Moments at every step are cheap; quantiles, histograms and paths need
     the states of all members at one time, and cost more.
-    A run that needs more than the machine's memory is refused before it starts.  Ctrl-C, a failing gradient or a step
-    without solution end it with a status and what was counted so far; members that diverge are left out, and counted.
+    A run that needs more than the machine's memory is refused before it starts.  Ctrl-C ends it within a second or
+    two, or two steps if they take longer, and the state of all members is recorded there.  A gradient that fails or a
+    step without solution ends it with a status and the records up to there.  Members that diverge are left out of the
+    statistics; `alive` counts the others.
 
     >>> import odeopt as oo
     >>> noisy = oo.noise.gaussian(oo.problems.quadratic(eigenvalues=(1.0, 2.0), angle=0), sigma=1.0)

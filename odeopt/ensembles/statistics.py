@@ -1,4 +1,4 @@
-"""Moments, quantiles and histograms of all members at one time."""
+"""Moments, quantiles and histograms over members."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ Sums = tuple[Array, Array]  # x_0 (n, ..., k) and the sums of products (n, ..., 
 
 
 def sums(rows: Sequence[Array], room: Array | None = None) -> Sums:
-    """x_0 (n, k) and sum (d, 1) (d, 1)^T, d = x - x_0, (n, k + 1, k + 1), at n times of k rows (n, members): over the
-    members whose entries are all finite.
+    """x_0 (n, k) and the sum of (d, 1) (d, 1)^T with d = x - x_0, (n, k + 1, k + 1), from k rows (n, members).
 
-    room (k + 1, n, members): ones, what may be overwritten where memory shall not be asked for.
+    The sum is over the members whose k entries are all finite.
+
+    room (k + 1, n, members): an array of ones that is overwritten, for callers that do not want new memory
     """
     d = np.ones((len(rows) + 1, *rows[0].shape)) if room is None else room
     first = np.array([row[:, 0] for row in rows])
@@ -47,7 +48,7 @@ def sums_of_each(rows: Sequence[Array]) -> Sums:
 
 
 def _of_the_finite(x: Array) -> Sums:
-    """The same at one time, of x (k, members): x_0 (k,) and the sum (k + 1, k + 1)."""
+    """`sums` at one time, of x (k, members): x_0 (k,) and the sum (k + 1, k + 1)."""
     x = x[:, np.isfinite(x).all(axis=0)]
     if not x.size:
         return np.zeros(len(x)), np.zeros((len(x) + 1, len(x) + 1))
@@ -83,12 +84,12 @@ class Tally:
 
     @classmethod
     def join(cls, tallies: Sequence[Tally]) -> Tally:
-        """Of several groups at the same times."""
+        """The tally of several groups at the same times."""
         count, mean, spread = zip(*((t.count, t.mean, t.spread) for t in tallies), strict=True)
         return cls(np.concatenate(count, -1), np.concatenate(mean, -2), np.concatenate(spread, -3))
 
     def of_each(self) -> Tally:
-        """The same of each number alone: the diagonal of the spread."""
+        """This tally of each number alone, with the diagonal of the spread."""
         k = self.mean.shape[-1]
         count = np.repeat(self.count[:, None], k, axis=1)
         mean, variance = self.mean, np.diagonal(self.spread, axis1=-2, axis2=-1)
@@ -114,14 +115,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class Census:
-    """What needs all members at once: probabilities of the quantiles, and the edges of the histogram's bins."""
+    """Statistics that need all members at once: quantiles at `probabilities`, and histograms with bins at `edges`."""
 
     probabilities: Array
     edges: Array
 
     @property
     def asks(self) -> bool:
-        """Whether there is anything to count."""
+        """Whether quantiles or histograms are asked for."""
         return bool(self.probabilities.size or self.edges.size)
 
     def __call__(self, x: Array) -> tuple[Array, Array]:

@@ -209,12 +209,12 @@ def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
     """Pressed within a stride between records: all members stand at one time, and are counted there."""
     if backend == "numba":
         pytest.importorskip("numba")
-    monkeypatch.setattr(blocks, "SECONDS", 0.0)  # laps of one step
+    monkeypatch.setattr(blocks, "SECONDS", 0.0)  # laps of two steps at most
 
     class Pressed(running.ThreadPoolExecutor):
         def submit(self, advance, k, n, every):
             task = super().submit(advance, k, n, every)
-            if k == 24:
+            if k == 23:
                 signal.raise_signal(signal.SIGINT)
             return task
 
