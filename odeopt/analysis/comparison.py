@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.smoothness import difficulties, jumps
 from odeopt.core.state import State, named
 from odeopt.flows import gradient_flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
+from odeopt.schemes import euler
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulation.simulate import initial_point, simulate
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.deadline import time_is_up, time_limit
 from odeopt.util.plotted import plotted
+from odeopt.util.progress import lines
 from odeopt.util.status import Status
 
 FINE = 64  # a power of 2, so that the times of records stay the same to the last bit
+SMALL = 200  # coordinates: for more a solver finds its limits sooner, and interpolants take much memory
+EVALUATIONS = 500_000  # the budget of a small problem
+FEW_EVALUATIONS, KINKED_EVALUATIONS = 20_000, 2_000  # that of a large one, and where its gradient jumps
+ENDS = (Status.INTERRUPTED, Status.OUT_OF_TIME)  # of a run after which no other is begun
+
+
+class Stage:
+    """Which run of a comparison is on its way, for the lines on stderr, and how it ended."""
+
+    def __init__(self, max_seconds: float, progress: bool | None) -> None:
+        self.max_seconds, self.progress = max_seconds, check.switch("progress", progress)
+        self.name, self.begun, self.remarks = "", monotonic(), tuple[str, ...]()
+
+    def begin(self, name: str) -> None:
+        """The next run."""
+        self.name = name
+
+    def text(self) -> str:
+        """A line for people who wait."""
+        found = "".join(f"; {remark}" for remark in self.remarks)
+        return f"compare: {self.name}: {monotonic() - self.begun:.0f} s of at most {self.max_seconds:g} s{found}"
+
+    def ended(self, run: Trajectory) -> Trajectory:
+        """The run; if the clock interrupted it, with the status OUT_OF_TIME."""
+        if run.status is not Status.INTERRUPTED or not time_is_up():
+            return run
+        message = f"{run.message}: max_seconds = {self.max_seconds:g} s are over"
+        return replace(run, status=Status.OUT_OF_TIME, message=message)
 
 
 def distance(iterates: Trajectory, flow: Trajectory) -> Array:
@@ -42,6 +75,7 @@ class Comparison:
 
     error (n+1, ...): the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
     max_error:        its maximum over n; NaN if the flow ended before the iterates did
+    remarks:          sentences about what makes the flow hard to solve, such as kinks of the loss
     """
 
     iterates: Trajectory
@@ -49,6 +83,21 @@ class Comparison:
     gradient_flow: Trajectory
     optimizer: Optimizer
     problem: Problem
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """That of the first run, in the order above, which did not reach its end; DONE if all three did."""
+        return next((run.status for run in self._runs if not run.success), Status.DONE)
+
+    @property
+    def message(self) -> str:
+        """Which run did not reach its end, and why."""
+        return next((f"{run.name}: {run.message}" for run in self._runs if not run.success), "all three runs are whole")
+
+    @property
+    def _runs(self) -> tuple[Trajectory, ...]:
+        return self.iterates, self.flow, self.gradient_flow
 
     @property
     def error(self) -> Array:
@@ -62,7 +111,7 @@ class Comparison:
     @property
     def success(self) -> bool:
         """True if all three runs reached their end."""
-        return self.iterates.success and self.flow.success and self.gradient_flow.success
+        return all(run.success for run in self._runs)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Path in the plane (d = 2) or loss against time, the error in the title; returns the artists."""
@@ -74,7 +123,7 @@ class Comparison:
             f"{len(self.error) - 1} steps, max error {np.max(self.max_error):.3g}\n"
             f"  iterates       {self.iterates!r}\n"
             f"  flow           {self.flow!r}\n"
-            f"  gradient flow  {self.gradient_flow!r}"
+            f"  gradient flow  {self.gradient_flow!r}" + "".join(f"\n  {remark}" for remark in self.remarks)
         )
 
 
@@ -87,11 +136,26 @@ def compare(
     method: str = "auto",
     rtol: float = 1e-10,
     atol: float | None = None,
+    max_evaluations: int | None = None,
+    max_seconds: float = 60.0,
+    progress: bool | None = None,
 ) -> Comparison:
     """Run an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
 
     method, rtol and atol are those of `solve`.  If the iterates leave the finite numbers, the flows end with them.
-    A flow with projections (AMSGrad's maximum) is followed by 64 times as many steps, and known to that order only.
+
+    max_evaluations: of the right-hand side, by each method that `solve` tries.  The default is 500 000 for up to 200
+                     coordinates.  It is 20 000 for more, and 2000 where in addition the gradient jumps.  When they are
+                     used up the optimizer's own steps of h/64 take the place of the solver, and for plain gradient flow
+                     those of gradient descent.  The same holds for a flow with projections (AMSGrad's maximum), which
+                     no solver integrates.  Such a reference is as accurate as the scheme at h/64; its message says so
+    max_seconds:     for everything.  The run that is on its way then ends with the status OUT_OF_TIME and the records
+                     that it has, and no other is begun; Ctrl-C does the same with INTERRUPTED.  The time limit changes
+                     no digit of a record
+    progress:        True or False; None shows bars at a terminal or in Jupyter, and elsewhere a line on stderr every
+                     ten seconds
+
+    The flows interpolate (`flow.sol(t)`) for up to 200 coordinates.
 
     >>> import odeopt as oo
     >>> oo.compare(oo.optimizers.adam(lr=0.01), oo.problems.quadratic(), steps=300).max_error < 2e-4
@@ -101,33 +165,89 @@ def compare(
     if isinstance(opt, Optimizer):
         refuse_without_flow("compare", opt.flow)
         refuse_noise("compare", opt.flow)
-    solver = {**checked_solver(method, rtol, atol, dense=True), "dense_output": True}
-    run = simulate(opt, problem, steps, theta0)
-    if len(run) < 2:
-        raise ValueError(f"there is no finite step to compare: {run.message}")
-    if run.status in (Status.INTERRUPTED, Status.EVALUATION_FAILED):
-        unsolved = _beginning(run)
-        return Comparison(run, unsolved, unsolved, opt, problem)
-    with np.errstate(all="ignore"):
-        y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
-    if projections_that_are_read(opt.flow):
-        flow = _by_small_steps(opt, problem, len(run) - 1, y)
-    else:
-        flow = solve(opt.flow, problem, run.t, y[0], memory=named(opt.flow.memory, y), **solver)
-    lr_time = np.asarray(opt.lr_time) / np.asarray(opt.h)
-    plain = solve(gradient_flow(), problem, run.t * lr_time, y[0], **solver)
-    return Comparison(run, flow, plain, opt, problem)
+    small = isinstance(problem, Problem) and problem.dim <= SMALL
+    budget = None if max_evaluations is None else check.count("max_evaluations", max_evaluations, 1)
+    solver = {**checked_solver(method, rtol, atol, dense=small), "dense_output": small, "max_evaluations": budget}
+    stage = Stage(check.scalar("max_seconds", check.positive("max_seconds", max_seconds)), progress)
+    with time_limit(stage.max_seconds), lines(stage.text, progress):
+        return _compared(opt, problem, steps, theta0, solver, stage)
 
 
-def _by_small_steps(opt: Optimizer, problem: Problem, steps: int, y: State) -> Trajectory:
-    """The flow of an optimizer with projections, which have no right-hand side: its own steps, FINE times as many."""
+def _compared(
+    opt: Optimizer, problem: Problem, steps: int, theta0: Any, solver: dict[str, Any], stage: Stage
+) -> Comparison:
+    """The three runs one after the other, of which none is begun after Ctrl-C or the end of the time."""
+    stage.begin("its steps")
+    run = stage.ended(simulate(opt, problem, steps, theta0, progress=stage.progress))
+    flow, plain = _unsolved(opt, run, run.status, run.message)
+    if len(run) < 2 or run.status in (*ENDS, Status.EVALUATION_FAILED):
+        return Comparison(run, flow, plain, opt, problem)
+    flow, plain = _unsolved(opt, run, Status.INTERRUPTED, "interrupted")
+    try:
+        stage.begin("looking for kinks")
+        with np.errstate(all="ignore"):
+            y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
+            kinked = jumps(problem, y[0], run.final)
+            stage.remarks = difficulties(opt.flow, problem, y[0], kinked)
+        if solver["max_evaluations"] is None:
+            solver["max_evaluations"] = _budget(problem, kinked)
+        stage.begin(f"its flow, by {solver['max_evaluations']} evaluations at most")
+        flow = stage.ended(_flow(opt, problem, run, y, solver, stage))
+        if flow.status not in ENDS:
+            stage.begin("plain gradient flow")
+            plain = stage.ended(_gradient_flow(opt, problem, run, y[0], solver, stage))
+    except KeyboardInterrupt:  # outside of a run, which would have kept its records
+        pass
+    flow, plain = stage.ended(flow), stage.ended(plain)
+    return Comparison(run, flow, plain, opt, problem, stage.remarks)
+
+
+def _flow(
+    opt: Optimizer, problem: Problem, run: Trajectory, y: State, solver: dict[str, Any], stage: Stage
+) -> Trajectory:
+    """The flow of an optimizer, by a solver or by small steps."""
+    why = f"{opt.flow.name} has projections"
+    if not projections_that_are_read(opt.flow):
+        memory = named(opt.flow.memory, y)
+        solved = solve(opt.flow, problem, run.t, y[0], memory=memory, **solver, progress=stage.progress)
+        if solved.status is not Status.TOO_MANY_EVALUATIONS:
+            return solved
+        why = solved.message
+    stage.begin(f"its flow, by steps of h/{FINE}")
+    return _by_small_steps(opt, problem, len(run) - 1, y, why)
+
+
+def _gradient_flow(
+    opt: Optimizer, problem: Problem, run: Trajectory, theta: Array, solver: dict[str, Any], stage: Stage
+) -> Trajectory:
+    """Plain gradient flow in lr-time, by a solver or by small steps of gradient descent."""
+    times = run.t * (np.asarray(opt.lr_time) / np.asarray(opt.h))
+    solved = solve(gradient_flow(), problem, times, theta, **solver, progress=stage.progress)
+    if solved.status is not Status.TOO_MANY_EVALUATIONS:
+        return solved
+    stage.begin(f"plain gradient flow, by steps of lr/{FINE}")
+    descent = Optimizer(gradient_flow(), euler, np.asarray(opt.lr_time)[()])
+    return replace(_by_small_steps(descent, problem, len(run) - 1, (theta,), solved.message), t=times)
+
+
+def _by_small_steps(opt: Optimizer, problem: Problem, steps: int, y: State, why: str) -> Trajectory:
+    """A flow by the optimizer's own steps, FINE times as many, and why no solver could do it."""
     fine = replace(opt.with_step(np.asarray(opt.h) / FINE), start=lambda flow, grad, theta0, h: y)
     run = simulate(fine, problem, steps * FINE, y[0], record_every=FINE, progress=False)
-    return replace(run, name=opt.flow.name, message=f"{run.message} of h/{FINE}: {opt.flow.name} has projections")
+    return replace(run, name=opt.flow.name, message=f"{run.message} of h/{FINE}: {why}")
 
 
-def _beginning(run: Trajectory) -> Trajectory:
-    """The first record of a run, for the flows that were not solved because it broke off."""
+def _budget(problem: Problem, kinked: bool) -> int:
+    """Evaluations after which a solver is given up, by default."""
+    if problem.dim <= SMALL:
+        return EVALUATIONS
+    return KINKED_EVALUATIONS if kinked else FEW_EVALUATIONS
+
+
+def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list[Trajectory]:
+    """The flow of an optimizer and plain gradient flow where they were not solved: the first record of the iterates."""
     memory = {name: value[:1] for name, value in run.state.items()}
     t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
-    return replace(run, t=t, theta=theta, loss=loss, state=memory, message=f"not solved: {run.message}", nfev=0, ngev=0)
+    first = replace(run, t=t, theta=theta, loss=loss, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
+    flow = replace(first, name=opt.flow.name, state=memory)
+    return [flow, replace(first, name=gradient_flow().name, flow=gradient_flow(), state={})]

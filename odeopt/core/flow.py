@@ -253,8 +253,8 @@ def flow(
         check.choice("clock", clock, slots)
     for scale in preconditioner.split():
         check.choice("preconditioner", scale, slots[1:])
-    for name, length in (lengths or {}).items():
-        check.count(f"length of {check.choice('variable', name, slots[1:])}", length, 1)
+    for slot, length in (lengths or {}).items():
+        check.count(f"length of {check.choice('variable', slot, slots[1:])}", length, 1)
     known = MappingProxyType(dict(quantities or {}))
     check_quantities(known, names)
     made = Flow(

@@ -1,4 +1,4 @@
-"""Many members of one noisy optimizer or stochastic flow: their statistics, without their paths."""
+"""Statistics of many runs of one noisy optimizer or stochastic flow, without their paths."""
 
 from odeopt.ensembles.result import Ensemble
 from odeopt.ensembles.run import ensemble

@@ -1,7 +1,7 @@
-"""Who takes the steps of an ensemble: a compiled kernel, NumPy on the step's program, or why neither can.
+"""The backend of an ensemble: a compiled kernel, or NumPy on the program of the step.
 
-The choice depends on what is asked for and on what is installed, not on what is in a cache: the same call gives the
-same digits every time.
+The choice depends on the request and on the installed packages.  It does not depend on the kernel cache, so that the
+same call gives the same digits every time.
 """
 
 from __future__ import annotations
@@ -33,18 +33,17 @@ from odeopt.simulation.noisy_step import driven, is_noisy
 from odeopt.util.check import Array
 from odeopt.util.progress import announce
 
-LONG = 1_000_000_000  # operations of all members and steps: NumPy's second, about what it costs to start Numba
-DRAW = 25  # operations of NumPy for one normal of Threefry
-LAP = {"numba": 2_000_000_000, "blocks": 400_000_000}  # operations in a fraction of a second
-PROBES = 3  # steps
+LONG = 1_000_000_000  # operations of all members and steps: one second of NumPy, about the start-up time of Numba
+DRAW = 25  # NumPy operations for one normal from Threefry
+PROBES = 3  # steps in which a program is compared with the step itself
 
 
 class ProgramCrew(Crew):
-    """Those whose states are rows of one array."""
+    """Blocks whose states are rows of one array."""
 
     @property
     def means(self) -> str:
-        """How they advance, or why the step itself had to go on."""
+        """The backend, or the reason why the step itself took over."""
         return next((block.refused for block in self.blocks if isinstance(block, Block) and block.refused), self.name)
 
     def theta(self) -> Array:
@@ -56,7 +55,7 @@ class ProgramCrew(Crew):
 def crew_or_reason(
     plan: Plan, generator: str, rng: np.random.Generator, arrivals: Array, backend: str, progress: bool | None
 ) -> Crew | str:
-    """Blocks that a program advances, or the reason why there is none."""
+    """A crew that advances by a program of the step, or the reason why there is no such program."""
     try:
         y = _start(plan, slice(0, 8))
         made, target = verified(plan, *traced(plan, [u.shape[-1] for u in y]), y)
@@ -82,18 +81,17 @@ def crew_or_reason(
     kind, name = (KernelBlock, "numba") if kernel else (NumpyBlock, "blocks")
     members = [kind(job, part, noise) for part, noise in zip(parts, normals, strict=True)]
     pure = len(made.seen) == len(plan.observables) + 1 + (plan.target is not None)
-    lap = max(1, LAP[name] // (plan.members * (len(made.body) + DRAW * len(made.xi))))
-    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, lap, several=job.observes)
+    return ProgramCrew(members, name, (os.cpu_count() or 1) if pure else 1, several=job.observes)
 
 
 def _pays(plan: Plan, made: Program, generator: str) -> bool:
-    """Whether NumPy would take longer than to start the compiler."""
+    """Whether the run takes NumPy longer than the compiler takes to start."""
     operations = plan.members * plan.steps * (len(made.body) + DRAW * len(made.xi))
     return generator != "sfc64" and operations > LONG and find_spec("numba") is not None
 
 
 def _parts(members: int) -> list[range]:
-    """Up to 64 tasks of whole pieces: their number does not depend on that of the threads, as sums would."""
+    """Up to 64 tasks of whole pieces.  Their number must not depend on the number of threads, or the sums would."""
     size = MOST * -(-members // (64 * MOST))
     return [range(start, min(start + size, members)) for start in range(0, members, size)]
 
@@ -104,7 +102,8 @@ def _start(plan: Plan, part: slice) -> State:
 
 
 def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
-    """The program of a step, and of what is observed if that can be written down; whether that includes the target."""
+    """The program of a step, which includes the observables, loss and target if these can be traced; and whether it
+    includes the target."""
     opt, problem = plan.opt, plan.problem
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
@@ -127,7 +126,7 @@ def _seen(plan: Plan) -> Callable[[Any, State], list[Any]]:
 
 
 def _noise(plan: Plan) -> Noise:
-    """The normals of a step, and how the gradient's noise is made of them."""
+    """The normals that a step reads, and the function that makes the gradient's noise from them."""
     opt, law = plan.opt, plan.problem.noise
     if not is_noisy(opt, plan.problem):
         return QUIET
@@ -147,14 +146,15 @@ def _tried(make: Callable[[], Program]) -> Program:
         return make()
     except Untraceable:
         raise
-    except Exception as error:  # whatever a formula or a user's function raises on symbols
+    except Exception as error:  # a formula or a user's function may raise anything on symbols
         raise Untraceable(f"on symbols it raises {error!r}") from error
 
 
 def verified(plan: Plan, made: Program, target: bool, y: State) -> tuple[Program, bool]:
-    """The program and whether it sees the target, compared with the functions in the first steps of a few members.
+    """The program and whether it sees the target, after a comparison in the first steps of a few members.
 
-    It sees nothing where that is not what loss, observables and target find.  Raises Untraceable for another step.
+    Where the program disagrees with the loss, the observables or the target, these are removed from it.  Where it
+    disagrees with the step itself, Untraceable is raised.
     """
     opt, problem, rng = plan.opt, plan.problem, np.random.default_rng(0)
     compared = False
@@ -176,7 +176,7 @@ def verified(plan: Plan, made: Program, target: bool, y: State) -> tuple[Program
 
 
 def _seen_both(plan: Plan, made: Program, target: bool, k: int, y: State) -> tuple[list[Any], list[Any]]:
-    """What the program sees after step k, and what the functions find."""
+    """The observables, loss and target after step k, by the program and by their functions."""
     shape, t = y[0].shape[:-1], k * plan.opt.h
     found = [np.broadcast_to(u[..., 0] if np.ndim(u) else u, shape) for u in made.look(t, y)]
     inside = [np.asarray(plan.target(t, y))] if target and plan.target else []

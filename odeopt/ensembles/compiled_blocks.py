@@ -1,6 +1,6 @@
-"""Blocks of an ensemble whose steps a program takes, by NumPy or in a compiled kernel, from the same rows of numbers.
+"""Blocks of members that advance by a program of the step, in NumPy or in a compiled kernel.
 
-Where a guard of the program is true, the step itself goes on from there; the program's next step is compared with it.
+Where a guard of the program is true, the step itself takes that step, and the program's next step is compared with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from odeopt.simulation.noisy_step import driven
 from odeopt.util.check import Array
 
 UNLIMITED = 1 << 62
-AT_ONCE = 49_152  # numbers that are drawn, or counted, at once: at every call threads may wait for one another
+AT_ONCE = 49_152  # numbers drawn or counted in one call: at each call the threads may wait for one another
 
 
 def fill(z: Array, first: int, pair: int, key: Array) -> None:
@@ -37,9 +37,9 @@ def fill(z: Array, first: int, pair: int, key: Array) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What all blocks share: the program and its constants, and the state, a row of all members for each entry.
+    """The data that all blocks share: the program, its constants, and the state as one row of all members per entry.
 
-    `target`: the program also sees whether a member is in the target.
+    `target`: whether the program also finds if a member is in the target
     """
 
     plan: Plan
@@ -52,31 +52,31 @@ class Job:
 
     @property
     def observes(self) -> bool:
-        """Whether the program sees what is to be counted."""
+        """Whether the program includes the observables and the loss."""
         return len(self.program.seen) > self.target
 
     def state(self, rows: Array) -> State:
-        """Rows as the arrays of a state, (members, d) each."""
+        """The state in these rows, arrays of shape (members, d)."""
         ends = list(accumulate(self.sizes))
         return tuple(rows[end - size : end].T for end, size in zip(ends, self.sizes, strict=True))
 
     def start(self, y: State, grad: Any) -> Array:
-        """A state as rows, with the gradient there if the program carries it."""
+        """A state as rows, followed by its gradient if the program carries that."""
         carried = [grad(y[0])] if self.program.carried else []
         return np.concatenate([u.T for u in (*y, *carried)])
 
 
 class Block(ABC):
-    """The members first, ..., last - 1; `refused` says why the step itself takes all steps from now on, or is empty."""
+    """A range of members.  `refused` is empty, or says why the step itself takes all further steps."""
 
-    watches = False  # whether it must be seen step by step when members arrive
+    watches = False  # whether the target must be evaluated after each step
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         self.job, self.members, self.normals = job, members, normals
         part = slice(members.start, members.stop)
         self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
         self._grad = job.plan.problem.oracle()
-        self._size = 1 if job.program.guards else UNLIMITED  # steps at a time
+        self._size = 1 if job.program.guards else UNLIMITED  # steps per call of `run`
         self._doubted, self.refused = False, ""
         self._watch(0, self.state())
 
@@ -85,13 +85,12 @@ class Block(ABC):
 
     @abstractmethod
     def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        """Whether a guard was met, and if not, what was counted after each of n times `every` steps."""
+        """Take n times `every` steps from step k on: whether a guard was true, and if not, the tally."""
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
-        if self.normals is not None:
-            self.normals.mark()
         if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED and not self.refused:
-            return self.run(k, n, every)[1]
+            tally = self.run(k, n, every)[1]
+            return self._kept(tally) if tally else None
         found = []
         count = self._counter(1) if self.job.observes else None
         for _ in range(max(n, 1)):
@@ -99,32 +98,51 @@ class Block(ABC):
             k += every
             if n:
                 found.append(count(k, every, self.rows[:, None]) if count else self.job.plan.counted(k, self.state()))
-        return Tally.of(found) if found else None
+        return self._kept(Tally.of(found)) if found else None
+
+    def _kept(self, tally: Tally) -> Tally:
+        """The tally, of each observable alone where no covariance is asked for."""
+        return tally.of_each() if self.job.observes and not self.job.plan.covariance else tally
 
     def _counter(self, times: int) -> Counter:
         plan = self.job.plan
         return Counter(self.job.program, float(plan.opt.h), len(plan.observables) + 1, (times, len(self.members)))
 
     def _walk(self, k: int, steps: int) -> None:
+        """Take `steps` steps from step k on.
+
+        The step itself takes those at which a guard is true, and the one after each of them.  This choice does not
+        depend on where a lap or a record ends.
+        """
         end = k + steps
         while k < end:
-            m = 1 if self.watches else min(self._size, end - k)
-            m = 1 if self._doubted or self.refused else m
-            before = self.rows.copy() if self.job.program.guards else self.rows
-            if self.refused or self.run(k, 0, m)[0]:
-                self.rows[...] = before
-                self._step(k)
-                self._size, m, self._doubted = max(1, m // 2), 1, True
-            elif self._doubted:
-                self._compare(k, before)
-            elif self._size < UNLIMITED:
-                self._size *= 2
-            k += m
+            if self.normals is not None:
+                self.normals.mark()
+            k += self._some(k, 1 if self.watches or self._doubted or self.refused else min(self._size, end - k))
             if self.watches:
                 self._watch(k, self.state())
 
+    def _some(self, k: int, most: int) -> int:
+        """Take up to `most` steps, and return their number.  A guard that is true within them halves the number."""
+        before = self.rows.copy() if self.job.program.guards else self.rows
+        m = most
+        while not self.refused and m and self.run(k, 0, m)[0]:
+            self.rows[...] = before
+            m //= 2
+        if self.refused or not m:
+            self._step(k)
+            self._size, self._doubted = 1, True
+            return 1
+        if self._doubted:
+            self._compare(k, before)
+        if m < most:
+            self._size = m
+        elif self._size < UNLIMITED:
+            self._size *= 2
+        return m
+
     def _compare(self, k: int, before: Array) -> None:
-        """The step itself takes a step that the program has taken."""
+        """Repeat the program's last step by the step itself, and refuse the program if they differ."""
         found, start = self.rows.copy(), before.copy()
         self.rows[...] = before
         self._step(k)
@@ -133,7 +151,7 @@ class Block(ABC):
             self.refused = f"numpy ({OTHER} the step itself)"
 
     def _step(self, k: int) -> None:
-        """One step, by itself."""
+        """Take one step by the step itself."""
         plan = self.job.plan
         draws = None if self.normals is None else visits(self.normals, k)
         with np.errstate(all="ignore"):
@@ -143,7 +161,7 @@ class Block(ABC):
 
 
 class NumpyBlock(Block):
-    """By NumPy alone, without new arrays."""
+    """A block that advances by NumPy calls into arrays made once."""
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         super().__init__(job, members, normals)
@@ -171,7 +189,7 @@ class NumpyBlock(Block):
         return False, Tally.of(found) if found else None
 
     def _draw(self, k: int, steps: int) -> list[Callable[[], list[Array]]]:
-        """The next step's normals, a column each, at every call; made for several steps at once."""
+        """A function that returns the normals of the next step, a column each; it draws several steps at once."""
         normals, plan = self.normals, self.job.plan
         if normals is None:
             return []
@@ -182,7 +200,7 @@ class NumpyBlock(Block):
 
 
 class KernelBlock(Block):
-    """In a compiled kernel, which makes its normals itself."""
+    """A block that advances in a compiled kernel, which draws its own normals."""
 
     def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
         super().__init__(job, members, normals)

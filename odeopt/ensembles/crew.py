@@ -1,4 +1,4 @@
-"""Chooses what advances an ensemble: a program of the step where it pays, or the step itself."""
+"""The choice between a program of the step and the step itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from odeopt.schemes.base import Memory
 from odeopt.simulation.noisy_step import draws_of, driven, is_noisy
 from odeopt.util.check import Array
 
-WORTHWHILE = 30_000  # steps of all members: fewer cost less than to write the program
-LAP = 4_000_000  # steps of all members in a lap, at most
-MANY = 40_000_000  # normals: more than NumPy makes in the time that Numba needs to start
+WORTHWHILE = 30_000  # steps of all members: for fewer, tracing the program costs more than it saves
+MANY = 40_000_000  # normals: drawing them in NumPy takes longer than Numba takes to start
 
 
 class Stepped:
-    """A block that the step itself takes."""
+    """A block that advances by the step itself."""
 
     _memory: Memory = ()
 
@@ -53,10 +52,13 @@ class Stepped:
 def crew_of(
     plan: Plan, generator: str, rng: np.random.Generator, arrivals: Array, backend: str, progress: bool | None
 ) -> Crew:
-    """Those who take the steps: a program's, or the step itself where there is none or it does not pay."""
+    """The crew of a run, which advances by a program of the step, or by the step itself.
+
+    The step itself is taken where there is no program, or where tracing one does not pay.
+    """
     why = ""
     if backend != "numpy" and (backend != "auto" or plan.members * plan.steps >= WORTHWHILE):
-        from odeopt.ensembles.compiled import crew_or_reason  # late: a short run needs no compiler
+        from odeopt.ensembles.compiled import crew_or_reason  # imported late: a short run needs no compiler
 
         crew = crew_or_reason(plan, generator, rng, arrivals, backend, progress)
         if not isinstance(crew, str):
@@ -69,11 +71,11 @@ def crew_of(
         Stepped(plan, part, noise, arrivals[part.start : part.stop])
         for part, noise in zip(parts, _noise(plan, generator, rng, parts), strict=True)
     ]
-    return Crew(members, f"numpy{why}", 1, max(1, LAP // plan.members), several=False)
+    return Crew(members, f"numpy{why}", 1, several=False)
 
 
 def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[range]) -> list[Iterator[Any] | None]:
-    """That of each block, step after step: normals, or batches, of which each member has a stream of its own."""
+    """The noise of each block, step after step: normals or batches."""
     if not is_noisy(plan.opt, plan.problem):
         return [None] * len(parts)
     if plan.rows:
@@ -84,7 +86,7 @@ def _noise(plan: Plan, generator: str, rng: np.random.Generator, parts: list[ran
 
 
 def _fill(plan: Plan) -> Fill:
-    """What makes the normals of Threefry: NumPy, or where they are many, Numba."""
+    """The function that draws the normals of Threefry: in NumPy, or in Numba where they are many."""
     if plan.members * plan.steps * plan.rows * plan.width < MANY or find_spec("numba") is None:
         return filled
     from odeopt.ensembles.compiled_blocks import fill

@@ -1,7 +1,8 @@
-"""The program of a noisy step as a kernel on many members, with their normals and their moments made in it.
+"""The source of a kernel that takes the steps of many members, draws their normals and sums their moments.
 
-Members are innermost, in pieces that stay in the first cache: first the normals of two steps, then these steps, then
-what is counted.  Every normal has an address, so that pieces and threads may be cut anywhere.
+The innermost loop runs over members, in pieces that fit in the first cache.  For each piece the kernel draws the
+normals of two steps, takes these steps, and counts.  Every normal has an address, so that the members may be cut into
+pieces and threads anywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from odeopt.compiler.step_program import Program
 from odeopt.ensembles.random import box_muller, threefry
 
 CACHE = 4096  # numbers that fit in the first cache
-LEAST, MOST = 64, 512  # members of a piece
+LEAST, MOST = 64, 512  # the fewest and the most members in a piece
 
 HELPERS = '''
 from typing import Any
@@ -30,7 +31,7 @@ inlined = njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
 
 @njit(error_model="numpy", fastmath={"contract"})
 def draw(z, first, width, member, size, pair, key):
-    """Rows of z from `first` on: the normals of the step 2 pair, `width` of them, and of 2 pair + 1."""
+    """Fills the rows of z from `first` on with the normals of steps 2 pair and 2 pair + 1, `width` for each."""
     k0, k1 = key
     words = z.view(np.uint64)
     for q in range(width):
@@ -94,7 +95,7 @@ def finite_first(z, first, k, size):
 
 @dataclass(frozen=True)
 class Layout:
-    """The rows of a piece: state, the normals of two steps, when each member arrived, and what is counted."""
+    """The rows of a piece: the state, the normals of two steps, the time of arrival, and the observables."""
 
     program: Program
     target: bool
@@ -106,26 +107,26 @@ class Layout:
 
     @property
     def counted(self) -> tuple[Any, ...]:
-        """What the program sees, but for the target."""
+        """The observables and the loss: what the program sees without the target."""
         return self.program.seen[: len(self.program.seen) - self.target]
 
     @property
     def arrival(self) -> int:
-        """The row behind the normals."""
+        """The index of the row of arrival times, behind the normals."""
         return len(self.states) + 2 * len(self.program.xi)
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """The number of rows."""
         return self.arrival + self.target + len(self.counted)
 
     @property
     def size(self) -> int:
-        """How many members at a time."""
+        """The number of members in a piece."""
         return int(min(MOST, max(LEAST, 2 ** int(np.log2(CACHE / self.rows)))))
 
     def rename(self, name: str) -> str:
-        """Where the value of an input is; the normals of an even step precede those of an odd one."""
+        """The spelling of an input in the kernel.  The normals of an even step precede those of an odd step."""
         if name in self.states:
             return f"z[{self.states.index(name)}, i]"
         drawn = [name_of(node) for node in self.program.xi]
@@ -134,10 +135,11 @@ class Layout:
 
 @lru_cache(maxsize=64)
 def ensemble_source(layout: Layout) -> str:
-    """loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread) -> the number of guards met.
+    """The source of loop(first, last, n, every, start, h, y, c, key, arrived, count, mean, spread).
 
-    From step `start` on the members first, ..., last - 1 of the rows y go n times `every` steps, and are counted after
-    each, in zeros; n = 0: `every` steps uncounted.
+    The loop takes the members first, ..., last - 1 of the rows y through n times `every` steps from step `start` on.
+    After each `every` steps it adds them to count, mean and spread, which must be zero.  n = 0 takes `every` steps
+    without counting.  The loop returns how often a guard was true.
     """
     each, moved = "for i in range(size):", [(f"z[{row}, i]", f"y[{row}, b + i]") for row in range(len(layout.states))]
     if layout.target:
@@ -162,7 +164,7 @@ def ensemble_source(layout: Layout) -> str:
 
 @lru_cache(maxsize=1)
 def fill_source() -> str:
-    """loop(z, first, pair, key): the normals of steps that no program takes."""
+    """The source of loop(z, first, pair, key), which draws the normals for the step itself."""
     return f"""def loop(z, first, pair, key):
     draw(z, 0, len(z) // 2, first, z.shape[1], pair, key)
 
@@ -204,7 +206,7 @@ def _seen(layout: Layout, nodes: tuple[Any, ...], targets: list[str]) -> list[st
 
 @lru_cache(maxsize=1)
 def _drawing() -> str:
-    """The source of the normals as it stands in `odeopt.noise`, for the compiler and for the name of the kernel."""
+    """The source of the random numbers, taken from their modules: it is compiled, and part of the kernel's name."""
     modules = (threefry, box_muller)
     numbers = [(name, x) for m in modules for name, x in vars(m).items() if isinstance(x, float | np.integer)]
     functions = [inspect.getsource(f).rstrip() for m in modules for f in _own(m)]

@@ -1,4 +1,4 @@
-"""What an ensemble is asked for, checked before any work."""
+"""The checked request of an ensemble."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from odeopt.core.formula import Formula, place, reads
 from odeopt.core.state import State
 from odeopt.ensembles.random.normals import GENERATORS
-from odeopt.ensembles.statistics import Census, Sums, sums
+from odeopt.ensembles.statistics import Census, Sums, sums, sums_of_each
 from odeopt.noise._gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
@@ -23,18 +23,19 @@ from odeopt.simulation.simulate import initial_point
 from odeopt.util import check
 from odeopt.util.check import Array
 
-RECORDS = 100  # by default
+RECORDS = 100  # the default number
+WIDEST_COVARIANCE = 100  # observables up to which the covariance is kept by default
 NUMBER = 8  # bytes
 
 BACKENDS = ("auto", "numpy", "blocks", "numba")
 
 Observable = Callable[[Any, State], Any]  # (t, state) -> one value per member
-Watch = Callable[[int, State], None]  # what sees every step of a block
+Watch = Callable[[int, State], None]  # called after every step of a block
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an ensemble shall record: the arguments of `ensemble` of these names, as they were given."""
+    """The arguments of `ensemble` that say what to record, unchecked."""
 
     record_every: Any
     observe: Any
@@ -43,9 +44,10 @@ class Wanted:
     target: Any
     paths: Any
     final: Any
+    covariance: Any
 
     def every(self, steps: int) -> int:
-        """Steps between records."""
+        """The number of steps between records."""
         if self.record_every is None:
             return max(1, -(-steps // RECORDS))
         return check.count("record_every", self.record_every, 1)
@@ -53,10 +55,10 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A checked request: members, steps, strides between records, what to observe and to count.
+    """A checked request: members, steps, strides between records, and the quantities to record.
 
-    `formulas`: the observables and the target as they were given, None for those that were not.
-    `rows`, `width`: how many rows of so many normals a step reads; 0 where there is no noise of normals.
+    `formulas`:      the observables and the target as the user gave them
+    `rows`, `width`: a step reads `rows` rows of `width` normals; both are 0 where the noise is not made of normals
     """
 
     opt: Optimizer
@@ -71,12 +73,13 @@ class Plan:
     formulas: tuple[Formula, ...]
     paths: int
     final: bool
+    covariance: bool
     rows: int
     width: int
 
     @classmethod
     def of(cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: Any, wanted: Wanted) -> Plan:
-        """The arguments of `ensemble`, or a clear error."""
+        """The plan for these arguments of `ensemble`; raises an error that names the wrong one."""
         if not isinstance(opt, Optimizer):
             raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.gd(), got {opt!r}")
         if opt.members:
@@ -95,15 +98,18 @@ class Plan:
         seen = _observables(opt, problem, observe)
         goal = None if target is None else _observable(opt, "target", target)
         formulas = (*(observe.values() if observe else ()), *(() if target is None else (target,)))
+        check.switch("covariance", wanted.covariance)
         if not isinstance(final, bool):
             raise TypeError(f"final must be True or False, got {final!r}")
+        covariance = len(seen) <= WIDEST_COVARIANCE if wanted.covariance is None else wanted.covariance
         theta0 = np.broadcast_to(start, (members, d))
         return cls(
-            opt, problem, members, steps, theta0, strides, seen, census, goal, formulas, paths, final, rows, wide
-        )
+            opt, problem, members, steps, theta0, strides, seen, census, goal, formulas, paths, final, covariance, rows,
+            wide,
+        )  # fmt: skip
 
     def watch(self, arrivals: Array) -> Watch:
-        """Notes when the members of a block first are in the target."""
+        """A function that notes in `arrivals` when each member of a block is first in the target."""
         if self.target is None:
             return lambda k, y: None
         target, h = self.target, float(self.opt.h)
@@ -117,7 +123,7 @@ class Plan:
         return watch
 
     def observed(self, step: int, y: State) -> list[Array]:
-        """The observables of some members and the loss, k + 1 rows (members,)."""
+        """The k observables of these members and their loss, k + 1 rows (members,)."""
         with np.errstate(all="ignore"):
             rows = [np.asarray(f(step * self.opt.h, y)) for f in self.observables.values()]
         members = len(y[0])
@@ -131,8 +137,9 @@ class Plan:
         return [*(row.astype(float, copy=False) for row in rows), self._loss(y[0])]
 
     def counted(self, step: int, y: State) -> Sums:
-        """The sums over these members at one time."""
-        return sums([row[None] for row in self.observed(step, y)])
+        """The sums over these members at one time, with all products where the covariance is kept."""
+        rows = [row[None] for row in self.observed(step, y)]
+        return sums(rows) if self.covariance else sums_of_each(rows)
 
     def _loss(self, theta: Array) -> Array:
         try:
@@ -142,7 +149,7 @@ class Plan:
             raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
 
     def generator(self, asked: Any, fast: bool) -> str:
-        """The generator of the noise: what was asked for, or with a compiler "threefry", else "sfc64"; "" for none."""
+        """The generator of the noise, "" for none; "auto" is "threefry" with a compiler (`fast`), else "sfc64"."""
         check.choice("generator", asked, GENERATORS)
         if not is_noisy(self.opt, self.problem):
             return ""
@@ -153,15 +160,17 @@ class Plan:
         return "sfc64"
 
     def bytes_needed(self) -> int:
-        """An estimate: the states and their next ones, the noise in hand, what is recorded, and to count it."""
+        """An estimate for the current and next states, the noise of a step, the records, and the work of counting."""
         d, k, records = self.problem.dim, len(self.observables), len(self.strides) + 1
         state = sum(self.opt.flow.lengths.get(name, d) for name in self.opt.flow.variables)
-        counted = k * (2 + k + self.census.probabilities.size + self.census.edges.size) + self.paths * d
+        counted = (
+            k * (3 + k * self.covariance + self.census.probabilities.size + self.census.edges.size) + self.paths * d
+        )
         at_once = 3 * (k + 1) if self.census.asks else 0
         return NUMBER * (self.members * (3 * state + at_once + 1) + records * counted)
 
     def refuse_without_room(self) -> None:
-        """A MemoryError before the work rather than in the midst of it."""
+        """Raises a MemoryError if the machine has too little memory for the run."""
         needed, there = self.bytes_needed(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if needed > there:
             raise MemoryError(
@@ -188,7 +197,7 @@ def _coordinate(i: int, t: Any, y: State) -> Array:
 
 
 def _observable(opt: Optimizer, what: str, formula: Formula) -> Observable:
-    """A formula that reads the time, variables and parameters of the flow."""
+    """A formula of the time, the variables and the parameters of the flow, as a function of (t, state)."""
     if not callable(formula):
         raise TypeError(f"{what} must be a formula of {', '.join(opt.flow.variables)}, got {formula!r}")
     for read in reads(formula):

@@ -1,4 +1,4 @@
-"""What is counted of an ensemble, record after record, in arrays that are made once."""
+"""The records of an ensemble, in arrays that are made once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ class Records:
     def __init__(self, plan: Plan) -> None:
         n, k, d, census = len(plan.strides) + 1, len(plan.observables), plan.problem.dim, plan.census
         self.plan, self.size = plan, 0
+        self.ends = np.cumsum((0, *plan.strides))  # the step of each record
         self.arrays: dict[str, Array] = {
             "mean": np.empty((n, k)),
-            "covariance": np.empty((n, k, k)),
+            "variance": np.empty((n, k)),
+            "covariance": np.empty((n, k, k) if plan.covariance else (0, 0, 0)),
             "loss_mean": np.empty(n),
             "loss_variance": np.empty(n),
             "alive": np.empty(n, dtype=int),
@@ -33,32 +35,41 @@ class Records:
 
     @property
     def alone(self) -> bool:
-        """Whether a record needs more than moments: the state of all members at its time."""
+        """Whether a record needs the states of all members at its time, and not only moments."""
         return self.plan.census.asks or bool(self.plan.paths)
 
     @property
     def step(self) -> int:
-        """Of the last record."""
-        return sum(self.plan.strides[: self.size - 1])
+        """The step of the last record."""
+        return int(self.ends[self.size - 1])
 
     @property
     def alive(self) -> int:
-        """At the last record."""
+        """The number of finite members at the last record."""
         return int(self.arrays["alive"][self.size - 1])
 
+    def count(self, k: int, crew: Crew) -> None:
+        """Record the current state, after step k, unless the last record is of that step."""
+        if self.size and self.step == k:
+            return
+        self.ends[self.size] = k
+        self.moments(Tally.join([Tally.of([self.plan.counted(k, y)]) for y in crew.states()]))
+        self.census(k, crew)
+
     def moments(self, tally: Tally) -> None:
-        """Rows of moments, until no member is finite."""
-        count, mean, covariance = tally.total()
+        """Append a row of moments for each time in the tally, up to the first at which no member is finite."""
+        count, mean, variance, covariance = tally.total()
         n = min(len(count), int(np.argmin(count > 0)) + 1) if not count.all() else len(count)
         rows = slice(self.size, self.size + n)
         self.arrays["alive"][rows] = count[:n]
         self.arrays["mean"][rows], self.arrays["loss_mean"][rows] = mean[:n, :-1], mean[:n, -1]
-        self.arrays["covariance"][rows] = covariance[:n, :-1, :-1]
-        self.arrays["loss_variance"][rows] = covariance[:n, -1, -1]
+        self.arrays["variance"][rows], self.arrays["loss_variance"][rows] = variance[:n, :-1], variance[:n, -1]
+        if self.plan.covariance:
+            self.arrays["covariance"][rows] = covariance[:n, :-1, :-1]
         self.size += n
 
     def census(self, k: int, crew: Crew) -> None:
-        """To the last row what needs all members, here at the step k."""
+        """Add quantiles, histograms and paths to the last record, from the states after step k."""
         if not self.alone:
             return
         states = crew.states()
@@ -72,9 +83,9 @@ class Records:
             start = end
 
     def result(self, arrivals: Array, final: Array, status: Status, message: str, **facts: Any) -> Ensemble:
-        """The rows that are filled."""
+        """The filled rows as an Ensemble."""
         plan = self.plan
-        ends = np.cumsum((0, *plan.strides))[: self.size]
+        ends = self.ends[: self.size]
         rows: dict[str, Any] = dict(self.arrays)
         if self.size < len(plan.strides) + 1:
             rows = {name: array[: self.size].copy() for name, array in self.arrays.items()}

@@ -1,4 +1,4 @@
-"""What `ensemble` returns: statistics against time, first-passage times, and the few paths that were asked for."""
+"""The result of `ensemble`: statistics against time, first-passage times, and a few paths."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from odeopt.util.tables import dataframe, dataset
 class Ensemble:
     """Statistics of `members` runs at the times t (n+1,); k observables, by default the coordinates of theta.
 
-    mean (n+1, k), covariance (n+1, k, k), loss_mean (n+1,), loss_variance (n+1,): over the finite members
-    alive (n+1,):              how many members are finite
-    quantiles (n+1, q, k):     at these probabilities (q,)
-    counts (n+1, k, bins):     how many members lie in each bin of `edges` (bins + 1,)
-    first_passage (members,):  when each first was in the target, at the resolution of a step; NaN if never
+    mean, variance (n+1, k):   over the finite members, as loss_mean and loss_variance (n+1,) are
+    covariance (n+1, k, k):    of up to 100 observables, or where `covariance=True` asks for it
+    alive (n+1,):              the number of finite members
+    quantiles (n+1, q, k):     at the q values of `probabilities`
+    counts (n+1, k, bins):     the number of members in each bin of `edges` (bins + 1,)
+    first_passage (members,):  the time at which a member is first in the target, at the resolution of a step, or NaN
     paths (n+1, m, d):         theta of the first m members
-    final (members, d):        theta of all at the end; none where the run ended within a lap, or no member is finite
-    Variances are unbiased; of what was not asked for the arrays are empty.  `backend` is what took the steps, and
-    `generator` what drew the noise.
+    final (members, d):        theta of all members at the end; empty where a step failed or no member is finite
+    Variances are unbiased.  The arrays of quantities that were not asked for are empty.  `backend` names the code that
+    took the steps, and `generator` the source of the noise.
     """
 
     t: Array
     mean: Array
+    variance: Array
     covariance: Array
     loss_mean: Array
     loss_variance: Array
@@ -57,13 +59,8 @@ class Ensemble:
         return self.status >= 0
 
     @property
-    def variance(self) -> Array:
-        """Shape (n+1, k)."""
-        return np.diagonal(self.covariance, axis1=-2, axis2=-1)
-
-    @property
     def standard_error(self) -> Array:
-        """Of the mean, shape (n+1, k)."""
+        """The standard error of the mean, shape (n+1, k)."""
         return np.sqrt(self.variance / self.alive[:, None])
 
     @property
@@ -94,7 +91,7 @@ class Ensemble:
 
     @classmethod
     def load(cls, path: str | Path) -> Ensemble:
-        """What `save` wrote; a ValueError if the file is damaged or something else."""
+        """The ensemble that `save` wrote to this file; raises ValueError if the file is damaged or of another kind."""
         arrays, facts = storage.load(path, "ensemble")
         facts.update(status=Status(facts["status"]), observables=tuple(facts["observables"]))
         return cls(**{**arrays, **facts})
@@ -114,14 +111,17 @@ class Ensemble:
             "loss_mean": ("t", self.loss_mean),
             "loss_variance": ("t", self.loss_variance),
             "mean": (("t", "observable"), self.mean),
-            "covariance": (("t", "observable", "other"), self.covariance),
+            "variance": (("t", "observable"), self.variance),
             "quantiles": (("t", "probability", "observable"), self.quantiles),
             "counts": (("t", "observable", "bin"), self.counts),
             "first_passage": ("member", self.first_passage),
             "paths": (("t", "path", "coordinate"), self.paths),
         }
         names = list(self.observables)
-        coordinates = {"t": self.t, "observable": names, "other": names, "probability": self.probabilities}
+        coordinates = {"t": self.t, "observable": names, "probability": self.probabilities}
+        if self.covariance.size:
+            coordinates["other"] = names
+            data["covariance"] = (("t", "observable", "other"), self.covariance)
         if self.edges.size:
             coordinates["bin"] = (self.edges[1:] + self.edges[:-1]) / 2
         facts = {"name": self.name, "members": self.members, "status": self.status.name, "message": self.message}

@@ -1,4 +1,4 @@
-"""What a program sees of some members, summed over them by NumPy: at several times at once, in arrays made once."""
+"""Sums over members of the observables that a program finds, at several times at once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from odeopt.util.check import Array
 
 
 class Counter:
-    """(k, every, rows) -> the sums of the first `number` things that a program sees, at the steps k, k + every, ...
+    """A function (k, every, rows) -> sums of the first `number` observables of a program, at steps k, k + every, ...
 
-    shape: how many times there are at most, and how many members
+    shape: the largest number of times, and the number of members; the work arrays are made once, of this shape
     """
 
     def __init__(self, program: Program, h: float, number: int, shape: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.util.check import Array
+from odeopt.util.deadline import check_time
 
 FLOAT = np.dtype(np.float64)
 
@@ -53,6 +54,7 @@ class Gradient:
         `single` is the problem's gradient as a function of one vector.  Such a loop evaluates each point once and never
         makes the first evaluation, so nothing is cached and every exception becomes an EvaluationError.
         """
+        check_time()
         theta = np.array(point)
         if single is self._function:
             theta.flags.writeable = False
@@ -115,6 +117,8 @@ class Gradient:
         return bool(np.isfinite(self._value).all())
 
     def _evaluate(self, theta: Array) -> Array:
+        if self.count:
+            check_time()
         theta.flags.writeable = False  # NumPy then raises if the gradient function changes its argument
         try:
             value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)

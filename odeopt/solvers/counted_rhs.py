@@ -12,6 +12,7 @@ from odeopt.problems.oracle import EvaluationError
 from odeopt.solvers.ending import Ended, Reason
 from odeopt.solvers.initial_value import Function, Functions
 from odeopt.util.check import Array
+from odeopt.util.deadline import check_time
 
 
 class CountedRhs:
@@ -27,6 +28,7 @@ class CountedRhs:
 
     def __call__(self, s: float, vector: Array) -> Any:
         self.count += 1
+        check_time()
         if self.count > self.budget:
             raise exhausted(self.budget)
         try:
@@ -47,6 +49,7 @@ class CountedRhs:
 
         def slopes(s: float, vector: Array) -> Any:
             self.count += 1
+            check_time()
             if self.count > budget:
                 raise exhausted(budget)
             try:

@@ -66,6 +66,21 @@ def noted() -> Iterator[Note]:
 
 
 @contextmanager
+def only_noted() -> Iterator[Note]:
+    """Every interruption inside the block only sets `asked`; a handler that does not raise is called as always."""
+    note = Note()
+
+    def receive(handler: Handler, *arguments: Any) -> None:
+        try:
+            handler(*arguments)
+        except KeyboardInterrupt:
+            note.asked = True
+
+    with _received_by(receive):
+        yield note
+
+
+@contextmanager
 def _received_by(receive: Handler) -> Iterator[None]:
     """Inside the block an interruption calls receive(handler, *arguments), where `handler` is the one from before."""
     handler = signal.getsignal(signal.SIGINT)

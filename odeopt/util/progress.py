@@ -1,12 +1,16 @@
-"""Progress bars for runs of more than a second, at a terminal or in Jupyter only."""
+"""Progress on stderr: a bar for people at a terminal or in Jupyter, and lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 DELAY = 1.0  # seconds before a bar appears
+BEAT = 10.0  # seconds between two lines
 
 
 def seen() -> bool:
@@ -44,3 +48,22 @@ def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> 
         from tqdm.auto import tqdm
 
     return tqdm(total=total, desc=label, unit=unit, delay=DELAY if progress is None else 0, leave=False)
+
+
+@contextmanager
+def lines(text: Callable[[], str], progress: bool | None) -> Iterator[None]:
+    """Prints text() every `BEAT` seconds; progress=None leaves that to the bars where somebody sees them."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            print(text(), file=sys.stderr, flush=True)
+
+    if progress is False or (progress is None and seen()):
+        yield
+        return
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

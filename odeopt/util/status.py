@@ -13,6 +13,7 @@ class Status(IntEnum):
     INTERRUPTED = -3
     STEP_FAILED = -4  # an implicit equation without a solution, or an adaptive step that became too small
     TOO_MANY_EVALUATIONS = -5
+    OUT_OF_TIME = -6  # a time limit in seconds was reached
 
     def __str__(self) -> str:
         return self.name

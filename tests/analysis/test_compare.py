@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 import odeopt as oo
 from odeopt import Status
 from odeopt import optimizers as opts
+from odeopt.util import progress as shown
 
 
 def test_three_runs():
@@ -131,3 +134,134 @@ def test_flows_with_projections_are_followed_by_small_steps():
         assert "of h/64: AMSGrad has projections" in cmp.flow.message
         error.append(cmp.max_error)
     assert np.log2(error[0] / error[1]) > 0.9
+
+
+def counted(limit, error=None, seconds=0.0):
+    """|theta|^2/2 whose gradient takes so long, and raises the error in its evaluation `limit`; and its evaluations."""
+    calls = []
+
+    def grad(x):
+        calls.append(1)
+        time.sleep(seconds)
+        if error is not None and len(calls) == limit:
+            raise error
+        return x + 0.0
+
+    hvp = lambda x, p: p + 0.0
+    return oo.Problem(lambda x: 0.5 * (x**2).sum(-1), grad, hvp=hvp, theta0=[1.0, 0.5], batched=True), calls
+
+
+@pytest.mark.parametrize("limit", [5, 30, 55, 80, 150])
+def test_ctrl_c_ends_the_whole_at_once(limit):
+    problem, calls = counted(limit, KeyboardInterrupt())
+    calls.clear()
+    cmp = oo.compare(opts.momentum(0.1), problem, 20)
+    assert len(calls) <= limit + 1
+    assert cmp.status is Status.INTERRUPTED
+    runs = (cmp.iterates, cmp.flow, cmp.gradient_flow)
+    first = next(i for i, run in enumerate(runs) if run.status is Status.INTERRUPTED)
+    assert all(run.success for run in runs[:first])
+    assert all("not solved" in run.message for run in runs[first + 1 :])
+    problem, _ = counted(0)
+    for run, whole in zip(runs, oo.compare(opts.momentum(0.1), problem, 20)._runs, strict=True):
+        same = int((run.t == whole.t[: len(run)]).sum())  # an early end has a time of its own
+        np.testing.assert_array_equal(run.theta[:same], whole.theta[:same])
+
+
+@pytest.mark.parametrize("steps", [5, 1000])
+def test_the_clock_ends_a_comparison_and_changes_no_digit(steps):
+    problem, _ = counted(0, seconds=0.005)
+    begun = time.perf_counter()
+    cmp = oo.compare(opts.momentum(0.1), problem, steps, max_seconds=0.5)
+    assert time.perf_counter() - begun < 3
+    assert cmp.status is Status.OUT_OF_TIME
+    assert "max_seconds = 0.5 s are over" in cmp.message
+    assert cmp.iterates.success is (steps == 5)
+    whole = oo.simulate(opts.momentum(0.1), counted(0)[0], steps)
+    assert len(cmp.iterates) > 1
+    np.testing.assert_array_equal(cmp.iterates.theta, whole.theta[: len(cmp.iterates)])
+
+
+def test_no_time_at_all():
+    cmp = oo.compare(opts.momentum(0.1), counted(0)[0], 20, max_seconds=1e-9)
+    assert cmp.status is Status.OUT_OF_TIME
+    assert "not solved" in cmp.flow.message
+    assert oo.compare(opts.momentum(0.1), counted(0)[0], 20).success  # the limit is gone
+
+
+def test_where_the_evaluations_are_used_up_the_reference_are_small_steps():
+    """Of a number that depends on the request: the same call has the same bits."""
+    one, other = (oo.compare(opts.adam(0.05), oo.problems.rosenbrock(), 30, max_evaluations=100) for _ in range(2))
+    assert one.success
+    for name, run in (("flow", one.flow), ("gradient_flow", one.gradient_flow)):
+        assert "1920 steps of h/64: 100 evaluations used up" in run.message
+        np.testing.assert_array_equal(run.t, getattr(oo.compare(opts.adam(0.05), oo.problems.rosenbrock(), 30), name).t)
+        np.testing.assert_array_equal(run.theta, getattr(other, name).theta)
+    exact = oo.compare(opts.adam(0.05), oo.problems.rosenbrock(), 30)
+    assert np.abs(one.flow.theta - exact.flow.theta).max() < exact.max_error / 5
+    assert np.abs(one.gradient_flow.theta - exact.gradient_flow.theta).max() < 0.05
+
+
+def test_a_gradient_that_is_nan_at_once_leaves_the_start():
+    nowhere = oo.Problem(lambda x: (x**2).sum(-1), lambda x: np.nan * x, theta0=[1.0, 2.0], batched=True)
+    cmp = oo.compare(opts.adam(0.1), nowhere, 20)
+    assert cmp.status is Status.NOT_FINITE
+    assert "the gradient was NaN" in cmp.message
+    assert len(cmp.iterates) == len(cmp.flow) == len(cmp.gradient_flow) == 1
+
+
+KINKED = oo.Problem(lambda x: abs(x - 0.5).sum(-1), lambda x: np.sign(x - 0.5), theta0=[1.0, 1.0], batched=True)
+AXIS = oo.problems.quadratic(angle=0).at([1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("opt", "problem", "found"),
+    [
+        (opts.gd(0.1), KINKED, ["the gradient jumps"]),
+        (
+            opts.adam(0.1),
+            AXIS,
+            ["1 of 2 components of the first gradient are 0"],
+        ),
+        (opts.gd(0.1), AXIS, []),
+        (opts.adam(0.1), oo.problems.rosenbrock(), []),
+        (opts.gd(0.01), oo.problems.rosenbrock(), []),
+        (opts.gd(np.array([0.1, 0.2])), oo.problems.quadratic(), []),
+    ],
+)
+def test_kinks_and_vanishing_components_are_named(opt, problem, found):
+    cmp = oo.compare(opt, problem, 20, max_evaluations=2000)
+    assert len(cmp.remarks) == len(found)
+    assert all(text in remark for text, remark in zip(found, cmp.remarks, strict=True))
+    assert all(remark in repr(cmp) for remark in cmp.remarks)
+
+
+def test_a_large_network_of_relus_gets_small_steps():
+    """Which reference it is depends on the size and the jumps, and not on the clock."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 20)), rng.normal(size=20)
+
+    def parts(theta):
+        hidden = X @ theta.reshape(20, 20)
+        return np.maximum(hidden, 0).sum(-1) / 20 - y, hidden > 0
+
+    loss = lambda theta: 0.5 * (parts(theta)[0] ** 2).mean()
+    grad = lambda theta: (X.T @ (parts(theta)[0][:, None] * parts(theta)[1]) / 400).ravel()
+    network = oo.Problem(loss, grad, theta0=rng.normal(size=400), name="ReLU network")
+    cmp = oo.compare(opts.adamw(0.02), network, 10)
+    assert cmp.success
+    assert "640 steps of h/64: 2000 evaluations used up" in cmp.flow.message
+    assert "the gradient jumps" in cmp.remarks[0]
+    assert cmp.max_error < 0.05
+    smooth = oo.problems.quadratic(np.linspace(1, 2, 400))
+    assert "of h/64" not in oo.compare(opts.adamw(0.02), smooth, 10).flow.message
+
+
+def test_progress_without_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(shown, "BEAT", 0.05)
+    oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5, max_seconds=0.4)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert any("its flow, by 500000 evaluations at most: 0 s of at most 0.4 s" in line for line in lines)
+    oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5, max_seconds=0.2, progress=False)
+    assert not capsys.readouterr().err

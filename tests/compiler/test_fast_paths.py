@@ -541,3 +541,22 @@ def test_all_engines(seed):
     in_place_too(opt, problem(200_000, batched=True), what)
     solved(opt, problem(3, batched=True), what, ("floats", *(["numba"] if "numba" in compiled else [])))
     counted(seed, ("blocks", *(["numba"] if "numba" in compiled else [])), what)
+
+
+@pytest.mark.parametrize("n", [30, 120, 600])
+def test_a_long_loop_in_a_formula_is_written_in_short_expressions(n):
+    """n operations inside one another, of which Python's parser takes 200 in one expression."""
+
+    def inner(theta):
+        for _ in range(n):
+            theta = 0.5 * np.cos(theta)
+        return theta
+
+    flow = oo.flow("theta", drift=oo.push("theta", lambda theta: inner(theta) - theta))
+    opt, problem = oo.Optimizer(flow, oo.schemes.euler, 0.01), oo.problems.double_well().at([0.3])
+    expected = oo.simulate(opt, problem, 20, backend="numpy")
+    found = oo.simulate(opt, problem, 20, backend="floats")
+    assert found.backend == "floats"
+    np.testing.assert_array_equal(found.theta, expected.theta)
+    solved = [oo.solve(flow, problem, 0.2, backend=backend) for backend in ("floats", "numpy")]
+    np.testing.assert_allclose(solved[0].theta, solved[1].theta, rtol=1e-12)

@@ -117,7 +117,7 @@ def test_bad_flows_are_refused(arguments, message):
 
 
 def test_formulas_name_their_arguments():
-    with pytest.raises(TypeError, match="names every argument"):
+    with pytest.raises(TypeError, match="must name every argument"):
         oo.flow("theta", a=push("theta", lambda *args: 0.0))
 
 
@@ -221,3 +221,9 @@ def test_a_copy_of_a_run_has_records_of_its_own(name):
 def test_a_copy_of_an_energy_is_the_same():
     found = oo.energy(RESULTS["solution"])
     assert repr(copy.deepcopy(found)) == repr(found)
+
+
+def test_lengths_do_not_name_the_flow():
+    made = oo.flow("theta C", lengths={"C": 4}, name="mine", drift=oo.push("theta", lambda grad, theta: -grad(theta)))
+    assert made.name == "mine"
+    assert oo.flow("theta C", lengths={"C": 4}, drift=oo.push("theta", lambda theta: -theta)).name == "flow"

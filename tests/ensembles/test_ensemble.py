@@ -49,6 +49,31 @@ def test_statistics_are_those_of_the_paths():
     np.testing.assert_allclose(run.loss_mean, SQUARE.loss(run.paths).mean(axis=1), rtol=1e-13)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "blocks"])
+def test_variances_alone_are_the_diagonal_of_the_covariance(backend):
+    """Of members that are finite, some of which are not in one observable only."""
+    start = np.random.default_rng(0).normal(size=(30, 2))
+    seen = {"log": lambda theta: np.log(theta[..., 0]), "y": lambda theta: theta[..., 1]}
+    whole, alone = (
+        oo.ensemble(GD, NOISY, 30, 40, start, rng=0, observe=seen, backend=backend, covariance=c) for c in (True, False)
+    )
+    assert 1 < whole.alive[0] < 30
+    assert alone.covariance.size == 0
+    np.testing.assert_array_equal(whole.variance, np.diagonal(whole.covariance, axis1=1, axis2=2))
+    for field in ("mean", "variance", "loss_mean", "loss_variance", "alive"):
+        np.testing.assert_allclose(getattr(alone, field), getattr(whole, field), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("d", "kept"), [(100, True), (101, False)])
+def test_the_covariance_of_many_observables_is_asked_for(d, kept):
+    many = oo.noise.gaussian(oo.problems.quadratic(np.linspace(1, 2, d)), 1.0)
+    run = oo.ensemble(GD, many, 7, 10, rng=0, paths=7)
+    assert run.covariance.shape == ((11, d, d) if kept else (0, 0, 0))
+    np.testing.assert_allclose(run.variance, run.paths.var(axis=1, ddof=1), rtol=1e-9, atol=1e-14)
+    asked = oo.ensemble(GD, many, 7, 10, rng=0, covariance=True)
+    np.testing.assert_allclose(asked.variance, run.variance, rtol=1e-9, atol=1e-14)
+
+
 @pytest.mark.parametrize("opt", [GD, kramers(), oo.optimizers.adam(lr=0.1)], ids=["gd", "kramers", "adam"])
 def test_workers_do_not_change_a_digit(opt, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK", 64)
@@ -165,6 +190,8 @@ def test_labelled():
     np.testing.assert_array_equal(frame["mean theta[1]"], run.mean[:, 1])
     np.testing.assert_array_equal(frame.index, run.t)
     np.testing.assert_array_equal(data["counts"].sel(observable="theta[1]"), run.counts[:, 1])
+    np.testing.assert_array_equal(data["covariance"], run.covariance)
+    assert "covariance" not in oo.ensemble(GD, NOISY, 5, 2, covariance=False).to_xarray()
     assert data["bin"].values.tolist() == [-0.5, 0.5]
 
 
@@ -191,6 +218,7 @@ BAD = [
     (dict(rng=True), TypeError, "rng"),
     (dict(workers=0), ValueError, "workers"),
     (dict(progress=1), TypeError, "progress"),
+    (dict(covariance="full"), TypeError, "covariance"),
 ]
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -99,7 +103,7 @@ def test_laps_do_not_change_a_digit(monkeypatch):
     """A person may interrupt after each of them."""
     pytest.importorskip("numba")
     whole = run("Euler-Maruyama", "numba")
-    monkeypatch.setattr(compiled, "LAP", {"numba": 1, "blocks": 1})
+    monkeypatch.setattr(blocks, "SECONDS", 0.0)
     same(run("Euler-Maruyama", "numba"), whole)
 
 
@@ -202,35 +206,70 @@ def test_batches_stay_with_the_step():
 
 @pytest.mark.parametrize("backend", ["blocks", "numpy", pytest.param("numba", marks=pytest.mark.numba)])
 def test_ctrl_c_ends_after_a_lap(backend, monkeypatch):
-    """All members then stand at one time, which `final` shows."""
+    """Pressed within a stride between records: all members stand at one time, and are counted there."""
     if backend == "numba":
         pytest.importorskip("numba")
-    monkeypatch.setattr(compiled, "LAP", {"blocks": 1, "numba": 1})
-    monkeypatch.setattr(crew, "LAP", 1)
-    waited, tasks = [], 2 if backend == "numba" else 1
+    monkeypatch.setattr(blocks, "SECONDS", 0.0)  # laps of two steps at most
 
-    class Task(running.ThreadPoolExecutor):
-        def submit(self, *call):
-            task = super().submit(*call)
-            task.result = self.result_of(task.result)
+    class Pressed(running.ThreadPoolExecutor):
+        def submit(self, advance, k, n, every):
+            task = super().submit(advance, k, n, every)
+            if k == 23:
+                signal.raise_signal(signal.SIGINT)
             return task
 
-        def result_of(self, result):
-            def pressed():
-                waited.append(1)
-                if len(waited) == 25 * tasks:
-                    raise KeyboardInterrupt
-                return result()
-
-            return pressed
-
-    monkeypatch.setattr(running, "ThreadPoolExecutor", Task)
-    found = run("Euler-Maruyama", backend, steps=100, paths=0)
+    monkeypatch.setattr(running, "ThreadPoolExecutor", Pressed)
+    before = signal.getsignal(signal.SIGINT)
+    found = run("Euler-Maruyama", backend, members=600, steps=100, paths=3)
+    assert signal.getsignal(signal.SIGINT) is before
     assert found.status is Status.INTERRUPTED
     assert found.message == "interrupted after step 25 of 100"
     monkeypatch.undo()
-    np.testing.assert_array_equal(found.final, run("Euler-Maruyama", backend, steps=25).final)
-    assert len(found) == 4
+    whole = run("Euler-Maruyama", backend, members=600, steps=25, paths=3)
+    assert len(found) == len(whole) == 5
+    same(dataclasses.replace(found, status=whole.status, message=whole.message), whole, TOLERANCE)
+    np.testing.assert_array_equal(found.final, whole.final)
+
+
+def test_laps_end_by_time():
+    """A gradient of 10 ms a step: Ctrl-C after .3 s ends a run of 10 s within two laps, wherever it comes."""
+    calls = []
+
+    def grad(theta):
+        calls.append(time.perf_counter())
+        time.sleep(0.01)
+        return theta + 0.0
+
+    slow = oo.Problem(lambda x: (x**2).sum(-1) / 2, grad, hvp=lambda x, p: p, theta0=[1.0], batched=True)
+    pressed = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    pressed.start()
+    begun = time.perf_counter()
+    found = oo.ensemble(optimizers.gd(0.1), slow, 4, 1000, backend="numpy", final=True)
+    pressed.join()
+    assert found.status is Status.INTERRUPTED
+    assert time.perf_counter() - begun < 0.3 + 4 * blocks.SECONDS
+    steps = round(found.t[-1] / 0.1)
+    assert len(calls) >= steps > 0
+    np.testing.assert_allclose(found.mean[-1], 0.9**steps, rtol=1e-12)
+    np.testing.assert_array_equal(found.final, np.full((4, 1), found.mean[-1]))
+
+
+GUARDED = oo.Problem(  # a gradient that branches on whether any coordinate is beyond .4
+    lambda x: (x**2).sum(-1) / 2, lambda x: 3.0 * np.sin(x) if (x > 0.4).any() else np.tanh(x), theta0=[0.1, 0.2]
+)
+
+
+@pytest.mark.parametrize("generator", ["sfc64", "threefry"])
+def test_laps_do_not_change_a_digit_where_a_gradient_branches(generator, monkeypatch):
+    """Which steps are taken by the step itself depends on the numbers alone, not on where a lap or a record ends."""
+    noisy, settings = oo.noise.gaussian(GUARDED, 0.5), {"backend": "blocks", "generator": generator, "rng": 1}
+    whole = oo.ensemble(optimizers.gd(0.1), noisy, 3, 90, record_every=45, final=True, **settings)
+    assert whole.backend == "blocks"
+    for seconds in (0.0, 1e-4):
+        monkeypatch.setattr(blocks, "SECONDS", seconds)
+        same(oo.ensemble(optimizers.gd(0.1), noisy, 3, 90, record_every=45, final=True, **settings), whole)
+    often = oo.ensemble(optimizers.gd(0.1), noisy, 3, 90, record_every=1, final=True, **settings)
+    np.testing.assert_array_equal(often.final, whole.final)
 
 
 @pytest.mark.parametrize("generator", ["sfc64", "threefry"])

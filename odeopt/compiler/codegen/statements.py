@@ -11,6 +11,7 @@ from odeopt.compiler.step_program import Program
 from odeopt.core.operations import OPERATIONS
 
 SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}
+DEEPEST = 50  # operations inside one another in an expression: Python's parser takes 200 parentheses
 
 
 def written(op: str, args: list[str]) -> str:
@@ -59,7 +60,8 @@ def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str 
 def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callable[[Any], str]]:
     """Assignments of the nodes that are used more than once, and a function that gives the text of any node after them.
 
-    Choices are assigned as well, because Numba cannot compile a long tuple that contains one.
+    Choices are assigned as well, because Numba cannot compile a long tuple that contains one, and so is every
+    expression that is `DEEPEST` operations deep.
     """
     names = dict(names)
     order = [node for node in needed(results) if node.varies and node.op != "input"]
@@ -75,9 +77,11 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
             return name_of(value)
         return written(value.op, [spelled(a) for a in value.args])
 
-    lines = []
+    lines, depth = [], dict[int, int]()
     for node in order:
-        if uses[node.index] > 1 or node.op in ("call", "where"):
+        deep = depth[node.index] = 1 + max((depth.get(a.index, 0) for a in node.args if isinstance(a, Node)), default=0)
+        if uses[node.index] > 1 or node.op in ("call", "where") or deep == DEEPEST:
+            depth[node.index] = 0
             line = f"u{node.index} = {spelled(node)}"
             names[node.index] = f"u{node.index}"
             lines.append(line)

@@ -1,1 +1,1 @@
-"""Random numbers of an ensemble: a stream for each member, the same for any number of workers."""
+"""Random numbers of an ensemble, the same for any number of workers."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 UNIT = np.uint64(0x3FF0000000000000)  # the bits of 1.0
-FRACTION = np.uint64(12)  # a word has so many bits more than the fraction of a number
+FRACTION = np.uint64(12)  # bits that a word has more than the fraction of a number
 SIGN, ONE, ALL = np.uint64(63), np.uint64(1), np.uint64(0xFFFFFFFFFFFFFFFF)
 HALF_OF_LAST = 2.0**-53
 
@@ -50,12 +50,12 @@ def uniform(word: Any) -> Any:
 
 
 def signed(x: Any, word: Any) -> Any:
-    """A positive x with the last bit of the word as its sign: both halves of the circle."""
+    """x > 0 with the last bit of the word as its sign, which reaches both halves of the circle."""
     return np.uint64(np.float64(x).view(np.uint64) | (word << SIGN)).view(np.float64)
 
 
 def exchanged(a: Any, b: Any, word: Any) -> tuple[Any, Any]:
-    """(a, b) or (b, a), as the second to last bit of the word has it."""
+    """(a, b), or (b, a) if the second to last bit of the word is set."""
     first, second = np.float64(a).view(np.uint64), np.float64(b).view(np.uint64)
     change = (first ^ second) & (((word >> ONE) & ONE) * ALL)
     return np.uint64(first ^ change).view(np.float64), np.uint64(second ^ change).view(np.float64)
@@ -81,7 +81,7 @@ def sine(x: Any) -> Any:
 
 
 def cosine(x: Any) -> Any:
-    """cos(x), |x| <= pi/4; what 1 - z/2 loses to rounding is added."""
+    """cos(x), |x| <= pi/4, with a correction for the rounding of 1 - z/2."""
     z = x * x
     half = 0.5 * z
     w = 1.0 - half

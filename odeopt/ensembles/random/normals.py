@@ -1,7 +1,7 @@
 """The standard normals of a block of members, step after step, from one of two generators.
 
-"threefry" has no state: the normals of a member and a step are computed from their address and the seed, whoever asks.
-"sfc64" is NumPy's fastest stream of random numbers, one for each block.
+"threefry" has no state: it computes the normals of a member and a step from the seed and their address.
+"sfc64" is NumPy's fastest stream of random numbers; each block has its own.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ class Normals(Protocol):
     """The normals of a block."""
 
     def of(self, k: int, n: int = 1) -> Array:
-        """Those of n steps from k on, (n, rows, members, width): in order, or from the last `mark` on once more."""
+        """The normals of n steps from step k on, (n, rows, members, width); k may go back to the last `mark`."""
 
     def mark(self) -> None:
-        """From here on steps may be asked for again."""
+        """Allow later calls to come back to the current step."""
 
 
 Fill = Callable[[Array, int, int, Array], object]
 
 
 def filled(z: Array, first: int, pair: int, key: Array) -> None:
-    """Into the rows z (2 n, members) the normals of the steps 2 pair and 2 pair + 1 of the members from `first` on."""
+    """Fills z (2 n, members) with the normals of steps 2 pair and 2 pair + 1, for the members from `first` on."""
     n, members = len(z) // 2, np.arange(first, first + z.shape[1], dtype=np.uint64)
     places = np.arange(pair * n, (pair + 1) * n, dtype=np.uint64)
     z[:n], z[n:] = normal_pair(*threefry(members, places[:, None], *key))
 
 
 class Addressed:
-    """The normals q = 0, ..., n - 1 of the steps 2 p and 2 p + 1 of member i are the pair at (i, p n + q).
+    """Normals from Threefry: number q < n of member i in the steps 2 p and 2 p + 1 is the pair at (i, p n + q).
 
     >>> some, more = (Addressed(np.array([1, 2], np.uint64), range(m), rows=1, width=2) for m in (3, 9))
     >>> bool((some.of(5) == more.of(5)[:, :, :3]).all())
@@ -54,7 +54,7 @@ class Addressed:
     def of(self, k: int, n: int = 1) -> Array:
         kept, ends = self._kept, range(k // 2, (k + n + 1) // 2)
         pairs = [kept[pair] if pair in kept else self._pair(pair) for pair in ends]
-        self._kept = {ends[-1]: pairs[-1]} if (k + n) % 2 else {}  # of which the second half is still to come
+        self._kept = {ends[-1]: pairs[-1]} if (k + n) % 2 else {}  # its second half is still to be used
         return (pairs[0] if len(pairs) == 1 else np.concatenate(pairs))[k % 2 : k % 2 + n]
 
     def _pair(self, pair: int) -> Array:
@@ -68,7 +68,7 @@ class Addressed:
 
 
 class Stream:
-    """The normals of a stream of its own."""
+    """Normals from a stream of the block's own."""
 
     def __init__(self, seed: Any, members: range, rows: int, width: int) -> None:
         self._bits = np.random.SFC64(seed)
@@ -91,7 +91,7 @@ class Stream:
 def normals_of(
     generator: str, rng: np.random.Generator, blocks: list[range], rows: int, width: int, fill: Fill = filled
 ) -> list[Normals]:
-    """Those of each block, from children of the generator's seed; `fill` may make those of Threefry faster."""
+    """The normals of each block, from children of the generator's seed; `fill` draws those of Threefry."""
     seeds: Any = rng.bit_generator.seed_seq
     if generator == "threefry":
         key = seeds.spawn(1)[0].generate_state(2, np.uint64)
@@ -101,6 +101,6 @@ def normals_of(
 
 
 def visits(normals: Normals, k: int = 0) -> Iterator[Array]:
-    """The normals of each visit of step k and all after it, (members, width), as a step reads them."""
+    """The rows of normals (members, width) that step k reads, then those of the next steps, one by one."""
     for step in count(k):
         yield from normals.of(step)[0]

@@ -1,8 +1,8 @@
 """(c0, c1) -> two random words under the key (k0, k1): Threefry-2x64 with 13 rounds.        [Salmon et al. 2011, 4.2]
 
-Random numbers with an address: no state goes from one to the next, so that they are the same in any order and on any
-number of threads.  13 rounds are the fewest that pass all tests of TestU01's BigCrush.  The functions take arrays of
-uint64, and single ones where Numba compiles them.
+Random numbers with an address: no state passes from one to the next, so that they are the same in any order and for
+any number of threads.  13 rounds are the fewest that pass all tests of TestU01's BigCrush.  The functions take arrays
+of uint64, and single numbers where Numba compiles them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def threefry(c0: Any, c1: Any, k0: Any, k1: Any) -> tuple[Any, Any]:
 
 
 def four_rounds(x: Any, y: Any, r0: Any, r1: Any, r2: Any, r3: Any) -> tuple[Any, Any]:
-    """Between two injections of the key."""
+    """Four rounds of mixing, between two injections of the key."""
     x, y = mixed(x, y, r0)
     x, y = mixed(x, y, r1)
     x, y = mixed(x, y, r2)
@@ -41,6 +41,6 @@ def four_rounds(x: Any, y: Any, r0: Any, r1: Any, r2: Any, r3: Any) -> tuple[Any
 
 
 def mixed(x: Any, y: Any, bits: Any) -> tuple[Any, Any]:
-    """x + y, and y rotated to the left, xor x + y."""
+    """One round: x + y, and y rotated to the left xor x + y."""
     x = x + y
     return x, ((y << bits) | (y >> (WORD - bits))) ^ x
