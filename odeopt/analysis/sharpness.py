@@ -63,7 +63,8 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
 
     Without `opt` P = 1, the sharpness of the loss, and the threshold is nan.  With the optimizer of the run P is its
     `preconditioner`, 1 for those that have none, and the threshold is stability_limit(opt)/lr: 2/lr for gradient
-    descent, 38/lr for Adam with beta1 = 0.9, and that of the step from each record under a schedule.  A record whose preconditioner is still empty, the first, is left out.
+    descent, 38/lr for Adam with beta1 = 0.9; under a schedule that of the step from each record.  A record whose
+    preconditioner is still empty, the first, is left out.
 
     >>> import odeopt as oo
     >>> opt, problem = oo.optimizers.gd(lr=0.04), oo.problems.quadratic((1, 20))

@@ -33,7 +33,7 @@ class Optimizer(Immutable):
     """One step of `scheme` of length `h` along `flow`, again and again.
 
     start:       state from which the iterates begin (library: zero memory)
-    flow_start:  state from which the flow begins that the iterates follow
+    flow_start:  state from which the flow begins that the iterates follow; None: where the iterates begin
     lr_time:     gradient-flow time per step, for the comparison with plain gradient flow
     pace:        where a learning-rate schedule enters the flow
     speed:       the factor s(t) of its schedule, where it has one
@@ -50,7 +50,7 @@ class Optimizer(Immutable):
     scheme: Scheme
     h: Number
     start: Start = rest
-    flow_start: Start = rest
+    flow_start: Start | None = None
     lr_time: Number | None = None
     name: str = "optimizer"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -63,9 +63,9 @@ class Optimizer(Immutable):
             raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {self.flow!r}")
         if not isinstance(self.scheme, Scheme):
             raise TypeError(f"scheme must be a scheme, e.g. odeopt.schemes.heun, got {self.scheme!r}")
-        for name in ("start", "flow_start"):
-            if not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be a function of odeopt.starts, got {getattr(self, name)!r}")
+        for name, allowed in (("start", ()), ("flow_start", (None,))):
+            if not (callable(value := getattr(self, name)) or value in allowed):
+                raise TypeError(f"{name} must be a function of odeopt.starts, got {value!r}")
         object.__setattr__(self, "h", check.positive("h", self.h))
         check.together(**{"h": self.h, **self.flow.params})
         if self.lr_time is None:
@@ -89,7 +89,7 @@ class Optimizer(Immutable):
 
     def matched_state(self, grad: Grad, theta0: Array) -> State:
         """Where the flow starts that the iterates follow; theta0 as for `initial_state`."""
-        return self.flow_start(self.flow, grad, theta0, self.h)
+        return (self.flow_start or self.start)(self.flow, grad, theta0, self.h)
 
     def with_step(self, h: Number) -> Optimizer:
         """The optimizer of the same flow with another step: every beta follows from the flow's time constants.
