@@ -1,4 +1,4 @@
-"""`python -m odeopt`: list what there is, compare an optimizer with its flow, measure an order."""
+"""`python -m odeopt`: list the names, compare an optimizer with its flow, measure an order of convergence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from odeopt.util import check
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; errors in the arguments go to stderr with exit status 2."""
+    """Runs a command and returns its exit status; errors in the arguments go to stderr, with exit status 2."""
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     try:
@@ -38,11 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m odeopt", description="Optimizers as numerical integrators.", allow_abbrev=False
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    text = "the optimizers, flows, schemes and problems there are"
+    text = "the available optimizers, flows, schemes and problems"
     listing = commands.add_parser("list", help=text, description=f"List {text}.", allow_abbrev=False)
     listing.set_defaults(run=_list)
 
-    text = "an optimizer beside the flow that it discretises"
+    text = "an optimizer and the flow that it discretises"
     one = commands.add_parser(
         "compare", help=text, description=f"Run {text}. --lr, --beta1, ... set its arguments.", allow_abbrev=False
     )
@@ -57,10 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         "convergence", help=text, description=f"Fit {text}. --damping, --tau, ... set the flow's.", allow_abbrev=False
     )
     order.add_argument("flow", help="a name from `list`, e.g. heavy_ball")
-    order.add_argument("scheme", help="a name from `list`, or a word in quotes: 'friction kick drift'")
+    order.add_argument("scheme", help="a name from `list`, or parts in quotes: 'friction kick drift'")
     order.add_argument("problem", help="a name from `list`, e.g. quadratic")
     order.add_argument("--steps", type=_steps, default=STEPS, help="numbers of steps (default 200,400,800,1600)")
-    order.add_argument("--start", choices=("rest", "settled"), default="rest", help="memory at the start: zero, or old")
+    order.add_argument(
+        "--start", choices=("rest", "settled"), default="rest", help="memory at the start: zero, or settled"
+    )
     order.add_argument("--t-end", type=float, default=1.0, help="end of the time interval (default 1)")
     order.add_argument("--out", type=_picture, help="write the picture here (png, svg or pdf)")
     order.set_defaults(run=_convergence)
@@ -114,18 +116,18 @@ def _convergence(given: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _names(room: ModuleType) -> list[str]:
-    """The functions of a room, and its ready-made schemes."""
+    """The names of the makers and ready-made schemes in a module."""
     things = {name: getattr(room, name) for name in room.__all__}
     return sorted(name for name, thing in things.items() if _is_ready(thing) or _is_maker(thing))
 
 
 def _is_ready(thing: Any) -> bool:
-    """A scheme as it is, not a class of them."""
+    """Whether this is a scheme, not a class of schemes."""
     return isinstance(thing, Scheme) and not isinstance(thing, type)
 
 
 def _is_maker(thing: Any) -> bool:
-    """A function of numbers and names, not of other optimizers or flows."""
+    """Whether this is a function of numbers and names, not of other optimizers or flows."""
     return inspect.isfunction(thing) and not set(_parameters(thing)) & {"opt", "flow", "config"}
 
 
@@ -134,7 +136,7 @@ def _named(kind: str, name: str, room: ModuleType) -> Callable[..., Any]:
 
 
 def _scheme(name: str) -> Scheme:
-    """A scheme by name; rkc1 and rkc2 with 10 stages; anything with a space is a word."""
+    """A scheme by name, rkc1 and rkc2 with 10 stages; a name with a space lists the parts of a splitting."""
     if " " in name:
         return schemes.Splitting(name)
     found = _named("scheme", name, schemes)
@@ -146,19 +148,19 @@ def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 
 
 def _settings(rest: list[str], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """--name value pairs for the arguments of a constructor; numbers as numbers."""
+    """The keyword arguments of a constructor from `--name value` pairs, numbers converted."""
     parser = argparse.ArgumentParser(prog="odeopt", add_help=False, allow_abbrev=False)
     for name in parameters:
         parser.add_argument(f"--{name}", type=_value)
     found, unknown = parser.parse_known_args(rest)
     if unknown:
         known = ", ".join(f"--{name}" for name in parameters)
-        raise ValueError(f"there are no such arguments as {unknown[0]!r}; there are {known or 'none'}")
+        raise ValueError(f"unknown argument {unknown[0]!r}, allowed are {known or 'none'}")
     return {name: value for name, value in vars(found).items() if value is not None}
 
 
 def _steps(text: str) -> list[int]:
-    """200,400,800 as numbers."""
+    """The numbers in a text such as 200,400,800."""
     return [int(number) for number in text.split(",")]
 
 
@@ -176,7 +178,7 @@ def _print(given: argparse.Namespace, facts: Any, text: str) -> None:
 
 
 def _plain(facts: Any) -> Any:
-    """Facts as JSON has them: lists for arrays, null for what is not finite."""
+    """Facts in the types of JSON: lists for arrays, None for numbers that are not finite."""
     if isinstance(facts, Mapping):
         return {key: _plain(value) for key, value in facts.items()}
     if isinstance(facts, list | tuple | np.ndarray):
@@ -185,7 +187,7 @@ def _plain(facts: Any) -> Any:
 
 
 def _picture(text: str) -> Path:
-    """A path whose ending is that of a picture, checked before the work is done."""
+    """A path with the suffix of a picture, checked before any work is done."""
     from odeopt.plots.saving import kind
 
     path = Path(text)

@@ -1,4 +1,4 @@
-"""Is it an optimizer?  What the project asks of its own optimizers, for yours: `check_optimizer(opt)`."""
+"""`check_optimizer(opt)`: the checks that this project applies to its own optimizers, for yours."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from odeopt.schemes.base import projections_that_are_read
 from odeopt.simulation.simulate import simulate
 from odeopt.util.check import Array
 
-STEPS = 30  # of the length h: the time over which the order is measured
+STEPS = 30  # steps of length h; the order is measured over this time
 FINER = (4, 8, 16)  # steps h/4, h/8, h/16
-TOLERANCE = 0.15  # of an order: h/4 is not yet in the asymptotic range of every memory
+TOLERANCE = 0.15  # for a measured order: h/4 is not in the asymptotic range of every memory
 ROUNDING = 1e-12
 BAD = (float("nan"), -1.0, float("inf"), "0.1")
 
 
 @dataclass(frozen=True)
 class Report:
-    """One line per check: its name, and what was found."""
+    """The name of an optimizer, and one line (check, finding) per check."""
 
     name: str
     lines: tuple[tuple[str, str], ...]
@@ -39,15 +39,16 @@ class Report:
 
 
 class Nonconformance(AssertionError):
-    """What an optimizer does that it must not, or the other way round."""
+    """A check that an optimizer fails."""
 
 
 def check_optimizer(opt: Optimizer, order: float | None = None, problem: Problem | None = None) -> Report:
-    """Runs all checks on an optimizer and returns what they found; raises Nonconformance at the first that fails.
+    """Runs all checks on an optimizer and returns a Report; raises Nonconformance at the first check that fails.
 
-    Determinism; theta of every shape, and members as if alone; an untouched theta0; at least the order with which it
-    follows its flow (`order`, or the one it states); for a named optimizer also bad arguments, the same flow at
-    another step, and its configuration through JSON.  The problem is by default a smooth valley with d = 2.
+    An optimizer must be deterministic, leave theta0 unchanged, accept theta of every shape, and move each member as if
+    alone.  It must follow its flow at least with `order`, by default the order that it states.  A named optimizer must
+    also refuse bad arguments, keep its flow at another step, and survive a round trip through JSON.  The default
+    problem is a smooth valley with d = 2.
 
     >>> from odeopt import optimizers
     >>> check_optimizer(optimizers.momentum(lr=0.01))
@@ -81,7 +82,7 @@ def _checks(opt: Optimizer, problem: Problem, order: float | None) -> Iterator[t
 
 
 def _named(opt: Optimizer) -> bool:
-    """Whether it, and what it wraps, was made by a function that can make it again."""
+    """Whether a function can make this optimizer, and any optimizer that it wraps, again from its settings."""
     return _named(opt.settings["opt"]) if "opt" in opt.settings else opt.recipe is not None
 
 
@@ -108,7 +109,7 @@ def _shapes(opt: Optimizer, d: int) -> str:
     bowl = Problem(lambda x: (x**2).sum(-1), lambda x: 2 * x, theta0=np.ones(d), batched=True)
     for shape in shapes:
         path = _path(opt, bowl, np.broadcast_to(np.linspace(0.5, 1, d, dtype=np.float32), shape))
-        _require(path.shape == (STEPS + 1, *shape), f"theta of shape {shape} became {path.shape[1:]}")
+        _require(path.shape == (STEPS + 1, *shape), f"theta of shape {shape} became one of shape {path.shape[1:]}")
         _require(path.dtype == np.float64, f"theta became {path.dtype}")
     return f"{', '.join(map(str, shapes))} in float64"
 
@@ -118,7 +119,7 @@ def _members(opt: Optimizer, problem: Problem) -> str:
     together = _path(opt, problem, starts)
     for i, theta0 in enumerate(starts):
         gap = np.abs(together[:, i] - _path(opt, problem, theta0)).max()
-        _require(gap <= ROUNDING, f"member {i} is not what it is alone: {gap:.1e} apart")
+        _require(gap <= ROUNDING, f"member {i} differs by {gap:.1e} from its run alone")
     return "each as if alone"
 
 
@@ -126,7 +127,7 @@ def _order(opt: Optimizer, problem: Problem, order: float | None) -> str:
     if order is None or np.isnan(order):
         return "none stated, none measured"
     if projections_that_are_read(opt.flow):
-        order = min(order, 1)  # `compare` knows such a flow to first order only
+        order = min(order, 1)  # `compare` has such a flow to first order only
     errors = []
     for finer in FINER:
         found = compare(opt.with_step(np.asarray(opt.h) / finer), problem, STEPS * finer, rtol=1e-12)
@@ -147,7 +148,7 @@ def _arguments(make: Callable[..., Optimizer], settings: Any) -> str:
             try:
                 make(**{**settings, name: value})
             except (ValueError, TypeError) as error:
-                _require(name in str(error), f"{name} = {value!r} is refused without its name: {error}")
+                _require(name in str(error), f"{name} = {value!r} is refused, but the error does not name it: {error}")
             else:
                 raise Nonconformance(f"{name} = {value!r} is accepted")
     return f"{', '.join(taken)} refused when bad"
@@ -157,7 +158,7 @@ def _step(opt: Optimizer) -> str:
     finer = opt.with_step(np.asarray(opt.h) / 2)
     _require(np.allclose(finer.h, np.asarray(opt.h) / 2, rtol=1e-12), f"with_step(h/2) has the step {finer.h!r}")
     kept = [name for name, old in opt.flow.params.items() if np.allclose(finer.flow.params[name], old, rtol=1e-9)]
-    made = [name for name in opt.flow.params if name not in kept]  # weights and counts that are made of the step
+    made = [name for name in opt.flow.params if name not in kept]  # weights and counts that depend on the step
     for name in made:
         constant = name.startswith("tau") or name in ("damping", "eps")
         _require(not constant, f"with_step(h/2) changes {name} of the flow")
@@ -166,6 +167,6 @@ def _step(opt: Optimizer) -> str:
 
 def _configuration(opt: Optimizer, problem: Problem) -> str:
     again = from_config(json.loads(json.dumps(opt.get_config())))
-    _require(str(again) == str(opt), f"its configuration makes {str(again).partition(':')[0]}")
+    _require(str(again) == str(opt), f"its configuration makes another optimizer, {str(again).partition(':')[0]}")
     _require(np.array_equal(_path(again, problem), _path(opt, problem)), "its configuration makes other steps")
     return "survives JSON"

@@ -66,13 +66,13 @@ def test_convergence_with_its_own_steps_and_start(capsys):
         (["compare", "adam", "rosenbork"], "did you mean 'rosenbrock'"),
         (["compare", "adam", "rosenbrock", "--lr", "abc"], "lr must be numbers .* got 'abc'"),
         (["compare", "adam", "rosenbrock", "--lr", "nan"], "lr must be positive, from 1e-100 to 1e100, got nan"),
-        (["compare", "adam", "rosenbrock", "--rate", "0.1"], "no such arguments as '--rate'; there are --lr"),
+        (["compare", "adam", "rosenbrock", "--rate", "0.1"], "unknown argument '--rate', allowed are --lr"),
         (["compare", "adam", "rosenbrock", "--steps", "0"], "steps must be at least 1, got 0"),
         (["convergence", "heavy_ball", "rk4", "quadratic"], "heavy_ball needs --damping"),
         (["convergence", "gradient_flow", "Step", "quadratic"], "scheme must be one of"),
         (["convergence", "heavy_ball", "rk5", "quadratic", "--damping", "1"], "scheme must be one of"),
         (["convergence", "heavy_ball", "drift kick", "quadratic", "--damping", "1"], "without friction"),
-        (["list", "--color"], "'--color'; there are none"),
+        (["list", "--color"], "unknown argument '--color', allowed are none"),
     ],
 )
 def test_mistakes_are_named(capsys, arguments, message):

@@ -1,4 +1,4 @@
-"""What an optimizer really solves, and where it stops doing so."""
+"""Analysis of optimizers: the flows that they follow, their stability, their rates and their implicit regularizers."""
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion, stability_chart, stability_region
 from odeopt.analysis.energy import Energy, energy

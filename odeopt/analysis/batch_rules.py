@@ -1,4 +1,4 @@
-"""lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps: what a batch kappa times as large changes."""
+"""lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps: the rules for a batch kappa times as large."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 
 from odeopt.optimizers.base import Optimizer
 
-Rule = Callable[[Mapping[str, Any], float, float], dict[str, Any]]  # (settings, kappa, q) -> those that change
+Rule = Callable[[Mapping[str, Any], float, float], dict[str, Any]]  # (settings, kappa, q) -> the settings that change
 
 
 def shrink(noise_ratio: float, kappa: float) -> float:
     """q = sqrt((1 + r/kappa)/(1 + r)): E[G] = g^2 + Sigma becomes g^2 + Sigma/kappa, r = Sigma/g^2."""
-    share = 1.0 if noise_ratio == np.inf else noise_ratio / (1 + noise_ratio)  # of noise in E[G]
+    share = 1.0 if noise_ratio == np.inf else noise_ratio / (1 + noise_ratio)  # the share of noise in E[G]
     return float(np.sqrt(1 - share + share / kappa))
 
 
 def is_adaptive(opt: Optimizer) -> bool:
-    """Whether sqrt(G) divides the gradient; an optimizer without a known rule is refused."""
+    """Whether the optimizer divides the gradient by sqrt(G); raises ValueError if no rule is known for it."""
     if "opt" in opt.settings:
         return _rule(opt) is not None and is_adaptive(opt.settings["opt"])
     return _rule(opt) is _adaptive
 
 
 def scaled(opt: Optimizer, kappa: float, q: float) -> Optimizer:
-    """The optimizer, and what it wraps, under their rules."""
+    """The optimizer, and the optimizer that it wraps, with the settings that their rules give."""
     rule = _rule(opt)
     assert opt.recipe is not None
     return opt.recipe.make(**{**opt.settings, **rule(opt.settings, kappa, q)})
@@ -35,7 +35,7 @@ def scaled(opt: Optimizer, kappa: float, q: float) -> Optimizer:
 def _rule(opt: Optimizer) -> Rule:
     name = opt.recipe.make.__name__ if opt.recipe else opt.name
     if opt.recipe is None or name not in RULES:
-        raise ValueError(f"opt must be one of {', '.join(RULES)}, whose rule is known, got {name}")
+        raise ValueError(f"opt must be one of {', '.join(RULES)}, for which a rule is known, got {name}")
     return RULES[name]
 
 
@@ -44,16 +44,16 @@ def _linear(settings: Mapping[str, Any], kappa: float, q: float) -> dict[str, An
 
 
 def _adaptive(settings: Mapping[str, Any], kappa: float, q: float) -> dict[str, Any]:
-    """eps is added to sqrt(G), or inside the root to G."""
+    """The rule of RMSprop and Adam.  eps scales with q if it is added to sqrt(G), with q^2 if it is added to G."""
     if np.any(settings.get("momentum", 0)) or settings.get("centred"):
-        raise ValueError("opt must be RMSprop without momentum and not centred: for others no rule is known")
+        raise ValueError("opt must be RMSprop without momentum and not centred; no rule is known for other variants")
     betas = {name: _shortened(name, settings[name], kappa) for name in ("rho", "beta1", "beta2") if name in settings}
     eps = settings["eps"] * (q**2 if settings.get("root") == "inside" else q)
     return {**_linear(settings, kappa, q), **betas, "eps": eps, **_decay(settings, q)}
 
 
 def _shortened(name: str, beta: Any, kappa: float) -> Any:
-    """1 - kappa (1 - beta); no memory stays none."""
+    """1 - kappa (1 - beta); beta = 0, no memory, remains 0."""
     old = np.asarray(beta)
     kept = np.where(old == 0, 0.0, 1 - kappa * (1 - old))
     if np.any((kept < 0) | (kept >= 1)):
@@ -63,7 +63,7 @@ def _shortened(name: str, beta: Any, kappa: float) -> Any:
 
 
 def _decay(settings: Mapping[str, Any], q: float) -> dict[str, Any]:
-    """lr weight_decay grows by kappa: the share that is lost per sample stays."""
+    """weight_decay/q: lr weight_decay grows by the factor kappa, so the decay per sample is unchanged."""
     return {"weight_decay": settings["weight_decay"] / q} if "weight_decay" in settings else {}
 
 
@@ -72,7 +72,7 @@ def _inside(settings: Mapping[str, Any], kappa: float, q: float) -> dict[str, An
 
 
 def _scheduled(settings: Mapping[str, Any], kappa: float, q: float) -> dict[str, Any]:
-    """The same schedule over steps/kappa."""
+    """The same schedule, shortened to steps/kappa."""
     return {**_inside(settings, kappa, q), "schedule": settings["schedule"].stretched(kappa)}
 
 

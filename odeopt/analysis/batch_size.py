@@ -1,4 +1,4 @@
-"""Batch size times kappa: the hyperparameters with which an optimizer sees each sample as before."""
+"""Batch size times kappa: the hyperparameters that preserve an optimizer's dynamics per sample."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from odeopt.util import check
 
 @dataclass(frozen=True, eq=False)
 class BatchScaling:
-    """`before` and, for `kappa` times the batch, `optimizer`; `print` it for the rule and its reason.
+    """The optimizer `before`, and `optimizer` for a batch `kappa` times as large.
 
-    q is the factor by which sqrt(E[G]) shrinks: 1 where nothing divides by sqrt(G) or the signal dominates,
-    1/sqrt(kappa) where noise does.  noise_ratio is None where the rule does not depend on it.
+    Printing it shows the rule and its reason.  q is the factor by which sqrt(E[G]) shrinks: 1 if the optimizer does not
+    divide by sqrt(G) or the signal dominates, 1/sqrt(kappa) if noise dominates.  noise_ratio is None if the rule does
+    not depend on it.
     """
 
     before: Optimizer
@@ -31,17 +32,17 @@ class BatchScaling:
 
     @property
     def rule(self) -> str:
-        """linear, square root or, between them, its power of kappa at this one."""
+        """The name of the rule: linear, square root or, between the two, the factor of lr."""
         if self.noise_ratio in (None, 0):
             return "linear"
         return "square root" if self.noise_ratio == np.inf else f"lr x {self.kappa * self.q:.4g}"
 
     @property
     def why(self) -> str:
-        """The reason."""
+        """The reason for the rule."""
         if self.noise_ratio is None:
             return (
-                "lr/batch, the temperature, and lr per sample stay; so does beta: "
+                "lr/batch (the temperature), lr per sample and beta are unchanged: "
                 f"a memory is {self.kappa:g} times as long in samples"
             )
         return (
@@ -50,7 +51,7 @@ class BatchScaling:
         )
 
     def steps(self, steps: int) -> int:
-        """How many steps see as many samples as `steps` did: steps/kappa."""
+        """steps/kappa: the number of steps that see as many samples as `steps` did before."""
         return round(check.count("steps", steps) / self.kappa)
 
     def __str__(self) -> str:
@@ -65,7 +66,7 @@ class BatchScaling:
 def scale_batch(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> Optimizer:
     """lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps: the optimizer for `kappa` times the batch.
 
-    Run it for steps/kappa.  `batch_scaling` is the same with its reasons, and says what q is.
+    Run it for steps/kappa steps.  `batch_scaling` also gives the reasons and defines q.
 
     >>> from odeopt import optimizers
     >>> scale_batch(optimizers.gd(lr=0.1), 4).lr
@@ -77,15 +78,15 @@ def scale_batch(opt: Optimizer, kappa: float, noise_ratio: float | None = None) 
 def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> BatchScaling:
     """lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps, q^2 E[G] = g^2 + Sigma/kappa, E[G] = g^2 + Sigma.
 
-    In the time of kappa old steps, one new one, Adam and RMSprop drift by kappa lr g/sqrt(E[G]), as before.
+    During one new step, as during kappa old steps, Adam and RMSprop drift by kappa lr g/sqrt(E[G]).
     noise_ratio = Sigma/g^2 before the change, see `odeopt.noise_ratio`: inf gives the square-root rule,
-    q = 1/sqrt(kappa), which keeps the noise too, and 0 the linear one, q = 1.  [Malladi et al. 2022]  In between the
-    drift is exact to leading order where all coordinates have one ratio, and for as long as they have it; the noise is
-    not kept, for that of G itself then counts.
+    q = 1/sqrt(kappa), which preserves the noise too, and 0 the linear rule, q = 1.  [Malladi et al. 2022]  In between,
+    the drift is exact to leading order if and as long as all coordinates have the same ratio; the noise is not
+    preserved, because the noise of G itself then matters.
 
-    SGD, with momentum or not, has q = 1 and keeps beta, for kappa lr far below its stability limit.  [Goyal et al.
-    2017]  Its memory is then kappa times as long in samples; `opt.with_step(kappa * opt.h)` keeps that too.
-    Decoupled decay keeps its share per sample: weight_decay -> weight_decay/q.  A schedule shrinks to steps/kappa.
+    SGD, with or without momentum, has q = 1 and keeps beta, for kappa lr far below its stability limit.  [Goyal et al.
+    2017]  Its memory is then kappa times as long in samples; `opt.with_step(kappa * opt.h)` preserves the memory too.
+    Decoupled decay per sample is unchanged: weight_decay -> weight_decay/q.  A schedule is shortened to steps/kappa.
 
     >>> from odeopt import optimizers
     >>> batch_scaling(optimizers.adam(lr=0.001, beta1=0.9, beta2=0.999), 4, noise_ratio=np.inf)
@@ -106,9 +107,9 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
 
 
 def noise_ratio(problem: Problem, theta: Any = None) -> Any:
-    """tr Sigma(theta)/|grad L(theta)|^2, (...): of the noise to the signal in one gradient; default theta0.
+    """tr Sigma(theta)/|grad L(theta)|^2, (...): the ratio of noise to signal in one gradient, by default at theta0.
 
-    The batch at which it is 1 is the simple noise scale.                                  [McCandlish et al. 2018]
+    The batch size at which it is 1 is the simple noise scale.                             [McCandlish et al. 2018]
 
     >>> from odeopt import noise, problems
     >>> noise_ratio(noise.gaussian(problems.quadratic((1, 2), angle=0), 3.0), [1.0, 1.0])
@@ -125,7 +126,7 @@ def _ratio(value: Any) -> float:
     if value is None:
         raise ValueError(
             "noise_ratio must be given for an adaptive optimizer: odeopt.noise_ratio(problem), "
-            "or numpy.inf where noise dominates"
+            "or numpy.inf if noise dominates"
         )
     found = check.scalar("noise_ratio", check.numbers_of("noise_ratio", value))
     if not found >= 0:
@@ -134,6 +135,6 @@ def _ratio(value: Any) -> float:
 
 
 def _numbers(opt: Optimizer) -> dict[str, Any]:
-    """The settings that are numbers, of the wrappers and of what is inside."""
+    """The numerical settings of the optimizer and of the optimizers that it wraps."""
     inner = _numbers(opt.settings["opt"]) if "opt" in opt.settings else {}
     return {**inner, **{k: v for k, v in opt.settings.items() if isinstance(v, float | np.ndarray)}}

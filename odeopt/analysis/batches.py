@@ -1,4 +1,4 @@
-"""Is a larger batch better?  Loss against steps and against samples, and batches that grow."""
+"""Compares batch sizes by the loss against steps and against samples, and makes schedules of growing batches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORDS = 200
 
 @dataclass(frozen=True, eq=False)
 class BatchComparison:
-    """E[L] of runs with several batch sizes that see the same number of samples; `print` it.
+    """E[L] of runs with several batch sizes that see the same number of samples; printing it shows a table.
 
     Each of `steps`, `samples`, `loss` and `error` (its standard error over the members) maps a batch size to an array
     over the records of its run.
@@ -36,11 +36,11 @@ class BatchComparison:
     error: Mapping[int, Array]
 
     def steps_to(self, loss: float) -> dict[int, float]:
-        """Steps until E[L] is first recorded at or below `loss`; inf where it never is."""
+        """The steps until E[L] is first recorded at or below `loss`; inf if it never is."""
         return {size: _first(self.steps[size], found <= loss) for size, found in self.loss.items()}
 
     def samples_to(self, loss: float) -> dict[int, float]:
-        """Samples seen until then."""
+        """The samples seen until E[L] is first recorded at or below `loss`; inf if it never is."""
         return {size: size * steps for size, steps in self.steps_to(loss).items()}
 
     def __str__(self) -> str:
@@ -60,9 +60,9 @@ def _first(at: Array, reached: Any) -> float:
 def compare_batches(
     optimizers: Mapping[int, Optimizer], problem: Problem, samples: int, *, members: int = 20, rng: Any = None
 ) -> BatchComparison:
-    """E[L] over `members` runs for each {batch size: optimizer}, until all have seen `samples` samples.
+    """E[L] over `members` runs for each {batch size: optimizer}; every run sees `samples` samples.
 
-    Give the same optimizer for every size, or the rescaled ones of `scale_batch`.  A run that diverges has loss inf.
+    Use the same optimizer for every size, or optimizers rescaled by `scale_batch`.  A run that diverges has loss inf.
 
     >>> from odeopt import optimizers, problems
     >>> compare_batches({1: optimizers.gd(0.1), 8: optimizers.gd(0.8)}, problems.least_squares(), 80, rng=0).samples[8]
@@ -87,7 +87,7 @@ def compare_batches(
 
 
 def _loss(opt: Optimizer, noisy: Problem, steps: int, theta0: Array, rng: np.random.Generator) -> tuple[Any, ...]:
-    """(step counts, E[L], its standard error) at some records."""
+    """(step counts, E[L], its standard error) at the records of a run, about RECORDS of them."""
     every = max(1, steps // RECORDS)
     run = simulate(opt, noisy, steps, theta0, rng=rng, record_every=every, progress=False)
     with np.errstate(all="ignore"):
@@ -100,11 +100,11 @@ def _loss(opt: Optimizer, noisy: Problem, steps: int, theta0: Array, rng: np.ran
 
 
 def batch_schedule(schedule: Any, size: int, samples: int) -> list[int]:
-    """B_k = size/s(samples seen so far/size): batches that grow instead of a rate lr s(k) that shrinks.
+    """B_k = size/s(samples seen so far/size): growing batches in place of a shrinking learning rate lr s(k).
 
-    In SGD's temperature lr/B, and in its time lr per step, the two are equal at every number of samples; the growing
-    batch takes fewer steps.                                                             [Smith et al. 2018, sec. 3]
-    schedule is that of the rate, as for `optimizers.scheduled` with batches of `size`.  Run it with
+    For SGD the two have the same temperature lr/B and the same time (lr per step) after equally many samples; the
+    growing batch takes fewer steps.                                                     [Smith et al. 2018, sec. 3]
+    `schedule` is the schedule of the rate, as for `optimizers.scheduled` with batches of `size`.  Run the result with
     `simulate(opt, problem, len(sizes), noise=odeopt.noise.batches(problem, sizes))`.
 
     >>> from odeopt import schedules

@@ -1,4 +1,4 @@
-"""The multipliers of a step over the plane of complex lr lambda, and over charts of (lr lambda, beta)."""
+"""The multipliers of a step over the complex plane of lr lambda, and over charts of (lr lambda, beta)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class StabilityRegion:
 
     @property
     def stable(self) -> NDArray[np.bool_]:
-        """Where no multiplier leaves the unit circle."""
+        """Whether all multipliers lie in the closed unit disc, up to rounding."""
         return is_stable(self.radius)
 
     def __repr__(self) -> str:
         return f"StabilityRegion of {self.name}: {self.stable.mean():.1%} of {self.z.shape} values of lr lambda stable"
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """The spectral radius as shades and the boundary as a line; returns the artists."""
+        """Plots the spectral radius as shades and the boundary as a line, and returns the artists."""
         return plotted(self, ax=ax, **options)
 
 
@@ -46,7 +46,7 @@ def stability_region(
 ) -> StabilityRegion:  # fmt: skip
     """max |multiplier| on theta' = -lambda theta for complex z = lr lambda, in the window re x im.
 
-    Stable schemes are so for Re z > 0: z is minus the h lambda of books that write y' = lambda y.
+    Stability regions lie in Re z > 0: z is minus the h lambda of books that write y' = lambda y.
     [Hairer and Wanner II, IV.2]
 
     >>> from odeopt import schemes
@@ -64,7 +64,7 @@ def stability_region(
 
 @dataclass(frozen=True, eq=False)
 class StabilityChart:
-    """The multipliers over (z, beta): shape (betas, zs, n).  `limit` (betas,) is inf where it is beyond the chart."""
+    """The multipliers over (z, beta), shape (betas, zs, n).  `limit` (betas,) is inf if it lies beyond the chart."""
 
     name: str
     z: Array
@@ -79,12 +79,12 @@ class StabilityChart:
 
     @property
     def stable(self) -> NDArray[np.bool_]:
-        """Where no multiplier leaves the unit circle."""
+        """Whether all multipliers lie in the closed unit disc, up to rounding."""
         return is_stable(self.radius)
 
     @property
     def discriminant(self) -> Array:
-        """prod (mu_i - mu_j)^2: negative where a pair oscillates, 0 at critical damping; 1 for a single multiplier."""
+        """prod (mu_i - mu_j)^2: negative if a pair oscillates, 0 at critical damping, 1 for a single multiplier."""
         pairs = combinations(np.moveaxis(self.multipliers, -1, 0), 2)
         return np.prod([(a - b) ** 2 for a, b in pairs] or [np.ones(self.multipliers.shape[:-1])], axis=0).real
 
@@ -93,14 +93,14 @@ class StabilityChart:
         return f"StabilityChart of {self.name}: stable on {self.stable.mean():.1%} of {betas} betas x {zs} lr lambda"
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """The spectral radius as shades, the limit and critical damping as lines; returns the artists."""
+        """Plots the spectral radius as shades, the limit and critical damping as lines, and returns the artists."""
         return plotted(self, ax=ax, **options)
 
 
 def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None) -> StabilityChart:
-    """The multipliers of make(beta) at lr lambda = z, for every pair of the increasing grids beta (m,) and z (n,).
+    """The multipliers of make(beta) at lr lambda = z, for all pairs of the increasing grids beta (m,) and z (n,).
 
-    `make` is called once, with all betas, and returns their ensemble, as every optimizer of odeopt does.
+    `make` is called once with all betas and must return their ensemble, as every optimizer of odeopt does.
     Defaults: beta from 0 to 0.995, z from 0.02 to 4, 200 of each.
 
     >>> from odeopt import optimizers
@@ -119,7 +119,7 @@ def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any
 
 
 def _window(name: str, value: Any) -> tuple[float, float]:
-    """(low, high), finite and increasing."""
+    """The window as (low, high), checked to be finite and increasing."""
     array = check.numbers_of(name, value)
     if array.shape != (2,) or not np.all(np.isfinite(array)) or not array[0] < array[1]:
         raise ValueError(f"{name} must be (low, high), finite and increasing, got {value!r}")
@@ -127,7 +127,7 @@ def _window(name: str, value: Any) -> tuple[float, float]:
 
 
 def _grid(name: str, value: Any) -> Array:
-    """At least two increasing finite numbers."""
+    """The grid as an array, checked to hold at least two increasing finite numbers."""
     array = check.point(name, value)
     if array.ndim != 1 or array.size < 2 or not np.all(np.diff(array) > 0):
         raise ValueError(f"{name} must be at least two increasing numbers, got {value!r}")

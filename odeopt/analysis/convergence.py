@@ -1,4 +1,4 @@
-"""error ~ C h^p: the measured order of a scheme on a flow, and what its accuracy costs in gradients."""
+"""error ~ C h^p: the measured order of a scheme on a flow, and the number of gradients that its accuracy costs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 
 STEPS = (200, 400, 800, 1600)
-REFERENCE = 10.0  # the reference's error over the tolerance of its steps, about
+REFERENCE = 10.0  # the approximate ratio of the reference's error to the tolerance of its steps
 
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
     """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h.
 
-    Errors below `floor`, where the reference's own error begins, do not count; with less than two above it the order
-    is NaN: take fewer steps.
+    Errors below `floor`, the reference's own error, are ignored.  If fewer than two errors are above it, the order is
+    NaN: take fewer steps.
     """
 
     h: Array
@@ -41,11 +41,11 @@ class Convergence:
     floor: float = 0.0
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Error against step, with the fitted slope; returns the artists."""
+        """Plots the error against the step, with the fitted slope, and returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
-        note = {True: "", False: "  (the reference's own error: does not count)"}
+        note = {True: "", False: "  (below the reference's own error: ignored)"}
         pairs = zip(self.h, self.error, strict=True)
         rows = "\n".join(f"  h = {h:<10.4g} error = {e:.3e}{note[bool(e > self.floor)]}" for h, e in pairs)
         return f"{self.scheme} on {self.flow}: order {self.order:.2f}\n{rows}"
@@ -53,7 +53,7 @@ class Convergence:
 
 @dataclass(frozen=True, eq=False)
 class WorkPrecision:
-    """Per scheme: gradient evaluations and errors at t_end; a run that left the finite numbers has error inf."""
+    """For each scheme, the gradient evaluations and the errors at t_end; a run that diverged has error inf."""
 
     gradients: Mapping[str, Array]
     error: Mapping[str, Array]
@@ -61,7 +61,7 @@ class WorkPrecision:
     problem: str
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Error against gradient evaluations; returns the artists."""
+        """Plots the error against gradient evaluations and returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ class WorkPrecision:
 
 
 def slope(h: Array, error: Array, floor: float = 0.0) -> float:
-    """The least-squares slope of log error on log h, over the errors above the floor; NaN if there are not two.
+    """The least-squares slope of log error on log h, over the errors above the floor; NaN if there are fewer than two.
 
     >>> round(slope(np.array([0.1, 0.2]), np.array([1.0, 4.0])), 12)
     2.0
@@ -98,9 +98,9 @@ def convergence(
     rtol: float = 1e-12,
     atol: float | None = None,
 ) -> Convergence:
-    """The order of a scheme on a flow, from runs with these numbers of steps to t_end against `solve`.
+    """The order of a scheme on a flow, from the errors of runs with `steps` steps to t_end, relative to `solve`.
 
-    start: where the iterates begin; flow_start: where the flow begins, the same by default.  Both may depend on h,
+    start: the start of the iterates; flow_start: the start of the flow, by default the same.  Both may depend on h,
     like those of an optimizer.
 
     >>> import odeopt as oo
@@ -116,7 +116,7 @@ def convergence(
     pairs = zip(opts, counts, strict=True)
     error = np.array([_error(opt, problem, n, theta0, solver) for opt, n in pairs])
     if not np.all(np.isfinite(error)):
-        raise ValueError(f"steps must be enough for finite runs, got {counts} with errors {error.tolist()}")
+        raise ValueError(f"steps must be large enough for finite runs, got {counts} with errors {error.tolist()}")
     h = np.array([opt.h for opt in opts])
     size = float(np.abs(initial_point((), problem, theta0)).max())
     floor = REFERENCE * (rtol * size + (ATOL * rtol * size if atol is None else atol))
@@ -124,7 +124,7 @@ def convergence(
 
 
 def _error(opt: Optimizer, problem: Problem, n: int, theta0: Any, solver: Mapping[str, Any]) -> float:
-    """max |theta_n - theta(t_n)| over all records; inf if the iterates leave the finite numbers."""
+    """max |theta_n - theta(t_n)| over all records; inf if the iterates diverge."""
     run = simulate(opt, problem, n, theta0, progress=False)
     if not run.success:
         return np.inf
@@ -147,9 +147,9 @@ def work_precision(
     rtol: float = 1e-10,
     atol: float | None = None,
 ) -> WorkPrecision:
-    """Error of theta at t_end against gradient evaluations, for each scheme and number of steps.
+    """The error of theta at t_end and the gradient evaluations, for each scheme and number of steps.
 
-    A start that depends on h is taken at the smallest h for the flow that all are compared with.
+    All runs are compared with one solution of the flow.  If the start depends on h, that solution uses the smallest h.
 
     >>> import odeopt as oo
     >>> both = {"Euler": oo.schemes.euler, "RK4": oo.schemes.rk4}

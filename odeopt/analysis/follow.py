@@ -1,4 +1,4 @@
-"""An optimizer beside the ODE of order K that it follows, and a warning where it follows none."""
+"""Compares an optimizer with its modified flow of order K, and warns where the flow's series diverges."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
 
-CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
+CONVERGENT = 1 + 1e-6  # |mu - 1| = 1 up to rounding for variables that a step forgets at once, e.g. by a projection
 
 
 @dataclass(frozen=True, eq=False)
 class Following:
-    """The iterates and their modified flow from the same first state, step for step.
+    """The iterates and their modified flow from the same first state, step by step.
 
-    error (n+1,):   the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
+    error (n+1,):   the largest coordinate of |theta_n - theta(t_n)|, up to the end of the shorter run
     max_error:      its maximum over n; NaN if the flow ended before the iterates did
     indicator (k,): |mu - 1|, the spectral radius of DPhi - I, after the steps `checked` (k,); NaN where unknown
-    max_indicator:  the largest of those known; beyond 1 the modified flow means nothing
+    max_indicator:  the largest known value; above 1 the modified flow is meaningless
     """
 
     iterates: Trajectory
@@ -56,11 +56,11 @@ class Following:
 
     @property
     def success(self) -> bool:
-        """True if both runs reached their end, and the series of the flow converges where it was asked."""
+        """True if both runs reached their end and the flow's series converges at all checked steps."""
         return self.iterates.success and self.flow.success and self.max_indicator <= CONVERGENT
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Path in the plane (d = 2) or loss against time, error and indicator in the title; returns the artists."""
+        """Plots the path (d = 2) or the loss against time, with error and indicator as title; returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
@@ -85,11 +85,12 @@ def follow(
     rtol: float = 1e-10,
     atol: float | None = None,
 ) -> Following:
-    """Run an optimizer, or any one-step map, and its modified flow from the same state, over the same steps.
+    """Runs an optimizer, or any one-step map, and its modified flow from the same state over the same steps.
 
-    At `checks` steps along the path it asks for |mu - 1|, the spectral radius of DPhi - I, which costs two steps for
-    each number in the state.  A UserWarning says if it is beyond 1: there the series of the modified flow diverges,
-    and no order makes it follow.  order is that of `modified_flow`, rtol and atol those of `solve`.
+    |mu - 1|, the spectral radius of DPhi - I, is computed at `checks` steps along the path; each check costs two steps
+    per entry of the state.  If it exceeds 1, the series of the modified flow diverges there, the flow need not follow
+    the iterates at any order, and a UserWarning says so.  `order` is that of `modified_flow`, rtol and atol are those
+    of `solve`.
 
     >>> import odeopt as oo
     >>> adam = follow(oo.optimizers.adam(lr=0.01), oo.problems.quadratic((1, 20)).at([1, -1]), order=6)
@@ -100,7 +101,7 @@ def follow(
     solver = checked_solver("auto", rtol, atol)
     check.count("steps", steps, 1), check.count("checks", checks, 1)
     if initial_point(flow.members, problem, theta0).ndim > 1:
-        raise ValueError("opt and theta0 must be of one member here, got an ensemble")
+        raise ValueError("opt and theta0 must have a single member here, got an ensemble")
     run = simulate(opt, problem, steps, theta0) if isinstance(opt, Optimizer) else _run(flow, problem, steps, theta0)
     checked = np.unique(np.linspace(0, len(run) - 1, checks).round().astype(int))
     states = [(run.theta[k], *(v[k] for v in run.state.values())) for k in checked]
@@ -114,7 +115,7 @@ def follow(
 
 
 def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Trajectory:
-    """The iterates of a foreign step; they end with the last finite state."""
+    """The iterates of a one-step map; they end with the last finite state."""
     step, grad = flow.map, problem.oracle()
     h = float(step.h)
     first = step.start(initial_point((), problem, theta0))
@@ -130,11 +131,11 @@ def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Traje
 
 
 def _beyond(name: str, checked: Array, indicator: Array) -> str:
-    """What an indicator beyond 1 means, or nothing."""
+    """The warning if the indicator exceeds 1, else an empty string."""
     over = np.flatnonzero(indicator > CONVERGENT)  # NaN is not
     if not len(over):
         return ""
     return (
-        f"|mu - 1| of {name} reaches {np.nanmax(indicator):.3g}, and is beyond 1 first after {checked[over[0]]} steps: "
-        "there the series of the modified flow diverges, and a higher order need not bring it closer"
+        f"|mu - 1| of {name} reaches {np.nanmax(indicator):.3g} and first exceeds 1 after {checked[over[0]]} steps: "
+        "there the series of the modified flow diverges, and a higher order need not be more accurate"
     )

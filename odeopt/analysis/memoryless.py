@@ -1,6 +1,6 @@
-"""What is left of memory when lr -> 0 at fixed beta: a shift of the start, and a slow rate of descent.
+"""The effects of memory that remain as lr -> 0 at fixed beta: a shift of the start, and a slow rate of descent.
 
-Both are read off the step: the shift by running it on a constant gradient, the rate from its matrix M(z).
+The shift is measured by running the step on a constant gradient; the rate follows from the step's matrix M(z).
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
-SETTLED = 1e-15  # relative change of the increment in a step
-LONGEST = 50_000  # steps of a start-up
+SETTLED = 1e-15  # relative change of the increment per step
+LONGEST = 50_000  # the most steps of a start-up
 ROUNDING = 1e-12
-REACH, NODES = 0.1, 12  # of the interpolation in z, relative to the gap of the spectrum
+REACH, NODES = 0.1, 12  # interpolation in z: half-width relative to the spectral gap, and number of nodes
 
 
 def start_shift(opt: Optimizer, grad: Grad, theta0: Array) -> Array:
     """sum_k (d_k - d_infinity) over the steps d_k of theta on the constant gradient g(theta0).
 
-    Seen from later, the iterates started there: theta0 + h beta/(1 - beta) g0 for momentum.    [Ghosh et al. 2023]
+    After the start-up, the iterates behave as if they had started at theta0 plus this shift: for momentum at
+    theta0 + h beta/(1 - beta) g0.                                                              [Ghosh et al. 2023]
 
     >>> from odeopt import optimizers
     >>> start_shift(optimizers.momentum(lr=0.01, beta=0.9), lambda theta: np.ones(1), np.zeros(1)).round(12)
@@ -45,7 +46,7 @@ def start_shift(opt: Optimizer, grad: Grad, theta0: Array) -> Array:
 
 
 class SlowRate(NamedTuple):
-    """log mu = -lr_time (slope lambda + 2 coefficient lambda^2) + O(lambda^3); the start-up moves theta by shift g0."""
+    """log mu = -lr_time (slope lambda + 2 coefficient lambda^2) + O(lambda^3); the start is shifted by shift g0."""
 
     slope: float
     coefficient: float
@@ -53,7 +54,7 @@ class SlowRate(NamedTuple):
 
 
 def slow_rate(opt: Optimizer) -> SlowRate:
-    """The slow multiplier mu of the step on L = lambda theta^2/2, and the start-up, of an optimizer linear in g.
+    """The slow multiplier mu of the step on L = lambda theta^2/2 and the start's shift, for optimizers linear in g.
 
     M(z) x = mu x is differentiated twice at z = lr lambda = 0, where mu = 1, with x(z) - x(0) orthogonal to the left
     eigenvector.
@@ -72,7 +73,7 @@ def slow_rate(opt: Optimizer) -> SlowRate:
     *x1, mu1 = np.linalg.solve(bordered, [*(-M1 @ right), 0])
     *_, mu2 = np.linalg.solve(bordered, [*(-M1 @ x1 - M2 @ right), 0])
     lr, time = float(np.asarray(opt.lr)), float(np.asarray(opt.lr_time))
-    # a constant gradient 1 adds lr M1 e_theta to a step; the memory at which it settles, against that at the start
+    # a constant gradient 1 adds lr M1 e_theta to a step; `settled` is the memory at which it becomes steady
     push, settled = lr * M1[:, 0], np.zeros(len(M0))
     settled[1:] = np.linalg.solve(np.eye(len(M0) - 1) - M0[1:, 1:], push[1:])
     start = opt.initial_state(Gradient(np.ones_like), np.zeros(1))
@@ -82,11 +83,11 @@ def slow_rate(opt: Optimizer) -> SlowRate:
 
 
 def _gap(name: str, M0: Array) -> float:
-    """1 - |mu_2| at zero curvature, where mu_1 = 1 must stand alone."""
+    """1 - |mu_2| at zero curvature, where mu_1 = 1 must be the only multiplier on the unit circle."""
     distance = np.sort(np.abs(np.linalg.eigvals(M0) - 1))
     size = np.sort(np.abs(np.linalg.eigvals(M0)))[:-1]
     if distance[0] > ROUNDING:
-        raise ValueError(f"{name} moves theta where the gradient is 0: no function of the gradient describes it")
+        raise ValueError(f"{name} moves theta where the gradient is 0: it has no memoryless limit")
     gap = 1 - size.max(initial=0.0)
     if gap <= ROUNDING:
         raise ValueError(f"{name} does not forget: without friction it has no memoryless limit")
@@ -101,7 +102,7 @@ def _fixed(M: Array) -> Array:
 
 
 def _derivatives(M: Callable[[float], Array], reach: float) -> list[Array]:
-    """M(0), M'(0), M''(0)/2 of the polynomial through Chebyshev's nodes: exact for explicit schemes."""
+    """M(0), M'(0), M''(0)/2 from the interpolating polynomial at Chebyshev nodes: exact for explicit schemes."""
     nodes = np.polynomial.chebyshev.chebpts1(NODES)
     values = np.array([M(reach * x) for x in nodes])
     fitted = np.linalg.solve(np.vander(nodes, increasing=True), values.reshape(NODES, -1)).reshape(values.shape)

@@ -1,8 +1,8 @@
 """h F_K(y) = sum_{k=1..K} (-1)^(k+1)/k Delta^k y: the flow that an optimizer follows with order K.
 
-Delta^k are forward differences of y, Phi(y), Phi(Phi(y)), ..., so nothing but the step Phi is needed: this is the
-series of log Phi.  It is summed from the increments d_j = Phi(y_j) - y_j, which keep their digits at any h.  The
-series converges where every multiplier mu of DPhi has |mu - 1| < 1; beyond, no real flow need exist.
+Delta^k are forward differences of y, Phi(y), Phi(Phi(y)), ..., so only the step Phi is needed; the sum is the series
+of log Phi.  It is computed from the increments d_j = Phi(y_j) - y_j, which lose no digits at small h.  The series
+converges if every multiplier mu of DPhi has |mu - 1| < 1; otherwise a real flow need not exist.
 [Hairer, Lubich and Wanner 2006, IX.1]
 """
 
@@ -49,7 +49,7 @@ def central_weights(half: int) -> list[float]:
 
 @dataclass(frozen=True, eq=False)
 class ModifiedFlow:
-    """y' = F_K(y), for `solve`: the ODE that the iterates follow with order K, from their own first state."""
+    """y' = F_K(y): the ODE that the iterates follow with order K from their own first state.  `solve` solves it."""
 
     map: OneStep
     order: int
@@ -121,11 +121,11 @@ class ModifiedFlow:
 
 
 def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = False) -> ModifiedFlow:
-    """The flow that an optimizer follows with this order, 1 to 8: give it to `solve`.
+    """The flow that an optimizer follows with this order, 1 to 8, for `solve`.
 
-    Ask `.indicator(problem)` first: the spectral radius of DPhi - I.  The series needs it below 1; beyond, the flow
-    means nothing, however well it is solved.  central=True uses steps backwards too (the inverse of the step is
-    solved for), and even orders.
+    Check `.indicator(problem)`, the spectral radius of DPhi - I, first.  The series needs a value below 1; otherwise
+    the flow is meaningless, however accurately it is solved.  central=True uses steps backwards too, by solving for the
+    inverse of the step, and requires an even order.
 
     >>> import odeopt as oo
     >>> flow = modified_flow(oo.optimizers.gd(lr=0.1), order=2)
@@ -143,7 +143,7 @@ def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = Fals
 
 
 def series_radius(step: OneStep, problem: Problem, t: Any, y: State) -> float:
-    """max |mu - 1| over the multipliers mu of DPhi(t, y); nan where the step has no finite derivative."""
+    """max |mu - 1| over the multipliers mu of DPhi(t, y); NaN if the step has no finite derivative there."""
     with np.errstate(all="ignore"):
         jacobian = increment_jacobian(step.increment(problem.oracle()), y, t)
     return float(np.abs(np.linalg.eigvals(jacobian)).max()) if np.isfinite(jacobian).all() else np.nan

@@ -1,4 +1,4 @@
-"""P, the diagonal by which an adaptive optimizer divides the gradient, read off its flow and the memory of a run."""
+"""P, the diagonal by which an adaptive optimizer divides the gradient, from its flow and the memory of a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from odeopt.util.check import Array
 def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
     """P (d,), the diagonal by which the optimizer divides the gradient at a record, in the units of its library.
 
-    It is read off the flow: the speed of theta under a constant unit gradient, its averages settled, once with the
-    preconditioner and clocks of the reference of `stability_limit` and once with the recorded ones; P is the quotient.
-    For Adam that is c1 (sqrt(G/c2) + eps): the bias correction 1/c1 belongs to the step.  [Cohen et al. 2022]
+    P is the quotient of two speeds of theta under a constant unit gradient with settled averages: the first with the
+    reference preconditioner and clocks of `stability_limit`, the second with the recorded ones.
+    For Adam this is c1 (sqrt(G/c2) + eps): the bias correction 1/c1 belongs to the step.  [Cohen et al. 2022]
 
     >>> import odeopt as oo
     >>> opt, problem = oo.optimizers.rmsprop(lr=0.1, rho=0.0), oo.problems.quadratic((1, 20), angle=0)
@@ -36,7 +36,7 @@ def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
 
 
 def _speed(flow: Flow, held: Mapping[str, Array], d: int) -> Array:
-    """|theta'| (d,) at theta = 0 under a gradient of ones, with some variables held and the others settled."""
+    """|theta'| (d,) at theta = 0 under a gradient of ones, with the variables `held` fixed and the others settled."""
     f = flow.rhs(lambda theta: np.ones_like(theta))
     averages = [name for name in flow.memory if name not in held]
 

@@ -1,8 +1,8 @@
-"""L + c |grad L|^2: the loss that an optimizer really descends, to second order in its learning rate.
+"""L + c |grad L|^2: the loss that an optimizer actually descends, to second order in its learning rate.
 
-Optimizers that are linear in the gradient have one, whatever the loss: in second order there is but one term, H g,
-and H g = grad |g|^2/2.  Its coefficient is read off the step on a quadratic.  This ends here: the third order of
-gradient descent, -h^2 (H H g/3 + third(L)[g, g]/12), is not the gradient of anything.
+Every optimizer that is linear in the gradient has such a loss: the only second-order term is H g = grad |g|^2/2.  Its
+coefficient is measured from the step on a quadratic.  There is no such loss at third order: the term of gradient
+descent, -h^2 (H H g/3 + third(L)[g, g]/12), is not a gradient.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 LINEAR = 1e-8  # relative error of superposition
-ROUNDING = 1e-11  # of the coefficient and the shift, in units of the step
+ROUNDING = 1e-11  # rounding error of the coefficient and the shift, in units of the step
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """P(g), its derivative by g, and the vector field whose direction the modified loss gives."""
+    """P(g), its derivative in g, and the equation of motion on the modified loss, as printed."""
 
     text: str
     of: Callable[[Array], Any]
@@ -45,7 +45,7 @@ ONE_NORM = Penalty(
 
 @dataclass(frozen=True)
 class ImplicitRegularizer:
-    """slope L + coefficient P(grad L), descended from theta0 + shift g0 in a time of `lr_time` per step."""
+    """slope L + coefficient P(grad L), descended from theta0 + shift g0, with time `lr_time` per step."""
 
     name: str
     coefficient: float
@@ -55,7 +55,7 @@ class ImplicitRegularizer:
     remark: str = ""
 
     def modified(self, problem: Problem) -> Problem:
-        """The modified loss as a problem, to draw, to run on, or for `solve` with gradient flow.
+        """The modified loss as a problem, for plots, for runs, or for `solve` with gradient flow.
 
         >>> from odeopt import optimizers, problems
         >>> bowl = problems.quadratic((1.0, 2.0), angle=0.0)
@@ -87,12 +87,13 @@ class ImplicitRegularizer:
 
 
 def implicit_regularizer(opt: Optimizer) -> ImplicitRegularizer:
-    """L + c |grad L|^2, c measured from the step, or L + c |grad L|_1 for RMSprop and Adam; a ValueError if none is.
+    """L + c |grad L|^2 with c measured from the step, or L + c |grad L|_1 for RMSprop and Adam.
 
-    lr -> 0 at fixed beta.  Gradient descent: c = h/4 [Barrett and Dherin 2021, thm 3.1]; heavy ball, h = lr/(1 - beta):
-    c = (h/4)(1 + beta)/(1 - beta) from theta0 + h beta/(1 - beta) g0 [Ghosh et al. 2023]; any other step that is
-    linear in the gradient alike.  Adam for eps -> 0, in its own metric: c = h (beta1/(1 - beta1) - beta2/(1 - beta2))
-    [Cattaneo, Klusowski and Shigida 2024]: with beta2 > beta1, as by default, it seeks steep places.
+    The limit is lr -> 0 at fixed beta.  Gradient descent: c = h/4 [Barrett and Dherin 2021, thm 3.1].  Heavy ball,
+    h = lr/(1 - beta): c = (h/4)(1 + beta)/(1 - beta) from theta0 + h beta/(1 - beta) g0 [Ghosh et al. 2023].  Any other
+    step that is linear in the gradient is treated likewise.  Adam for eps -> 0, in its own metric:
+    c = h (beta1/(1 - beta1) - beta2/(1 - beta2)) [Cattaneo, Klusowski and Shigida 2024]; with beta2 > beta1, the
+    default, c < 0 and Adam favours steep regions.  Raises ValueError for an optimizer without a known regularizer.
 
     >>> from odeopt import optimizers
     >>> implicit_regularizer(optimizers.gd(lr=0.1))
@@ -113,7 +114,7 @@ def implicit_regularizer(opt: Optimizer) -> ImplicitRegularizer:
 
 
 def _signed(number: float, of: str) -> str:
-    """As a further term of a sum."""
+    """The signed term of a sum, as printed; empty for 0."""
     return f" {'-' if number < 0 else '+'} {abs(number):g} {of}" if number else ""
 
 
@@ -123,12 +124,12 @@ def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
     if "opt" in opt.settings or opt.flow.filters:
         raise ValueError(f"{opt.name} has no known implicit regularizer under a schedule, decay or clipping")
     if opt.flow.name not in ("Adam", "RMSprop"):
-        raise ValueError(f"{opt.name} has no known implicit regularizer: only Adam, RMSprop and linear steps have")
+        raise ValueError(f"{opt.name} has no known implicit regularizer; only Adam, RMSprop and linear steps have one")
     if not isinstance(scheme, Splitting) or scheme.word != "memory drift":
         raise ValueError(f"the scheme must be the splitting 'memory drift' for {opt.flow.name}, got {scheme.name}")
 
     def lag(name: str) -> float:
-        """beta/(1 - beta), the mean age in steps of what a memory holds."""
+        """beta/(1 - beta), the mean age in steps of the gradients in a memory."""
         z = opt.h / params[name]
         kept = float(scheme.decay.kept(z))
         return kept / float(scheme.decay.lost(z)) if kept > 2 * SMALLEST else 0.0
@@ -140,7 +141,7 @@ def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
 
 
 def _refuse_nonlinear(opt: Optimizer) -> None:
-    """Superposition, and no change with time, on a linear gradient."""
+    """Raises ValueError unless the step, on a linear gradient, obeys superposition and does not change with time."""
     d = of_optimizer(opt).increment(lambda theta: theta @ np.array([[1.0, 0.5], [0.5, 2.0]]))
     rng, h = np.random.default_rng(0), float(np.asarray(opt.h))
     y, z = (tuple(rng.standard_normal(2) for _ in opt.flow.variables) for _ in range(2))

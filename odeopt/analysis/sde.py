@@ -11,12 +11,13 @@ from odeopt.util import check
 
 
 def sde(opt: Optimizer, order: int = 1) -> Flow:
-    """y' = F(y, g) + sqrt(h) dF/dg Sigma^(1/2) xi: the flow of `opt`, and what the noise of its gradients adds.
+    """y' = F(y, g) + sqrt(h) dF/dg Sigma^(1/2) xi: the flow of `opt` with the noise of its gradients.
 
-    Ito's sense, in the flow's own time, of weak order 1: [Li, Tai and E 2017] for gd and momentum, [Malladi et al.
-    2022] for RMSprop and Adam, where G tends to g^2 + diag Sigma.  order=2 is known for gd, `sgd_second_order`.
-    Run it by `oo.Optimizer(oo.sde(opt), schemes.euler_maruyama, opt.h)`; Adam's from an age of some steps, as m/c1 of
-    white noise is singular at t = 0.  ValueError where g stands under a sign, a norm, a maximum or a filter.
+    The equation is in Ito's sense, in the flow's own time, and of weak order 1: [Li, Tai and E 2017] for gd and
+    momentum, [Malladi et al. 2022] for RMSprop and Adam, where G tends to g^2 + diag Sigma.  order=2 is known only for
+    gd, as `sgd_second_order`.  Run it with `oo.Optimizer(oo.sde(opt), schemes.euler_maruyama, opt.h)`; start Adam at an
+    age of some steps, because m/c1 of white noise is singular at t = 0.  Raises ValueError if g appears under a sign, a
+    norm, a maximum or a filter.
 
     >>> from odeopt.optimizers import gd, momentum
     >>> sde(gd(lr=0.1))
@@ -33,5 +34,5 @@ def sde(opt: Optimizer, order: int = 1) -> Flow:
     if check.count("order", order, 1) > (2 if plain else 1):
         raise ValueError(f"order must be {'1 or 2' if plain else '1'} for {opt.name}, got {order}")
     if found := projections_that_are_read(opt.flow):
-        raise ValueError(f"sde needs a flow without projections that are read, {opt.name} has {', '.join(found)}")
+        raise ValueError(f"sde needs a flow that reads no projections, but {opt.name} reads {', '.join(found)}")
     return flows.sgd_second_order(opt.lr) if order == 2 else with_gradient_noise(opt.flow, opt.h)

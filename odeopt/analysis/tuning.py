@@ -1,6 +1,6 @@
-"""Rates on quadratics, and the hyperparameters with the best one when all curvatures lie in [smallest, largest].
+"""Convergence rates on quadratics, and the best hyperparameters if all curvatures lie in [smallest, largest].
 
-kappa = largest/smallest.  The rate is the factor by which the error shrinks per step in the long run.
+kappa = largest/smallest.  The rate is the asymptotic factor by which the error shrinks per step.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from odeopt.util.check import Number
 
 
 def convergence_rate(opt: Optimizer | Scheme, eigenvalues: Any) -> float:
-    """max over curvatures lambda of the spectral radius of the step: |theta_n| ~ rate^n, on a quadratic in the end.
+    """The maximum over curvatures lambda of the spectral radius of the step: |theta_n| ~ rate^n on a quadratic.
 
     eigenvalues: (k,) of the Hessian; for adaptive optimizers of the preconditioned Hessian, in the library's units.
-    Where two multipliers meet, as they do at the optimum, they are known to about 1e-8.
+    Where two multipliers coincide, as they do at the optimum, they are accurate to about 1e-8.
 
     >>> round(convergence_rate(optimizers.gd(lr=0.1), (1, 15)), 12)
     0.9
@@ -35,9 +35,10 @@ def convergence_rate(opt: Optimizer | Scheme, eigenvalues: Any) -> float:
 
 
 def critical_beta(z: Number) -> Number:
-    """beta = (1 - sqrt(z))^2, z = lr lambda in (0, 4): momentum's multipliers meet, at +-sqrt(beta).    [Polyak 1964]
+    """beta = (1 - sqrt(z))^2, z = lr lambda in (0, 4): momentum's multipliers coincide at +-sqrt(beta). [Polyak 1964]
 
-    With less beta the slower of them is slower, with more they turn and decay like sqrt(beta)^n.
+    For a smaller beta the slower multiplier is slower still; for a larger one both are complex and decay like
+    sqrt(beta)^n.
 
     >>> critical_beta(0.25)
     0.25

@@ -1,1 +1,1 @@
-"""NumPy's functions on the arrays of torch and JAX, so that one formula runs on all three."""
+"""NumPy's functions on arrays of torch and JAX, so that one formula runs in all three libraries."""

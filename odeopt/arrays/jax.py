@@ -1,4 +1,4 @@
-"""NumPy's functions as JAX has them."""
+"""NumPy's functions in JAX."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from odeopt.arrays.protocol import Library
+from odeopt.arrays.protocol import CALLED, Library
 
 
 def _any(x: Any) -> Any:
-    """While it is compiled nothing is known: perhaps."""
+    """any(x); True while JAX compiles, when the values are not known."""
     return True if isinstance(x, jax.core.Tracer) else bool(jnp.any(x))
 
 
 SAME = (
-    *("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "rint", "cos", "clip", "maximum", "minimum"),
-    *("where", "sum", "mean", "all", "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims"),
+    *CALLED,
+    *("rint", "clip", "sum", "mean", "all", "isfinite", "ndim"),
+    *("broadcast_to", "zeros_like", "concatenate", "expand_dims"),
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(jnp, name)
-        for name in (*SAME, "broadcast_to", "zeros_like", "isfinite", "concatenate", "ndim", "expand_dims")
-    },
+    **{name: getattr(jnp, name) for name in SAME},
     "svd": jnp.linalg.svd,
     "eigh": jnp.linalg.eigh,
     "any": _any,

@@ -1,4 +1,4 @@
-"""NumPy's functions as torch has them."""
+"""NumPy's functions in torch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from odeopt.arrays.protocol import Library
+from odeopt.arrays.protocol import CALLED, Library
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(torch, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "sign", "tanh", "floor", "cos")},
+    **{name: getattr(torch, name) for name in CALLED},
     **{name: getattr(torch, name) for name in ("sum", "mean", "any", "all", "broadcast_to", "zeros_like", "isfinite")},
     "svd": torch.linalg.svd,
     "eigh": torch.linalg.eigh,
@@ -25,7 +25,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def _both(a: Any, b: Any) -> tuple[Any, Any]:
-    """Two tensors of one kind, where one may be a number."""
+    """Two tensors of one dtype on one device, from tensors or numbers."""
     like = a if torch.is_tensor(a) else b
     first, second = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b))
     return first, second
@@ -35,5 +35,5 @@ TORCH = Library("torch", FUNCTIONS, lambda x, like: torch.as_tensor(x, dtype=lik
 
 
 def at_least_single(tensor: Any) -> Any:
-    """In single precision, or its own if that is higher."""
+    """The tensor in single precision, or in its own if that is higher."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -1,1 +1,1 @@
-"""A step or right-hand side as a program of scalar operations: traced, improved, and checked against its function."""
+"""Programs of scalar operations for steps and right-hand sides: tracing, optimization, code, and numerical checks."""

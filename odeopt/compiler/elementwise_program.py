@@ -1,7 +1,7 @@
-"""The program of one coordinate, where all coordinates have the same and none reads another.
+"""The program of one coordinate, for optimizers that update all coordinates by the same formula.
 
-Optimizers that act on each coordinate alone, and read the gradient at theta only, have one: gd to Adam, not LAMB.  What
-the coordinates share, as a decay rate, is computed once a step, in numbers.
+Such an optimizer acts on each coordinate alone and reads the gradient at theta only: Adam does, LAMB does not.  Values
+that the coordinates share, such as a decay rate, are computed once a step, in numbers.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
+from odeopt.compiler.formula_keys import formula_key
 from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
-from odeopt.compiler.passes.sign_analysis import sound
-from odeopt.compiler.readings import read_by
+from odeopt.compiler.passes.sign_analysis import positive_divisors
 from odeopt.compiler.step_program import Program
 from odeopt.compiler.trace import TracedGradient, as_traced, scalar, traced
+from odeopt.core.operations import RAISED, REAL
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import rescheduled
 from odeopt.optimizers.schedules import Rate
 
-SIZES = 3, 5  # coordinates: whose number, and whose places, a formula may not read
+SIZES = 3, 5  # numbers of coordinates; the step is traced with both, and must have one formula
 
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """`program` moves one coordinate: theta, its gradient, and the memory that is no clock, in this order.
+    """The step of one coordinate: `program` updates theta, its gradient and the memory without clocks, in this order.
 
-    clocks: the new value of each clock, by name
-    guards: what must be false for the program to hold;  positive: what must be above 0 for numbers to stay finite
+    clocks:   the new value of each clock, by name
+    guards:   conditions that must be false for the program to hold
+    positive: constants that must be above 0, so that finite numbers stay finite
     """
 
     program: Program
@@ -41,7 +42,7 @@ class Coordinates:
 
     @cached_property
     def _shared(self) -> list[Node]:
-        """What a step computes once for all coordinates, in order."""
+        """The operations that a step performs once for all coordinates, in order."""
         return needed([*self.program.constants, *self.clocks.values(), *self.guards, *self.positive])
 
     def numbers(self, known: Mapping[Input, float]) -> tuple[list[float], dict[str, float]]:
@@ -54,9 +55,9 @@ class Coordinates:
         try:
             for node in self._shared:
                 inputs = node.op == "input"
-                values[node.index] = known[node.source] if inputs else OPERATIONS[node.op](*map(value, node.args))
+                values[node.index] = known[node.source] if inputs else REAL[node.op](*map(value, node.args))
         except RAISED as error:
-            raise Untraceable(f"its constants are no numbers: {error}") from error
+            raise Untraceable(f"its constants cannot be computed: {error}") from error
         if any(map(value, self.guards)) or not all(value(a) > 0 for a in self.positive):
             raise Untraceable("it might divide by 0")
         constants = [float(value(node)) for node in self.program.constants]
@@ -64,32 +65,32 @@ class Coordinates:
 
 
 def coordinates(opt: Optimizer) -> Coordinates:
-    """The program of a coordinate; raises Untraceable, with the reason, where there is none.
+    """The program of one coordinate; raises Untraceable, with the reason, if there is none.
 
     The learning rate is `rate` times the optimizer's own, which includes its schedule.
     """
-    read = read_by(opt.flow)
+    read = formula_key(opt.flow)
     if read is None:
-        raise Untraceable("nobody knows what its formulas read")
+        raise Untraceable("its formulas read an object that may change unseen")
     return _coordinates(opt, read)
 
 
 @lru_cache(maxsize=64)
 def _coordinates(opt: Optimizer, read: Any) -> Coordinates:
-    """As the formulas are while they read this."""
+    """The program of formulas that read these values: `read` is the key of the cache."""
     forms: dict[Any, int] = {}
     few, more = (_Step(opt, size, forms) for size in SIZES)
     if few.form != more.form:
         raise Untraceable("its step depends on the number of coordinates")
     made, known = few.program(), {Input("parameter", name): value for name, value in opt.flow.params.items()}
-    positive = sound(made, {**known, Input("step"): opt.h})
+    positive = positive_divisors(made, {**known, Input("step"): opt.h})
     return Coordinates(folded(made, positive), MappingProxyType(few.clocks), few.guards, positive)
 
 
 class _Step:
-    """A step traced on so many coordinates; raises Untraceable where these have not all the same formula.
+    """A step traced on `size` coordinates; raises Untraceable if they do not all have the same formula.
 
-    form: what equals that of a step on another number of coordinates only if the formulas are the same
+    form: a key that is equal for steps on other numbers of coordinates only if the formulas are the same
     """
 
     def __init__(self, opt: Optimizer, size: int, forms: dict[Any, int]) -> None:
@@ -130,7 +131,7 @@ class _Step:
         self.form = [*first, *(_form(node, forms) for node in (*self.clocks.values(), *self.guards))]
 
     def program(self) -> Program:
-        """Of the first coordinate."""
+        """The program of the first coordinate."""
         (theta, *memory), (end, *ends), g = self._before, self._after, (self._g,)
         state, outputs = ((theta,), g, *((u,) for u in memory)), ((end,), g, *((u,) for u in ends))
         return Program(state=state, outputs=outputs, guards=(), h=self.h, count=1, first=True, carried=False, loss=None)
@@ -141,12 +142,12 @@ def _nowhere_else(theta: Any) -> Any:
 
 
 def _read(value: Any) -> Iterable[Input]:
-    """The entries of theta, gradient and memory that a node depends on."""
+    """The entries of theta, gradient and memory on which a node depends."""
     return [node.source for node in needed([value]) if node.op == "input" and node.varies]
 
 
 def _form(value: Any, forms: dict[Any, int]) -> int:
-    """A number for the formula, the same whichever coordinate it is of."""
+    """The number of a formula in `forms`; the same formula of another coordinate has the same number."""
     numbers: dict[int, int] = {}
     form = lambda a: numbers[a.index] if isinstance(a, Node) else forms.setdefault(("number", repr(a)), len(forms))
     for node in needed([value]):

@@ -1,8 +1,7 @@
-"""What NumPy's ufuncs do, entry by entry, on arrays of nodes and numbers.
+"""NumPy's ufuncs, entry by entry, on arrays of nodes and numbers.
 
-An array of entries has the dtype that NumPy's array would have, so that each ufunc computes in the kind of numbers in
-which NumPy would: truth values that are added are joined by "or", and integers are not rounded.  Kinds that programs
-do not have (single precision, integers that overflow, complex numbers) are refused with `Untraceable`.
+An array of entries has the dtype of NumPy's array, and each ufunc computes in NumPy's dtype: the sum of truth values is
+"or", and integers are not rounded.  Programs have float64, truth values and integers; other dtypes raise `Untraceable`.
 """
 
 from __future__ import annotations
@@ -13,24 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable
+from odeopt.compiler.ir import Graph, Node, Untraceable
+from odeopt.core.operations import OPERATIONS
 
 FLOAT, BOOL, INT = np.dtype(np.float64), np.dtype(bool), np.dtype(np.int64)
-COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
-LOGICAL = {"logical_and", "logical_or", "logical_not"}
-ARITHMETIC_OF_TRUTHS = {
-    "add": "logical_or",
-    "maximum": "logical_or",
-    "multiply": "logical_and",
-    "minimum": "logical_and",
-}
 ON_TRUTHS = {
-    **ARITHMETIC_OF_TRUTHS,
+    **{name: row.truths for name, row in OPERATIONS.items() if row.truths},
     **{"bitwise_or": "logical_or", "bitwise_and": "logical_and", "invert": "logical_not"},
     **{"bitwise_xor": "not_equal", "logical_xor": "not_equal"},
-    **{name: name for name in COMPARISONS | LOGICAL},
-}
-ON_INTEGERS = {"add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum", *COMPARISONS, *LOGICAL}
+}  # the operation that NumPy performs on truth values, by the name of the ufunc
 SPELLED: dict[str, Callable[..., Any]] = {
     "square": lambda a: _apply("multiply", a, a),
     "reciprocal": lambda a: _apply("divide", 1.0, a),
@@ -41,38 +31,38 @@ SPELLED: dict[str, Callable[..., Any]] = {
 
 
 class Entries:
-    """An array of nodes and numbers, and the dtype of the array that NumPy would have: float64, bool or int64."""
+    """An array of nodes and numbers, and the dtype of NumPy's array: float64, bool or int64."""
 
     def __init__(self, entries: Any, dtype: Any = FLOAT) -> None:
         self.entries, self.dtype = objects(entries), dtype
 
     @property
     def kind(self) -> Any:
-        """What `numpy.result_type` takes: the dtype, or a number of Python's, which adapts itself to others."""
+        """The argument for `numpy.result_type`: the dtype, or a Python number, which takes the dtype of the others."""
         return self.dtype(0) if isinstance(self.dtype, type) else self.dtype
 
     def cast(self, to: Any) -> Entries:
-        """The same numbers in another kind: 1 and 0 for truth values, "is not 0" for numbers."""
+        """The same entries with another dtype: a truth value becomes 1 or 0, a number becomes `x != 0`."""
         if (self.dtype == BOOL) == (to == BOOL):
             return Entries(self.entries, to)
         change = (lambda u: _apply("not_equal", u, 0.0)) if to == BOOL else (lambda u: _apply("where", u, 1.0, 0.0))
         return Entries(np.frompyfunc(change, 1, 1)(self.entries), to)
 
     def safely(self, to: Any) -> Entries:
-        """The same numbers in another kind, refused where NumPy would round them."""
+        """The same entries with another dtype; raises Untraceable where NumPy would round."""
         if not np.can_cast(np.result_type(self.kind), to, "safe") or to not in (FLOAT, BOOL, INT):
             raise Untraceable(f"it turns {self.dtype} into {to}")
         return self.cast(to)
 
 
 def entries_of(x: Any) -> Entries:
-    """An array, nested sequence or number as entries; the kind of a number of Python's is its type, float or int."""
+    """An array, nested sequence or number as entries; the dtype of a Python number is its type, float or int."""
     if isinstance(x, Entries):
         return x
     if type(x) in (float, int):
         return Entries(x, type(x))
     array = np.asarray(x)
-    if array.dtype == object:  # what NumPy makes of a list of entries
+    if array.dtype == object:  # from a list of entries
         parts = [entries_of(u) if isinstance(u, Entries) else Entries(u, np.asarray(u).dtype) for u in array.ravel()]
         kind = np.result_type(*(part.kind for part in parts)) if parts else FLOAT
         return Entries(objects([part.cast(kind).entries.item() for part in parts]).reshape(array.shape), kind)
@@ -83,7 +73,7 @@ def entries_of(x: Any) -> Entries:
 
 @lru_cache(maxsize=4096)
 def loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[str, Any, Any]:
-    """NumPy's loop for arrays of these kinds: the operation, the kind in which it computes, and that of the result."""
+    """NumPy's loop for these dtypes: the operation, the dtype in which it computes, and that of the result."""
     name = ufunc.__name__
     try:
         found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
@@ -94,8 +84,11 @@ def loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[str, Any, Any]:
         (kind,) = inside
         if kind == BOOL and name in ON_TRUTHS:
             return ON_TRUTHS[name], BOOL, outside
-        if (kind == FLOAT and (name in UFUNCS or name in SPELLED)) or (kind == INT and name in ON_INTEGERS):
-            return name, BOOL if name in LOGICAL else kind, outside
+        if kind == FLOAT and name in SPELLED:
+            return name, kind, outside
+        row = OPERATIONS.get(name)
+        if row is not None and (kind == FLOAT or (kind == INT and row.integers)):
+            return name, BOOL if _logical(name) else kind, outside
     raise Untraceable(f"it calls numpy.{name}" + ("" if inside == {FLOAT} else f" on {' and '.join(map(str, kinds))}"))
 
 
@@ -103,14 +96,14 @@ def elementwise(ufunc: np.ufunc, *inputs: Any) -> Entries:
     """A ufunc, entry by entry."""
     given = [entries_of(x) for x in inputs]
     name, inside, outside = loop(ufunc, tuple(u.dtype for u in given))
-    if inside == BOOL and ufunc.__name__ in ARITHMETIC_OF_TRUTHS and not any(u.entries.ndim for u in given):
-        raise Untraceable("it adds or multiplies single truth values, of which Python and NumPy think differently")
+    if inside == BOOL and _turns_logical(ufunc.__name__) and not any(u.entries.ndim for u in given):
+        raise Untraceable("it adds or multiplies single truth values, which Python and NumPy do differently")
     one = SPELLED.get(name) or (lambda *u: _apply(name, *u))
     return Entries(np.frompyfunc(one, len(given), 1)(*(u.cast(inside).entries for u in given)), outside)
 
 
 def reduced(ufunc: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False) -> Entries:
-    """The sum, product or extreme over axes, in order."""
+    """The reduction of a ufunc over axes, from the first entry to the last."""
     u = _counted(ufunc, entries_of(x))
     shape, d = u.entries.shape, u.entries.ndim
     axes = range(d) if axis is None else [int(i) % d for i in np.atleast_1d(axis)]
@@ -133,7 +126,7 @@ def accumulated(ufunc: np.ufunc, x: Any, axis: int = 0) -> Entries:
 
 
 def in_pieces(ufunc: np.ufunc, x: Any, starts: Any, axis: int = 0) -> Entries:
-    """reduceat: each piece of an axis reduced, from one start to the next."""
+    """reduceat: the reduction of each piece of an axis, from one start to the next."""
     u = entries_of(x)
     row = np.moveaxis(u.entries, axis, 0)
     pieces = [*zip(starts, [*starts[1:], len(row)], strict=True)]
@@ -144,7 +137,7 @@ def in_pieces(ufunc: np.ufunc, x: Any, starts: Any, axis: int = 0) -> Entries:
 
 
 def product(contract: Callable[..., Any], *factors: Any) -> Entries:
-    """A product of matrices in float64: NumPy's own sums of products, of nodes."""
+    """A product of matrices in float64, contracted by NumPy on arrays of objects."""
     given = [entries_of(x) for x in factors]
     if np.result_type(*(u.kind for u in given)) != FLOAT:
         raise Untraceable(f"it calls numpy.{contract.__name__} in another kind than float64")
@@ -152,11 +145,11 @@ def product(contract: Callable[..., Any], *factors: Any) -> Entries:
 
 
 METHODS: dict[str, Callable[..., Entries]] = {"reduce": reduced, "accumulate": accumulated, "reduceat": in_pieces}
-REDUCIBLE = {"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"}
+REDUCIBLE = {name for name, row in OPERATIONS.items() if row.truths in ("logical_and", "logical_or")}  # associative
 
 
 def called(ufunc: np.ufunc, method: str, inputs: Sequence[Any], settings: Any) -> Entries:
-    """A ufunc or a method of it, as NumPy calls it; unknown ones and unknown keywords are refused."""
+    """A ufunc or its method, as NumPy's protocol calls it; raises Untraceable if it, or a keyword, is not known."""
     if method == "__call__" and not settings:
         return product(ufunc, *inputs) if ufunc is np.matmul else elementwise(ufunc, *inputs)
     if method in METHODS and ufunc.__name__ in REDUCIBLE and settings.keys() <= {"axis", "keepdims"}:
@@ -167,7 +160,7 @@ def called(ufunc: np.ufunc, method: str, inputs: Sequence[Any], settings: Any) -
 
 
 def objects(value: Any) -> Any:
-    """An array of objects; a node or number is one without axes."""
+    """An array of objects; a node or number becomes an array without axes."""
     if isinstance(value, np.ndarray):
         return value
     found = np.empty(len(value) if isinstance(value, list) else (), dtype=object)
@@ -176,10 +169,20 @@ def objects(value: Any) -> Any:
 
 
 def _counted(ufunc: np.ufunc, u: Entries) -> Entries:
-    """Sums and products of truth values count in integers; "and" and "or" see truth values."""
+    """The entries that NumPy reduces: integers for sums of truth values, truth values for "and" and "or"."""
     if u.dtype == BOOL and ufunc in (np.add, np.multiply):
         return u.cast(INT)
-    return u.cast(BOOL) if ufunc.__name__ in LOGICAL else u
+    return u.cast(BOOL) if _logical(ufunc.__name__) else u
+
+
+def _logical(name: str) -> bool:
+    """Whether an operation takes truth values and gives one: and, or, not."""
+    return OPERATIONS[name].truth and OPERATIONS[name].operator is None
+
+
+def _turns_logical(name: str) -> bool:
+    """Whether an operation on numbers is "and" or "or" on truth values: sums, products, extremes."""
+    return name in OPERATIONS and OPERATIONS[name].truths not in (None, name)
 
 
 def _apply(name: str, *entries: Any) -> Any:

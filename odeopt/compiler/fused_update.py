@@ -1,8 +1,8 @@
-"""One pass over theta, gradient and memory, in place, on all cores: the step of every coordinate.
+"""The step of all coordinates in one pass over theta, gradient and memory, in place and on all cores.
 
-A kernel by Numba where that is installed and theta is long, else NumPy in blocks.  Before the first pass over so many
-coordinates it is compared with the optimizer's own step on as many numbers.  Before each pass there is one look at the
-gradient: from its norm and the sizes that theta and memory can have by now follows whether all will be finite after it.
+The pass is a Numba kernel if Numba is installed and theta is long; otherwise it is NumPy in blocks.  Before the first
+pass over a number of coordinates it is compared with the optimizer's own step on as many numbers.  Before each pass the
+norm of the gradient is computed: with bounds on theta and memory it shows whether all numbers stay finite.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import coordinates_source
 from odeopt.compiler.elementwise_program import coordinates
+from odeopt.compiler.formula_keys import formula_key
 from odeopt.compiler.ir import Input, Untraceable
-from odeopt.compiler.own_step import own_step, unlike
+from odeopt.compiler.own_step import own_step, probe_data
 from odeopt.compiler.passes.magnitude_analysis import bounds
-from odeopt.compiler.readings import read_by
 from odeopt.compiler.verify import OTHER, agree, agreed_at
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards, rescheduled
@@ -30,15 +30,15 @@ from odeopt.optimizers.wrappers import scheduled
 from odeopt.util.check import Array
 from odeopt.util.parallel_arrays import SLICE, norm, spread
 
-LONG = 1_000_000  # coordinates that are worth a compiler
-ANYTHING = 2.0**-20  # of the largest number: what theta may be set to by its owner
-PROBED = 1 << 24  # coordinates: more than these are not compared at once, as that takes as much memory as the model
+LONG = 1_000_000  # coordinates from which a kernel pays for its compilation
+ANYTHING = 2.0**-20  # share of the largest number; theta's owner may set it to anything below
+PROBED = 1 << 24  # coordinates compared at most: the comparison takes as much memory as the model
 
 
 class Piece(NamedTuple):
-    """Coordinates that move at one rate, a multiple of the optimizer's own.
+    """Coordinates with one learning rate, `rate` times the optimizer's own.
 
-    arrays: theta, its gradient and the memory that is no clock, (n,) each, of one dtype: all but the gradient move
+    arrays: theta, its gradient and the memory without clocks, (n,) each, of one dtype; all but the gradient are updated
     """
 
     arrays: tuple[Array, ...]
@@ -46,15 +46,16 @@ class Piece(NamedTuple):
 
 
 class Sweep:
-    """The step of an optimizer whose coordinates stand alone; raises Untraceable, with the reason, for another.
+    """The fused step of an optimizer that acts on each coordinate alone; raises Untraceable, with the reason, if not.
 
-    own: an array of NumPy as the library has it in which the optimizer's own step is made;  back: its inverse
+    own:  turns a NumPy array into an array of the library in which the optimizer's own step runs
+    back: the inverse of `own`
     """
 
     def __init__(
         self, opt: Optimizer, own: Callable[[Any], Any] = np.asarray, back: Callable[[Any], Array] = np.asarray
     ) -> None:
-        self.opt, self._coordinates, self._read = opt, coordinates(opt), read_by(opt.flow)
+        self.opt, self._coordinates, self._read = opt, coordinates(opt), formula_key(opt.flow)
         self._own, self._back = own, back
         self.program = self._coordinates.program
         self._factor = _factor(opt)
@@ -64,12 +65,12 @@ class Sweep:
     def ready(
         self, k: int, pieces: Sequence[Piece], clocks: Mapping[str, float], trusting: bool
     ) -> Callable[[], dict[str, float]]:
-        """What makes step k on all pieces and returns the clocks after it; raises Untraceable where it would not hold.
+        """A function that makes step k on all pieces and returns the clocks after it; raises Untraceable if it may not.
 
-        trusting: that the gradient is finite, and the state after the step
+        trusting: whether the caller vouches that the gradient, and the state after the step, are finite
         """
-        if read_by(self.opt.flow) != self._read:
-            raise Untraceable("its formulas read something else than at first")
+        if formula_key(self.opt.flow) != self._read:
+            raise Untraceable("its formulas read other values than at the first step")
         if any(np.may_share_memory(u, g) for (theta, g, *others), _ in pieces for u in (theta, *others)):
             raise Untraceable("its arrays share memory")
         kind = pieces[0].arrays[0].dtype
@@ -90,13 +91,13 @@ class Sweep:
         return move
 
     def compare(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> None:
-        """Raises Untraceable unless step k of so many coordinates is that of the optimizer itself, on some numbers."""
+        """Raises Untraceable unless step k of `number` coordinates is the optimizer's own step, on test data."""
         number = min(number, PROBED)
         if not agreed_at(self.program, (number, kind, self._own), lambda: self._agrees(k, number, kind, clocks)):
             raise Untraceable(f"{OTHER} the step itself, on {number} coordinates")
 
     def _agrees(self, k: int, number: int, kind: np.dtype[Any], clocks: Mapping[str, float]) -> bool:
-        before = unlike(number, kind, len(self.program.state))
+        before = probe_data(number, kind, len(self.program.state))
         constants, moved = self._numbers(k, 1.0, kind, clocks)
         theta, g, *memory = (self._own(u) for u in before)
         ends, ticks = own_step(self.opt, k, theta, g, memory, clocks)
@@ -106,11 +107,11 @@ class Sweep:
         return same and agree([[moved[name]] for name in clocks], map(self._back, ticks))
 
     def forget(self) -> None:
-        """Theta or memory are others than those that the last step left."""
+        """Drops the bounds: theta or memory have changed since the last step."""
         self._sizes = []
 
     def means(self, d: int) -> str:
-        """What runs it."""
+        """The engine for d coordinates: "numba" or "blocks"."""
         return "numba" if d >= LONG and find_spec("numba") is not None else "blocks"
 
     def _numbers(
@@ -129,7 +130,7 @@ class Sweep:
         return rounded, moved
 
     def _bounded(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> list[float]:
-        """Bounds on theta and memory after the step; raises Untraceable if there are none."""
+        """Bounds on theta and memory after the step; raises Untraceable if none are finite."""
         largest = float(np.finfo(pieces[0].arrays[0].dtype).max)
         thetas, gradients, *memory = zip(*(piece.arrays for piece in pieces), strict=True)
         g = norm(gradients)
@@ -145,7 +146,7 @@ class Sweep:
     def _looks(
         self, anything: float, thetas: Sequence[Array], memory: Sequence[Sequence[Array]]
     ) -> Iterator[list[float]]:
-        """Bounds on theta and memory as they are now, the cheapest first; theta's owner may have set it to anything."""
+        """Bounds on the present theta and memory, the cheapest first; theta's owner may have changed theta."""
         if self._sizes:
             yield self._sizes
             yield [norm(thetas), *self._sizes[1:]]
@@ -154,7 +155,7 @@ class Sweep:
         yield [norm(thetas), *sizes]
 
     def _run(self, pieces: Sequence[Piece], constants: Sequence[Array]) -> Callable[[], Any]:
-        """What moves the pieces; what is compiled for it, is before there are threads."""
+        """A function that updates the pieces.  Its kernel is compiled here, before threads start."""
         number = sum(piece.arrays[0].size for piece in pieces)
         compiled = self.means(number) == "numba"
         move = self._by_kernel if compiled else self._by_numpy
@@ -177,7 +178,7 @@ class Sweep:
 
 
 def _factor(opt: Optimizer) -> Callable[[int], float]:
-    """The factor of its schedule in step k; raises Untraceable where a step reads it at other times than its own."""
+    """The factor of the schedule in step k; raises Untraceable if a step reads the schedule at other times."""
     own = [each.settings["schedule"] for each in inwards(opt) if each.recipe and each.recipe.make is scheduled]
     if not own:
         return lambda k: 1.0

@@ -1,6 +1,7 @@
-"""Scalar operations in static single assignment: what a step writes down when it runs on `odeopt.compiler.trace`.
+"""The intermediate code: a graph of scalar operations, each of which is assigned once.
 
-A node is one operation on nodes and numbers; equal operations are one node.
+`odeopt.compiler.trace` builds it while a step runs.  A node is one operation on nodes and numbers; equal operations are
+the same node.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import OPERATIONS, TRUTH
 
-LARGEST = 3000  # nodes: beyond this NumPy's own loops cost less than the compiler
+LARGEST = 3000  # nodes of a graph; NumPy's own loops are cheaper beyond it
 
 
 class Untraceable(TypeError):
-    """What cannot be written down as scalar operations, with the reason."""
+    """Raised, with the reason, where a function cannot be traced to scalar operations."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """Which value from outside a node is: the entry `index` of the variable, row, parameter or constant `slot`.
+    """The source of an input node: the entry `index` of the variable, row, parameter or constant `slot`.
 
     kind: "state", "gradient", "clock", "normal", "parameter", "constant", "time", "step" (h) or "rate"
     """
@@ -36,7 +37,7 @@ class Input:
 
 
 class Graph:
-    """The nodes of one program; `guards` are the conditions that it takes to be false."""
+    """The nodes of one program.  `guards` are conditions that were taken to be false while it was traced."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -44,24 +45,24 @@ class Graph:
         self._known: dict[tuple[Any, ...], Node] = {}
 
     def input(self, kind: str, slot: Any = 0, index: int = 0, *, varies: bool) -> Node:
-        """A value from outside, which varies from step to step or is the same in all."""
+        """An input node.  varies: whether its value changes from step to step."""
         return self._node("input", (Input(kind, slot, index),), varies)
 
     def call(self, point: tuple[Any, ...]) -> Node:
-        """The gradient at these coordinates, called from outside."""
+        """A call of the gradient, which is not traced, at these coordinates."""
         return self._node("call", point, True)
 
     def entry(self, values: Node, i: int) -> Node:
-        """One of its coordinates."""
+        """The i-th coordinate of a called gradient."""
         return self._node("entry", (values, i), True)
 
     def apply(self, op: str, *args: Any) -> Any:
-        """The node of an operation, or its value where all arguments are numbers."""
+        """The node of an operation, or the value if all arguments are numbers."""
         args = tuple(a if isinstance(a, Node) else _number(a) for a in args)
         if not any(isinstance(a, Node) for a in args):
             with np.errstate(all="ignore"):
-                return UFUNCS[op](*args).item()
-        if op in NUMERIC:
+                return OPERATIONS[op].numpy(*args).item()
+        if OPERATIONS[op].arithmetic:
             args = tuple(self.apply("where", a, 1.0, 0.0) if isinstance(a, Node) and a.op in TRUTH else a for a in args)
         simple = simplified(self, op, args)
         return self._node(op, args, any(isinstance(a, Node) and a.varies for a in args)) if simple is None else simple
@@ -77,7 +78,7 @@ class Graph:
 
 
 class Node:
-    """op(args), the index-th operation of its graph; + - * / ** of it make further nodes."""
+    """op(args), the index-th operation of its graph.  Python's operators on it add nodes to the graph."""
 
     __slots__ = ("args", "graph", "index", "op", "varies")
 
@@ -91,7 +92,7 @@ class Node:
 
     @property
     def source(self) -> Input:
-        """Which value from outside an input is."""
+        """The source of an input node."""
         (source,) = self.args
         return source
 
@@ -109,19 +110,8 @@ class Node:
     __abs__ = lambda self: self.graph.apply("absolute", self)
 
 
-UFUNCS: dict[str, Any] = {
-    name: getattr(np, name)
-    for name in (
-        *("add", "subtract", "multiply", "divide", "power", "negative", "absolute", "sqrt", "exp", "expm1", "log"),
-        *("log1p", "tanh", "sin", "cos", "sign", "floor", "maximum", "minimum", "where", "less", "less_equal"),
-        *("greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not"),
-    )
-}
-NUMERIC = {"add", "subtract", "multiply", "divide", "power", "negative"}  # which take a truth value for 1 or 0
-
-
 def simplified(graph: Graph, op: str, args: tuple[Any, ...]) -> Any:
-    """An equal node that costs less, exactly: a + 0, 1 a, a - b for a + (-b), a (1/4), products for powers; or None."""
+    """A cheaper node with the same value, or None: a for a + 0, a - b for a + (-b), a (1/4) for a/4, a a for a^2."""
     a, b = args[0], args[-1]
     if op == "power" and is_number(b, 2.0):
         return graph.apply("multiply", a, a)
@@ -175,7 +165,7 @@ def _power(graph: Graph, base: Any, exponent: float) -> Any:
 
 
 def is_number(x: Any, value: float) -> bool:
-    """Whether x is this number, not a node."""
+    """Whether x is a number with this value."""
     return not isinstance(x, Node) and x == value
 
 
@@ -193,7 +183,7 @@ def _number(value: Any) -> Any:
 
 
 def needed(outputs: Iterable[Any]) -> list[Node]:
-    """The nodes that these depend on, in the order in which they were written."""
+    """All nodes that the outputs depend on, in the order in which they were made."""
     found: dict[int, Node] = {}
     waiting = [node for node in outputs if isinstance(node, Node)]
     while waiting:

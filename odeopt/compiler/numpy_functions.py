@@ -1,6 +1,6 @@
-"""NumPy's functions that can be traced, each with the arguments that it may have; all others are refused.
+"""NumPy's functions that can be traced, each with the arguments that it accepts; all others are refused.
 
-Those that move entries are NumPy's own.  Those that compute are spelled out by ufuncs.
+Functions that move entries are NumPy's own, called on arrays of objects.  Functions that compute are made of ufuncs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from odeopt.compiler.ir import Node, Untraceable
 MOVES = (
     *(np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.flip, np.roll),
     *(np.repeat, np.tile, np.broadcast_to, np.diagonal, np.diag, np.take, np.delete, np.copy, np.fliplr, np.flipud),
-)  # of one array
-JOINS = np.concatenate, np.stack, np.vstack, np.hstack, np.column_stack  # of several
-PARTS = np.split, np.array_split, np.hsplit  # into several
+)  # functions of one array
+JOINS = np.concatenate, np.stack, np.vstack, np.hstack, np.column_stack  # functions of several arrays
+PARTS = np.split, np.array_split, np.hsplit  # functions that return several arrays
 
 
 def _moved(function: Callable[..., Any], x: Any, *places: Any, **named: Any) -> Entries:
@@ -68,7 +68,7 @@ def _where(condition: Any, a: Any, b: Any) -> Entries:
 
 
 def _any(condition: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """One truth value is False, as it is nearly always: the program is left where one of these nodes is true."""
+    """False, while the entries become guards: a program is left in a step in which one of them is true."""
     if axis is not None or keepdims:
         return reduced(np.logical_or, condition, axis, keepdims)
     for entry in entries_of(condition).cast(BOOL).entries.ravel():
@@ -103,7 +103,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Entries:
 
 
 def _filled(value: float, x: Any, dtype: Any = None) -> Entries:
-    """zeros_like, ones_like: numbers, over which a function may write."""
+    """zeros_like, ones_like, empty_like: an array of numbers, to which a function may assign nodes."""
     u = entries_of(x)
     kind = u.dtype if dtype is None else np.dtype(dtype)
     if kind != FLOAT:

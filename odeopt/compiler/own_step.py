@@ -1,4 +1,4 @@
-"""The optimizer's own step on numbers made up for it, with which a pass in place is compared."""
+"""The optimizer's own step on test data.  A fused update is compared with it before its first use."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ GOLDEN = (np.sqrt(5) - 1) / 2
 PERIODS = 4099, 5003, 6007, 7001, 8009, 9001, 9901  # primes
 
 
-def unlike(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
-    """Theta, gradient and memory, (number,) each: neighbours, and the sets, are unlike one another.
+def probe_data(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
+    """Test data for theta, gradient and memory, (number,) each, in which neighbours differ and so do the arrays.
 
-    Weyl's sequence, the fractions of the multiples of an irrational number, which repeats after a prime number of
-    them.  The memory is positive, and the first of it small, so that roots of it exist.
+    The numbers are a Weyl sequence, frac(n x) with irrational x, repeated after a prime number of terms.  The memory is
+    positive and its first array is small, so that its roots exist.
     """
     scales, shifts = (1.0, 0.7, 0.1), (-0.5, -0.3, 0.1)
     found = []
@@ -33,7 +33,7 @@ def unlike(number: int, kind: np.dtype[Any], sets: int) -> tuple[Array, ...]:
 def own_step(
     opt: Optimizer, k: int, theta: Any, g: Any, memory: Sequence[Any], clocks: Mapping[str, float]
 ) -> tuple[list[Any], list[Any]]:
-    """Theta and the memory after step k of the optimizer, by its scheme, and its clocks; g is the gradient at theta."""
+    """Theta and memory after step k, and the clocks after it, by the optimizer's scheme; g is the gradient at theta."""
     flow, rest = opt.flow, iter(memory)
     y = (theta, *(np.array([clocks[name]]) if name in clocks else next(rest) for name in flow.memory))
     moving = paced(opt, lambda: 1.0)

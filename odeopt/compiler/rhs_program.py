@@ -1,6 +1,7 @@
-"""dy/ds = f(s, y) of one member as scalar operations, with its Jacobian: a flow's right-hand side runs once on nodes.
+"""The program of a right-hand side dy/ds = f(s, y) of one member, and its Jacobian.
 
-The flow's parameters, its clock and what the gradient knows of each member are inputs, not numbers of the program.
+The right-hand side is traced once.  The flow's parameters, its clock, and the constants of the gradient that differ
+from member to member are inputs of the program.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of
+from odeopt.compiler.formula_keys import formula_key, remembered
 from odeopt.compiler.ir import Graph, Node, Untraceable
 from odeopt.compiler.passes.forward_mode import jacobian
-from odeopt.compiler.readings import once, read_by
 from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.core.flow import Field, Flow
@@ -26,14 +27,14 @@ from odeopt.problems import Problem
 from odeopt.problems.members import of_one
 from odeopt.util.check import Array
 
-WIDEST = 64  # coordinates: beyond this NumPy's own loops cost less
+WIDEST = 64  # coordinates of the largest program; NumPy's own loops are faster beyond it
 
 Rows = tuple[tuple[Any, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class FieldProgram:
-    """slopes = f(s, state, constants) where no guard is true; `gradients` of the problem in each evaluation."""
+    """slopes = f(s, state, constants) if no guard is true.  gradients: evaluations of the gradient in one call."""
 
     s: Node
     state: tuple[Node, ...]
@@ -44,7 +45,7 @@ class FieldProgram:
 
     @cached_property
     def partials(self) -> Rows | None:
-        """d slopes / d (state, s), or None where that is too long to write down."""
+        """d slopes / d (state, s), or None if that has too many operations."""
         try:
             return jacobian(self.slopes, (*self.state, self.s))
         except Untraceable:
@@ -75,7 +76,7 @@ _programs: WeakKeyDictionary[Field, dict[Any, FieldProgram | Untraceable]] = Wea
 def traced_field(
     field: Field, problem: Problem, clock: Clock, sizes: Sequence[int], members: tuple[int, ...]
 ) -> Traced:
-    """The program of dy/ds, traced once for a flow and all that the gradient depends on; raises Untraceable."""
+    """The program of dy/ds, traced once for a flow and all that its gradient reads; may raise Untraceable."""
     if sum(sizes) > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, own = of_one(problem.grad), []
@@ -84,9 +85,9 @@ def traced_field(
     params = dict(field.params) if isinstance(field, Flow) else {}
     values = (clock.t0, clock.T, *params.values(), *own)
     known = _programs.setdefault(field, {})
-    key = _without(own, grad), tuple(sizes), clock.power, read_by(field)
+    key = _without(own, grad), tuple(sizes), clock.power, formula_key(field)
     make = lambda: _program(field, grad, clock.power, sizes, own)
-    found = once(known, key, lambda: steadily(make, lambda: _without(own, grad)))
+    found = remembered(known, key, lambda: steadily(make, lambda: _without(own, grad)))
     return Traced(found, tuple(_per_member(value, members) for value in values))
 
 
@@ -110,7 +111,7 @@ def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Seq
 
 
 def _per_member(value: Any, members: tuple[int, ...]) -> Any:
-    """A number, or (M,)."""
+    """A constant as a number, or as (M,)."""
     if np.ndim(value) == 0:
         return float(value)
     array = np.asarray(value, dtype=float)
@@ -119,14 +120,14 @@ def _per_member(value: Any, members: tuple[int, ...]) -> Any:
 
 
 def _arrays_of(function: Any, members: tuple[int, ...]) -> list[Any]:
-    """What a function holds in its closure that has one number per member."""
+    """The arrays in a function's closure that have one number per member."""
     cells = getattr(function, "__closure__", None) or ()
     found = (cell.cell_contents for cell in cells)
     return [u for u in found if isinstance(u, np.ndarray) and u.shape == members and u.dtype.kind in "iuf"]
 
 
 def _with(own: Sequence[Any], nodes: Sequence[Node], function: Any) -> Callable[[Any], Any]:
-    """The function of one member: a node in the place of each array that has one number per member."""
+    """The function of one member: nodes replace the arrays that have one number per member."""
     if not own:
         return function
     inside = {id(array): scalar(node) for array, node in zip(own, nodes, strict=True)}
@@ -134,13 +135,13 @@ def _with(own: Sequence[Any], nodes: Sequence[Node], function: Any) -> Callable[
 
 
 def _without(own: Sequence[Any], function: Any) -> Any:
-    """All that the function's program depends on: its fingerprint without the numbers of the members."""
+    """The key of a function's program: its fingerprint without the numbers of the members."""
     places = {id(array): f"member constant {i}" for i, array in enumerate(own)}
     return fingerprint(_closed(function, lambda value: places.get(id(value), value)) if own else function)
 
 
 def _closed(f: FunctionType, replaced: Callable[[Any], Any]) -> FunctionType:
-    """The same code with other values in its closure."""
+    """The function with other values in its closure."""
     cells = tuple(type(cell)(replaced(cell.cell_contents)) for cell in f.__closure__ or ())
     made = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, cells)
     made.__kwdefaults__ = f.__kwdefaults__
@@ -151,14 +152,14 @@ def _closed(f: FunctionType, replaced: Callable[[Any], Any]) -> FunctionType:
 def is_gradient_flow(flow: Flow, theta: Array) -> bool:
     """Whether it is theta' = -grad L(theta), whatever L, for theta of this shape.
 
-    Nothing else is written down on few symbols, and on numbers of this shape its slope is minus the gradient.
+    Its program for few coordinates has to be -grad, and so has its slope on numbers of this shape.
     """
     if flow.variables != ("theta",) or flow.members or not all(_is_downhill(flow, size) for size in (3, 5)):
         return False
     at, g = (np.sin(frequency * np.arange(1.0, theta.size + 1)).reshape(theta.shape) for frequency in (1.0, 0.7))
     try:
         (slope,) = flow.rhs(lambda point: g)(0.5, (at,))
-    except Exception:  # whatever a formula raises: the solver meets it too
+    except Exception:  # the solver meets the same exception, and reports it
         return False
     return np.array_equal(slope, -g)
 

@@ -1,7 +1,7 @@
-"""The program of an optimizer's step on a problem: scalar operations, the same in every step.
+"""The program of an optimizer's step on a problem: the scalar operations of every step.
 
-The step runs once on traced arrays, its parameters and its h being inputs: their numbers are no part of the program,
-while those of the gradient are.  What does not change from step to step is computed once, before the loop.
+The step is traced once.  Its parameters and its h are inputs of the program; the numbers of the gradient are constants
+in it.  Operations whose values do not change from step to step run once, before the loop.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from odeopt.compiler.ir import UFUNCS, Graph, Input, Node, Untraceable, needed
+from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.trace import TracedGradient, as_traced, called, on_nodes, scalar, traced
+from odeopt.core.operations import NUMPY
 from odeopt.core.state import State, column
 from odeopt.optimizers.base import Optimizer
 from odeopt.util.check import Array
@@ -26,10 +27,10 @@ Seen = Callable[[Any, State], Sequence[Any]]  # (t, y) -> numbers of a state
 
 
 class Noise(NamedTuple):
-    """A step reads `rows` rows of `width` standard normals.
+    """The standard normals that a step reads: `rows` rows of `width`.
 
     root: (theta, xi) -> Sigma^(1/2)(theta) xi, for a flow that reads the noise of the gradient
-    grad: (theta, xi) -> the noisy gradient, where that is what has noise
+    grad: (theta, xi) -> the noisy gradient, for a gradient with noise
     """
 
     rows: int
@@ -43,11 +44,14 @@ QUIET = Noise(0, 0)
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """state -> outputs, unless one of the guards is true; `loss` is that of the state, `seen` what else is asked of it.
+    """state -> outputs, if none of the guards is true.
 
-    `xi`: the normals that a step reads, row after row.
-    `carried`: the state ends with the gradient at theta, which the step before has found.
-    `count` gradients a step, the first of them at theta if `first`.
+    count:   the number of gradients in a step
+    first:   whether the first gradient is at theta
+    carried: whether the state ends with the gradient at theta, which the previous step computed
+    loss:    the loss of the state
+    xi:      the normals that a step reads, row after row
+    seen:    other functions of the state that are recorded
     """
 
     state: tuple[tuple[Node, ...], ...]
@@ -73,7 +77,7 @@ class Program:
 
     @cached_property
     def constants(self) -> list[Node]:
-        """The nodes that a step reads and none changes."""
+        """The nodes that a step reads and no step changes."""
         read = [a for node in self.body for a in node.args if isinstance(a, Node)]
         read += [node for node in self.results if isinstance(node, Node)]
         read += [self.h] if self.reads_time else []
@@ -81,17 +85,17 @@ class Program:
 
     @cached_property
     def preparation(self) -> list[Node]:
-        """What makes the constants, in order."""
+        """The operations that compute the constants, in order."""
         return needed(self.constants)
 
     @cached_property
     def calls(self) -> bool:
-        """Whether a step calls a gradient that is no formula."""
+        """Whether a step calls a gradient that is not traced."""
         return any(node.op == "call" for node in self.body)
 
     @cached_property
     def reads_time(self) -> bool:
-        """Whether a step needs to know when it is."""
+        """Whether a step reads the time."""
         inside = [a for node in self.body for a in node.args if isinstance(a, Node)]
         return any(a.op == "input" and a.source.kind == "time" for a in inside)
 
@@ -108,7 +112,7 @@ class Program:
         return tuple(new), any(bool(np.any(value(guard))) for guard in self.guards)
 
     def look(self, t: Any, y: State) -> list[Any]:
-        """What the program sees of a state: numbers, or (..., 1)."""
+        """The values of `seen` for a state: numbers, or (..., 1)."""
         known = dict(zip((node.index for node in chain(*self.state)), columns(y), strict=False))
         value = evaluated(varying(self.seen), known, t)
         return [value(node) for node in self.seen]
@@ -121,7 +125,7 @@ class Program:
         with np.errstate(all="ignore"):
             for node in self.preparation:
                 inside = [values[a.index] if isinstance(a, Node) else a for a in node.args]
-                values[node.index] = known[node.source] if node.op == "input" else UFUNCS[node.op](*inside)
+                values[node.index] = known[node.source] if node.op == "input" else NUMPY[node.op](*inside)
         return [values[node.index] for node in self.constants]
 
 
@@ -131,14 +135,14 @@ def columns(y: Sequence[Array]) -> State:
 
 
 def varying(results: Iterable[Any]) -> list[Node]:
-    """The operations that these results need in every step, in order."""
+    """The operations on which these results depend in every step, in order."""
     return [node for node in needed(results) if node.varies and node.op != "input"]
 
 
 def evaluated(
-    nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = UFUNCS
+    nodes: Iterable[Node], known: dict[int, Any], t: Any, functions: Mapping[str, Function] = NUMPY
 ) -> Callable[[Any], Any]:
-    """The value of each node, from those that are known; an unknown input is the time."""
+    """The value of each node, from the known ones; an input that is not known is the time."""
     value = lambda a: known.get(a.index, t) if isinstance(a, Node) else a
     with np.errstate(all="ignore"):
         for node in nodes:
@@ -150,14 +154,13 @@ def program(
     opt: Optimizer, grad: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise = QUIET,
     seen: Seen | None = None,
 ) -> Program:  # fmt: skip
-    """The program of a step on states of these sizes; raises Untraceable where there is none.
+    """The program of a step on states of these sizes; raises Untraceable if there is none.
 
-    grad=None: the gradient is called from the program.
-
-    A step that ends with the gradient with which the next begins is traced with that as part of the state.
+    If grad is None, the program calls the gradient.  If a step ends with the gradient with which the next one begins,
+    this gradient is part of the state.
     """
     plain, ends_there = _traced(opt, grad, loss, sizes, noise, seen, carried=False)
-    if not ends_there or noise.grad:  # whose next draw is another
+    if not ends_there or noise.grad:  # the next step draws other noise
         return plain
     return _traced(opt, grad, loss, sizes, noise, seen, carried=True)[0]
 
@@ -188,7 +191,7 @@ def _traced(
     value = None if loss is None else _number(graph, loss, y[0])
     numbers = tuple(as_traced(number).item() for number in seen(t, y)) if seen else ()
     if len(graph.guards) > len(guards):
-        raise Untraceable("what is recorded branches on a value")
+        raise Untraceable("a recorded function branches on a value")
     return Program(
         _rows(state), _rows(outputs), guards, h, grad.count, begins_there, carried, value,
         tuple(node for row in xi for node in row.entries), numbers,
@@ -196,7 +199,7 @@ def _traced(
 
 
 def _number(graph: Graph, loss: Function, theta: Any) -> Any:
-    """The loss, or None where that is no formula or branches on a value: it is then evaluated on what is recorded."""
+    """The loss, or None if it cannot be traced or branches; it is then evaluated on the recorded states."""
     met = len(graph.guards)
     try:
         value = as_traced(loss(theta.copy())).item()

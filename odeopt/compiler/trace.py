@@ -1,7 +1,7 @@
-"""Arrays on which a function of NumPy's arrays writes down its program, entry by entry.
+"""Arrays that trace: a function of NumPy arrays that runs on them builds its graph, entry by entry.
 
-They follow NumPy's own rules, by `odeopt.compiler.entries` and `odeopt.compiler.numpy_functions`.  What these rules do
-not cover is refused with `Untraceable`: a function or keyword that is not known there, a branch on a value.
+They follow NumPy's rules, which stand in `odeopt.compiler.entries` and `odeopt.compiler.numpy_functions`.  Functions
+and keywords that are missing there, and branches on values, raise `Untraceable`.
 
 >>> theta = traced(Graph(), "state", 0, 2)
 >>> (theta**2 + theta[..., :1])[1].item()
@@ -18,12 +18,13 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from odeopt.compiler import entries
 from odeopt.compiler.entries import FLOAT, Entries, entries_of, objects
-from odeopt.compiler.ir import UFUNCS, Graph, Node, Untraceable
+from odeopt.compiler.ir import Graph, Node, Untraceable
 from odeopt.compiler.numpy_functions import FUNCTIONS
+from odeopt.core.operations import NUMPY
 
 
 class Traced(Entries, NDArrayOperatorsMixin):
-    """Entries in the clothes of an array of NumPy."""
+    """Entries with the interface of a NumPy array."""
 
     __hash__ = None  # type: ignore[assignment]
     __class__ = property(lambda self: np.ndarray)  # for isinstance in a function
@@ -72,10 +73,10 @@ class Traced(Entries, NDArrayOperatorsMixin):
             raise Untraceable(f"it calls numpy.{function.__name__} with other arguments than are known") from error
 
     def __getattr__(self, name: str) -> Any:
-        """For arrays of objects, of whose entries NumPy asks a method: sqrt of [u] is [u.sqrt()]."""
-        if name not in UFUNCS or name == "where":
+        """The ufuncs as methods: NumPy computes sqrt of an array of objects [u] as [u.sqrt()]."""
+        if name not in NUMPY or name == "where":
             raise AttributeError(name)
-        return lambda: UFUNCS[name](self)
+        return lambda: NUMPY[name](self)
 
     def __bool__(self) -> bool:
         raise Untraceable("it branches on a value")
@@ -90,7 +91,7 @@ class Traced(Entries, NDArrayOperatorsMixin):
         return self.entries.item()
 
     def astype(self, dtype: Any) -> Traced:
-        """A copy in another kind; what NumPy would round is refused."""
+        """A copy with another dtype; raises Untraceable where NumPy would round."""
         return Traced(self.safely(np.dtype(dtype)).entries.copy(), np.dtype(dtype))
 
     copy = lambda self: Traced(self.entries.copy(), self.dtype)
@@ -115,22 +116,22 @@ class Traced(Entries, NDArrayOperatorsMixin):
 
 
 def traced(graph: Graph, kind: str, slot: Any, size: int, varies: bool = True) -> Any:
-    """A vector of inputs of one kind and slot, for an array."""
+    """A vector of input nodes of one kind and slot."""
     return Traced(objects([graph.input(kind, slot, i, varies=varies) for i in range(size)]))
 
 
 def scalar(node: Node) -> Any:
-    """One node, for a number or an array without axes, as a parameter of a flow is."""
+    """One node as an array without axes, for numbers such as the parameters of a flow."""
     return Traced(node)
 
 
 def as_traced(value: Any) -> Traced:
-    """What a function has returned, in float64."""
+    """The value of a function as a traced array in float64."""
     return Traced(entries_of(value).safely(FLOAT).entries)
 
 
 class TracedGradient:
-    """grad(theta) while a step is traced, remembered for the last theta, as `odeopt.problems.oracle.Gradient` does."""
+    """grad(theta) while a step is traced.  It remembers its last point, like `odeopt.problems.oracle.Gradient`."""
 
     def __init__(
         self, function: Callable[[Any], Any], point: Any, value: Any, root: Callable[[Any, Any], Any] | None = None
@@ -161,12 +162,12 @@ class TracedGradient:
 
 
 def on_nodes(function: Callable[[Any], Any]) -> Callable[[Any], Traced]:
-    """A function of one vector, which may write to its argument, as one of traced arrays."""
+    """A function of one vector as a function of traced arrays.  It gets a copy, to which it may write."""
     return lambda theta: as_traced(function(theta.copy()))
 
 
 def called(graph: Graph) -> Callable[[Any], Any]:
-    """A gradient that stays what it is: the program calls it."""
+    """A gradient that is not traced: the program calls it."""
 
     def function(theta: Any) -> Traced:
         values = graph.call(tuple(theta.entries))

@@ -1,8 +1,9 @@
-"""The key of the trace cache: all that a function reads, so that one trace serves every call while that is the same.
+"""The key of the trace cache: all that a function reads.  A trace is used again while its key is the same.
 
 `fingerprint` holds a function's code, and what its closure, globals and defaults are now.  It costs 10 microseconds, a
 trace 1 to 5 milliseconds.  It does not say that a function is pure: that is a contract, and each program is compared
-with its function in numbers (`odeopt.compiler.verify`).  A function that reads what may change unseen has no key.
+with its function in numbers (`odeopt.compiler.verify`).  A function that reads an object whose changes cannot be seen
+has no key.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from odeopt.core import ops
 
 T = TypeVar("T")
 PLAIN = bool, int, float, complex, str, np.number
-LARGEST = 4096  # entries of an array: beyond this a program of scalars is too long
-UNSEEN = "random", "nan_to_num", "real_if_close"  # a hidden state; what passes arrays of objects by
+LARGEST = 4096  # entries of an array in a key; no traceable function reads more
+UNSEEN = "random", "nan_to_num", "real_if_close"  # the first has a hidden state; the others ignore arrays of objects
 HOUSE = (
     *("odeopt.noise._gaussian", "odeopt.core.parts", "odeopt.flows.", "odeopt.schemes.", "odeopt.core.decay"),
     "odeopt.optimizers.schedules",
@@ -31,24 +32,24 @@ BUILTINS = {"abs", "enumerate", "float", "int", "len", "list", "pow", "range", "
 
 
 class Reads(NamedTuple):
-    """What a function may read: collections of these kinds, and any global where its module's name begins so."""
+    """What a function may read: collections of the types `several`; all globals if its module begins with `trusted`."""
 
     several: tuple[type, ...]
     trusted: str | None
 
 
-GRADIENT = Reads((tuple,), None)  # which may fill a list
-FORMULA = Reads((tuple, list, Mapping), "odeopt.")  # of a flow: it runs on symbols anyway
+GRADIENT = Reads((tuple,), None)  # a gradient may append to a list, so no lists
+FORMULA = Reads((tuple, list, Mapping), "odeopt.")  # a formula of a flow, which is known to run on symbols
 FUNCTIONS = (FunctionType, BuiltinFunctionType, type, type(np.mean))  # of NumPy
 
 
 def fingerprint(function: Any, reads: Reads = GRADIENT) -> Any:
-    """What equals another only if the functions are the same; raises Untraceable if a call may read more."""
+    """A key that is equal for two functions only if they are the same; raises Untraceable if they may read more."""
     return _of(function, (), reads)
 
 
 def steadily(make: Callable[[], T], read: Callable[[], Any]) -> T:
-    """make(), which runs functions on symbols; Untraceable if what they read is not the same after it as before."""
+    """make(), which runs functions on symbols; raises Untraceable if that changes what they read."""
     before, made = read(), make()
     if read() != before:
         raise Untraceable("it changes what it reads")
@@ -85,7 +86,7 @@ def _harmless(value: Any) -> bool:
 
 
 def _known(value: Any) -> bool:
-    """Frozen data of this package, from modules whose data have methods that read their fields and nothing else."""
+    """Whether a value is a frozen dataclass of this package whose methods read nothing but its fields."""
     return is_dataclass(value) and type(value).__module__.startswith(HOUSE)
 
 
@@ -107,7 +108,7 @@ def _function(f: FunctionType, inside: tuple[Any, ...], reads: Reads) -> Any:
 
 @lru_cache(maxsize=1024)
 def _globals_read(code: CodeType) -> tuple[str, ...]:
-    """The global names that a code reads; refuses what no key can hold."""
+    """The global names that a code reads; raises Untraceable for reads that a key cannot hold."""
     read: dict[str, None] = {}
     for instruction in dis.get_instructions(code):
         if instruction.opname == "IMPORT_NAME" or instruction.argval in UNSEEN:

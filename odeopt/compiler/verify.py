@@ -1,4 +1,4 @@
-"""A program stands for a function only where both were seen to give the same numbers."""
+"""The numerical check of a program against its function, which every program passes before it is used."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-OTHER = "its program gives other numbers than"  # ... the step itself
-DIGITS = 0.5  # the share of a number's digits that must be the same
-ROUNDED, CANCELLED = 16, 4096  # roundings of the number itself; of others in the array, of whose sum little is left
-KEPT = 64  # points of one program
+OTHER = "its program gives other numbers than"  # begins a reason, which goes on with the name of the function
+DIGITS = 0.5  # share of the digits that must agree
+ROUNDED, CANCELLED = 16, 4096  # roundings allowed: of the number, and of the largest in its array (cancellation)
+KEPT = 64  # points remembered per program
 
 _agreed: WeakKeyDictionary[Any, dict[Any, bool]] = WeakKeyDictionary()
 
@@ -19,9 +19,10 @@ _agreed: WeakKeyDictionary[Any, dict[Any, bool]] = WeakKeyDictionary()
 def agree(
     found: Iterable[Any], expected: Iterable[Any], before: Iterable[Any] | None = None, precision: Any = np.float64
 ) -> bool:
-    """Whether arrays are the same to rounding in that by which they differ from `before` (default: 0).
+    """Whether `found` and `expected` agree to rounding in their differences from `before` (default: 0).
 
-    Another order of the same operations changes the last digits; another formula changes more than half of them.
+    A different order of the same operations changes the last digits.  A different formula changes more than half of
+    them.
     """
     pairs = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in zip(found, expected, strict=True)]
     starts = [np.zeros(()) for _ in pairs] if before is None else map(np.asarray, before)
@@ -42,7 +43,7 @@ def _close(a: Any, b: Any, start: Any, eps: float) -> bool:
 
 
 def agreed_at(program: Any, point: Any, look: Callable[[], bool | None]) -> bool | None:
-    """look(), which compares a program with its function at a point; it is not repeated where they agreed before."""
+    """The result of look(), which compares a program with its function; a point where they agreed is not repeated."""
     known = _agreed.setdefault(program, {})
     if point in known:
         return True

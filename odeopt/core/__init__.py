@@ -1,6 +1,7 @@
-"""What a flow is: named variables, parts that move them, and the elementary operations of their formulas.
+"""The data model of a flow: named variables, the parts that move them, and the operations of their formulas.
 
-A flow is a sum of named parts; everything else in the package is derived from them."""
+A flow is a sum of named parts.  The rest of the package is derived from those parts.
+"""
 
 from odeopt.core import decay, ops
 

@@ -1,7 +1,7 @@
-"""beta = R(-rate h): how a discretised relaxation u' = rate (target - u) forgets over one step.
+"""beta = R(-rate h): the decay factor of a discretised relaxation u' = rate (target - u) over one step.
 
-R is the stability function of the rule that advances the relaxation, z = rate h.  `lost` is 1 - R(-z) without
-cancellation, and `z_of(beta)` the inverse map, so that beta = R(-z_of(beta)).
+R is the stability function of the rule that advances the relaxation, and z = rate h.  `lost` is 1 - R(-z) without
+cancellation.  `z_of` is the inverse map: beta = R(-z_of(beta)).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Decay:
         return self.name
 
 
-SMALLEST = 2.0**-54  # beta = 0: half the rounding of 1, so that 1 - beta is 1 and the rate is finite
+SMALLEST = 2.0**-54  # stands for beta = 0: 1 - beta still rounds to 1, and the rate is finite
 
 
 def _minus_log(beta: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The equations of a flow, by running its formulas on symbols: what is printed is what is computed."""
+"""The equations of a flow, obtained by running its formulas on symbols: print and computation share one source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from odeopt.core.symbols import GRADIENT, Symbol, short, symbol, unprintable
 
 @dataclass(frozen=True, eq=False)
 class Equation:
-    """left = right, or left <- right for what happens once a step."""
+    """left = right, or left <- right for a projection, which acts once per step."""
 
     left: Symbol
     right: Symbol
@@ -26,7 +26,7 @@ class Equation:
 def equations(
     variables: Sequence[str], params: Mapping[str, Any], terms: Iterable[Part], filters: Sequence[Formula] = ()
 ) -> list[Equation]:
-    """u' = ..., for the variables that move, then u <- ... for projections, and g(theta) = ... behind filters."""
+    """u' = ... for moving variables, then u <- ... for projections, then g(theta) = ... if there are filters."""
     y, values = tuple(symbol(name) for name in variables), [symbol(name) for name in params]
     gradient = symbol("g") if filters else GRADIENT
     rates: dict[str, Symbol] = {}
@@ -41,7 +41,7 @@ def equations(
                 noise = place(part.noise, ("xi", "noise", *variables), tuple(params), values)
                 random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), *y))
                 term = random if term.text == "0" else term + random
-        except Exception as error:  # a formula may do with arrays what symbols cannot
+        except Exception as error:  # a formula may use array operations that symbols do not support
             if isinstance(error, NameError) or (
                 isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
             ):
@@ -58,7 +58,7 @@ def equations(
 def _gradient_seen(
     y: tuple[Symbol, ...], variables: Sequence[str], params: Mapping[str, Any], filters: Sequence[Formula]
 ) -> list[Equation]:
-    """What the g of filtered equations is."""
+    """The equation g(theta) = ... that defines the filtered gradient."""
     grad: Any = GRADIENT
     for filter in filters:
         placed = place(filter, variables, tuple(params), [symbol(name) for name in params])
@@ -67,7 +67,7 @@ def _gradient_seen(
 
 
 def latex(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
-    """Aligned equations, and the values of the parameters."""
+    """The equations in a LaTeX `aligned` block, followed by the parameter values."""
     rows = [f"{line.left.latex} {line.latex_sign} {line.right.latex}" for line in lines]
     values = [f"{symbol(name).latex} = {value:g}" for name, value in params.items() if isinstance(value, float)]
     if values:
@@ -76,7 +76,7 @@ def latex(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
 
 
 def text(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
-    """A line per equation, and the values of the parameters."""
+    """One line per equation, followed by the parameter values."""
     width = max((len(line.left.text) + (line.sign[0] != " ") for line in lines), default=0)  # a space before <-
     rows = [f"{line.left.text:<{width}}{line.sign} {line.right.text}" for line in lines]
     values = ", ".join(f"{name} = {short(value)}" for name, value in params.items())

@@ -1,8 +1,8 @@
-"""y' = sum of parts: a flow is written once, and its right-hand side, its splittings and its print derive from it.
+"""y' = sum of parts: a flow is written once; its right-hand side, splittings and printed equations derive from it.
 
 A part moves one variable: `push` (u' = F), `relax` (u' = rate (target - u)) or `project` (u <- P(u)).
-Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.core.formula`).  Filters
-stand between the loss and the formulas: they see the gradient decayed, clipped, ....
+The argument names of a formula say what it reads: t, grad, variables and parameters (see `odeopt.core.formula`).
+Filters change the gradient, by decay or clipping for example, before the formulas read it.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ __all__ = [
 ]
 
 
-Diffusion = Callable[[Any, Any, State, Any], Any]  # (t, grad, y, xi) -> what multiplies sqrt(dt) in an increment
+Diffusion = Callable[[Any, Any, State, Any], Any]  # (t, grad, y, xi) -> the coefficient of sqrt(dt) in an increment
 
 
 @runtime_checkable
 class Field(Protocol):
-    """What `solve` integrates: a vector field on states, be it a flow from parts or the modified flow of a step."""
+    """A vector field on states that `solve` can integrate: a `Flow`, or the modified flow of a step."""
 
     @property
     def name(self) -> str:
-        """As it is printed."""
+        """The printed name."""
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """theta first."""
+        """The names of the variables, theta first."""
 
     @property
     def members(self) -> tuple[int, ...]:
-        """The shape of the ensemble that its parameters span."""
+        """The shape of the ensemble that the parameters span."""
 
     def start(self, theta0: Array, **memory: Array) -> State:
-        """The state at theta0 with this memory, at rest by default."""
+        """The state with parameters theta0 and the given memory; memory not given is zero."""
 
     def rhs(self, grad: Grad) -> Rhs:
-        """f(t, y)."""
+        """f(t, y), the right-hand side for this gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +103,11 @@ class Flow(Immutable):
         return replace(self, params=MappingProxyType({**self.params, **values}))
 
     def altered(self, **changes: Any) -> Flow:
-        """Another flow, of which no decreasing or conserved quantity is known."""
+        """A changed copy, with no decreasing or conserved quantities, because the change may invalidate them."""
         return replace(self, quantities=MappingProxyType({}), **changes)
 
     def placed(self, formula: Formula) -> Placed:
-        """A formula of this flow as a function of (t, grad, y), which sees the gradient through the filters."""
+        """A formula of this flow as a function of (t, grad, y) that reads the filtered gradient."""
         values = [column(v) for v in self.params.values()]
         raw, *filters = [place(f, self.variables, tuple(self.params), values) for f in (formula, *self.filters)]
         if not filters:
@@ -116,12 +116,12 @@ class Flow(Immutable):
 
     @property
     def noisy(self) -> tuple[str, ...]:
-        """The parts that carry noise: without any this is an ordinary differential equation."""
+        """The names of the parts with noise; () for an ordinary differential equation."""
         return tuple(name for name, group in self.parts.items() if any(part.noise for part in group))
 
     @property
     def source_of_noise(self) -> str:
-        """What its noise reads: "xi", white noise of theta's shape, "noise", that of the gradient, or "" for none."""
+        """The noise that the flow reads: "xi" (white noise), "noise" (gradient noise) or "" (none)."""
         found = {name for part in self.terms() if part.noise for name in reads(part.noise)} & {"xi", "noise"}
         return next(iter(found), "")
 
@@ -131,14 +131,14 @@ class Flow(Immutable):
         return self.altered(parts=MappingProxyType(parts))
 
     def diffusion(self, part: Part) -> Diffusion:
-        """A part's noise as a function of (t, grad, y, xi)."""
+        """The noise term of a part as a function of (t, grad, y, xi)."""
         assert part.noise is not None
         values = [column(v) for v in self.params.values()]
         placed = place(part.noise, ("xi", "noise", *self.variables), tuple(self.params), values)
         return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), *y))
 
     def paced(self, name: str, speed: Speed | float) -> Flow:
-        """The same flow whose part `name` runs at the speed s(t): u' = s(t) F."""
+        """The same flow with the part `name` run at the speed s(t): u' = s(t) F."""
         group = self.parts[check.choice("part", name, self.parts)]
         parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
         return self.altered(parts=parts)
@@ -150,8 +150,11 @@ class Flow(Immutable):
         return self.altered(parts=MappingProxyType({**self.parts, name: inside}))
 
     def filtered(self, filter: Formula, **params: Number) -> Flow:
-        """The same flow under another gradient: `flow.filtered(lambda grad, theta, decay: grad(theta) + decay*theta,
-        decay=0.1)`.  The new filter comes before those there are."""
+        """The same flow with a changed gradient.
+
+        Weight decay is `flow.filtered(lambda grad, theta, decay: grad(theta) + decay*theta, decay=0.1)`.  The new
+        filter is applied first, ahead of existing filters.
+        """
         check.distinct("params", (*params, *self.params, *self.variables))
         values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
         if self.noisy:
@@ -163,11 +166,11 @@ class Flow(Immutable):
         return made
 
     def terms(self) -> list[Part]:
-        """Every part, in the order of writing."""
+        """All parts, in the order in which they were written."""
         return [part for group in self.parts.values() for part in group]
 
     def rhs(self, grad: Grad) -> Rhs:
-        """f(t, y), the sum of the parts without their noise: what every scheme but a splitting integrates."""
+        """f(t, y), the sum of the parts without noise.  Every scheme except a splitting integrates it."""
         rates = [
             (self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)
         ]
@@ -182,7 +185,7 @@ class Flow(Immutable):
         return f
 
     def start(self, theta0: Array, **memory: Array) -> State:
-        """The state at rest: theta0, and zero memory unless given by name."""
+        """The state with parameters theta0; memory is zero unless given by name."""
         for name in memory:
             check.choice("state variable", name, self.memory)
         *members, d = theta0.shape
@@ -195,7 +198,7 @@ class Flow(Immutable):
         return equations.equations(self.variables, self.params, self.terms(), self.filters)
 
     def latex(self) -> str:
-        """The equations, aligned, for Jupyter and papers."""
+        """The equations as LaTeX, for Jupyter and papers."""
         return equations.latex(self.equations(), self.params)
 
     def _repr_latex_(self) -> str:
@@ -219,13 +222,13 @@ def flow(
     lengths: Mapping[str, int] | None = None,
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
-    """A flow of the named variables (theta first) from named parts; a tuple of parts is one letter of a word.
+    """A flow of the named variables (theta first) from named parts.  A tuple of parts acts as one part of a splitting.
 
-    Formulas act on each coordinate, or over the last axis (`ops.norm`), and so on each member of an ensemble alone.
-    Clocks hold one number per member, shape (..., 1); others have the shape of theta, or a last axis of their own in
-    `lengths` (the matrices of Shampoo).  `preconditioner` names the variables that only scale the gradient, which a
-    linear stability analysis holds still.  `quantities` are what the flow makes decrease or conserves, for
-    `odeopt.energy`.
+    Formulas act on each coordinate or over the last axis (`ops.norm`), so ensemble members do not interact.
+    Clocks hold one number per member, shape (..., 1).  Every other variable has the shape of theta, unless `lengths`
+    gives it a last axis of another length (the matrices of Shampoo).  `preconditioner` names the variables that only
+    scale the gradient; linear stability analysis freezes them.  `quantities` lists the decreasing and conserved
+    quantities of the flow, for `odeopt.energy`.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -266,18 +269,18 @@ def flow(
         lengths=MappingProxyType(dict(lengths or {})),
     )
     if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
-        raise ValueError(f"the noise of {name} must read xi or noise, the same in all parts, got both")
-    made.equations()  # a misspelt name inside a formula shows here
+        raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")
+    made.equations()  # raises for a misspelt name inside a formula
     return made
 
 
 def _root(grad: Any, xi: Any, theta: Any) -> Any:
-    """Sigma^(1/2)(theta) xi, as the problem has it."""
+    """Sigma^(1/2)(theta) xi, from the noise of the problem."""
     return grad.noise(theta, xi)
 
 
 def seen(filters: Sequence[Placed], t: Any, grad: Grad, y: State) -> Grad:
-    """The gradient behind the filters, the first of which is nearest to the loss."""
+    """The filtered gradient; the first filter is applied first."""
     for filter in filters:
         grad = partial(_behind, filter, t, grad, y)
     return grad
@@ -288,7 +291,7 @@ def _behind(filter: Placed, t: Any, grad: Grad, y: State, theta: Any) -> Any:
 
 
 def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
-    """A part's term of the right-hand side as a function of (t, grad, y)."""
+    """The term that a part adds to the right-hand side, as a function of (t, grad, y)."""
     i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
 
     def term(t: Any, grad: Grad, y: State) -> Any:

@@ -1,6 +1,6 @@
 """A formula is a function whose argument names say what it reads: t, grad, variables and parameters of its flow.
 
-`place` finds once where each argument stands among (t, grad, *state, *parameters); a call is then a plain look-up.
+`place` resolves each argument to its position in (t, grad, *state, *parameters) once, so that a call is a look-up.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from odeopt.util import check
 
 Formula = Callable[..., Any]
-Placed = Callable[[Any, Any, Any], Any]  # (t, grad, y): arrays, or the symbols that print them
+Placed = Callable[[Any, Any, Any], Any]  # (t, grad, y) -> value, on arrays or on symbols
 
 
 def formula(name: str, value: Any) -> Formula:
-    """A function as it is, a number as the function that returns it."""
+    """A function unchanged; a number becomes a function that returns it."""
     if callable(value):
         return value
     constant = check.finite(name, value)
@@ -31,12 +31,12 @@ def reads(formula: Formula) -> tuple[str, ...]:
     """
     parameters = inspect.signature(formula).parameters.values()
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-        raise TypeError(f"a formula names every argument that it reads, got {inspect.signature(formula)}")
+        raise TypeError(f"a formula must name every argument that it reads, got {inspect.signature(formula)}")
     return tuple(p.name for p in parameters)
 
 
 def reading(names: Sequence[str], function: Callable[..., Any]) -> Formula:
-    """The function of positional values as a formula that reads these names.
+    """A formula that reads the given names and passes their values to `function` by position.
 
     >>> reads(reading(["t", "theta"], lambda *values: sum(values)))
     ('t', 'theta')
@@ -64,7 +64,7 @@ def mapped(function: Callable[..., Any], formula: Formula, *more: str) -> Formul
 
 
 def place(formula: Formula, variables: Sequence[str], names: Sequence[str], values: Sequence[Any]) -> Placed:
-    """The formula as a function of (t, grad, y), its parameters filled in."""
+    """The formula as a function of (t, grad, y), with the parameter values filled in."""
     order = ("t", "grad", *variables, *names)
     where = [order.index(name) for name in reads(formula)]
     constants = tuple(values)

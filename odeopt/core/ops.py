@@ -1,6 +1,6 @@
-"""All that a formula may call besides + - * / **; every backend supplies these same names.
+"""The operations that a formula may use besides + - * / **; every array library supplies the same names.
 
-NumPy's ufuncs also accept the symbols of `odeopt.core.symbols`, which is how a flow prints its own equations.
+NumPy's ufuncs also accept the symbols of `odeopt.core.symbols`, so a flow can print its own equations.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
-    """a/b, and its limit where b = 0 (both vanish at a singular start, as Adam's m and c do at t = 0).
+    """a/b, and the given limit where b = 0.  Adam's m and c, for example, both vanish at t = 0.
 
     >>> ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0]), lambda: 7.0)
     array([0.5, 7. ])
@@ -53,7 +53,7 @@ def ratio(a: Any, b: Any, limit: Callable[[], Any]) -> Any:
 
 
 def called(name: str, value: Any) -> Any:
-    """value; on symbols its name, for what is too long to print where it stands.
+    """value; on symbols only the name is printed, because the expression is too long to print in place.
 
     >>> called("rho", 2.0)
     2.0
@@ -71,7 +71,7 @@ def where_positive(x: Any, a: Any, b: Any) -> Any:
 
 
 def total(x: Any) -> Any:
-    """The sum over the last axis, which is kept: one number per member, shape (..., 1).
+    """The sum over the last axis: one number per member, shape (..., 1).
 
     >>> total(np.array([[3.0, 4.0], [0.0, 1.0]]))
     array([[7.],
@@ -81,7 +81,7 @@ def total(x: Any) -> Any:
 
 
 def norm(x: Any) -> Any:
-    """|x| over the last axis, which is kept: one number per member, shape (..., 1).
+    """|x| over the last axis: one number per member, shape (..., 1).
 
     >>> norm(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[5.],
@@ -91,7 +91,7 @@ def norm(x: Any) -> Any:
 
 
 def norms(x: Any, layers: tuple[int, ...] | None = None) -> Any:
-    """|x| of the layer at each of its coordinates, for layers of these sizes one after the other; None: |x| of all.
+    """At each coordinate, |x| of its layer.  `layers` lists consecutive layer sizes; None means a single layer.
 
     >>> norms(np.array([3.0, 4.0, 0.0, 2.0]), (2, 2))
     array([5., 5., 2., 2.])
@@ -116,14 +116,14 @@ def rms(x: Any) -> Any:
 
 
 def matrix(x: Any, shape: tuple[int, int]) -> Any:
-    """theta as a matrix, row by row: (..., d) as (..., rows, columns)."""
+    """theta reshaped to a matrix in row-major order: (..., d) to (..., rows, columns)."""
     if shape[0] * shape[1] != x.shape[-1]:
         raise ValueError(f"shape must have {x.shape[-1]} entries like theta, got {shape}")
     return x.reshape(*x.shape[:-1], *shape)
 
 
 def row_mean(x: Any, shape: tuple[int, int]) -> Any:
-    """The mean of its row, at each entry of a matrix.
+    """At each entry of a matrix, the mean of the entry's row.
 
     >>> row_mean(np.array([1.0, 3.0, 5.0, 5.0]), (2, 2))
     array([2., 2., 5., 5.])
@@ -132,7 +132,7 @@ def row_mean(x: Any, shape: tuple[int, int]) -> Any:
 
 
 def column_mean(x: Any, shape: tuple[int, int]) -> Any:
-    """The mean of its column, at each entry of a matrix.
+    """At each entry of a matrix, the mean of the entry's column.
 
     >>> column_mean(np.array([1.0, 3.0, 5.0, 5.0]), (2, 2))
     array([3., 4., 3., 4.])
@@ -145,14 +145,15 @@ def _mean(x: Any, shape: tuple[int, int], axis: int) -> Any:
     return np.broadcast_to(np.mean(X, axis=axis, keepdims=True), X.shape).reshape(x.shape)
 
 
-QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan 2024: steep at 0, and around 1 not convergent
+QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan 2024: steep at 0, does not converge near 1
 
 
 def msign(x: Any, shape: tuple[int, int] | None = None, iterations: int | None = None, eps: Any = 0.0) -> Any:
-    """U V^T of the matrix U S V^T, row by row; or so many steps of Newton and Schulz towards it.
+    """U V^T of the row-major matrix U S V^T, exactly or by a number of Newton-Schulz iterations.
 
-    X <- a X + b X X^T X + c (X X^T)^2 X from X/(|X| + eps).  Their own, (a, b, c) = (3/2, -1/2, 0), is Euler's with
-    h = 1/2 on X' = X (I - X^T X), the gradient flow of |X^T X - I|^2/4.  Muon's `QUINTIC` trades convergence for speed.
+    X <- a X + b X X^T X + c (X X^T)^2 X from X/(|X| + eps).  The classical coefficients (a, b, c) = (3/2, -1/2, 0) are
+    explicit Euler with h = 1/2 on X' = X (I - X^T X), the gradient flow of |X^T X - I|^2/4.  Muon's `QUINTIC` trades
+    convergence for speed.
 
     >>> msign(np.array([3.0, 0.0, 0.0, -2.0]), (2, 2))
     array([ 1.,  0.,  0., -1.])
@@ -173,7 +174,7 @@ def msign(x: Any, shape: tuple[int, int] | None = None, iterations: int | None =
 
 
 def row_gram(x: Any, shape: tuple[int, int]) -> Any:
-    """X X^T, row by row, shape (..., rows^2).
+    """X X^T of a row-major matrix, flattened to shape (..., rows^2).
 
     >>> row_gram(np.array([1.0, 2.0]), (2, 1))
     array([1., 2., 2., 4.])
@@ -185,7 +186,7 @@ def row_gram(x: Any, shape: tuple[int, int]) -> Any:
 
 
 def column_gram(x: Any, shape: tuple[int, int]) -> Any:
-    """X^T X, row by row, shape (..., columns^2).
+    """X^T X of a row-major matrix, flattened to shape (..., columns^2).
 
     >>> column_gram(np.array([1.0, 2.0]), (2, 1))
     array([5.])
@@ -197,7 +198,7 @@ def column_gram(x: Any, shape: tuple[int, int]) -> Any:
 
 
 def between(L: Any, x: Any, R: Any, shape: tuple[int, int], power: float) -> Any:
-    """L^power X R^power for symmetric positive L and R, row by row.
+    """L^power X R^power for symmetric positive L and R, all flattened in row-major order.
 
     >>> between(np.array([16.0]), np.array([4.0]), np.array([1.0]), (1, 1), -0.25)
     array([2.])

@@ -1,8 +1,8 @@
 """A part moves one variable of a flow: u' = F - rate u, u' = rate (target - u), or u <- P(u).
 
-Formulas are functions that name what they read: t, grad, variables and parameters (see `odeopt.core.formula`).
-A part may carry noise, in the sense of Ito: u' = F + noise, where the formula `noise` is linear in `xi`, white noise of
-theta's shape, or in `noise`, theta -> Sigma^(1/2)(theta) xi, the noise of the problem's gradient; it reads one of them.
+The argument names of a formula say what it reads: t, grad, variables and parameters (see `odeopt.core.formula`).
+A part may carry Ito noise, u' = F + noise.  The noise formula is linear in exactly one of two arguments: `xi`, white
+noise of theta's shape, or `noise`, the map theta -> Sigma^(1/2)(theta) xi given by the problem's gradient noise.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Push:
 
 @dataclass(frozen=True, eq=False)
 class Relax:
-    """u' = rate (target - u): exponential forgetting towards a target that the other variables set.
+    """u' = rate (target - u): exponential relaxation towards a target set by the other variables.
 
-    `limit` is the value of u' at t = 0 where the rate is infinite there, as it is with friction 3/t.
+    `limit` is the value of u' at t = 0 if the rate is infinite there, as for the friction 3/t.
     """
 
     slot: str
@@ -55,13 +55,13 @@ class Relax:
         return replace(self, rate=_times(speed, self.rate), noise=self.noise and _times(speed, self.noise))
 
     def driven(self, speed: Speed) -> Relax:
-        """rate (s(t) target - u) + s(t) noise: the input is paced, not the forgetting."""
+        """rate (s(t) target - u) + s(t) noise: the speed scales the input but not the decay."""
         return replace(self, target=_times(speed, self.target), noise=self.noise and _times(speed, self.noise))
 
 
 @dataclass(frozen=True, eq=False)
 class Project:
-    """u <- map(...), applied once a step; it adds nothing to the right-hand side."""
+    """u <- map(...), applied once per step; a projection adds nothing to the right-hand side."""
 
     slot: str
     map: Formula
@@ -71,7 +71,7 @@ class Project:
         return (self.map,)
 
     def paced(self, speed: Speed | float) -> Project:
-        """A projection takes no time."""
+        """The same projection: it takes no time, so no speed applies."""
         return self
 
 
@@ -90,10 +90,10 @@ def _times(speed: Speed | float, formula: Formula) -> Formula:
 def push(
     slot: str, force: Formula | float = 0.0, rate: Formula | float | None = None, *, noise: Formula | None = None
 ) -> Push:
-    """u' = force - rate u + noise: `push("theta", lambda v: v)`; a splitting solves the decay together with the force.
+    """u' = force - rate u + noise: `push("theta", lambda v: v)`.  A splitting solves force and decay together.
 
     noise=lambda xi, temperature: ops.sqrt(2 * temperature) * xi  is thermal noise,
-    noise=lambda noise, theta, lr: ops.sqrt(lr) * noise(theta)    that of SGD.
+    noise=lambda noise, theta, lr: ops.sqrt(lr) * noise(theta)    is the noise of SGD.
     """
     return Push(slot, formula("force", force), None if rate is None else formula("rate", rate), _noise(noise))
 
@@ -106,19 +106,19 @@ def relax(
     limit: Formula | None = None,
     noise: Formula | None = None,
 ) -> Relax:
-    """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; numbers are formulas."""
+    """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; rates may be numbers."""
     limit = limit and formula("limit", limit)
     return Relax(slot, formula("target", target), formula("rate", rate), limit, _noise(noise))
 
 
 def _noise(noise: Formula | None) -> Formula | None:
-    """A noise formula reads `xi` or `noise`, in which it is linear."""
+    """The noise formula after checking that it reads `xi` or `noise`."""
     if noise is None:
         return None
     if not callable(noise):
         raise TypeError(f"noise must be a formula like lambda xi: 0.1 * xi, got {noise!r}")
     if len({"xi", "noise"} & set(reads(noise))) != 1:
-        raise ValueError(f"noise must be a formula that reads xi or noise, got one of {', '.join(reads(noise))}")
+        raise ValueError(f"noise must be a formula of xi or noise, got one that reads {', '.join(reads(noise))}")
     return noise
 
 
@@ -131,8 +131,8 @@ def project(slot: str, map: Formula) -> Project:
 class Onset:
     """The solution just after a singular start: `state(t, grad, theta, parameters...)` to leading order in t.
 
-    The solution is smooth in t^(1/power); `solve` integrates in that variable and starts it here.  A scheme that
-    reads the right-hand side cannot start there.
+    The solution is smooth in t^(1/power), and `solve` integrates in that variable from this state.  A scheme that
+    reads the right-hand side cannot start at the singularity.
     """
 
     state: Formula
@@ -148,7 +148,7 @@ def slope(part: Push | Relax, u: Any, *values: Any) -> Any:
 
 
 def check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names: list[str]) -> None:
-    """Every part moves a variable, and its formulas read what there is."""
+    """Raises unless every part moves a known variable and its formulas read known names."""
     for part in group:
         if not isinstance(part, Push | Relax | Project):
             raise TypeError(f"part {key!r} must be push(...), relax(...) or project(...), got {part!r}")

@@ -1,7 +1,7 @@
-"""Q(t, theta, memory): a number of a state that a flow never lets grow, or keeps.
+"""Q(t, theta, memory): a scalar function of the state that is non-increasing or conserved along a flow.
 
-Its formula names what it reads: what the parts of its flow may read, and of the problem `loss` (L), `gap` (L - L*)
-and `offset` (theta - theta*), each with one number per member or of the shape of theta.
+The argument names of its formula say what it reads: anything that the parts of the flow may read, and `loss` (L),
+`gap` (L - L*) and `offset` (theta - theta*).  `loss` and `gap` are one number per member; `offset` has theta's shape.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OF_PROBLEM = ("loss", *OF_MINIMIZER)
 
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """A formula with its law, "decreasing" or "conserved", and where that law holds ("" is everywhere)."""
+    """A formula, its law ("decreasing" or "conserved") and the condition under which the law holds ("" for always)."""
 
     formula: Formula
     law: str
@@ -28,11 +28,11 @@ class Quantity:
 
     @property
     def needs_minimizer(self) -> bool:
-        """Whether it reads L* or theta*."""
+        """Whether the formula reads L* or theta*."""
         return not set(reads(self.formula)).isdisjoint(OF_MINIMIZER)
 
     def text(self, variables: Sequence[str], params: Sequence[str]) -> str:
-        """The formula as it is computed."""
+        """The printed formula."""
         L, theta = Symbol("L", "L"), symbol("theta")
         known = (L, L - Symbol("L*", "L_*"), theta - Symbol("theta*", r"\theta_*"))
         placed = place(self.formula, (*OF_PROBLEM, *variables), params, [symbol(name) for name in params])
@@ -50,7 +50,7 @@ def conserved(value: Formula, where: str = "") -> Quantity:
 
 
 def check_quantities(quantities: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Every formula reads what there is."""
+    """Raises unless every formula reads known names."""
     for key, quantity in quantities.items():
         if not isinstance(quantity, Quantity):
             raise TypeError(f"quantity {key!r} must be decreasing(...) or conserved(...), got {quantity!r}")

@@ -1,6 +1,6 @@
-r"""Symbols that write down the formula they pass through, as text and as LaTeX.
+r"""Symbols that record the formulas applied to them, as text and as LaTeX.
 
-A flow prints its equations by running its own formulas on these, so that print and code cannot differ:
+A flow prints its equations by running its formulas on symbols, so printed and computed equations agree:
 
 >>> theta, tau = symbol("theta"), symbol("tau1")
 >>> (theta - 1) ** 2 / tau
@@ -12,11 +12,12 @@ A flow prints its equations by running its own formulas on these, so that print 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from odeopt.core.operations import OPERATIONS
 
 SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly a formula binds, loosest first
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
@@ -25,7 +26,7 @@ _LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
 
 @dataclass(frozen=True)
 class Symbol:
-    """A formula in two spellings, with the precedence of its outermost operation."""
+    """A formula as text and as LaTeX, with the precedence of its outermost operation."""
 
     text: str
     latex: str
@@ -99,7 +100,7 @@ class Symbol:
         return Symbol(f"-{text}", f"-{latex}", PRODUCT)
 
     def norm(self, of: str = "") -> Symbol:
-        """The Euclidean norm over the coordinates, or over those of each layer."""
+        """The Euclidean norm over all coordinates, or over the coordinates of each layer."""
         text, latex = (f"_{of}", rf"_{{\mathrm{{{of}}}}}") if of else ("", "")
         return Symbol(f"||{self.text}||{text}", rf"\lVert {self.latex} \rVert{latex}")
 
@@ -112,7 +113,7 @@ class Symbol:
         return Symbol(f"{self.text}'", rf"\dot{{{self.latex}}}")
 
     def where_positive(self, a: Any, b: Any) -> Symbol:
-        """a where this is positive, else b."""
+        """a where this symbol is positive, else b."""
         a, b = _symbol(a), _symbol(b)
         return Symbol(
             f"({a.text} if {self.text} > 0 else {b.text})",
@@ -120,51 +121,43 @@ class Symbol:
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        """A symbol has no entries to reduce over."""
+        """Raises TypeError: a symbol has no entries to reduce over."""
         raise TypeError(f"{self.text} is a symbol, not an array")
 
     def __abs__(self) -> Symbol:
-        return _function("abs", [self])
+        return _function("absolute", [self])
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """NumPy's protocol (NEP 13): sqrt, sign, maximum, ... of a symbol are written, not computed."""
+        """NumPy's ufunc protocol (NEP 13): sqrt, sign, maximum, ... of a symbol are recorded, not computed."""
         if method != "__call__" or kwargs:
             return NotImplemented
-        operator = _OPERATORS.get(ufunc.__name__)
-        if operator is not None:
-            return operator(*[_symbol(x) for x in inputs])
-        if ufunc.__name__ == "equal":  # no symbol is known to be zero
+        row = OPERATIONS.get(ufunc.__name__)
+        if row is not None and row.operator is not None and row.arithmetic:
+            return row.operator(*[_symbol(x) for x in inputs])
+        if ufunc.__name__ == "equal":  # a symbol counts as nonzero
             return False
         return _function(ufunc.__name__, [_symbol(x) for x in inputs])
 
 
-_OPERATORS: dict[str, Callable[..., Symbol]] = {
-    "add": lambda a, b: a + b,
-    "subtract": lambda a, b: a - b,
-    "multiply": lambda a, b: a * b,
-    "divide": lambda a, b: a / b,
-    "negative": lambda a: -a,
-    "power": lambda a, b: a**b,
-}
-
-
 def _function(name: str, inputs: list[Symbol]) -> Symbol:
-    name = "abs" if name == "absolute" else name
+    """name(inputs), in the notation of its row if it is an elementary operation."""
     text, latex = ", ".join(x.text for x in inputs), ", ".join(x.latex for x in inputs)
-    if name == "sqrt":
-        return Symbol(f"sqrt({text})", rf"\sqrt{{{latex}}}", root_of=inputs[0])
-    if name == "abs":
-        return Symbol(f"|{text}|", rf"\lvert {latex} \rvert")
-    return Symbol(f"{name}({text})", rf"\operatorname{{{name}}}({latex})")
+    row = OPERATIONS.get(name)
+    as_text, as_latex = (row.text, row.latex) if row else ("", "")
+    return Symbol(
+        as_text.format(text) if as_text else f"{name}({text})",
+        as_latex.format(latex) if as_latex else rf"\operatorname{{{name}}}({latex})",
+        root_of=inputs[0] if name == "sqrt" else None,
+    )
 
 
 def applied(name: str, *arguments: Any) -> Symbol:
-    """name(arguments), for what is not a ufunc."""
+    """name(arguments), for functions that are not ufuncs."""
     return _function(name, [_symbol(a) for a in arguments])
 
 
 def symbol(name: str) -> Symbol:
-    """The symbol of a variable or parameter: Greek names and trailing digits are set as in print."""
+    """The symbol of a variable or parameter; Greek names and trailing digits are typeset in LaTeX."""
     match = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)
     letters, digits = match.groups() if match else (name, "")
     if letters in _LATEX:
@@ -177,13 +170,13 @@ def symbol(name: str) -> Symbol:
 
 
 def unprintable(*names: str) -> Symbol:
-    """What stands for a formula that cannot be run on symbols: f of what it reads."""
+    """f(names), the stand-in for a formula that cannot be run on symbols."""
     inside = [symbol(name) for name in dict.fromkeys(names)]
     return Symbol("f", "f")(*inside)
 
 
 def short(value: Any) -> str:
-    """A setting as it is printed.
+    """The printed form of a setting.
 
     >>> short(1e-8), short(np.ones(3)), short("exact")
     ('1e-08', '<3 values>', "'exact'")
@@ -194,14 +187,14 @@ def short(value: Any) -> str:
 
 
 class Oracle(Symbol):
-    """The symbol of the gradient, which formulas may ask for more than its value."""
+    """The symbol of the gradient, with the Hessian product and noise variance that formulas may use."""
 
     def hvp(self, theta: Any, p: Any) -> Symbol:
         """H(theta) p."""
         return Symbol("H", "H")(theta) * _symbol(p)
 
     def variance(self, theta: Any) -> Symbol:
-        """The diagonal of the noise's covariance."""
+        """The diagonal of the noise covariance."""
         return Symbol("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
 
 
@@ -220,6 +213,6 @@ def _is_zero(value: Any) -> bool:
 
 
 def _inside(value: Symbol, level: int) -> tuple[str, str]:
-    """Both spellings, in brackets where the operation around them binds more tightly."""
+    """Text and LaTeX, in brackets if the enclosing operation binds more tightly."""
     bare = value.binds >= level
     return (value.text, value.latex) if bare else (f"({value.text})", rf"\left({value.latex}\right)")

@@ -1,7 +1,7 @@
-"""t = t0 + T s^p: physical time as a function of the variable s in [0, 1] that the solver sees.
+"""t = t0 + T s^p: physical time as a function of the solver variable s in [0, 1].
 
-p is 1, or the power in which a flow is smooth after its singular start (sqrt(t) for RMSprop and Adagrad).
-Each member may have its own T; all share s.
+p is 1 for regular flows.  A flow with a singular start is smooth in t^(1/p); p = 2 for RMSprop and Adagrad.
+Each member may have its own T; all members share s.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from odeopt.util import check
 from odeopt.util.check import Array
 
-POINTS = 201  # records when only the end is given
+POINTS = 201  # number of records if only the end is given
 
 
 @dataclass(frozen=True, eq=False)
 class Clock:
-    """T is a number, or (..., 1) with one value per member."""
+    """The map for a number T, or for T of shape (..., 1) with one value per member."""
 
     t0: float
     T: Any
@@ -34,12 +34,12 @@ class Clock:
         return self.T * self.power * s ** (self.power - 1)
 
     def s_of(self, t: Any) -> Any:
-        """The inverse, for a T that is one number."""
+        """s(t), the inverse map, for a single number T."""
         return np.clip((np.asarray(t) - self.t0) / self.T, 0, None) ** (1 / self.power)
 
 
 def record_times(t: Any) -> Array:
-    """Times (n+1,) or (n+1, ...) from an end or a grid; increasing, finite, members in proportion to each other."""
+    """Increasing finite times (n+1,) or (n+1, ...) from an end or a grid; the grids of members are proportional."""
     array = check.numbers_of("t", t)
     if array.ndim == 0:
         return np.linspace(0.0, check.scalar("t", check.positive("t", float(array))), POINTS)
@@ -56,7 +56,7 @@ def record_times(t: Any) -> Array:
 
 
 def clock_of(times: Array, power: int) -> tuple[Clock, Array]:
-    """The clock of these record times, and the values of s at which they are."""
+    """The time map for these record times, and the values of s at the records."""
     T, t0 = times[-1] - times[0], float(times[0].flat[0])
     first = times.reshape(len(times), -1)[:, 0]
     s = ((first - first[0]) / (first[-1] - first[0])) ** (1 / power)

@@ -1,4 +1,4 @@
-"""The continuous equations that optimizers discretise."""
+"""Continuous-time flows that optimizers discretise."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Adafactor: the second moment of a matrix from the means of its rows and columns, with a memory that lengthens."""
+"""Adafactor: factored second moments (row and column means) with a memory time that grows with t."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def adafactor(
 ) -> Flow:  # fmt: skip
     """theta' = -rho max(floor, rms(theta)) u/max(1, rms(u)/clip),   u = g/sqrt(V),   V = R C/mean(R).
 
-    [Shazeer and Stern 2018, alg. 4]  R and C are the means of g^2 + eps over the rows and the columns of a matrix of
-    this shape, forgotten at the rate n^(-decay)/step; V = G for a vector, shape=None.  n = t/step + 1/2 counts steps.
-    rho = 1, or min(1, n^(-1/2)/step) if relative; clamped=True (torch) has no eps in g^2, but V >= eps^2.
+    [Shazeer and Stern 2018, alg. 4]  R and C relax at the rate n^(-decay)/step to the row and column means of g^2 + eps
+    for a matrix of this shape.  For a vector (shape=None), V = G.  n = t/step + 1/2 is the step count.
+    rho = 1, or min(1, n^(-1/2)/step) if relative.  clamped=True (torch) omits eps from g^2 and sets V >= eps^2.
 
-    As step -> 0 the rate grows without bound: the memory, about step^(1-decay) t^decay long, vanishes.
+    As step -> 0 the rate diverges, and the memory time, about step^(1-decay) t^decay, tends to 0.
 
     >>> adafactor(step=0.1, relative=False)
     theta' = -maximum(floor, rms(theta))*grad L(theta)/sqrt(G)/maximum(1, rms(grad L(theta)/sqrt(G))/clip)
@@ -78,7 +78,7 @@ def _variance(shape: Shape, clamped: bool) -> Formula:
 
 
 def _memory(slot: str, mean: Callable[[Any], Any], clamped: bool) -> Part:
-    """The mean of g^2 (+ eps), at the rate n^(-decay)/step."""
+    """Relaxation to the mean of g^2 (+ eps) at the rate n^(-decay)/step."""
     square: Formula = lambda grad, theta, eps: mean(grad(theta) ** 2 + eps)
     if clamped:
         square = lambda grad, theta: mean(grad(theta) ** 2)
@@ -86,5 +86,5 @@ def _memory(slot: str, mean: Callable[[Any], Any], clamped: bool) -> Part:
 
 
 def _count(t: Any, step: Any) -> Any:
-    """n at the middle of step n."""
+    """The step count n, evaluated at the middle of step n."""
     return t / step + 0.5

@@ -1,6 +1,7 @@
-"""theta' = -mean/(root + eps) by corrected moments: the flows of Adam and its relatives.
+"""theta' = -mean/(root + eps) with bias-corrected moments: the flows of Adam and its variants.
 
-L itself need not decrease, but `moments.energy` does; with weight decay or rectification no such quantity is known.
+L need not decrease along these flows, but `moments.energy` does.  No decreasing quantity is known with weight decay
+or rectification.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from odeopt.util.check import Number
 def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
     """theta' = -(m/c1)/(sqrt(G/c2) + eps),  m' = (g - m)/tau1,  G' = (g^2 - G)/tau2,  ci' = (1 - ci)/taui.
 
-    [Kingma and Ba 2015, alg. 1.]  The bias correction is state: c1 and c2 are clocks that relax to 1 like the
-    moments, so the flow is autonomous.  At t = 0 the quotients have the limits g and g^2.
+    [Kingma and Ba 2015, alg. 1.]  The bias corrections are state variables: the clocks c1 and c2 relax to 1 at
+    the rates of the moments, so the flow is autonomous.  At t = 0 the quotients have the limits g and g^2.
 
     >>> adam(tau1=0.1, tau2=10.0)
     theta' = -m/c1/(sqrt(G/c2) + eps)
@@ -38,7 +39,7 @@ def adam(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
 def adam_hat(tau1: Number, tau2: Number, eps: Number = 1e-7) -> Flow:
     """Adam with "epsilon hat":   theta' = -(m/c1) sqrt(c2)/(sqrt(G) + eps).      [Kingma and Ba 2015, sec. 2; Keras]
 
-    Its eps is eps/sqrt(c2) in Adam's form: larger at first, and another flow.
+    In Adam's form its eps is eps/sqrt(c2), which is larger at small t: the two flows differ.
 
     >>> print(str(adam_hat(tau1=0.1, tau2=10.0)).splitlines()[0])
     theta' = -m/c1/(sqrt(G/c2) + eps/sqrt(c2))
@@ -69,7 +70,7 @@ def adamw_hat(tau1: Number, tau2: Number, eps: Number = 1e-7, weight_decay: Numb
 def adam_uncorrected(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
     """theta' = -m/(sqrt(G) + eps): Adam's flow without bias correction.
 
-    From G = 0 its speed m/sqrt(G) vanishes like sqrt(t).
+    Started at G = 0, its speed m/sqrt(G) vanishes like sqrt(t).
 
     >>> adam_uncorrected(tau1=0.1, tau2=10.0)
     theta' = -m/(sqrt(G) + eps)

@@ -1,4 +1,4 @@
-"""tau_m m' = -F - m,   theta' = -m: momentum on any flow theta' = F."""
+"""tau_m m' = -F - m,   theta' = -m: momentum applied to any flow theta' = F."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from odeopt.util.check import Number
 
 
 def buffered(flow: Flow, tau_m: Number) -> Flow:
-    """tau_m m' = -F - m,   theta' = -m, for the flow theta' = F: its drift passes through a relaxing buffer.
+    """tau_m m' = -F - m,   theta' = -m, for a flow theta' = F: a relaxing buffer filters its drift.
 
     >>> from odeopt.flows import rmsprop
     >>> buffered(rmsprop(tau=0.1), tau_m=0.5)
@@ -23,7 +23,7 @@ def buffered(flow: Flow, tau_m: Number) -> Flow:
     """
     (drift,) = flow.parts["drift"]
     if not isinstance(drift, Push) or drift.rate:
-        raise ValueError(f"flow must drift by a push without decay, got {flow.name}")
+        raise ValueError(f"flow must move theta by a push without decay, got {flow.name}")
     parts = {
         **{name: group for name, group in flow.parts.items() if name != "drift"},
         "buffer": (relax("m", target=mapped(lambda F: -F, drift.force), rate=lambda tau_m: 1 / tau_m),),
@@ -39,9 +39,9 @@ def buffered(flow: Flow, tau_m: Number) -> Flow:
 
 
 def _onset(flow: Flow, onset: Onset) -> Onset:
-    """m gathers what theta would have moved, (theta - X)/tau_m with X(t) the flow's own onset; theta' = -m.
+    """The onset m = (theta0 - X)/tau_m, where X(t) is the onset of the unbuffered flow, and theta' = -m.
 
-    X moves like t^(1/p), so that theta moves by m t p/(1 + p).
+    X - theta0 grows like t^(1/p), so the displacement of theta is -m t p/(1 + p).
     """
     names = ("t", "grad", *flow.variables, "m", *flow.params, "tau_m")
     where = [names.index(name) for name in reads(onset.state)]

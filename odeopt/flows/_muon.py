@@ -1,4 +1,4 @@
-"""theta' = -msign(mean): every singular value of the move is 1."""
+"""theta' = -msign(mean): every singular value of the velocity is 1."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def muon(
 ) -> Flow:  # fmt: skip
     """theta' = -scale msign(weight m + (1 - weight) g) - weight_decay theta,   m' = (g - m)/tau1.     [Jordan 2024]
 
-    msign(U S V^T) = U V^T for theta as a matrix of this shape (None: one row), exactly, or by so many steps of Newton
-    and Schulz (`ops.msign`).  `weight` is Nesterov's look-ahead: it tends to 1 with the step.
+    msign(U S V^T) = U V^T for theta as a matrix of this shape (None: one row), exactly or by a number of Newton-Schulz
+    iterations (`ops.msign`).  `weight` is Nesterov's look-ahead; it tends to 1 as the step tends to 0.
 
     >>> muon(tau1=0.1, weight=0.95)
     theta' = -scale*msign(weight*m + (1 - weight)*grad L(theta)) - weight_decay*theta
@@ -43,7 +43,7 @@ def muon_corrected(
 ) -> Flow:  # fmt: skip
     """theta' = -scale msign(weight m/c1+ + (1 - weight) g/c1) - ...,   c1+ = 1 - weight (1 - c1).               [optax]
 
-    Start it at an age above 0, where the weight of g is infinite.
+    The weight of g is infinite at age 0, so start it at a positive age.
 
     >>> muon_corrected(tau1=0.1, weight=0.95).clocks
     ('c1',)

@@ -1,4 +1,4 @@
-"""Nesterov's look-ahead in Adam: the newest gradient enters theta' directly, beside the mean."""
+"""Adam with Nesterov's look-ahead: theta' contains the current gradient as well as its mean."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from odeopt.util.check import Number
 def nadam(tau1: Number, tau2: Number, eps: Number, beta1: Number) -> Flow:
     """theta' = -(beta1 m/c1+ + (1 - beta1) g/c1)/(sqrt(G/c2) + eps),   c1+ = 1 - beta1 (1 - c1).
 
-    [Dozat 2016, without his schedule of momenta; optax.]  beta1 is a weight: as it tends to 1 with the step, this
-    becomes Adam's flow.  Start it at an age above 0, where the weight of g is infinite.
+    [Dozat 2016, without the momentum schedule; optax.]  beta1 is a weight.  As the step tends to 0 it tends to 1,
+    and the flow to Adam's.  The weight of g is infinite at age 0, so start it at a positive age.
 
     >>> nadam(tau1=0.1, tau2=10.0, eps=1e-8, beta1=0.9).name
     'NAdam'
@@ -40,8 +40,9 @@ def nadam_scheduled(
 ) -> Flow:
     """theta' = -(mu+ m/(1 - (1-p) mu+) + (1 - mu) g/p)/(sqrt(G/c2) + eps),   mu = beta1 (1 + c3)/2.
 
-    [Dozat 2016, alg. 1; torch, Keras.]  The momentum mu grows from beta1/2 to beta1 with the clock c3, mu+ is its
-    next value, `later` = e^(-step/tau3), and 1 - p is the product of all mu so far, which is forgotten in a few steps.
+    [Dozat 2016, alg. 1; torch, Keras.]  The momentum mu grows from beta1/2 to beta1 with the clock c3, and mu+ is
+    its value one step later, with `later` = e^(-step/tau3).  1 - p is the product of all mu so far; it decays in a few
+    steps.
 
     >>> nadam_scheduled(0.1, 10.0, 60.0, eps=1e-8, beta1=0.9, later=0.9998, step=0.01).name
     'NAdam (scheduled)'

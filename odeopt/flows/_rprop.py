@@ -1,4 +1,4 @@
-"""Resilient propagation: every part is a projection, so that nothing of it is a flow."""
+"""Resilient propagation: every part is a projection, so there is no differential equation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from odeopt.util.check import Number
 
 
 def rprop(eta_minus: Number = 0.5, eta_plus: Number = 1.2, min_step: Number = 1e-6, max_step: Number = 50.0) -> Flow:
-    """size <- size eta+, or size eta-, as g keeps its sign or not,   theta <- theta - size sign(g).
+    """size <- size eta+ where g keeps its sign, size eta- where it changes,   theta <- theta - size sign(g).
 
-    [Riedmiller and Braun 1993]  old is the gradient before, and 0 where that changed its sign: theta then rests for
-    one step.  Nothing here has a time derivative; sizes change by factors, however small they are.
+    [Riedmiller and Braun 1993]  `old` is the previous gradient, or 0 where its sign had just changed; theta then
+    rests for one step.  No variable has a time derivative: the sizes change by fixed factors, however small they are.
 
     >>> print("".join(str(rprop()).splitlines(keepends=True)[1:3]), end="")
     theta <- theta - size*sign((0 if -grad L(theta)*old > 0 else grad L(theta)))
@@ -32,7 +32,7 @@ def rprop(eta_minus: Number = 0.5, eta_plus: Number = 1.2, min_step: Number = 1e
 def rprop_late(
     eta_minus: Number = 0.5, eta_plus: Number = 1.2, min_step: Number = 1e-6, max_step: Number = 50.0
 ) -> Flow:
-    """Rprop a step late: theta moves by old, the move that the gradient before called for.              [optax 0.2]
+    """Rprop delayed by one step: theta moves by `old`, the update from the previous gradient.              [optax 0.2]
 
     >>> print("".join(str(rprop_late()).splitlines(keepends=True)[1:3]), end="")
     theta <- theta - (0 if -grad L(theta)*old > 0 else old)
@@ -72,5 +72,5 @@ def _size(
 
 
 def _kept(grad: Any, theta: Any, old: Any, value: Any) -> Any:
-    """The value, and 0 where g has just changed its sign."""
+    """The value, or 0 where g has just changed its sign."""
     return ops.where_positive(-(grad(theta) * old), 0.0, value)

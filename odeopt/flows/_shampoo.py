@@ -1,4 +1,4 @@
-"""Shampoo: Adagrad for matrices, by the sums over rows and over columns."""
+"""Shampoo: Adagrad for matrices, with row and column Gram matrices as preconditioners."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from odeopt.util import check
 def shampoo(shape: tuple[int, int] = (1, 1)) -> Flow:
     """theta' = -L^(-1/4) G R^(-1/4),   L' = G G^T,   R' = G^T G.                 [Gupta, Koren and Singer 2018, alg. 1]
 
-    G is the gradient as a matrix of this shape, row by row.  Start it at L = R = eps I: at 0 it is singular.  Time is
-    lr^2 per step and L and R are lr^2 times the optimizer's, like Adagrad, which it is for a single number.
+    G is the gradient as a row-major matrix of this shape.  L = R = 0 is singular: start it at L = R = eps I.  As in
+    Adagrad, one step takes the time lr^2, and L and R are lr^2 times those of the optimizer.  For a 1 x 1 matrix the
+    two flows coincide.
 
     >>> shampoo((2, 3))
     theta' = -L^(-0.25)*grad L(theta)*R^(-0.25)

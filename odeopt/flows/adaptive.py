@@ -1,4 +1,4 @@
-"""Preconditioned flows: each coordinate moves at a speed set by the memory of its own gradients."""
+"""Preconditioned flows: the memory of past gradients sets the speed of each coordinate."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DESCENT = {"loss": decreasing(lambda loss: loss)}  # theta' = -P g with P > 0: d
 def rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
     """G' = (grad L^2 - G)/tau,   theta' = -grad L/(sqrt(G) + eps).                   [Tieleman and Hinton 2012]
 
-    root="inside" has sqrt(G + eps).  From G = 0 the start is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t),
-    smooth in sqrt(t) only.  Not only L decreases, but L + tau sum_i of the integral of 1/(sqrt(G) + eps) to G_i, which
-    is 2 sqrt(G_i) for eps = 0: at the rate sum_i G_i/(sqrt(G_i) + eps).
+    root="inside" uses sqrt(G + eps).  A start at G = 0 is singular: theta ~ theta0 - 2 sign(g0) sqrt(tau t), which is
+    smooth in sqrt(t) only.  L decreases.  So does L + tau sum_i I(G_i), where I(G) is the integral of
+    1/(sqrt(s) + eps) over s in [0, G] (2 sqrt(G) for eps = 0); its rate of decrease is sum_i G_i/(sqrt(G_i) + eps).
 
     >>> rmsprop(tau=0.1)
     theta' = -grad L(theta)/(sqrt(G) + eps)
@@ -80,9 +80,9 @@ def centred_rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> F
 def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
     """G' = grad L^2,   theta' = -grad L/(sqrt(G) + eps).                         [Duchi, Hazan and Singer 2011]
 
-    Time is lr^2 per step, and G is lr^2 times the library's sum of squares; eps is lr times the library's (lr^2 times
-    with root="inside").  What L loses the memory gains: L + sum_i of the integral of 1/(sqrt(G) + eps) to G_i, which is
-    2 sqrt(G_i) for eps = 0, is conserved.
+    One step takes the time lr^2.  G is lr^2 times the library's sum of squares, and eps is lr times the library's eps
+    (lr^2 times with root="inside").  L + sum_i I(G_i) is conserved, where I(G) is the integral of 1/(sqrt(s) + eps)
+    over s in [0, G], 2 sqrt(G) for eps = 0.
 
     >>> adagrad()
     theta' = -grad L(theta)/(sqrt(G) + eps)
@@ -110,7 +110,7 @@ def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
 def adadelta(tau: Number, eps: Number = 1e-6) -> Flow:
     """G' = (grad L^2 - G)/tau,   X' = (d^2 - X)/tau,   theta' = -d,   d = sqrt(X + eps)/sqrt(G + eps) grad L.
 
-    [Zeiler 2012, alg. 1.]  X is the mean square of past moves d, which lr does not scale.
+    [Zeiler 2012, alg. 1.]  X is the mean square of past updates d, before scaling by lr.
 
     >>> adadelta(tau=0.1)
     theta' = -sqrt(X + eps)/sqrt(G + eps)*grad L(theta)

@@ -1,4 +1,4 @@
-"""Averages of the path: theta moves as if they were not there."""
+"""Path averages, which do not influence theta."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from odeopt.util.check import Number
 def asgd(lambd: Number = 1e-4, alpha: Number = 0.75, t0: Number = 1e6, step: Number = 0.01) -> Flow:
     """theta' = -(1 + lambd t)^(-alpha) (g + lambd theta),   average <- average + (theta - average)/max(1, n - 1 - t0).
 
-    [Polyak and Juditsky 1992; Bottou 2012, sec. 5]  t is the beginning of the step, n = t/step counts them at its
-    end.  Averaging alone has no flow: once a step it looks at theta, which never looks back.
+    [Polyak and Juditsky 1992; Bottou 2012, sec. 5]  t is the time at the start of the step; n = t/step is the step
+    count at its end.  The averaging is a projection, not a flow: it reads theta once per step.
 
     >>> asgd()
     theta'   = -(1 + lambd*(t - step/2))^(-alpha)*(grad L(theta) + lambd*theta)
@@ -41,7 +41,7 @@ def asgd(lambd: Number = 1e-4, alpha: Number = 0.75, t0: Number = 1e6, step: Num
 
 
 def asgd_drift(speed: Speed) -> Push:
-    """theta' = -s (1 + lambd s t)^(-alpha) (g + lambd theta): torch's schedule s(t) sets the decay too."""
+    """theta' = -s (1 + lambd s t)^(-alpha) (g + lambd theta): torch's schedule s(t) also sets the decay."""
 
     def velocity(t: Any, grad: Any, theta: Any, lambd: Any, alpha: Any, step: Any) -> Any:
         return speed(t) * _falling(speed(t) * (t - step / 2), grad, theta, lambd, alpha)
@@ -58,7 +58,7 @@ def _average(t: Any, theta: Any, average: Any, t0: Any, step: Any) -> Any:
 
 
 def averaged(inner: Flow, averaging: Number) -> Flow:
-    """average' = averaging (theta - average), beside any flow, which does not see it.
+    """average' = averaging (theta - average), added to any flow without changing it.
 
     >>> from odeopt.flows import gradient_flow
     >>> averaged(gradient_flow(), averaging=0.1)

@@ -1,4 +1,4 @@
-"""u <- max(u, .): flows whose preconditioner is a running maximum, which a projection keeps."""
+"""u <- max(u, .): flows whose preconditioner is a running maximum, implemented as a projection."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from odeopt.core.flow import Flow, decreasing, flow, push
 def gradient_flow() -> Flow:
     """theta' = -grad L(theta).                                                                      [Cauchy 1847]
 
-    dL/dt = -|grad L|^2.  Where L is convex, |theta - theta*| and t (L - L*) + |theta - theta*|^2/2 decrease too.
+    dL/dt = -|grad L|^2.  If L is convex, |theta - theta*| and t (L - L*) + |theta - theta*|^2/2 decrease as well.
 
     >>> gradient_flow()
     theta' = -grad L(theta)

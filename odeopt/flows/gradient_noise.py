@@ -1,7 +1,7 @@
-"""g <- g + sqrt(h) Sigma^(1/2) xi in every formula of a flow: what it is for gradients with noise, step by step of h.
+"""g <- g + sqrt(h) Sigma^(1/2) xi in every formula: the SDE of a flow whose gradient noise is redrawn every h.
 
-A formula affine in g passes the noise on.  Of c g^2 the mean stays, c (g^2 + diag Sigma): its fluctuation changes
-means by what the step h does anyway.                                                      [Malladi et al. 2022]
+A formula affine in g passes the noise on.  A formula c g^2 contributes only its mean c (g^2 + diag Sigma): the
+fluctuation changes expectations at the order of the discretisation error in h.            [Malladi et al. 2022]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from odeopt.util.check import Array, Number
 
 
 def with_gradient_noise(flow: Flow, h: Number) -> Flow:
-    """The flow with the noise that a gradient of covariance Sigma, drawn anew each h, brings into its parts.
+    """The flow with noise in its parts, from gradients of covariance Sigma drawn independently every h.
 
     >>> from odeopt.flows import rmsprop
     >>> with_gradient_noise(rmsprop(tau=1.0), 0.1)
@@ -43,7 +43,7 @@ def with_gradient_noise(flow: Flow, h: Number) -> Flow:
 
 
 def _noisy(flow: Flow, name: str, part: Part) -> Part:
-    """The part with its mean and its noise; what scales it (a rate) must not read the gradient."""
+    """The part with its mean and noise terms; its rate must not read the gradient."""
     driving, *rest = part.formulas()
     if any(_response(flow, formula) != "none" for formula in rest):
         raise ValueError(f"the rate of part {name!r} of {flow.name} reads the gradient: no SDE is known")
@@ -65,7 +65,7 @@ def _noisy(flow: Flow, name: str, part: Part) -> Part:
 
 
 def _change(formula: Formula, kind: str) -> Formula:
-    """F[noise] - F[0], where F is linear without the second."""
+    """F[noise] - F[0]; if F is linear, F[0] is 0 and is omitted."""
     names = reads(formula)
     where = names.index("grad")
     renamed = tuple("noise" if name == "grad" else name for name in names)
@@ -91,7 +91,7 @@ def _deviation(grad: Any, theta: Any) -> Any:
 
 
 def _response(flow: Flow, formula: Formula) -> str:
-    """How a formula answers to the gradient, as measured: none, linear, affine, square or other."""
+    """How a formula depends on the gradient, found by evaluation: none, linear, affine, square or other."""
     if "grad" not in reads(formula):
         return "none"
     rng, size = np.random.default_rng(0), 8

@@ -1,6 +1,6 @@
-"""theta' = -|theta|/|u| u, layer by layer: every layer moves by a fraction of its own length.
+"""theta' = -|theta|/|u| u for each layer: the speed of a layer is proportional to its norm.
 
-The ratio is 1 where one of the norms is 0, as in the libraries: a jump that only a layer that starts at 0 meets.
+The ratio is 1 if either norm is 0, as in the libraries.  Only a layer that starts at 0 meets this discontinuity.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def lamb(
 ) -> Flow:
     """theta' = -|theta|/|u| u,   u = (m/c1)/(sqrt(G/c2) + eps) + weight_decay theta.          [You et al. 2020, alg. 2]
 
-    |.| is the norm of a layer; `layers` are their sizes, None for one layer of all.
+    |.| is the norm over a layer.  `layers` lists the layer sizes; None means a single layer.
 
     >>> print(str(lamb(tau1=0.1, tau2=10.0, layers=(2, 3))).partition("theta' = ")[2][:60])
     -(||theta||_layer/||m/c1/(sqrt(G/c2) + eps) + weight_decay*t
@@ -81,6 +81,6 @@ def lars(
 
 
 def _trust(theta: Any, u: Any, layers: tuple[int, ...] | None, ratio: Callable[[Any, Any], Any]) -> Any:
-    """ratio(|theta|, |u|), and 1 where one of them is 0."""
+    """ratio(|theta|, |u|), or 1 if either norm is 0."""
     length, speed = ops.norms(theta, layers), ops.norms(u, layers)
     return ops.where_positive(ops.minimum(length, speed), ratio(length, speed), 1.0)

@@ -1,6 +1,6 @@
-"""m' = (g - m)/tau1,   G' = (g^2 - G)/tau2,   ci' = (1 - ci)/taui: the memory that adaptive flows share.
+"""m' = (g - m)/tau1,   G' = (g^2 - G)/tau2,   ci' = (1 - ci)/taui: the memory shared by the adaptive flows.
 
-The bias correction of Kingma and Ba 2015 (alg. 1) is state: the clocks c1 and c2 relax to 1 like the moments, so that
+The bias correction of Kingma and Ba 2015 (alg. 1) is state: the clocks c1 and c2 relax to 1 like the moments.  Hence
 m/c1 and G/c2 are weighted means of all gradients so far.  At t = 0 these quotients have the limits g and g^2.
 """
 
@@ -22,7 +22,7 @@ MOMENTS = (mean, square, clock1, clock2)
 
 
 def constants(tau1: Number, tau2: Number, eps: Number) -> dict[str, Number]:
-    """The parameters of moments and root, checked."""
+    """The checked parameters of the moments and the root."""
     return {
         "tau1": check.positive("tau1", tau1),
         "tau2": check.positive("tau2", tau2),
@@ -51,11 +51,12 @@ def velocity_hat(grad: Any, theta: Any, m: Any, G: Any, c1: Any, c2: Any, eps: A
 
 
 def energy(velocity: Formula) -> dict[str, Quantity]:
-    """L + (tau1/2) sum_i m_i^2/P_i for theta' = velocity = -m/P: kinetic energy in the metric that the memory sets.
+    """L + (tau1/2) sum_i m_i^2/P_i for theta' = velocity = -m/P: loss plus kinetic energy in the metric P.
 
-    Its derivative is -sum_i m_i^2/P_i (1 + tau1 P_i'/(2 P_i)).  A mean of squares shrinks no faster than at the rate
-    1/tau2, its root at 1/(2 tau2), while the clocks, grown from rest together, only help: the bracket is positive if
-    tau1 <= 4 tau2, on any L.                              [Barakat and Bianchi 2021, their clocks functions of t]
+    Its derivative is -sum_i m_i^2/P_i (1 + tau1 P_i'/(2 P_i)).  A mean of squares decays at
+    most at the rate 1/tau2, and its root at most at 1/(2 tau2).  The clocks, started from rest together, only increase
+    the bracket, so it is positive for every L if tau1 <= 4 tau2.
+                                                           [Barakat and Bianchi 2021, with clocks as functions of t]
     """
     inner = reads(velocity)
     m = inner.index("m")

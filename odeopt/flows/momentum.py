@@ -1,4 +1,4 @@
-"""Second-order flows: Newton's equation with friction, on the two clocks of momentum and in its accelerated forms."""
+"""Second-order flows: Newton's equation with friction, on two time scales, and its accelerated forms."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def heavy_ball(damping: Number) -> Flow:
     """theta' = v,   v' = -grad L(theta) - damping v.                                       [Polyak 1964, eq. 9]
 
     Inertial time: one unit is the time in which a unit force on a unit mass gains unit speed.
-    The energy L + |v|^2/2 decreases at the rate damping |v|^2, and the Lyapunov function of Wilson, Recht and Jordan
-    2021 (prop. 3) where L is strongly convex, the faster the more damping <= 2 sqrt(mu).
+    The energy L + |v|^2/2 decreases at the rate damping |v|^2.  If L is strongly convex, the Lyapunov function of
+    Wilson, Recht and Jordan 2021 (prop. 3) decreases too, faster for larger damping up to 2 sqrt(mu).
 
     >>> heavy_ball(damping=0.5)
     theta' = v
@@ -44,9 +44,9 @@ def heavy_ball(damping: Number) -> Flow:
 def averaged_gradient(tau: Number) -> Flow:
     """theta' = -m,   m' = (grad L(theta) - m)/tau.                              [Polyak 1964, eq. 9, in lr-time]
 
-    The heavy ball on the clock of the learning rate: t = inertial time / damping, tau = 1/damping^2.
-    As tau -> 0 it becomes gradient flow without a singularity.  v = -sqrt(tau) m turns the heavy ball's energies into
-    these; L + tau |m|^2/2 decreases at the rate |m|^2.
+    The heavy ball in learning-rate time: t = inertial time / damping, tau = 1/damping^2.
+    As tau -> 0 it tends to gradient flow without a singularity.  The substitution v = -sqrt(tau) m carries over the
+    energies of the heavy ball; L + tau |m|^2/2 decreases at the rate |m|^2.
 
     >>> averaged_gradient(tau=0.1)
     theta' = -m
@@ -74,7 +74,7 @@ def averaged_gradient(tau: Number) -> Flow:
 def quasi_hyperbolic(tau: Number, weight: Number) -> Flow:
     """theta' = -(weight m + (1 - weight) grad L(theta)),   m' = (grad L(theta) - m)/tau.   [Ma and Yarats 2019, eq. 4]
 
-    With weight = beta this is Nesterov's momentum; weight is no rate, and does not change with the step.
+    With weight = beta this is Nesterov's momentum.  weight is not a rate: it does not change with the step.
     L + weight tau |m|^2/2 decreases at the rate (1 - weight) |g|^2 + weight |m|^2.
 
     >>> quasi_hyperbolic(tau=0.1, weight=0.9)
@@ -123,8 +123,8 @@ def hessian_damped(damping: Number, viscosity: Number) -> Flow:
 def su_boyd_candes(r: Number = 3.0) -> Flow:
     """x'' + (r/t) x' + grad L(x) = 0.                                        [Su, Boyd and Candes 2016, eq. 3]
 
-    At t = 0 the friction has the limit r/(1 + r) grad L, so that x''(0) = -grad L(x0)/(1 + r).  The Lyapunov function
-    (theorem 5 there) decreases where L is convex: L - L* <= (r - 1)^2 |x0 - x*|^2/(2 t^2).
+    At t = 0 the friction term has the limit -r/(1 + r) grad L, so x''(0) = -grad L(x0)/(1 + r).  If L is convex, the
+    Lyapunov function of theorem 5 decreases: L - L* <= (r - 1)^2 |x0 - x*|^2/(2 t^2).
 
     >>> su_boyd_candes()
     theta' = v
@@ -154,9 +154,9 @@ def high_resolution_nesterov(step: Number) -> Flow:
     """x'' + (3/T) x' + h H(x) x' + (1 + 3h/(2T)) grad L(x) = 0,   T = t + 3h/2,  h = step.   [Shi et al. 2022]
 
     With v = x' + h grad L the Hessian disappears: theta' = v - h grad L(theta), v' = -(3 v + t grad L(theta))/T.
-    From rest at t = 0 the iterates y_k of `nesterov_k`, h = sqrt(lr), follow it with order 2, where they follow
-    `su_boyd_candes` with order 1; its x_k belong to T = (k + 1/2) h and start with x' = 0, which is v = h grad L.
-    Where L is convex T (T + h/2) (L - L*) + |T v + 2 (theta - theta*)|^2/2 decreases.
+    From rest at t = 0 the iterates y_k of `nesterov_k`, h = sqrt(lr), follow this flow with order 2; they follow
+    `su_boyd_candes` with order 1.  The iterates x_k belong to T = (k + 1/2) h and start with x' = 0, or v = h grad L.
+    If L is convex, T (T + h/2) (L - L*) + |T v + 2 (theta - theta*)|^2/2 decreases.
 
     >>> high_resolution_nesterov(step=0.1)
     theta' = v - step*grad L(theta)

@@ -1,4 +1,4 @@
-"""1/(sqrt(G) + eps) or 1/sqrt(G + eps): where a library puts eps, its integral, and how far theta moves from G = 0."""
+"""1/(sqrt(G) + eps) and 1/sqrt(G + eps): the preconditioner, its integral, and the displacement from G = 0."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from odeopt.util import check
 
 @dataclass(frozen=True)
 class Root:
-    """of(G, eps) is the denominator, primitive(G, eps) the integral of 1/of over [0, G], and move(g, rate, t, eps) that
-    of g/of(g^2 rate s, eps) over s in [0, t]."""
+    """A denominator and its integrals.
+
+    of(G, eps) is the denominator, primitive(G, eps) the integral of 1/of over [0, G], and move(g, rate, t, eps) the
+    integral of g/of(g^2 rate s, eps) over s in [0, t].
+    """
 
     name: str
     of: Callable[[Any, Any], Any]
@@ -37,7 +40,7 @@ def move_outside(g: Any, rate: Any, t: Any, eps: Any) -> Any:
     g, a, root = np.asarray(g), np.abs(g) * np.sqrt(rate), np.sqrt(t)
     with np.errstate(all="ignore"):
         x = a * root / eps
-        # x - log(1 + x) over x^2: by its series where the difference would cancel
+        # (x - log(1 + x))/x^2, by its series where the difference cancels
         series = 1 / 2 - x / 3 + x**2 / 4 - x**3 / 5 + x**4 / 6 - x**5 / 7
         shape = np.where(x < 1e-2, series, (x - np.log1p(x)) / x**2)
         smooth = 2 * g * root**2 / eps * shape

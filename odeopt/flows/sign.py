@@ -1,7 +1,7 @@
 """theta' = -sign(.): flows whose speed does not depend on the size of the gradient.
 
-sign u is discontinuous at 0, where such a flow slides (in the sense of Filippov) and its iterates chatter with the
-amplitude of a step.  delta > 0 smooths it: u/(|u| + delta).
+sign u is discontinuous at 0.  There the flow slides in Filippov's sense, and the iterates chatter with an amplitude of
+one step.  delta > 0 smooths the sign to u/(|u| + delta).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from odeopt.util.check import Number
 
 
 def soft_sign(u: Any, delta: Any) -> Any:
-    """u/(|u| + delta), and sign u for delta = 0."""
+    """u/(|u| + delta), or sign u if delta = 0."""
     return ops.ratio(u, abs(u) + delta, limit=lambda: 0.0)
 
 
 def sign_flow(delta: Number = 0.0) -> Flow:
     """theta' = -sign(grad L(theta)).                                                   [Bernstein et al. 2018, alg. 1]
 
-    With delta > 0, g/(|g| + delta): where Adam tends to as lr -> 0 at fixed betas, with delta = eps.
+    With delta > 0, theta' = -g/(|g| + delta): the limit of Adam as lr -> 0 at fixed betas, with delta = eps.
 
     >>> sign_flow(delta=0.1)
     theta' = -grad L(theta)/(|grad L(theta)| + delta)
@@ -39,7 +39,7 @@ def sign_flow(delta: Number = 0.0) -> Flow:
 
 
 def normalized_flow(eps: Number = 1e-6) -> Flow:
-    """theta' = -g/(|g| + eps), |g| the norm of all of it: unit speed along gradient flow's path.       [Cortes 2006]
+    """theta' = -g/(|g| + eps), |g| the norm over all coordinates: gradient flow at unit speed.       [Cortes 2006]
 
     >>> normalized_flow()
     theta' = -grad L(theta)/(||grad L(theta)|| + eps)
@@ -57,7 +57,7 @@ def normalized_flow(eps: Number = 1e-6) -> Flow:
 def lion(tau1: Number, weight: Number, weight_decay: Number = 0.0, delta: Number = 0.0) -> Flow:
     """theta' = -sign(weight m + (1 - weight) g) - weight_decay theta,   m' = (g - m)/tau1.  [Chen et al. 2023, alg. 2]
 
-    `weight` mixes memory and gradient (Lion's beta1): it is no rate, and does not change with the step.
+    `weight` (Lion's beta1) mixes memory and gradient.  It is not a rate: it does not change with the step.
 
     >>> lion(tau1=0.1, weight=0.9, delta=0.01)
     theta' = -(weight*m + (1 - weight)*grad L(theta))/(|weight*m + (1 - weight)*grad L(theta)| + delta) - \

@@ -1,7 +1,7 @@
-"""Flows with noise, in the sense of Ito: Langevin's, Kramers', and those that stochastic gradient descent follows.
+"""Flows with Ito noise: Langevin's equation, Kramers' equation, and the SDEs that approximate SGD.
 
-Stationary densities are exp(-energy/T) with the temperature T in units of the loss.  SGD of isotropic noise
-Sigma = sigma^2 moves as Langevin's flow does at the temperature T = lr sigma^2/2.
+Stationary densities are exp(-energy/T) with the temperature T in units of the loss.  SGD with isotropic noise
+Sigma = sigma^2 corresponds to Langevin's equation at the temperature T = lr sigma^2/2.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def langevin(temperature: Number) -> Flow:
 def kramers(damping: Number, temperature: Number) -> Flow:
     """theta' = v,   v' = -grad L(theta) - damping v + sqrt(2 damping T) xi.                    [Kramers 1940]
 
-    The heavy ball in a heat bath, on the same clock: stationary density exp(-(L + |v|^2/2)/T).  Friction and noise
-    are one part, an Ornstein-Uhlenbeck process that a splitting solves exactly: `schemes.baoab`, `schemes.obabo`.
+    The heavy ball in a heat bath, in inertial time; the stationary density is exp(-(L + |v|^2/2)/T).  Friction and
+    noise are one part, an Ornstein-Uhlenbeck process that a splitting solves exactly: `schemes.baoab`, `schemes.obabo`.
 
     >>> kramers(damping=1.0, temperature=0.5)
     theta' = v
@@ -62,8 +62,8 @@ def kramers(damping: Number, temperature: Number) -> Flow:
 def sgd_first_order(lr: Number) -> Flow:
     """theta' = -grad L(theta) - sqrt(lr) Sigma^(1/2) xi: SDE1, weak order 1 for SGD, h = lr.  [Li, Tai and E 2017]
 
-    Euler-Maruyama of h = lr is SGD under Gaussian noise itself, draw by draw, hence the sign of the noise.
-    The stationary variance on lambda theta^2/2 is lr sigma^2/(2 lambda), where SGD has
+    Euler-Maruyama with h = lr reproduces SGD with Gaussian noise draw by draw; hence the sign of the noise.
+    On lambda theta^2/2 the stationary variance is lr sigma^2/(2 lambda); that of SGD is
     lr sigma^2/(lambda (2 - lr lambda)).
 
     >>> sgd_first_order(lr=0.1)
@@ -85,8 +85,8 @@ def sgd_first_order(lr: Number) -> Flow:
 def sgd_second_order(lr: Number) -> Flow:
     """theta' = -grad (L + (lr/4) |grad L|^2) - sqrt(lr) Sigma^(1/2) xi: SDE2, weak order 2.   [Li, Tai and E 2017]
 
-    At stationarity it is further from SGD than SDE1 is: lr sigma^2/(lambda (2 + lr lambda)) on lambda theta^2/2, as
-    it stiffens the drift where SGD's finite step widens the density.
+    Its stationary variance is further from SGD's than that of SDE1: on lambda theta^2/2 it is
+    lr sigma^2/(lambda (2 + lr lambda)).  SDE2 stiffens the drift, whereas the finite step of SGD widens the density.
 
     >>> sgd_second_order(lr=0.1)
     theta' = -grad L(theta) - lr/2*H(theta)*grad L(theta) - sqrt(lr)*noise(theta)

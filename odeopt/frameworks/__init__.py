@@ -1,1 +1,4 @@
-"""The doors to torch, JAX and Keras: optimizers out and in, problems, monitors.  Nothing else imports these rooms."""
+"""Adapters for torch, JAX, Keras and NumPy: optimizers in both directions, and problems.
+
+No other package of odeopt imports them.
+"""

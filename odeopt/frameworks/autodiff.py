@@ -1,4 +1,4 @@
-"""L(theta) = f(theta, X, y, ...) of a library's own arrays as a Problem: what torch, JAX and Keras share."""
+"""L(theta) = f(theta, X, y, ...) on a library's own arrays as a Problem, for the adapters of torch, JAX and Keras."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from odeopt.problems.parameters import Parameters
 from odeopt.problems.samples import Samples
 from odeopt.util.check import Array
 
-Axes = tuple[int | None, ...]  # of each argument: 0 where it is a stack, None where it is the same for all
+Axes = tuple[int | None, ...]  # one entry per argument: 0 if it is a stack, None if all members share it
 
 
 @dataclass(frozen=True)
 class Library:
     """How a library differentiates functions of its own arrays.
 
-    grad(f), hvp(f):  of f(theta, ...) by theta:  (theta, ...) -> grad f  and  (theta, p, ...) -> H p
-    vmap(f, axes):    f over the first axis of those arguments whose axis is 0
-    compiled(f):      the same function, faster
-    hvp_source:       who makes the products, if not its own differentiation
+    grad(f), hvp(f):  derivatives of f(theta, ...) in theta:  (theta, ...) -> grad f  and  (theta, p, ...) -> H p
+    vmap(f, axes):    f mapped over the first axis of each argument whose entry in `axes` is 0
+    compiled(f):      the same function, compiled
+    stack, tensor, array:  stacks values, converts to the library's arrays, converts to NumPy
+    hvp_source:       how H p is computed, if not by the library's own differentiation
     """
 
     name: str
@@ -41,7 +42,7 @@ class Library:
     hvp_source: str = ""
 
     def looped(self) -> Library:
-        """The same with a loop instead of vmap, for functions that it does not know how to stack."""
+        """The same library with a loop in place of vmap, for functions that vmap cannot handle."""
 
         def vmap(f: Function, axes: Axes) -> Function:
             def each(*arguments: Any) -> Any:
@@ -65,16 +66,18 @@ def problem_of(
     name: str,
     others: Sequence[tuple[Library, Function]] = (),
 ) -> Problem:
-    """minimise f(theta, *data); minibatches may be drawn from data (n, ...) if f is a mean over them.
+    """The problem of minimising f(theta, *data).
 
-    others: what is asked where this library cannot differentiate f: others, each with its way to compute f
+    Minibatches can be drawn from the data (n, ...) if f is a mean over the samples.
+
+    others: fallbacks for an f that this library cannot differentiate: pairs of a library and its version of f
     """
     near, rows = probe_points(theta0), tuple(library.tensor(a) for a in data)
     ranks = tuple(a.ndim for a in data)
     ways = iter([(library, f), (library.looped(), f), *others])
 
     def found(library: Library, f: Function) -> Any:
-        """The first way that works, or the last."""
+        """The first library and f whose loss and H p evaluate without an error, or else the last."""
         made = loss, _, hvp = _derivatives(library, f, ranks)
         works = _works(lambda: (loss(near, *rows), hvp(near, near, *rows)))
         following = None if works else next(ways, None)
@@ -96,7 +99,7 @@ def problem_of(
 
 
 def _derivatives(library: Library, f: Function, ranks: tuple[int, ...]) -> tuple[Function, Function, Function]:
-    """f, its gradient and its Hessian-vector product, over members."""
+    """f, its gradient and its Hessian-vector product, each mapped over the members."""
     return (
         over_members(library, f, 1, *ranks),
         over_members(library, library.grad(f), 1, *ranks),
@@ -105,7 +108,7 @@ def _derivatives(library: Library, f: Function, ranks: tuple[int, ...]) -> tuple
 
 
 def pieces(theta: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """theta (d,), of any library, as named arrays of these shapes."""
+    """theta (d,), an array of any library, cut into named arrays of these shapes."""
     found, first = {}, 0
     for name, shape in shapes.items():
         found[name] = theta[first : first + math.prod(shape)].reshape(shape)
@@ -114,7 +117,7 @@ def pieces(theta: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 
 
 def over_members(library: Library, f: Function, *ranks: int) -> Function:
-    """f of arguments with these numbers of axes, over any axes before them, which broadcast against each other."""
+    """f mapped over leading axes: argument i of f has ranks[i] axes, and the axes before them broadcast."""
 
     @cache
     def over(axes: Axes) -> Function:
@@ -138,13 +141,13 @@ def over_members(library: Library, f: Function, *ranks: int) -> Function:
 def _works(evaluate: Callable[[], Any]) -> bool:
     try:
         evaluate()
-    except Exception:  # whatever a library says of what it cannot stack, or a user's function of single samples
+    except Exception:  # a library raises its own type where it cannot stack; so may a user's function on one sample
         return False
     return True
 
 
 def _samples(library: Library, f: Function, loss: Function, grad: Function, data: tuple[Array, ...]) -> Samples:
-    """The mean over samples that f is, if it is one."""
+    """f as a mean over samples.  `_is_mean` decides whether that is true."""
     one = (None, *(0 for _ in data))
 
     def weighted(theta: Any, w: Any, *rows: Any) -> Any:
@@ -160,7 +163,7 @@ def _samples(library: Library, f: Function, loss: Function, grad: Function, data
 
 
 def _is_mean(samples: Samples, of_all: Any, theta: Array) -> bool:
-    """f(theta, X, y) = 1/n sum_i f(theta, x_i, y_i), to rounding?"""
+    """Whether f(theta, X, y) = 1/n sum_i f(theta, x_i, y_i) to rounding."""
     if not _works(lambda: samples.losses(theta)):
         return False
     return bool(np.abs(np.mean(samples.losses(theta)) - of_all) <= samples.n * ROUNDING * np.abs(of_all))

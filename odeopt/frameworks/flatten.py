@@ -1,4 +1,4 @@
-"""Arrays of many shapes as the vectors of a state, and back: what the adapters of the libraries share."""
+"""Converts arrays of any shape to the vectors of a state and back, for the adapters of the libraries."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from odeopt.optimizers.one_step import OneStep, from_step
 from odeopt.util.check import Array
 
 Update = Callable[[list[Array], list[Array]], tuple[Sequence[Any], Sequence[Any]]]
-FAR = 1000.5  # a step count between two steps, far from the first
+FAR = 1000.5  # a step count that is not an integer and is far from 0
 
 
 def joined(arrays: Sequence[Any]) -> Array:
-    """All numbers in one new vector.
+    """All entries of the arrays in one new vector.
 
     >>> joined([[[1, 2], [3, 4]], 5]).tolist()
     [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -37,7 +37,10 @@ def split(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
 def pure_step(
     update: Update, theta0: Sequence[Any], memory: Mapping[str, Any], counts: Sequence[str], h: float, name: str
 ) -> OneStep:
-    """The map of a pure update(theta, memory) -> (theta, memory), whose memory named in `counts` counts steps."""
+    """The one-step map of a pure update(theta, memory) -> (theta, memory).
+
+    `counts` names the entries of the memory that count steps.
+    """
     shapes, held_shapes = [np.shape(p) for p in theta0], [np.shape(v) for v in memory.values()]
 
     def step(y: State) -> State:
@@ -51,7 +54,10 @@ def pure_step(
 
 
 def _check_counts(step: Callable[[State], State], y: State, where: list[int], counts: Sequence[str], name: str) -> None:
-    """A modified flow asks for steps between two steps: what counts must do so by 1, from any real number."""
+    """Raises ValueError unless each step count accepts any real number and grows by 1.
+
+    A modified flow evaluates the step at times between two steps.
+    """
     between = tuple(np.full_like(u, FAR) if i in where else u for i, u in enumerate(y))
     try:
         after = step(between)
@@ -59,4 +65,4 @@ def _check_counts(step: Callable[[State], State], y: State, where: list[int], co
         raise ValueError(f"{name} must take a real step count, e.g. {FAR}, for its modified flow: {error}") from error
     for i, key in zip(where, counts, strict=True):
         if not np.all(after[i] == FAR + 1):
-            raise ValueError(f"{name}: {key} must grow by 1 in each step, also between two, got {FAR} -> {after[i]}")
+            raise ValueError(f"{name}: {key} must grow by 1 per step from any real count, got {FAR} -> {after[i]}")

@@ -1,6 +1,7 @@
-"""An optimizer as a pure function of (gradient, theta, what it holds), which JAX can compile.
+"""An optimizer's step as a pure function of (gradient, theta, held memory), which JAX can compile.
 
-The kinds of what it holds never change: a scheme's memory, which grows in its first steps, has its last length always.
+The shapes and types of the held memory never change.  A scheme's memory grows during its first steps; here it has its
+final length from the start.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from odeopt.optimizers.starts import rest
 from odeopt.optimizers.wrappers import scheduled
 from odeopt.util.check import Array
 
-Elsewhere = Callable[[Any], Any]  # the gradient at another theta
+Elsewhere = Callable[[Any], Any]  # theta -> the gradient there, for schemes that need it away from the current theta
 
 
 class Held(NamedTuple):
-    """What one theta remembers: the flow's memory, and the scheme's."""
+    """The memory that belongs to one theta: the flow's variables and the scheme's earlier slopes."""
 
     memory: tuple[Any, ...]
     slopes: tuple[Any, ...]
 
 
 def initial(opt: Optimizer, theta: Foreign, growth: Sequence[Any]) -> Held:
-    """The memory before the first step; a start that reads the gradient is made in that step."""
+    """The memory before the first step.  A start that reads the gradient is computed in the first step."""
     memory = _first(opt, lambda theta: theta, theta)[1:]
     if opt.start is not rest:
         memory = tuple(plain(0 * u, theta) for u in foreign(memory, theta.library))
@@ -46,9 +47,9 @@ def advanced(
     growth: Sequence[Any],
     moving: Array | None = None,
 ) -> tuple[Any, Held, Any]:
-    """The increment of theta in step k, what is held after it, and how often the gradient was asked elsewhere.
+    """The increment of theta in step k, the memory after it, and the number of gradients evaluated elsewhere.
 
-    moving: truth values, one for each number of theta.  The others keep their value and their memory; clocks go on.
+    moving: one truth value per entry of theta.  Entries that do not move keep their value and memory; clocks advance.
     """
     library, asked = theta.library, [0]
 
@@ -66,7 +67,7 @@ def advanced(
 
     def after(known: int) -> Callable[[], Any]:
         def run() -> Any:
-            asked[0] = 0  # JAX runs every alternative, to compile it
+            asked[0] = 0  # JAX traces every alternative to compile it
             y = (theta, *foreign(memory, library))
             new, increment, slopes = step(_time(k, opt, theta), y, foreign(held.slopes[:known], library), opt.h)
             move, after = plain(increment[0], theta), Held(plain(new[1:], theta), plain(slopes, theta))
@@ -84,27 +85,30 @@ def advanced(
 
 
 class _Still:
-    """What is as before in a step that moves only some numbers of theta."""
+    """Keeps the old values in a step that moves only some entries of theta."""
 
     def __init__(self, moving: Array, theta: Foreign) -> None:
         self._any, self._shape = bool(moving.any()), theta.shape
         self._moving, self._where = theta.library.array(moving, theta.value) > 0, theta.library.functions["where"]
 
     def number(self, new: Any, old: Any) -> Any:
-        """The new array where theta moves; one that has no entry for each number of theta, if any of it moves."""
+        """The new values where theta moves, the old ones elsewhere.
+
+        An array that is not shaped like theta is new as a whole if any entry of theta moves.
+        """
         if tuple(new.shape) == self._shape:
             return self._where(self._moving, new, old)
         return new if self._any else old
 
     def held(self, new: Held, old: Held, clocks: Sequence[bool]) -> Held:
-        """The memory of what moves, and all clocks, are new; slopes that were not there before are new, too."""
+        """The memory after the step: new for moving entries, for all clocks and for slopes not known before."""
         memory = [u if clock else self.number(u, v) for u, v, clock in zip(new.memory, old.memory, clocks, strict=True)]
         slopes = [tuple(map(self.number, u, v)) for u, v in zip(new.slopes, old.slopes, strict=False)]
         return Held(tuple(memory), (*slopes, *new.slopes[len(slopes) :]))
 
 
 def _time(k: Any, opt: Optimizer, theta: Foreign) -> Any:
-    """t = k h, where k may be known only when it runs."""
+    """t = k h.  k is an int, or a traced value inside a compiled step."""
     return k * opt.h if isinstance(k, int) else Foreign(k, theta.library) * opt.h
 
 
@@ -113,7 +117,7 @@ def _least(k: Any, most: int) -> Any:
 
 
 def remembered(grad: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The gradient, evaluated once at a point that is the same object."""
+    """The gradient, which is not evaluated again while it is asked for the same object theta."""
     last: list[Any] = [None, None]
 
     def once(theta: Any) -> Any:
@@ -129,7 +133,7 @@ def _first(opt: Optimizer, grad: Callable[[Any], Any], theta: Foreign) -> Any:
 
 
 def growth(opt: Optimizer, size: int) -> list[Any]:
-    """The scheme's memory before each of its first steps, all 0, until it grows no more."""
+    """The scheme's memory before each of its first steps, filled with zeros, until it stops growing."""
     step = bound(opt, lambda theta: theta, lambda: 1.0)
     found: list[Any] = [()]
     with np.errstate(all="ignore"):
@@ -144,7 +148,7 @@ def _zeros(tree: Any) -> Any:
 
 
 def refuse_uncompiled(opts: Sequence[Optimizer], caller: str) -> None:
-    """What needs to know the time as a number."""
+    """Raises ValueError for optimizers that need the time as a Python number: JAX cannot compile their steps."""
     for opt in opts:
         settings = opt.recipe.settings if opt.recipe else {}
         if opt.recipe and opt.recipe.make is scheduled and _is_custom(settings["schedule"]):

@@ -1,7 +1,7 @@
-"""An optimizer as a library's training loop drives it: theta is all parameters in one vector, its lr may change.
+"""Prepares an optimizer for a library's training loop: theta is all parameters in one vector, and lr may change.
 
-Formulas then mean what they mean everywhere: `clip_norm` clips by the norm of the whole model.  Layers are the
-parameters.  Where a formula needs one matrix (Muon, Shampoo, Adafactor), each parameter is a theta of its own.
+Every formula keeps its meaning: `clip_norm`, for example, clips by the norm of the whole model.  Each parameter is a
+layer.  An optimizer whose formula needs a matrix (Muon, Shampoo, Adafactor) treats each parameter as its own theta.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Block:
-    """The parameters, by their places in the list of all, that make up one theta, and its optimizer."""
+    """One theta: its optimizer, and the indices of the parameters that it consists of."""
 
     opt: Optimizer
     members: tuple[int, ...]
 
 
 def refuse(opt: Any, caller: str) -> None:
-    """What no training loop can run, with the reason."""
+    """Raises TypeError or ValueError, with the reason, for an optimizer that no training loop can run."""
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     if opt.members:
@@ -52,23 +52,25 @@ def refuse(opt: Any, caller: str) -> None:
             "use start=odeopt.starts.settled, or a splitting that relaxes the memory first"
         )
     if opt.flow.lengths and "shape" not in innermost_optimizer(opt).settings:
-        raise ValueError(f"{caller} cannot fit {opt.flow.name}, whose variables have lengths of their own, to a model")
+        raise ValueError(
+            f"{caller} cannot use {opt.flow.name} on a model: some of its variables do not have the length of theta"
+        )
 
 
 def place(opt: Optimizer, name: str) -> int:
-    """Where a variable with an entry for each of theta stands in the memory of a flow."""
+    """The index of the variable `name` in the flow's memory; it must have one entry per entry of theta."""
     flow = opt.flow
     check.choice("name", name, [u for u in flow.memory if u not in flow.clocks and u not in flow.lengths])
     return flow.memory.index(name)
 
 
 def not_finite(k: int) -> FloatingPointError:
-    """What stops a step that would poison the parameters."""
+    """The error for step k if its gradient or new state is not finite."""
     return FloatingPointError(f"the gradient or the state is not finite in step {k + 1}")
 
 
 def blocks(opt: Optimizer, shapes: Sequence[Shape], matrix: Callable[[Shape], tuple[int, int] | None]) -> list[Block]:
-    """One block of all parameters that hold numbers, or one for each where the optimizer has a matrix `shape`."""
+    """One block of all non-empty parameters, or one block per parameter if the optimizer has a matrix `shape`."""
     everything = tuple(i for i, shape in enumerate(shapes) if prod(shape))
     if not everything:
         return []
@@ -80,23 +82,24 @@ def blocks(opt: Optimizer, shapes: Sequence[Shape], matrix: Callable[[Shape], tu
         return [Block(opt, everything)]
     if any(wrapped.recipe and wrapped.recipe.make is clip_norm for wrapped in inwards(opt)):
         raise ValueError(
-            f"clip_norm would see one parameter at a time of {innermost_optimizer(opt).name}: clip the gradients before"
+            f"clip_norm would clip each parameter of {innermost_optimizer(opt).name} separately: "
+            "clip the gradients before the step instead"
         )
     return [Block(with_settings(opt, shape=_fitting(opt, shapes[i], matrix)), (i,)) for i in everything]
 
 
 def _fitting(opt: Optimizer, shape: Shape, matrix: Callable[[Shape], tuple[int, int] | None]) -> tuple[int, int] | None:
-    """The matrix that a parameter is; a vector is a column to what must have one."""
+    """The matrix shape of a parameter, or None; a flow that must have a matrix treats a vector as a column."""
     return matrix(shape) or ((prod(shape), 1) if opt.flow.lengths else None)
 
 
 def bound(opt: Optimizer, grad: Grad, rate: Rate) -> Step:
-    """The step of an optimizer whose learning rate is rate() times its own."""
+    """The step of the optimizer with its learning rate multiplied by rate()."""
     return opt.scheme.bind(paced(opt, rate).flow, grad)
 
 
 def begin(opt: Optimizer, grad: Grad, theta: Any, clock: Callable[[Any], Any]) -> State:
-    """The first state: memory as the library's arrays in the precision of theta, clocks as clock(c) has them."""
+    """The first state: memory as the library's arrays in the precision of theta, and each clock c as clock(c)."""
 
     def of_library(name: str, u: Any) -> Any:
         if isinstance(u, Foreign):

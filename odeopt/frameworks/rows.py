@@ -1,4 +1,4 @@
-"""Data as a network reads it: numbers in float64, labels in int64."""
+"""Data in the types that a network reads: numbers in float64, labels in int64."""
 
 from __future__ import annotations
 

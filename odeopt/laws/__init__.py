@@ -1,4 +1,4 @@
-"""What noise does in the long run, without sampling: exact moments, densities on a grid, escape times.
+"""Distributions of noisy runs without sampling: exact moments, densities on a grid, escape times.
 
 d theta = -grad L dt + sqrt(2 T) dW (Ito) has temperature T and stationary density exp(-L/T)/Z; written with sigma dW,
 T = sigma^2/2 and the density is exp(-2 L/sigma^2)/Z.

@@ -1,4 +1,4 @@
-"""The arguments that all laws share."""
+"""Checks of the arguments that all laws share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from odeopt.util import check
 
 
 def temperature_of(value: Any) -> float:
-    """T > 0, one number."""
+    """T > 0 as one number; ValueError or TypeError otherwise."""
     return check.scalar("temperature", check.positive("temperature", value))
 
 
 def problem_of(problem: Any, dim: int) -> None:
-    """A Problem of so many parameters."""
+    """Refuses anything but a Problem with `dim` parameters."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.double_well(), got {problem!r}")
     if problem.dim != dim:

@@ -1,9 +1,9 @@
-"""How long noise needs to leave a minimum: exactly in one dimension, and by Eyring's and Kramers' formulas.
+"""Mean times to leave a minimum: exact in one dimension, and by the formulas of Eyring and Kramers.
 
 d theta = -grad L dt + sqrt(2 T) dW (Ito): temperature T, stationary density exp(-L/T)/Z; with sigma dW, T = sigma^2/2.
 
-From a minimum over a saddle into the next one: `kramers_time` is the leading term, for T -> 0, of the mean time to
-that next minimum.  The mean time to the saddle itself is half of it, for there half of the paths turn back.
+For a path from a minimum over a saddle, `kramers_time` is the leading term, for T -> 0, of the mean time to the next
+minimum.  The mean time to the saddle itself is half of it, because half of the paths turn back there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from odeopt.problems import Problem
 from odeopt.util import check
 from odeopt.util.check import Array
 
-NODES = 16  # of Gauss and Legendre in each panel
-PANELS = tuple(2**k for k in range(5, 14))  # tried until two agree
+NODES = 16  # Gauss-Legendre nodes in each panel
+PANELS = tuple(2**k for k in range(5, 14))  # numbers of panels, tried until two results agree
 AGREE = 1e-12
-FAR = 50.0  # exp(-50) is what is cut off at the far end
+FAR = 50.0  # the far end is cut off where the density has fallen by exp(-50)
 
 
 def mean_first_passage(
@@ -29,7 +29,8 @@ def mean_first_passage(
 ) -> float:
     """E[tau] = 1/T int_start^target e^(L(y)/T) int_-inf^y e^(-L(z)/T) dz dy: from start to target, in one dimension.
 
-    The far side of `start` ends at a reflecting `wall`, or L grows there for ever.  Relative error about 1e-12.
+    Beyond `start`, away from the target, there is a reflecting `wall`, or L must grow without bound.  The relative
+    error is about 1e-12.
     [Gardiner, Handbook of stochastic methods, on first-passage times]
 
     >>> from odeopt import problems
@@ -60,10 +61,11 @@ def kramers_time(
     r is the rate at which the flow leaves the saddle along H's negative eigenvalue -k: r = k for
     d theta = -grad L dt + sqrt(2 T) dW [Eyring 1935, Kramers 1940];  with a `damping` a, r^2 + a r = k, for
     theta' = v, dv = (-grad L - a v) dt + sqrt(2 a T) dW [Kramers 1940, moderate to high damping; in any dimension
-    Langer 1969].  The relative error is O(T).  With a damping below about sqrt(k) T/barrier the time is longer than
-    this: energy, not position, diffuses.  Where there are several saddles their rates, 1/time, add.
+    Langer 1969].  The relative error is O(T).  With a damping below about sqrt(k) T/barrier the true time is
+    longer, because energy, not position, diffuses.  With several saddles the rates, 1/time, add.
 
-    `minimum` and `saddle` need only be near; Newton's method finds them.  The mean time to the saddle itself is half.
+    `minimum` and `saddle` may be approximate; Newton's method refines them.  The mean time to the saddle is half of
+    this time.
 
     >>> from odeopt import problems
     >>> round(kramers_time(problems.double_well(), 0.05, minimum=-1, saddle=0), 3)
@@ -74,7 +76,7 @@ def kramers_time(
     top, crossing = _critical_point(problem, "saddle", saddle, 1)
     barrier = float(problem.loss(top) - problem.loss(low))
     if not barrier > 0:
-        raise ValueError(f"saddle must lie above the minimum, got {barrier:g} above, at {top} and {low}")
+        raise ValueError(f"saddle must lie above the minimum, got a barrier of {barrier:g} from {low} to {top}")
     k, a = -crossing[0], 0.0 if damping is None else check.scalar("damping", check.positive("damping", damping))
     rate = k if damping is None else 2 * k / (a + np.sqrt(a**2 + 4 * k))
     curvature = (np.log(np.abs(crossing)).sum() - np.log(valley).sum()) / 2
@@ -83,17 +85,17 @@ def kramers_time(
 
 
 def _far_end(exponent: Callable[[Array], Array], start: float, unit: float) -> float:
-    """Where L has stayed FAR T above its value at the start over the whole second half of the way."""
+    """The end of the integral: L is FAR T above its value at the start in the whole farther half of the interval."""
     level = exponent(np.array(start)) + FAR
     for distance in unit * 2.0 ** np.arange(60):
         with np.errstate(over="ignore"):
             if np.all(exponent(start - distance * np.linspace(1, 2, 65)) > level):
                 return float(start - 2 * distance)
-    raise ValueError("loss must grow for ever on the far side of start; or give a wall")
+    raise ValueError("loss must grow without bound on the far side of start, or a wall must be given")
 
 
 def _converged(exponent: Callable[[Array], Array], ends: Array) -> float:
-    """The double integral with more and more panels, until two values agree."""
+    """The double integral with an increasing number of panels, until two values agree."""
     last = np.nan
     for n in PANELS:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -105,7 +107,7 @@ def _converged(exponent: Callable[[Array], Array], ends: Array) -> float:
 
 
 def _double_integral(exponent: Callable[[Array], Array], ends: Array, n: int) -> float:
-    """int_b^c e^E(y) int_a^y e^-E(z) dz dy for ends a, b, c: n panels each; the inner integral by its logarithm."""
+    """int_b^c e^E(y) int_a^y e^-E(z) dz dy for ends (a, b, c), n panels each, by the log of the inner integral."""
     edges = np.concatenate((np.linspace(ends[0], ends[1], n + 1), np.linspace(ends[1], ends[2], n + 1)[1:]))
     x, w = np.polynomial.legendre.leggauss(NODES)
     half = np.diff(edges)[:, None] / 2
@@ -119,14 +121,17 @@ def _double_integral(exponent: Callable[[Array], Array], ends: Array, n: int) ->
 
 
 def _partial(x: Array, w: Array) -> Array:
-    """S[j, l]: int_-1^x_j of the l-th Lagrange polynomial of the nodes x."""
+    """S[j, l], the integral of the l-th Lagrange polynomial of the nodes x from -1 to x_j."""
     P = np.polynomial.legendre.legvander(x, len(x))
     primitives = np.column_stack((x + 1, P[:, 2:] - P[:, :-2]))
     return primitives @ (P[:, :-1].T * w / 2)
 
 
 def _critical_point(problem: Problem, name: str, guess: Any, negative: int) -> tuple[Array, Array]:
-    """The zero of grad L near the guess, by Newton, and the eigenvalues of H there, of which `negative` are < 0."""
+    """The zero of grad L near the guess, by Newton's method, and the eigenvalues of H there.
+
+    ValueError unless `negative` of the eigenvalues are negative.
+    """
     theta = np.atleast_1d(check.numbers_of(name, guess))
     if theta.shape != (problem.dim,) or not np.isfinite(theta).all():
         raise ValueError(f"{name} must be one finite theta of shape ({problem.dim},), got {guess!r}")

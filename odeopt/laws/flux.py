@@ -1,7 +1,7 @@
 """J = D/h (B(-P) p_i - B(P) p_j),  P = w h/D,  B(x) = x/(e^x - 1).                    [Scharfetter & Gummel 1969]
 
-The flux of w p - D p_x between two cells at the distance h, exact where w and D are constant: no drift is too steep
-for it, and D -> 0 leaves the upwind flux.
+J is the flux w p - D p_x between two cells at distance h, and is exact for constant w and D.  It is stable for any
+drift, and becomes the upwind flux for D -> 0.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ import numpy as np
 
 from odeopt.util.check import Array
 
-STEEP = 700.0  # exp(P) is finite up to here, and exp(-P) nothing against 1 long before
+STEEP = 700.0  # exp(P) is finite up to here; exp(-P) is below rounding long before
 
 
 @dataclass(frozen=True, eq=False)
 class Flux:
-    """w = a - D' and D at the inner faces of one axis: J = w p - D p_x is Ito's a p - (D p)_x."""
+    """w = a - D' and D at the inner faces of one axis, so that J = w p - D p_x is Ito's a p - (D p)_x."""
 
     velocity: Array
     diffusion: Array
 
     def speeds(self, distance: Any) -> tuple[Array, Array]:
-        """(up, down) of J = up p_i - down p_j, j above i; both >= 0."""
+        """The rates (up, down) in J = up p_i - down p_j, cell j above cell i; both >= 0."""
         return _speed(self.velocity, self.diffusion, distance), _speed(-self.velocity, self.diffusion, distance)
 
 
 def ito_flux(drift: Array, diffusion: Array, axis: int, h: float) -> Flux:
-    """From the drift a at the faces and D at the centres.
+    """The flux from the drift a at the faces and D at the centres.
 
-    D at a face is the logarithmic mean (D_j - D_i)/log(D_j/D_i).  With it p = C/D exp(int a/D), the density of J = 0,
-    is met exactly but for the midpoint rule in the integral.
+    D at a face is the logarithmic mean (D_j - D_i)/log(D_j/D_i).  With it the density of J = 0, p = C/D exp(int a/D),
+    is exact up to the midpoint rule in the integral.
     """
     low, high = sides(diffusion, axis)
     return Flux(drift - (high - low) / h, _logarithmic_mean(low, high))
 
 
 def potential_flux(potential: Array, temperature: float, axis: int, h: float) -> Flux:
-    """From L at the centres: its differences make exp(-L/T) there exactly stationary."""
+    """The flux from L at the centres; its differences make exp(-L/T) at the centres exactly stationary."""
     low, high = sides(potential, axis)
     return Flux((low - high) / h, np.full(low.shape, temperature))
 
@@ -60,7 +60,7 @@ def _speed(w: Array, D: Array, h: Any) -> Array:
 
 
 def _logarithmic_mean(a: Array, b: Array) -> Array:
-    """(b - a)/log(b/a): a where b = a, and 0 where one of them is."""
+    """(b - a)/log(b/a); a where b = a, and 0 where a or b is 0."""
     low, high = np.minimum(a, b), np.maximum(a, b)
     x = np.where(low > 0, (high - low) / np.where(low > 0, low, 1.0), 0.0)
     return np.where(x > 0, (high - low) / np.log1p(np.where(x > 0, x, 1.0)), low)

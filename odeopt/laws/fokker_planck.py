@@ -1,10 +1,10 @@
-"""p_t = -div(a p) + sum_k d^2(D_k p)/dx_k^2: how the density of d theta = a dt + sqrt(2 D) dW (Ito) moves, on a grid.
+"""p_t = -div(a p) + sum_k d^2(D_k p)/dx_k^2 on a grid: the density of d theta = a dt + sqrt(2 D) dW (Ito).
 
 Langevin's equation d theta = -grad L dt + sqrt(2 T) dW has temperature T and stationary density exp(-L/T)/Z.  With
-the noise written sigma dW that is exp(-2 L/sigma^2)/Z, T = sigma^2/2.
+the noise written as sigma dW, T = sigma^2/2 and the density is exp(-2 L/sigma^2)/Z.
 
-Finite volumes, zero flux at the walls: mass is conserved and no density becomes negative.  Errors are O(h^2) in the
-width of the cells, but O(h) if a coordinate is without noise.
+The method is finite volumes with zero flux at the walls: mass is conserved and densities stay non-negative.  Errors are
+O(h^2) in the width of the cells, but O(h) if a coordinate has no noise.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FokkerPlanck:
 
     @cached_property
     def generator(self) -> Any:
-        """Q of p' = Q p, sparse (cells, cells): >= 0 off the diagonal, columns that sum to 0."""
+        """Q of p' = Q p, sparse (cells, cells), non-negative off the diagonal, with columns that sum to 0."""
         from scipy.sparse import coo_array, diags_array
 
         index, entries = np.arange(np.prod(self.grid.cells)).reshape(self.grid.cells), []
@@ -49,7 +49,7 @@ class FokkerPlanck:
         return (Q - diags_array(Q.sum(axis=0))).tocsr()
 
     def stationary(self) -> Array:
-        """The density with Q p = 0; ValueError if the box has several parts that are never left.
+        """The density with Q p = 0; ValueError if the box has several parts that paths never leave.
 
         >>> well = fokker_planck(drift=lambda x: -x, diffusion=0.5, box=(-5, 5), cells=100)
         >>> print(well.mean(lambda x: x[..., 0] ** 2, well.stationary()).round(6))
@@ -58,10 +58,10 @@ class FokkerPlanck:
         return markov.stationary(self.generator).reshape(self.grid.cells) / self.grid.volume
 
     def evolve(self, start: Any, times: Any) -> Array:
-        """The densities (..., *cells) at the times (...), which do not decrease, from a density or a point theta.
+        """The densities (..., *cells) at non-decreasing times (...), from a density or a point theta.
 
-        Exact in time to rounding, non-negative, of the same mass.  The work: t r products with the generator, r the
-        largest rate of leaving a cell, 2 sum_k D_k/h_k^2 where noise rules.
+        The result is exact in time up to rounding, non-negative, and conserves mass.  It takes t r products with the
+        generator, where r is the largest rate of leaving a cell, about 2 sum_k D_k/h_k^2 if noise dominates.
         """
         t = np.asarray(check.nonnegative("times", times))
         if t.ndim > 1 or np.any(np.diff(np.atleast_1d(t)) < 0):
@@ -75,8 +75,8 @@ class FokkerPlanck:
     def mean_first_passage(self, target: Any) -> Array:
         """u(theta), the mean time to reach the target: Q^T u = -1 outside, u = 0 inside; an array over the cells.
 
-        `target`: a function of theta that is >= 0 inside, and smooth, so that its edge is found between the centres;
-        or one that is True inside, whose edge lies on faces; or in one dimension an interval (lo, hi), maybe of inf.
+        `target` is a smooth function of theta that is >= 0 inside, with its edge located between the centres; or a
+        function that is True inside, with its edge on faces; or in one dimension an interval (lo, hi), maybe infinite.
         """
         level = level_of(target, self.grid)
         outside = np.flatnonzero(level.ravel() < 0)
@@ -98,7 +98,7 @@ class FokkerPlanck:
         return second - m[..., :, None] * m[..., None, :]
 
     def at(self, values: Any, theta: Any) -> float:
-        """An array over the cells, such as first-passage times, at a point: by linear interpolation."""
+        """The value at a point of an array over the cells, such as first-passage times, by linear interpolation."""
         return float(np.vdot(values, self.grid.delta("theta", theta)) * self.grid.volume)
 
     def flux(self, density: Any) -> tuple[Array, ...]:
@@ -114,7 +114,7 @@ class FokkerPlanck:
         return f"FokkerPlanck on {box}, {' x '.join(map(str, self.grid.cells))} cells"
 
     def plot(self, density: Any = None, ax: Any = None, **options: Any) -> Any:
-        """A density, by default the stationary one: a line, or shades in the plane; returns the artists."""
+        """Draws a density, by default the stationary one, as a line or as shades; returns the artists."""
         return plotted(self, self.stationary() if density is None else density, ax=ax, **options)
 
     def _start(self, start: Any) -> Array:
@@ -127,11 +127,11 @@ class FokkerPlanck:
 
 
 def fokker_planck(drift: Any, diffusion: Any, box: Any, cells: Any) -> FokkerPlanck:
-    """p_t = -div(a p) + sum_k d^2(D_k p)/dx_k^2 for the drift a and the diffusion D: functions of theta, or constants.
+    """p_t = -div(a p) + sum_k d^2(D_k p)/dx_k^2 for a drift a and a diffusion D, functions of theta or constants.
 
-    theta has shape (..., d), d = 1 or 2, and so have a and D; D, half the squared noise amplitude of each
-    coordinate, may depend on theta and may be 0.  `box` = ((lo, hi), ...), or (lo, hi) for d = 1;  `cells`: their
-    number along each axis, 3 or more.
+    theta, a and D have shape (..., d), d = 1 or 2.  D is half the squared noise amplitude of each coordinate; it may
+    depend on theta and may be 0.  `box` is ((lo, hi), ...), or (lo, hi) for d = 1; `cells` is their number along each
+    axis, 3 or more.
 
     >>> fokker_planck(lambda x: -x, lambda x: 0.1 * (1 + x**2), box=(-3, 3), cells=60)
     FokkerPlanck on [-3, 3], 60 cells

@@ -31,7 +31,7 @@ class Grid:
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """The axes of a density, from the end, so that times may stand before them."""
+        """The axes of a density, counted from the end, as axes of times may precede them."""
         return tuple(range(-self.dim, 0))
 
     @property
@@ -41,7 +41,7 @@ class Grid:
 
     @property
     def volume(self) -> float:
-        """Of one cell."""
+        """The volume of one cell."""
         return float(np.prod(self.widths))
 
     @property
@@ -60,28 +60,28 @@ class Grid:
         return np.stack(np.meshgrid(*self.centres, indexing="ij"), axis=-1)
 
     def faces(self, axis: int) -> Array:
-        """theta at the middle of every face between two cells that are neighbours along this axis."""
+        """theta at the middle of every face between neighbouring cells along this axis."""
         places = list(self.centres)
         places[axis] = self.edges[axis][1:-1]
         return np.stack(np.meshgrid(*places, indexing="ij"), axis=-1)
 
     def values(self, name: str, f: Any, points: Array) -> Array:
-        """f(theta), or the constant f, at these points: finite, one number for each component of theta."""
+        """f(theta), or the constant f, at these points; it must be finite, one number per component of theta."""
         return _finite(name, f(points) if callable(f) else f, points.shape)
 
     def loss(self, loss: Callable[[Array], Any]) -> Array:
-        """loss(theta) at the centres: finite, one number for each cell."""
+        """loss(theta) at the centres; it must be finite, one number per cell."""
         return _finite("loss", loss(self.points), self.cells)
 
     def density(self, name: str, value: Any) -> Array:
-        """One density or several: finite, non-negative, of shape (..., *cells)."""
+        """The value as one or several densities (..., *cells), which must be finite and non-negative."""
         p = np.asarray(check.nonnegative(name, value))
         if p.shape[-self.dim :] != self.cells:
             raise ValueError(f"{name} must be a density of shape {self.cells}, one value for each cell, got {p.shape}")
         return p
 
     def delta(self, name: str, theta: Any) -> Array:
-        """The density of a point: on the cells around it, with the linear weights that keep its mean."""
+        """The density of a point, spread over the cells around it with linear weights, which keep its mean."""
         point = np.atleast_1d(check.numbers_of(name, theta))
         if point.shape != (self.dim,):
             raise ValueError(f"{name} must be one theta of shape ({self.dim},), got shape {point.shape}")
@@ -92,12 +92,12 @@ class Grid:
 
 
 def make_grid(box: Any, cells: Any) -> Grid:
-    """A grid from box = ((lo, hi), ...), or (lo, hi) in one dimension, and cells: one number, or one per axis."""
+    """A grid of box = ((lo, hi), ...), or (lo, hi) in one dimension, with cells one number or one per axis."""
     sides = np.atleast_2d(check.numbers_of("box", box))
     if sides.ndim != 2 or sides.shape[1] != 2:
         raise ValueError(f"box must be ((lo, hi), ...), one pair per dimension, got {box!r}")
     if len(sides) > 2:
-        raise ValueError(f"box must have 1 or 2 dimensions, got {len(sides)}: a grid in more is too large")
+        raise ValueError(f"box must have 1 or 2 dimensions, got {len(sides)}: a grid in more dimensions is too large")
     if not (np.isfinite(sides).all() and np.all(sides[:, 0] < sides[:, 1])):
         raise ValueError(f"box must be finite and increasing, lo < hi, got {box!r}")
     sizes = check.counts("cells", cells if np.ndim(cells) else [cells] * len(sides), minimum=3)

@@ -1,4 +1,4 @@
-"""d theta = -grad L dt + sqrt(2 T) dW, and theta' = v, dv = (-grad L - a v) dt + sqrt(2 a T) dW, as densities."""
+"""Densities of d theta = -grad L dt + sqrt(2 T) dW, and of theta' = v, dv = (-grad L - a v) dt + sqrt(2 a T) dW."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from odeopt.util import check
 def langevin(problem: Problem, temperature: float, box: Any, cells: Any) -> FokkerPlanck:
     """p_t = div(p grad L) + T laplace(p), of d theta = -grad L dt + sqrt(2 T) dW; stationary exp(-L/T)/Z.
 
-    The stationary density is exact at the centres of the cells.  In the notation sigma dW it is exp(-2 L/sigma^2)/Z,
-    T = sigma^2/2.  Only the loss is called.  `box` and `cells` as in `fokker_planck`; d = 1 or 2.
+    The stationary density is exact at the centres of the cells.  With the noise written as sigma dW, T = sigma^2/2 and
+    it is exp(-2 L/sigma^2)/Z.  Only the loss is evaluated.  `box` and `cells` are as in `fokker_planck`; d = 1 or 2.
 
     >>> import numpy as np
     >>> from odeopt import problems
@@ -36,12 +36,12 @@ def langevin(problem: Problem, temperature: float, box: Any, cells: Any) -> Fokk
 def kramers(problem: Problem, temperature: float, damping: float, box: Any, cells: Any) -> FokkerPlanck:
     """p_t = -v p_theta + div_v((L' + a v) p) + a T p_vv, of theta' = v, dv = (-L' - a v) dt + sqrt(2 a T) dW.
 
-    Stationary exp(-(L + v^2/2)/T)/Z.  The plane is (theta, v), for problems of one parameter.  Only v has noise, so
-    errors are O(h) in the width h of the cells of theta, those of a diffusion abs(v) h/2: take many of them, and
-    2 x(h/2) - x(h) of two grids.                                                                   [Kramers 1940]
+    The stationary density is exp(-(L + v^2/2)/T)/Z.  The plane is (theta, v), for problems with one parameter.  Only v
+    has noise, so errors are O(h) in the width h of the cells of theta, like those of a diffusion abs(v) h/2.  Use many
+    cells, and extrapolate 2 x(h/2) - x(h) from two grids.                                          [Kramers 1940]
     """
     problem_of(problem, 1)
     if make_grid(box, cells).dim != 2:
-        raise ValueError(f"box must be that of the plane, ((lo, hi) of theta, (lo, hi) of v), got {box!r}")
+        raise ValueError(f"box must be ((lo, hi) of theta, (lo, hi) of v), got {box!r}")
     damping = check.scalar("damping", check.positive("damping", damping))
     return density_of(flows.kramers(damping, temperature_of(temperature)), problem, box, cells)

@@ -1,4 +1,4 @@
-"""y -> M y + c + N xi: a step, or the right-hand side of a flow, read off unit vectors where it is linear."""
+"""y -> M y + c + N xi: a linear step, or the linear right-hand side of a flow, determined from unit vectors."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from odeopt.problems.oracle import Gradient
 from odeopt.simulation.noisy_step import normals_per_step, width
 from odeopt.util.check import Array
 
-LINEAR = 1e-9  # how far a linear map may miss superposition, relative: rounding
+LINEAR = 1e-9  # relative deviation from superposition that rounding may cause
 Map = Callable[[Array, Array], Array]  # (y (m, n), xi (m, w)) -> (m, n)
 
 
 def _split(y: Array, like: State) -> State:
-    """Rows of states (m, n) as a state of m members."""
+    """The rows of y (m, n) as the state of m members."""
     return tuple(np.split(y, np.cumsum([u.size for u in like])[:-1], axis=-1))
 
 
 def step_as_map(opt: Optimizer, problem: Problem, like: State, t: Any) -> tuple[Map, int, int, str]:
-    """One step as a map of state and noise, and the numbers that these are."""
+    """(map, n, w, name): one step as a map of n numbers of state and w of noise."""
     size, noise = sum(u.size for u in like), problem.noise
     number = normals_per_step(opt) if opt.flow.noisy else 1
     w = width(opt, problem) if opt.flow.noisy else noise.width if noise else 0
@@ -38,14 +38,14 @@ def step_as_map(opt: Optimizer, problem: Problem, like: State, t: Any) -> tuple[
             grad = Gradient(lambda theta: problem.grad(theta) + (noise.root(theta, xi) if noise else 0.0))
             new, _, memory = opt.scheme.bind(opt.flow, grad)(t, _split(y, like), (), opt.h)
         if memory:
-            raise ValueError(f"{opt.scheme.name} is a multistep scheme: its steps are no map of the state alone")
+            raise ValueError(f"{opt.scheme.name} is a multistep scheme: its step depends on more than the state")
         return np.concatenate(new, axis=-1)
 
     return image, size, number * w, opt.name
 
 
 def slope_as_map(flow: Flow, problem: Problem, like: State) -> tuple[Map, int, int, str]:
-    """The right-hand side with its noise as a map of state and noise."""
+    """(map, n, w, name): the right-hand side of a flow as a map of n numbers of state and w of noise."""
     size = sum(u.size for u in like)
     w = problem.dim if flow.source_of_noise == "xi" else problem.noise.width if problem.noise else 0
 
@@ -62,7 +62,7 @@ def slope_as_map(flow: Flow, problem: Problem, like: State) -> tuple[Map, int, i
 
 
 def linear_map(image: Map, n: int, w: int, name: str) -> tuple[Array, Array, Array]:
-    """M, c, N of the map M y + c + N xi, read off unit vectors."""
+    """M, c, N of the map M y + c + N xi, from unit vectors; ValueError if it is not linear."""
     unit, generic = np.eye(n + w), 2 + np.arange(n + w) / 3
     points = np.concatenate([np.zeros((1, n + w)), unit, generic[None]])
     with np.errstate(all="ignore"):
@@ -70,5 +70,5 @@ def linear_map(image: Map, n: int, w: int, name: str) -> tuple[Array, Array, Arr
     c, columns = values[0], (values[1:-1] - values[0]).T
     miss = np.abs(values[-1] - c - columns @ generic)
     if not np.all(miss <= LINEAR * (np.abs(c) + np.abs(columns) @ generic + 1)):
-        raise ValueError(f"{name} is not linear in the state and the noise on this problem: it has no closed moments")
+        raise ValueError(f"{name} is not linear in state and noise on this problem: it has no closed moments")
     return columns[:, :n], c, columns[:, n:]

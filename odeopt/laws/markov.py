@@ -1,7 +1,7 @@
-"""p' = Q p: a finite Markov chain in continuous time, Q[i, j] >= 0 the rate from j to i; only these are read.
+"""p' = Q p: a finite Markov chain in continuous time with rates Q[i, j] >= 0 from j to i, i != j.
 
-The two linear systems are solved by taking out one state after the other and sending its visitors on.  Nothing is
-subtracted, so every entry is right to rounding, at any temperature.             [Grassmann, Taksar & Heyman 1985]
+Stationary densities and hitting times are computed by eliminating one state after the other.  The elimination subtracts
+nothing, so every entry is accurate to rounding at any temperature.              [Grassmann, Taksar & Heyman 1985]
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from odeopt.util.check import Array
 
 BATCH = 500.0  # jumps per series: exp(-500) is far from underflow
-MOST = 1e8  # jumps in all: minutes, even on a small grid
+MOST = 1e8  # largest number of jumps in all: minutes, even on a small grid
 LARGE = 1e200
 
 
 def evolved(Q: Any, p: Array, t: float) -> Array:
-    """exp(t Q) p = sum_k e^(-rt) (rt)^k/k! (1 + Q/r)^k p, r the largest rate of leaving.              [Jensen 1953]
+    """exp(t Q) p = sum_k e^(-rt) (rt)^k/k! (1 + Q/r)^k p with the largest exit rate r.                [Jensen 1953]
 
-    No term is negative, so p stays so; what is left out is below rounding.  About r t products with Q.
+    No term is negative, so p stays non-negative.  The truncated rest is below rounding.  It takes about r t products
+    with Q.
     """
     rate = -Q.diagonal().min()
     if rate * t > MOST:
-        raise ValueError(f"times must be {MOST / rate:.3g} apart at most on this grid, got {t:g}; or take fewer cells")
+        raise ValueError(f"times must be at most {MOST / rate:.3g} apart on this grid, got {t:g}; or take fewer cells")
     batches = int(np.ceil(rate * t / BATCH))
     for _ in range(batches):
         p = _series(Q / rate, p, rate * t / batches)
@@ -33,11 +34,11 @@ def evolved(Q: Any, p: Array, t: float) -> Array:
 
 
 def _series(jumps: Any, p: Array, x: float) -> Array:
-    """sum_k e^(-x) x^k/k! (1 + jumps)^k p; twelve standard deviations beyond the mean number of jumps."""
+    """sum_k e^(-x) x^k/k! (1 + jumps)^k p, up to twelve standard deviations beyond the mean number of jumps."""
     weight = np.exp(-x)
     total, mass = weight * p, weight
     for k in range(1, int(x + 12 * np.sqrt(x) + 30)):
-        p = np.maximum(p + jumps @ p, 0.0)  # only the rounding of the diagonal can go below 0
+        p = np.maximum(p + jumps @ p, 0.0)  # rounding of the diagonal may give values below 0
         weight *= x / k
         total += weight * p
         mass += weight
@@ -45,7 +46,7 @@ def _series(jumps: Any, p: Array, x: float) -> Array:
 
 
 def stationary(Q: Any) -> Array:
-    """The p of sum 1 with Q p = 0; ValueError if it is not unique."""
+    """The p with Q p = 0 and sum 1; ValueError if it is not unique."""
     home = _closed_class(Q)
     chain = _Chain(Q[home][:, home], np.zeros(home.size), np.zeros(home.size))
     kept = np.ones(home.size)
@@ -60,14 +61,14 @@ def stationary(Q: Any) -> Array:
 
 
 def hitting_times(Q: Any, leak: Array) -> Array:
-    """u with sum_j Q[j, i] (u_j - u_i) - leak_i u_i = -1: the mean times until the chain leaves, at the rates leak.
+    """u with sum_j Q[j, i] (u_j - u_i) - leak_i u_i = -1: the mean times until the chain leaves at the rates `leak`.
 
-    ValueError if some state never gets there, or not within the range of floats.
+    ValueError if it never leaves from some state, or if a time exceeds the range of floats.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         chain, u = _Chain(Q, leak, np.ones(leak.size)), np.zeros(leak.size)
     if not (np.all(chain.leaving > 0) and np.all(np.isfinite(chain.waiting))):
-        raise ValueError("target must be in reach of every cell; some never get there, or in more than 1e308")
+        raise ValueError("target must be within reach of every cell, got a mean time that is infinite or above 1e308")
     for k in range(leak.size):
         near = chain.near(k)
         u[k] = (chain.waiting[k] + chain.rates[k, near] @ u[near]) / chain.leaving[k]
@@ -75,11 +76,11 @@ def hitting_times(Q: Any, leak: Array) -> Array:
 
 
 class _Chain:
-    """The chain after its states n - 1, ..., 1 have been taken out, in an order of small bandwidth.
+    """The chain after elimination of its states n - 1, ..., 1, in an order of small bandwidth.
 
-    `rates[k, j]` and `rates[j, k]`, j < k, are those between k and the states before it when k went, `leaving[k]` its
-    whole rate of going there or leaking.  `waiting[k]` is its clock's rate, 1, and what it inherits from the states
-    taken out: waiting/leaving is the mean time until k goes.
+    `rates[k, j]` and `rates[j, k]`, j < k, are the rates between k and the earlier states when k was eliminated, and
+    `leaving[k]` is the total rate of going there or leaking.  `waiting[k]` is its given value plus the share of the
+    states eliminated before; for a given value of 1, waiting/leaving is the mean time until the chain leaves k.
     """
 
     def __init__(self, Q: Any, leak: Array, waiting: Array) -> None:
@@ -95,12 +96,12 @@ class _Chain:
             self.waiting[near] += share * self.waiting[k]
 
     def near(self, k: int) -> slice:
-        """The states before k that may be linked with it."""
+        """The earlier states that may have rates from or to k."""
         return slice(max(0, k - self.band), k)
 
 
 def _banded(Q: Any) -> tuple[NDArray[np.intp], int, Array]:
-    """(order, b, W): W[i, j] the rate from i to j in this order, stored where abs(i - j) <= b and nowhere else."""
+    """(order, b, W): W[i, j] is the rate from i to j in this order, stored only where abs(i - j) <= b."""
     from scipy.sparse import coo_array, csr_array
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
@@ -117,7 +118,7 @@ def _banded(Q: Any) -> tuple[NDArray[np.intp], int, Array]:
 
 
 def _closed_class(Q: Any) -> NDArray[np.intp]:
-    """The states of the only class that is never left."""
+    """The states of the only closed class; ValueError if there are several."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
@@ -126,5 +127,5 @@ def _closed_class(Q: Any) -> NDArray[np.intp]:
     left = set(label[start[label[to] != label[start]]].tolist())
     closed = sorted(set(range(count)) - left)
     if len(closed) > 1:
-        raise ValueError(f"stationary needs one part of the box that is never left, got {len(closed)}")
+        raise ValueError(f"stationary needs exactly one part of the box that paths never leave, got {len(closed)}")
     return np.flatnonzero(label == closed[0])

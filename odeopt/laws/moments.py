@@ -1,8 +1,8 @@
 """E y_k and Cov y_k of a noisy optimizer on a quadratic, exactly: y_{k+1} = M y_k + c + N xi_k, xi_k standard normal.
 
-Mean and covariance then follow mu <- M mu + c and C <- M C M^T + N N^T; along a flow y' = A y + b + B xi of the same
-kind mu' = A mu + b and C' = A C + C A^T + B B^T.                                       [Gardiner 2009, sec. 4.5.6]
-M, N, A and B are read off the step and the flow themselves, which must be linear, in the noise too.
+Mean and covariance then follow mu <- M mu + c and C <- M C M^T + N N^T.  Along a flow y' = A y + b + B xi they follow
+mu' = A mu + b and C' = A C + C A^T + B B^T.                                            [Gardiner 2009, sec. 4.5.6]
+M, c, N, A, b and B are determined from the step and the flow themselves, which must be linear in state and noise.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ROUNDING = 1e-13  # of the fastest rate: a slower decay than that is none
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """mean (..., n) and covariance (..., n, n) of the state y, theta first, at the times t (...,) or at rest (t = inf).
+    """Mean (..., n) and covariance (..., n, n) of the state y, theta first, at the times t (...,), or for t = inf.
 
-    theta_mean and theta_covariance are theta's share; loss is E[L]; temperature the mean over the d modes of
-    lambda Var(theta), which in equilibrium with thermal noise is T.
+    theta_mean and theta_covariance are the parts of theta.  loss is E[L].  temperature is the mean of lambda Var(theta)
+    over the d modes, which equals T in equilibrium with thermal noise.
     """
 
     t: Any
@@ -62,9 +62,9 @@ class Moments:
 
 
 def moments(opt: Optimizer, problem: Problem, steps: int = 300, theta0: Any = None) -> Moments:
-    """Mean and covariance of the state after 0, 1, ..., steps steps from theta0 (d,), shapes (n+1, ...).
+    """Mean and covariance of the state after 0, 1, ..., `steps` steps from theta0 (d,), shapes (steps+1, ...).
 
-    The noise is the flow's own, or that of the problem's gradient, whose covariance must not depend on theta.
+    The noise is that of the flow, or that of the problem's gradient; its covariance must not depend on theta.
 
     >>> from odeopt import noise, optimizers, problems
     >>> noisy = noise.gaussian(problems.quadratic(eigenvalues=(1.0, 2.0), angle=0), sigma=1.0)
@@ -83,7 +83,7 @@ def moments(opt: Optimizer, problem: Problem, steps: int = 300, theta0: Any = No
 
 
 def stationary(opt: Optimizer, problem: Problem) -> Moments:
-    """Mean and covariance to which those of the iterates tend, by C = M C M^T + N N^T.
+    """The limits of mean and covariance of the iterates, by mu = M mu + c and C = M C M^T + N N^T.
 
     >>> from odeopt import noise, optimizers, problems
     >>> noisy = noise.gaussian(problems.quadratic(eigenvalues=(1.0, 2.0), angle=0), sigma=1.0)
@@ -96,16 +96,15 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     M, c, N = linear_map(*step_as_map(opt, problem, start, 0.0))
     growth = np.abs(np.linalg.eigvals(M)).max()
     if growth >= 1 - ROUNDING:
-        raise ValueError(f"{opt.name} has no stationary law here: its step has the spectral radius {growth:.6g}")
+        raise ValueError(f"{opt.name} has no stationary law here: its step has spectral radius {growth:.6g}")
     mean = solve(np.eye(len(M)) - M, c)
     return Moments(np.inf, mean, solve_discrete_lyapunov(M, N @ N.T), problem)
 
 
 def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: Any = None) -> Moments:
-    """Mean and covariance of the stochastic flow itself at the times t (n,), from theta0 (d,) at rest.
+    """Mean and covariance of the stochastic flow itself at times t (n,), from theta0 (d,) with memory at rest.
 
-    >>> from odeopt import ops, problems, push
-    >>> from odeopt.flow import flow
+    >>> from odeopt import flow, problems, push
     >>> walk = flow("theta", drift=push("theta", lambda grad, theta: -grad(theta), noise=lambda xi: xi))
     >>> bowl = problems.quadratic(eigenvalues=(1.0, 2.0), angle=0)
     >>> round(float(flow_moments(walk, bowl, 0.5).covariance[0, 0]), 12)  # (1 - 1/e)/2
@@ -125,21 +124,21 @@ def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: Any = None) -> Mo
 
 
 def flow_stationary(flow: Flow, problem: Problem) -> Moments:
-    """Mean and covariance of the stochastic flow in equilibrium, by A C + C A^T + B B^T = 0."""
+    """Mean and covariance of the stochastic flow in equilibrium, by A mu + b = 0 and A C + C A^T + B B^T = 0."""
     from scipy.linalg import solve, solve_continuous_lyapunov
 
     A, b, B = linear_map(*slope_as_map(flow, problem, flow.start(problem.theta0)))
     growth = np.linalg.eigvals(A).real.max()
     if growth >= -ROUNDING * np.abs(A).max():
-        raise ValueError(f"{flow.name} has no stationary law here: it grows or stays at the rate {growth:.6g}")
+        raise ValueError(f"{flow.name} has no stationary law here: its largest growth rate is {growth:.6g}")
     mean = -solve(A, b)
     return Moments(np.inf, mean, solve_continuous_lyapunov(A, -B @ B.T), problem)
 
 
 def _grown(A: Array, D: Array, t: float) -> Array:
-    """C(t) of C' = A C + C A^T + D from C(0) = 0: for a short time s, then C(2s) = C(s) + e^(As) C(s) e^(As)^T.
+    """C(t) of C' = A C + C A^T + D from C(0) = 0, by doubling: C(2s) = C(s) + e^(As) C(s) e^(As)^T.
 
-    For a short time exp of [[-A, D], [0, A^T]] s = [[., F], [0, e^(A^T s)]] with C = e^(As) F.     [Van Loan 1978]
+    For a short time s, exp([[-A, D], [0, A^T]] s) = [[., F], [0, e^(A^T s)]] and C = e^(As) F.     [Van Loan 1978]
     """
     from scipy.linalg import expm
 

@@ -1,4 +1,4 @@
-"""The Fokker-Planck equation of a stochastic flow: its drift and diffusion are read off the flow itself."""
+"""The Fokker-Planck equation of a stochastic flow, with drift and diffusion from the flow itself."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from odeopt.util.check import Array
 def density_of(flow: Flow, problem: Problem, box: Any, cells: Any) -> FokkerPlanck:
     """p_t = -div(a p) + sum_k d^2(D_k p)/dy_k^2 for y' = a(y) + B(y) xi, D_k = sum_j B_kj^2/2.
 
-    The state y, theta and memory, must be one or two numbers, which noise does not correlate.  `box` and `cells` as in
-    `fokker_planck`; where theta is without noise, as in Kramers' equation, the error is O(h).
+    The state y, theta and memory together, must have one or two numbers, with uncorrelated noise.  `box` and `cells`
+    are as in `fokker_planck`.  Where theta has no noise, as in Kramers' equation, the error is O(h).
 
     >>> from odeopt import flow, problems, push
     >>> walk = flow("theta", move=push("theta", lambda grad, theta: -grad(theta), noise=lambda xi: 0.5 * xi))

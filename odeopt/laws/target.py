@@ -1,4 +1,4 @@
-"""Where a first passage ends: the set level >= 0 of a function on the grid, whose edge may lie between centres."""
+"""The target of a first passage: the set level >= 0 of a function on the grid; its edge may lie between centres."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odeopt.util.check import Array
 
 
 def level_of(target: Any, grid: Grid) -> Array:
-    """The level at the centres, >= 0 in the target.  True and False are +-1, whose edge 0 is on the face between."""
+    """The level at the centres, >= 0 in the target.  True and False become 1 and -1, with the edge on a face."""
     points = grid.points
     if callable(target):
         raw = np.asarray(target(points))
@@ -24,15 +24,15 @@ def level_of(target: Any, grid: Grid) -> Array:
     if level.shape != grid.cells or np.isnan(level).any():
         raise ValueError(f"target must give one number, or True or False, per cell {grid.cells}, got {level.shape}")
     if np.all(level >= 0) or np.all(level < 0):
-        raise ValueError(f"target must hold some of the centres and not all, got {np.count_nonzero(level >= 0)}")
+        raise ValueError(f"target must hold some of the centres but not all, got {np.count_nonzero(level >= 0)}")
     return level
 
 
 def leaks(level: Array, fluxes: tuple[Flux, ...], widths: tuple[float, ...]) -> Array:
     """The rate from each cell outside into the target.
 
-    It is the flux of Scharfetter & Gummel to p = 0 at the edge, the distance f h away; f from linear interpolation of
-    the level.  That keeps the second order of the mean times.                           [cf. Gibou et al. 2002]
+    It is the flux of Scharfetter & Gummel to p = 0 at the edge, at the distance f h.  f comes from linear interpolation
+    of the level, so the mean times are of second order.                                 [cf. Gibou et al. 2002]
     """
     total = np.zeros_like(level)
     for axis, (flux, h) in enumerate(zip(fluxes, widths, strict=True)):
@@ -46,7 +46,7 @@ def leaks(level: Array, fluxes: tuple[Flux, ...], widths: tuple[float, ...]) -> 
 
 
 def _distance(low: Array, high: Array) -> Array:
-    """f in (0, 1], how far the edge is from the centre outside, in widths; 1 where there is no edge between."""
+    """f in (0, 1], the distance of the edge from the outer centre, in cell widths; 1 if there is no edge between."""
     outer, inner = np.minimum(low, high), np.maximum(low, high)
     crossed = (outer < 0) & (inner >= 0)
     return np.where(crossed, outer / np.where(crossed, outer - inner, 1.0), 1.0)

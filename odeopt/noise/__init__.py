@@ -1,4 +1,4 @@
-"""Noise: problems whose gradients have it, and the streams of random numbers that drive it."""
+"""Noise: problems with noisy gradients, and the streams of random numbers that drive them."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""g = sum_k (B_k/B) g_{B_k}: one update from several micro-batches, exactly that of the big batch."""
+"""g = sum_k (B_k/B) g_{B_k}: one update from several micro-batches, equal to that of the whole batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from odeopt.util.weighted_mean import WeightedMean
 
 @dataclass(frozen=True)
 class Accumulated:
-    """The batches of `big`, whose gradients are computed `size` samples at a time, all at the same theta."""
+    """The batches of `big`, with gradients computed from `size` samples at a time, all at the same theta."""
 
     big: Minibatches
     size: int
@@ -45,11 +45,11 @@ class Accumulated:
         return self.big.covariance(theta)
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
-        """The micro-batches of an update, each (*members, B_k)."""
+        """For each update the list of its micro-batches, each (*members, B_k)."""
         return (list(pieces(batch, self.size)) for batch in self.big.draws(rng, members))
 
     def grad(self, theta: Array, draw: list[Array]) -> Array:
-        """Each micro-batch weighs as many samples as it has."""
+        """The mean over micro-batches, weighted by their numbers of samples."""
         soft = WeightedMean.empty([np.zeros_like(theta)])
         for micro in draw:
             soft = soft.including([self.big.grad(theta, micro)], weight=micro.shape[-1])
@@ -57,11 +57,11 @@ class Accumulated:
 
 
 def accumulated(problem: Problem, micro: int) -> Problem:
-    """The problem with minibatches, `micro` of which make one update: a "soft batch", for any optimizer.
+    """The problem with updates from `micro` minibatches each: a "soft batch", for any optimizer.
 
-    Step for step it is `minibatches` of micro x size, from the same random numbers, with the memory of a micro-batch:
-    momentum, decay, clipping and schedules see updates.  Updates do not reach across epochs: an epoch's last has what
-    is left of it.
+    Every step equals that of `minibatches` of size micro x size with the same random numbers, but needs only the memory
+    of one micro-batch.  Momentum, decay, clipping and schedules act once per update.  An update does not extend across
+    epochs: the last one of an epoch uses the remaining samples.
 
     >>> from odeopt import noise, problems
     >>> accumulated(noise.minibatches(problems.logistic_regression(), 32), micro=4)

@@ -16,12 +16,12 @@ from odeopt.problems.gradient_noise import Covariance
 from odeopt.util import check
 from odeopt.util.check import Array
 
-SYMMETRY = 1e-12  # relative: what rounding leaves of a symmetric matrix, and of eigenvalues that are zero
+SYMMETRY = 1e-12  # relative error that rounding may cause in symmetry and in zero eigenvalues
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Normal noise of some covariance."""
+    """Normal noise with the covariance of `law`, added to the gradient `exact`."""
 
     exact: Callable[[Array], Array]
     law: Covariance
@@ -47,7 +47,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """Independent noise of standard deviation sigma(theta), shape (..., d), on each coordinate."""
+    """Independent noise on each coordinate, of standard deviation sigma(theta), shape (..., d)."""
 
     sigma: Callable[[Array], Array]
 
@@ -79,7 +79,7 @@ class Full:
 
 
 def gaussian(problem: Problem, sigma: Any) -> Problem:
-    """The problem with the noisy gradient g + sigma xi: a number, (d,) numbers, or a function of theta (..., d).
+    """The problem with the noisy gradient g + sigma xi; sigma: a number, (d,) numbers, or a function of theta (..., d).
 
     >>> from odeopt import problems
     >>> gaussian(problems.quadratic(), 0.1)
@@ -94,7 +94,9 @@ def gaussian(problem: Problem, sigma: Any) -> Problem:
 
 
 def correlated(problem: Problem, covariance: Any) -> Problem:
-    """The problem with g + Sigma^(1/2) xi: Sigma (d, d), positive semi-definite, or a function of theta (..., d, d).
+    """The problem with the noisy gradient g + Sigma^(1/2) xi.
+
+    Sigma is positive semi-definite, (d, d) or a function of theta (..., d, d).
 
     >>> from odeopt import problems
     >>> correlated(problems.quadratic(), [[1, 1], [1, 1]]).noise.variance(np.zeros(2)).round(12)
@@ -108,7 +110,7 @@ def correlated(problem: Problem, covariance: Any) -> Problem:
 
 
 def gaussian_like(problem: Problem) -> Problem:
-    """The problem with Gaussian noise of the same covariance Sigma(theta) as its noise has now.
+    """The problem with Gaussian noise of the same covariance Sigma(theta) as its present noise.
 
     >>> from odeopt import noise, problems
     >>> gaussian_like(noise.minibatches(problems.least_squares(), 32))
@@ -119,7 +121,7 @@ def gaussian_like(problem: Problem) -> Problem:
 
 
 def square_root(covariance: Any, shape: tuple[int, ...]) -> Array:
-    """The symmetric S with S S = Sigma, theta of this shape: unlike a Cholesky factor it is a continuous function."""
+    """The symmetric S with S S = Sigma for theta of this shape; unlike a Cholesky factor, S is continuous in Sigma."""
     matrix = check.spread("covariance", covariance, (*shape, shape[-1]) if np.ndim(covariance) != 2 else shape[-1:] * 2)
     size = np.abs(matrix).max(initial=np.finfo(float).tiny)
     if np.abs(matrix - np.swapaxes(matrix, -1, -2)).max() > SYMMETRY * size:

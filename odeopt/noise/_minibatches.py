@@ -1,4 +1,4 @@
-"""g_B = 1/B sum_{i in batch} grad L_i: the gradient of some samples, drawn at random."""
+"""g_B = 1/B sum_{i in batch} grad L_i: the gradient of randomly drawn samples."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from odeopt.util.check import Array
 
 @dataclass(frozen=True)
 class Minibatches:
-    """Batches of `size` samples: Sigma = f S/size, S the covariance of one sample's gradient.
+    """Batches of `size` samples, with noise covariance Sigma = f S/size; S is that of one sample's gradient.
 
-    f = 1 with replacement and (n - size)/(n - 1) without, for a batch of full size.          [Cochran 1977, thm 2.2]
+    f = 1 with replacement, and (n - size)/(n - 1) without, for a batch of full size.         [Cochran 1977, thm 2.2]
     """
 
     samples: Samples
@@ -48,7 +48,7 @@ class Minibatches:
         return (1.0 if self.replace else (n - self.size) / max(n - 1, 1)) / self.size
 
     def root(self, theta: Array, xi: Array) -> Array:
-        """sqrt(share/n) sum_i xi_i (g_i - g): smooth in theta, as no factor of the matrix Sigma need be."""
+        """sqrt(share/n) sum_i xi_i (g_i - g), which is smooth in theta; a matrix factor of Sigma may not be."""
         centred = xi - np.mean(xi, axis=-1, keepdims=True)
         return np.sqrt(self.share * self.samples.n) * self.samples.combined_grad(theta, centred)
 
@@ -59,12 +59,12 @@ class Minibatches:
         return self.share * self.samples.covariance(theta)
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
-        """Indices (*members, B)."""
+        """The indices of each batch, (*members, B)."""
         for row in self.rows(rng, members, self.size):
             yield from pieces(row, self.size)
 
     def rows(self, rng: np.random.Generator, members: tuple[int, ...], length: int) -> Iterator[Array]:
-        """Indices in the order in which they are used: epochs (*members, n), or `length` independent ones at a time."""
+        """Indices in order of use: one epoch (*members, n) at a time, or `length` independent ones with replacement."""
         n = self.samples.n
         if self.replace:
             return per_member(lambda stream, k: stream.integers(n, size=(k, length)), rng, members)
@@ -76,19 +76,19 @@ class Minibatches:
 
 
 def pieces(indices: Array, size: int) -> Iterator[Array]:
-    """Batches (..., size) of indices (..., B), the last of which has the rest."""
+    """Batches (..., size) of the indices (..., B); the last one has the remainder."""
     for first in range(0, indices.shape[-1], size):
         yield indices[..., first : first + size]
 
 
 def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
-    """The problem whose gradient is that of `size` of its samples, a new batch in every step.
+    """The problem with the gradient of `size` of its samples, a new batch in every step.
 
-    replace=False goes through the samples epoch by epoch, each in a new random order, of each member its own.  Where
-    `size` does not divide n the last batch of an epoch has the rest, and its gradient is the mean over these fewer
-    samples: unbiased like the others, with more noise.  The noise of an epoch's batches adds up to none, so SGD ends
-    below what Sigma, that of one batch, makes of it.  replace=True draws every sample on its own, as stochastic
-    differential equations suppose.
+    replace=False goes through the samples epoch by epoch, each epoch and each member in a new random order.  If `size`
+    does not divide n, the last batch of an epoch has the remaining samples, and its gradient is the mean over them:
+    also unbiased, with more noise.  The noise over an epoch sums to 0, so SGD ends with a smaller variance than the
+    covariance Sigma of a single batch predicts.  replace=True draws each sample independently, as stochastic
+    differential equations assume.
 
     >>> from odeopt import problems
     >>> minibatches(problems.logistic_regression(), 32)
@@ -104,10 +104,10 @@ def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
 
 
 def batches(problem: Problem, sizes: Iterable[int], rng: Any = None, members: tuple[int, ...] = ()) -> list[Array]:
-    """The batches of a run whose size changes, for `simulate(..., noise=batches(...))`: indices (*members, B_k).
+    """Batches of changing sizes for `simulate(..., noise=batches(...))`, each an array of indices (*members, B_k).
 
-    problem has minibatches, with or without replacement.  Without, epoch follows epoch, and a batch may have the last
-    samples of one and the first of the next.
+    The problem must have minibatches, with or without replacement.  Without replacement, a batch may extend from one
+    epoch into the next.
 
     >>> from odeopt import problems
     >>> [len(batch) for batch in batches(minibatches(problems.least_squares(), 2), [2, 4, 8])]
@@ -122,7 +122,7 @@ def batches(problem: Problem, sizes: Iterable[int], rng: Any = None, members: tu
 
 
 def minibatches_of(problem: Problem) -> Minibatches:
-    """The noise of a problem with minibatches."""
+    """The noise of a problem, which must be that of minibatches."""
     law = noise_of(problem)
     if not isinstance(law, Minibatches):
         raise ValueError(f"problem must have minibatches, see odeopt.noise.minibatches, got {problem!r}")

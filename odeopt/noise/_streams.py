@@ -1,4 +1,4 @@
-"""One child stream of random numbers per member: a member's noise does not depend on how many others there are."""
+"""One child stream of random numbers per member, so that its noise does not depend on the number of members."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Draw = Callable[["np.random.Generator", int], Any]  # (stream, k) -> the next k 
 
 
 def streams(rng: np.random.Generator, members: tuple[int, ...]) -> list[np.random.Generator]:
-    """One child of `rng` for each member; () is a single one."""
+    """One child of `rng` for each member; for members = () a single one."""
     return rng.spawn(int(np.prod(members)))
 
 
 def per_member(draw: Draw, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
-    """Step after step what `draw` gives each member of its own stream, shape (*members, ...)."""
+    """For each step the draws of all members from their own streams, shape (*members, ...)."""
     children = streams(rng, members)
     chunk = 1
     while True:
@@ -31,7 +31,7 @@ def per_member(draw: Draw, rng: np.random.Generator, members: tuple[int, ...]) -
 
 
 def normals(rng: np.random.Generator, members: tuple[int, ...], width: int) -> Iterator[Array]:
-    """Standard normals of shape (*members, width), without end.
+    """An endless iterator of standard normals of shape (*members, width).
 
     >>> next(normals(np.random.default_rng(0), (5,), 2)).shape
     (5, 2)

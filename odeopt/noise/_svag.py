@@ -1,4 +1,4 @@
-"""a g_1 + b g_2, a, b = (1 +- sqrt(2l - 1))/2: SGD on the way to its stochastic differential equation."""
+"""a g_1 + b g_2 with a, b = (1 +- sqrt(2l - 1))/2: from SGD, l = 1, to its stochastic differential equation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from odeopt.util.check import Array
 
 @dataclass(frozen=True)
 class SVAG:
-    """Two independent gradients combined: the same mean, as a + b = 1, and covariance l Sigma, as a^2 + b^2 = l."""
+    """Two independent gradients combined: mean g, as a + b = 1, and covariance l Sigma, as a^2 + b^2 = l."""
 
     law: GradientNoise
-    l: int  # noqa: E741  the paper's letter
+    l: int  # noqa: E741  the letter of the paper
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ class SVAG:
         return self.l * self.law.covariance(theta)
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
-        """Two at a time."""
+        """Pairs of independent draws."""
         one_by_one = self.law.draws(rng, members)
         return zip(one_by_one, one_by_one, strict=True)
 
@@ -58,9 +58,9 @@ class SVAG:
 def svag(problem: Problem, l: int) -> Problem:  # noqa: E741
     """The noisy gradient a g_1 + b g_2, of covariance l Sigma, for steps of length h/l.     [Li, Malladi, Arora 2021]
 
-    Run it with `opt.with_step(opt.h / l)`, l times as many steps: l = 1 is the optimizer itself, l to infinity
-    its stochastic differential equation, whatever the law of the noise.  Draws must be independent: the noise of
-    epochs cancels within each, and would vanish with the step.
+    Run it with `opt.with_step(opt.h / l)` and l times as many steps.  l = 1 is the optimizer itself; for l to infinity
+    the run converges to its stochastic differential equation, for any distribution of the noise.  Draws must be
+    independent: the noise of minibatches without replacement cancels within an epoch and would vanish with the step.
 
     >>> import odeopt as oo
     >>> noisy = oo.noise.minibatches(oo.problems.least_squares(), 8, replace=True)

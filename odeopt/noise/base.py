@@ -1,4 +1,4 @@
-"""The noise that a problem has, and its covariance."""
+"""The noise of a problem and its covariance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from odeopt.util.check import Array
 
 
 def noise_of(problem: Any) -> GradientNoise:
-    """That of the problem's gradient, which must have some."""
+    """The noise of the problem's gradient; an error if it has none."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
     if problem.noise is None:
@@ -19,7 +19,7 @@ def noise_of(problem: Any) -> GradientNoise:
 
 
 def covariance(problem: Problem, theta: Any = None) -> Array:
-    """Sigma(theta) = E zeta zeta^T of the noisy gradient g + zeta, exactly: (..., d, d); default theta0.
+    """Sigma(theta) = E zeta zeta^T of the noisy gradient g + zeta, exact, (..., d, d); theta is theta0 by default.
 
     >>> from odeopt import noise, problems
     >>> covariance(noise.gaussian(problems.quadratic(), [1, 2])).tolist()

@@ -1,4 +1,4 @@
-"""W(t): a Brownian path that steps of every length see alike."""
+"""W(t): a Brownian path that runs with different step lengths can share."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from odeopt.util.check import Array
 
 @dataclass(frozen=True, eq=False)
 class BrownianPath:
-    """W at the times k T/n: xi (n, *members, width) are its increments over sqrt(T/n), standard normals.
+    """W at the times k T/n: xi (n, *members, width) holds its increments over sqrt(T/n), standard normals.
 
-    `coarsened(k)` is the same path at every k-th of these times, `refined(rng)` at twice as many.  As noise of
-    `simulate`, its rows fill the steps one after the other: one row a step for Euler-Maruyama or BAOAB, two for a
-    scheme that sees W at the middle of its step too (OBABO, stochastic Heun, Platen).
+    `coarsened(k)` is the same path at every k-th of these times, `refined(rng)` at twice as many times.  As the noise
+    of `simulate`, its rows are used in order: one row per step for Euler-Maruyama or BAOAB, two for a scheme that also
+    needs W at the middle of its step (OBABO, stochastic Heun, Platen).
 
     >>> path = brownian_path(8, 1, rng=0)
     >>> path.steps, path.coarsened(4).steps
@@ -39,31 +39,31 @@ class BrownianPath:
 
     @property
     def steps(self) -> int:
-        """n."""
+        """n, the number of increments."""
         return len(self.xi)
 
     def coarsened(self, k: int) -> BrownianPath:
-        """The same path in steps k times as long: sums of k increments over sqrt(k)."""
+        """The same path in steps k times as long; each increment is the sum of k over sqrt(k)."""
         if self.steps % check.count("k", k, 1):
             raise ValueError(f"k must divide the {self.steps} steps of the path, got {k}")
         return BrownianPath(self.xi.reshape(-1, k, *self.xi.shape[1:]).sum(axis=1) / np.sqrt(k))
 
     def refined(self, rng: Any = None) -> BrownianPath:
-        """The same path in steps half as long: dW/2 +- eta sqrt(h)/2, eta normal.                [Levy's bridge]"""
+        """The same path in steps half as long, dW/2 +- eta sqrt(h)/2 with eta normal.             [Levy's bridge]"""
         eta = check.generator("rng", rng).standard_normal(self.xi.shape)
         halves = np.stack([self.xi + eta, self.xi - eta], axis=1) / np.sqrt(2)
         return BrownianPath(halves.reshape(-1, *self.xi.shape[1:]))
 
     def values(self, T: float) -> Array:
-        """W, (n + 1, *members, width), from 0 at t = 0 to t = T."""
+        """W at the times k T/n, (n + 1, *members, width), with W = 0 at t = 0."""
         dW = np.sqrt(check.positive("T", T) / self.steps) * self.xi
         return np.concatenate([np.zeros_like(dW[:1]), np.cumsum(dW, axis=0)])
 
 
 def brownian_path(steps: int, width: int, members: tuple[int, ...] = (), *, rng: Any = None) -> BrownianPath:
-    """A path of so many steps of a noise of this width, of each member from a stream of its own.
+    """A Brownian path of `steps` increments of this width, each member from its own stream.
 
-    It is what `simulate(..., rng=rng)` would draw for these members.
+    The increments are those that `simulate(..., rng=rng)` would draw for these members.
     """
     check.count("steps", steps, 1)
     stream = normals(check.generator("rng", rng), tuple(check.count("members", m, 1) for m in members), width)

@@ -1,4 +1,4 @@
-"""Named optimizers: each returns an `Optimizer`, a flow with a scheme and a step."""
+"""Named optimizers: each function returns an `Optimizer`, that is, a flow, a scheme and a step."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Lazy updates: of a table only the rows that have a gradient move, with the memory of those rows."""
+"""Lazy updates: only the rows of a table that have a gradient move, together with their memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from odeopt.util.check import Array
 
 Rows = NDArray[np.integer[Any]]
 CLOCKS = ("shared", "own")
-SLAB = 16_384  # numbers that a step handles at once, so that they stay in the cache
+SLAB = 16_384  # numbers per slab of a step, few enough to stay in the cache
 
 
 def lazy(opt: Optimizer, clock: str = "shared") -> Lazy:
-    """u_r <- u_r + step(u_r, g_r) for the rows r that have a gradient; the others keep theta and memory.
+    """u_r <- u_r + step(u_r, g_r) for the rows r that have a gradient; all other rows keep theta and memory.
 
-    clock="shared": time and bias correction count every step of the table, as in torch.optim.SparseAdam (whose eps is
-                    that of root="hat");
-                    a row first seen late then moves by up to lr (1 - beta1)/sqrt(1 - beta2), with Adam's defaults 3 lr
-    clock="own":    they count the steps of the row: it moves as if the steps without it had never been
+    clock="shared": time and bias correction count every step of the table, as in torch.optim.SparseAdam (which uses
+                    root="hat").  A row first seen late moves by up to lr (1 - beta1)/sqrt(1 - beta2), 3 lr with Adam's
+                    defaults
+    clock="own":    time and bias correction count the steps of the row, so steps without it have no effect
 
-    The optimizer's own parts and scheme make the step, with the rows as members.  It must be one number, act on each
-    coordinate alone, start without a gradient, and read the gradient at one point: a ValueError names what does not.
+    The step uses the parts and scheme of the optimizer, with the rows as members.  The optimizer must have scalar
+    hyperparameters, act on each coordinate alone, start without a gradient, and read the gradient at one point.  A
+    ValueError names the requirement that is not met.
 
     >>> from odeopt import optimizers
     >>> table = lazy(optimizers.momentum(lr=0.1, beta=0.9)).start(np.zeros((4, 2)))
@@ -56,7 +57,7 @@ class Lazy:
     clock: str
 
     def start(self, theta0: Any) -> Table:
-        """A table of shape (rows, width) at theta0, its memory that of the optimizer's start."""
+        """A table of shape (rows, width) at theta0, with the initial memory of the optimizer."""
         theta0 = check.point("theta0", theta0)
         if theta0.ndim != 2:
             raise ValueError(f"theta0 must have shape (rows, width), got {theta0.shape}")
@@ -75,7 +76,7 @@ class Table:
     """Rows of parameters with their memory, changed in place by `step`.
 
     state: one array per variable of the flow, theta first: (rows, width), or (rows, 1) and (1, 1) for clocks
-    count: the steps so far, (1, 1), or of each row (rows, 1)
+    count: the number of steps so far, (1, 1), or of each row, (rows, 1)
     """
 
     def __init__(self, lazy: Lazy, state: State, shared: tuple[bool, ...], count: Array) -> None:
@@ -90,13 +91,13 @@ class Table:
         return self.state[0]
 
     def step(self, rows: Any, gradient: Any) -> None:
-        """One step of these rows; gradients (len(rows), width) of a row that comes twice are added first."""
+        """One step of these rows; gradient has shape (len(rows), width); gradients of repeated rows are added first."""
         rows, gradient = np.asarray(rows), np.asarray(gradient, dtype=np.float64)
         self._check(rows, gradient)
         self.step_distinct(*summed(rows, gradient))
 
     def step_distinct(self, rows: Rows, gradient: Array) -> None:
-        """The same for rows that are known to be distinct and in range, unchecked."""
+        """One step without checks; the rows must be distinct and in range."""
         slab = max(1, SLAB // self.theta.shape[1])
         new = self.state
         for first in range(0, max(1, len(rows)), slab):
@@ -111,14 +112,14 @@ class Table:
         self.count[slice(None) if self.lazy.clock == "shared" else rows] += 1
 
     def _moved(self, rows: Rows, gradient: Array) -> State:
-        """The new values of these rows, and of the clocks that all rows share."""
+        """The new values of these rows and of the clocks shared by all rows."""
         seen = tuple(u if shared else u.take(rows, axis=0) for u, shared in zip(self.state, self._shared, strict=True))
         count, h = self.count if self.lazy.clock == "shared" else self.count[rows], self.lazy.opt.h
         self._grad.at(seen[0], gradient)
         with np.errstate(all="ignore"):
             new, _, memory = self._move(count * h, seen, (), h)
         if memory:
-            raise ValueError(f"opt must remember nothing but its state, got {self.lazy.opt.scheme.name}")
+            raise ValueError(f"opt must have no memory besides its state, got {self.lazy.opt.scheme.name}")
         return new
 
     def _check(self, rows: Rows, gradient: Array) -> None:
@@ -134,7 +135,7 @@ class Table:
 
 
 class _Given:
-    """A gradient that is known at one point."""
+    """A gradient that is known at a single point."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -164,7 +165,7 @@ def summed(rows: Rows, gradient: Array) -> tuple[Rows, Array]:
 
 
 def _refuse_mixing(made: Lazy) -> None:
-    """A NaN in one coordinate must stay there: it spreads through norms, means and matrices."""
+    """Raises unless coordinates are independent: a NaN in one must not spread to another, as it does through a norm."""
     clean = np.array([[0.3, -0.5, 0.7]])
     poisoned = np.array([[np.nan, -0.5, 0.7]])
     text = f"opt must act on each coordinate alone, got {_name(made.opt)}"
@@ -188,5 +189,5 @@ def _after_two_steps(made: Lazy, theta: Array) -> State:
 
 
 def _name(opt: Optimizer) -> str:
-    """That of the outermost wrapper."""
+    """The name of the outermost wrapper."""
     return opt.recipe.make.__name__ if opt.recipe else opt.name

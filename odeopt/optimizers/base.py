@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 
 
 def drift_paced(flow: Flow, speed: Speed) -> Flow:
-    """theta' = s(t) F: the learning rate multiplies what is added to theta, as in torch."""
+    """theta' = s(t) F: the learning rate multiplies the increment of theta, as in torch."""
     return flow.paced("drift", speed)
 
 
 @dataclass(frozen=True, eq=False)
 class Optimizer(Immutable):
-    """One step of `scheme` of length `h` along `flow`, again and again.
+    """Repeated steps of length `h` of `scheme` along `flow`.
 
-    start:       state from which the iterates begin (library: zero memory)
-    flow_start:  state from which the flow begins that the iterates follow; None: where the iterates begin
+    start:       the initial state of the iterates (in libraries: zero memory)
+    flow_start:  the initial state of the flow that the iterates follow; None: that of the iterates
     lr_time:     gradient-flow time per step, for the comparison with plain gradient flow
     pace:        where a learning-rate schedule enters the flow
-    speed:       the factor s(t) of its schedule, where it has one
-    recipe:      how it was made: what `describe`, `with_step`, `rescale` and `get_config` need; None for your own
-    h and the parameters of the flow are numbers, or arrays of one shape: one value per member of an ensemble.
+    speed:       the factor s(t) of the schedule, if there is one
+    recipe:      the construction, needed by `describe`, `with_step`, `rescale` and `get_config`; None for optimizers
+                 built by hand
+    h and the parameters of the flow are numbers, or arrays of the same shape with one value per ensemble member.
 
     >>> from odeopt import flows, schemes
     >>> Optimizer(flows.gradient_flow(), schemes.heun, h=0.1)
@@ -70,7 +71,7 @@ class Optimizer(Immutable):
         check.together(**{"h": self.h, **self.flow.params})
         if self.lr_time is None:
             object.__setattr__(self, "lr_time", self.h)
-        self.scheme.bind(self.flow, lambda theta: theta)  # refuses now what would fail later
+        self.scheme.bind(self.flow, lambda theta: theta)  # raises now rather than in the first step
 
     @cached_property
     def members(self) -> tuple[int, ...]:
@@ -79,22 +80,22 @@ class Optimizer(Immutable):
 
     @property
     def lr(self) -> Number:
-        """The learning rate of a named optimizer, in wrappers that of the one inside; h of one built by hand."""
+        """The learning rate of a named optimizer or of the optimizer inside a wrapper; h if it was built by hand."""
         inner = self.settings.get("opt")
         return inner.lr if inner is not None else self.settings.get("lr", self.h)
 
     def initial_state(self, grad: Grad, theta0: Array) -> State:
-        """Where the iterates start; theta0 has the members of the optimizer as its leading axes."""
+        """The initial state of the iterates; the leading axes of theta0 are the members of the optimizer."""
         return self.start(self.flow, grad, theta0, self.h)
 
     def matched_state(self, grad: Grad, theta0: Array) -> State:
-        """Where the flow starts that the iterates follow; theta0 as for `initial_state`."""
+        """The initial state of the flow that the iterates follow; theta0 is as in `initial_state`."""
         return (self.flow_start or self.start)(self.flow, grad, theta0, self.h)
 
     def with_step(self, h: Number) -> Optimizer:
-        """The optimizer of the same flow with another step: every beta follows from the flow's time constants.
+        """The optimizer for the same flow with another step; each beta follows from the time constants of the flow.
 
-        Weights that are made of the step (NAdam's beta1, the look-ahead of Keras' Nesterov) change with it.
+        Weights that depend on the step (NAdam's beta1, the look-ahead of Keras' Nesterov) change with it.
 
         >>> from odeopt import optimizers
         >>> round(optimizers.adam(lr=0.01, beta1=0.9).with_step(0.005).settings["beta1"] ** 2, 12)
@@ -106,7 +107,7 @@ class Optimizer(Immutable):
         return self.recipe.made(h)
 
     def rescale(self, lr: float) -> Optimizer:
-        """The optimizer of the same flow with another learning rate.
+        """The optimizer for the same flow with another learning rate.
 
         >>> from odeopt import optimizers
         >>> optimizers.heavy_ball(lr=0.01, beta=0.9).rescale(lr=0.001).settings["beta"]  # doctest: +ELLIPSIS
@@ -117,13 +118,13 @@ class Optimizer(Immutable):
         return self.recipe.rescaled(check.scalar("lr", check.rate("lr", lr)), check.scalar("h", self.h))
 
     def describe(self) -> Description:
-        """Flow, scheme, word, time unit, map, order, where it is valid, and the source, to be printed."""
-        from odeopt.optimizers.description import Description  # late: a run needs none
+        """A printable description: flow, scheme, word, time unit, map, order, validity and source."""
+        from odeopt.optimizers.description import Description  # imported late: runs do not need it
 
         return Description.of(self)
 
     def get_config(self) -> dict[str, Any]:
-        """What `odeopt.optimizers.from_config` makes this optimizer of again; it survives JSON."""
+        """The JSON-compatible configuration from which `odeopt.optimizers.from_config` rebuilds this optimizer."""
         if self.recipe is None:
             raise ValueError(f"get_config needs a named optimizer, {self.name} was built by hand from a flow")
         return configuration(self.recipe.make, self.settings)
@@ -148,6 +149,6 @@ def named(
     h: Number,
     **more: Any,
 ) -> Optimizer:
-    """The optimizer that make(**settings) returns; at(h) are those of another step along the same flow, if any."""
+    """The optimizer that make(**settings) returns; at(h) gives the settings for another step along the same flow."""
     recipe = Recipe(make, settings, at, facts)
     return Optimizer(flow, scheme, h, name=make.__name__, settings=settings, recipe=recipe, **more)

@@ -14,7 +14,7 @@ from odeopt.util import check
 
 
 def from_config(config: Mapping[str, Any]) -> Optimizer:
-    """The optimizer make(**settings) that a configuration, {"make": name, settings...}, names.
+    """The optimizer make(**settings) described by a configuration {"make": name, settings...}.
 
     >>> from odeopt.optimizers import adam
     >>> from_config(adam(lr=0.1).get_config()).settings == adam(lr=0.1).settings

@@ -1,7 +1,7 @@
-"""Where torch, Keras and optax differ: what each calls by one name, as defaults and forms.
+"""Conventions of torch, Keras and optax: their defaults and their variants of the same optimizer.
 
-A row gives the library's default of every argument that is left out; an argument without a default there must be
-given.  `root` is where eps stands: "outside" sqrt(G) + eps, "inside" sqrt(G + eps), "hat" (sqrt(G) + eps)/sqrt(c2).
+A row gives the library's default for every argument.  An argument without a default in the row is required.  `root`
+is the position of eps: "outside" sqrt(G) + eps, "inside" sqrt(G + eps), "hat" (sqrt(G) + eps)/sqrt(c2).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "gd": {"torch": {"lr": 1e-3}, "keras": {"lr": 0.01}, "optax": {}},
     "momentum": {
         "torch": {"lr": 1e-3, "beta": 0.9, "dampening": 0.0},
-        "keras": {"lr": 0.01, "beta": 0.9, "dampening": 0.0},  # lr stands inside the buffer
+        "keras": {"lr": 0.01, "beta": 0.9, "dampening": 0.0},  # lr is inside the buffer
         "optax": {"beta": 0.9, "dampening": 0.0},
     },
     "nesterov": {"torch": {"lr": 1e-3, "beta": 0.9}, "keras": {"lr": 0.01, "beta": 0.9}, "optax": {"beta": 0.9}},
@@ -55,7 +55,7 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "nadam": {
         "torch": {"lr": 2e-3, **_MOMENTS, "eps": 1e-8, "psi": 0.004},
         "keras": {"lr": 1e-3, **_MOMENTS, "eps": 1e-7, "psi": 1.0},
-        "optax": {**_MOMENTS, "eps": 1e-8, "psi": 0.0},  # no schedule of momenta
+        "optax": {**_MOMENTS, "eps": 1e-8, "psi": 0.0},  # no momentum schedule
     },
     "radam": {"torch": {"lr": 1e-3, **_MOMENTS, "eps": 1e-8}, "optax": {**_MOMENTS, "eps": 1e-8}},
     "adamax": {  # forms: max(beta2 u, |g| + eps); Keras max(beta2 u, |g|) + eps
@@ -71,12 +71,12 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "torch": {"lr": 0.01, **_RPROP},
         "optax": _RPROP,
     },
-    "adafactor": {  # eps: torch has V >= eps^2, the others g^2 + eps
+    "adafactor": {  # eps: torch uses V >= eps^2, Keras and optax g^2 + eps
         "torch": {"lr": 0.01, "decay": 0.8, "eps": 2.0**-52, "floor": 1e-3, "clip": 1.0},
         "keras": {"lr": 1e-3, "decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
         "optax": {"decay": 0.8, "eps": 1e-30, "floor": 1e-3, "clip": 1.0},
     },
-    "muon": {  # lr is scaled by the shape, each library in its own way
+    "muon": {  # each library scales lr by the shape differently
         "torch": {"lr": 1e-3, "beta": 0.95, "weight_decay": 0.1, "eps": 1e-7},
         "keras": {"lr": 1e-3, "beta": 0.95, "weight_decay": 0.004, "eps": 1e-7},
         "optax": {"beta": 0.95, "weight_decay": 0.0, "eps": 1e-8},
@@ -93,7 +93,7 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def filled(name: str, like: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments given, and the library's own for those that are None.
+    """The given arguments, with the library's defaults for those that are None.
 
     >>> filled("rmsprop", "keras", {"lr": 0.1, "rho": None})["rho"]
     0.9

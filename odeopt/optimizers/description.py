@@ -1,4 +1,4 @@
-"""An optimizer in words."""
+"""Descriptions of optimizers in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from odeopt.schemes.splitting import Splitting
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """One optimizer in words; `print` it."""
+    """The description of one optimizer, for printing."""
 
     optimizer: str
     flow: str
@@ -25,7 +25,7 @@ class Description:
 
     @classmethod
     def of(cls, opt: Any) -> Description:
-        """The description of an optimizer; one built by hand has no known order."""
+        """The description of an optimizer; the order is unknown if it was built by hand."""
         recipe = opt.recipe
         facts = recipe.facts if recipe else BY_HAND
         return cls(

@@ -1,4 +1,4 @@
-"""y -> Phi(y): the step of an optimizer as a map, all that backward error analysis needs to know of it."""
+"""y -> Phi(y): the step of an optimizer as a map, the input of backward error analysis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Increment = Callable[[Any, State], State]
 
 @dataclass(frozen=True, eq=False)
 class OneStep:
-    """A map in time steps h; `increment(grad)` is (t, y) -> Phi(y) - y, `start(theta0, **memory)` its first state."""
+    """A one-step map; `increment(grad)` is (t, y) -> Phi(y) - y, and `start(theta0, **memory)` the first state."""
 
     name: str
     h: Any
@@ -34,7 +34,7 @@ class OneStep:
         return np.array([y[0] for y in self.states(self.start(check.point("theta0", theta0)), steps, grad)])
 
     def states(self, y: State, steps: int, grad: Grad = lambda theta: theta) -> Iterator[State]:
-        """The state y and the next ones, n+1 in all."""
+        """Yields the state y and the next `steps` states."""
         d = self.increment(grad)
         yield y
         for k in range(check.count("steps", steps)):
@@ -43,7 +43,7 @@ class OneStep:
 
 
 def of_optimizer(opt: Optimizer) -> OneStep:
-    """The step of an optimizer.  Its memory starts at rest unless given; a multistep scheme has no such map."""
+    """The step of an optimizer.  Memory starts at rest unless given.  Multistep schemes are refused."""
     return of_scheme(opt.flow, opt.scheme, opt.h, opt.name)
 
 
@@ -56,7 +56,7 @@ def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
         def d(t: Any, y: State) -> State:
             _, increment, memory = step(t, y, (), width)
             if memory:
-                raise ValueError(f"{scheme.name} is a multistep scheme: its steps are no map of the state alone")
+                raise ValueError(f"{scheme.name} is a multistep scheme: its step is not a map of the state alone")
             return increment
 
         return d
@@ -67,10 +67,10 @@ def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
 def from_step(
     step: Callable[[State], State], memory: Mapping[str, Any] | None = None, h: float = 1.0, name: str = "step"
 ) -> OneStep:
-    """A foreign step: `step((theta, *memory)) -> (theta, *memory)`, with the memory's first values by name.
+    """A user-defined step `step((theta, *memory)) -> (theta, *memory)`; initial memory is given by name.
 
-    What depends on the step count must be part of the memory.  h is the time that a step stands for; increments are
-    differences of states, so that about eight digits are left of them where steps are 1e-8 of the state.
+    Anything that depends on the step count must be part of the memory.  h is the time per step.  Increments are
+    differences of states: if a step is 1e-8 of the state, its increment has about eight correct digits.
 
     >>> halving = from_step(lambda y: (y[0] / 2,), h=0.1)
     >>> halving.iterates([8.0], steps=3).ravel().tolist()

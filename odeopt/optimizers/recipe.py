@@ -1,4 +1,4 @@
-"""How a named optimizer was made: enough to describe it, to make it again, and to change its step but not its flow."""
+"""How a named optimizer was made, for describing it, rebuilding it, and changing its step at a fixed flow."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What is known of an optimizer besides its flow and scheme.
+    """Facts about an optimizer besides its flow and scheme.
 
-    order:  with which the iterates follow the flow from its matched start, for steps that are small against every
-            time constant of it; None where there is no flow, NaN where it is not known
+    order:  the order with which the iterates follow the flow from its matched start, for steps small against all its
+            time constants; None if there is no flow, NaN if unknown
     """
 
     order: float | None
@@ -30,7 +30,7 @@ class Facts:
     source: str
 
     def order_in_words(self) -> str:
-        """The order, or what there is instead."""
+        """The order as text, or the reason why there is none."""
         if self.order is None:
             return "none: it follows no flow"
         return "not known" if np.isnan(self.order) else f"{self.order:g}"
@@ -41,7 +41,7 @@ BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", "your own")
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """make(**settings) is the optimizer; at(h) are the settings that change with its step along the same flow.
+    """make(**settings) is the optimizer; at(h) gives the settings that depend on its step along the same flow.
 
     at is None for an optimizer that follows no flow.
     """
@@ -52,13 +52,13 @@ class Recipe:
     facts: Facts
 
     def title(self) -> str:
-        """make(...), without what is a default or can be read in the equations."""
+        """make(...) without defaults and without settings that the equations show."""
         defaults = {name: p.default for name, p in inspect.signature(self.make).parameters.items()}
         shown = {k: v for k, v in self.settings.items() if not _plain(k, v, defaults[k])}
         return f"{self.make.__name__}({', '.join(f'{key}={_short(value)}' for key, value in shown.items())})"
 
     def changed(self, h: Any) -> Mapping[str, Any]:
-        """The settings that a step h changes."""
+        """The settings that depend on the step, at step h."""
         if self.at is None:
             name = self.make.__name__
             raise ValueError(f"{name} follows no flow along which its step could change: make {name}(lr=...) anew")
@@ -69,7 +69,7 @@ class Recipe:
         return self.make(**{**self.settings, **self.changed(h)})
 
     def rescaled(self, lr: float, h: float) -> Any:
-        """The optimizer with this learning rate along the same flow; h is the present step, where the search begins."""
+        """The optimizer with this learning rate along the same flow; the search starts at the present step h."""
         from scipy.optimize import brentq
 
         if "opt" in self.settings:
@@ -81,12 +81,12 @@ class Recipe:
 
         reach = np.log(RANGE)
         if excess(-reach) * excess(reach) > 0:
-            raise ValueError(f"lr must be one that this flow's steps can have, got {lr!r}")
+            raise ValueError(f"lr must be a learning rate that some step of this flow has, got {lr!r}")
         return self.made(h * float(np.exp(brentq(excess, -reach, reach, xtol=1e-15, rtol=1e-15))))
 
 
 def _plain(key: str, value: Any, default: Any) -> bool:
-    """Whether a setting goes without saying."""
+    """Whether a setting can be omitted from the title."""
     if key in ("root", "centred"):
         return True
     if isinstance(value, str | bool | None):
@@ -109,7 +109,7 @@ def configuration(make: Callable[..., Any], settings: Mapping[str, Any]) -> dict
 
 
 def plain(key: str, value: Any) -> Any:
-    """A setting as JSON has it."""
+    """A setting as a JSON value."""
     if isinstance(value, Schedule):
         if value.name == "custom":
             raise ValueError(f"get_config needs a schedule of odeopt.schedules, {key} is a function of your own")

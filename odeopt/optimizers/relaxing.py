@@ -1,7 +1,7 @@
-"""What Adam and its relatives share: moments with exact relaxation, h = lr, beta_i = R(-h/tau_i), and three starts.
+"""Common code of Adam and its variants: moments with exact relaxation, h = lr, beta_i = R(-h/tau_i), and three starts.
 
-With the memory's age h/2 (start="half") Adam's iterates are those of Strang's splitting, and follow the flow with
-order 2 (figure 03); start="zero" gives order 1; "settled" begins both with m = g0 and G = g0^2.
+With memory of age h/2 (start="half") Adam's iterates equal those of Strang's splitting and follow the flow with
+order 2 (figure 03).  start="zero" gives order 1.  "settled" starts iterates and flow with m = g0 and G = g0^2.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def relaxing(
     more: Callable[[Any], dict[str, Any]] = lambda h: {},
     **fields: Any,
 ) -> Optimizer:
-    """h = lr (unless given), beta_i = R(-h/tau_i), and the start that the settings name."""
+    """The optimizer with h = lr (unless given), beta_i = R(-h/tau_i), and the start named by the settings."""
     h, rule = settings["lr"] if h is None else h, decay.of_map(settings.get("map", "exact"))
     tau1, tau2 = h / rule.z_of(settings["beta1"]), h / rule.z_of(settings["beta2"])
     starts: dict[str, tuple[Start, Start]] = {
@@ -70,7 +70,7 @@ def relaxing(
 
 
 def checked(name: str, like: str, map: str, start: str, **given: Any) -> dict[str, Any]:
-    """The settings, the library's own where none are given, each in its range."""
+    """The checked settings, with the library's defaults for those not given."""
     ranges = {"lr": check.rate, "beta1": check.fraction, "beta2": check.fraction, "eps": check.nonnegative}
     ranges |= {"weight_decay": check.nonnegative, "psi": check.nonnegative}
     found = filled(name, like, given)

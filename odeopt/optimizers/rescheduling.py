@@ -1,4 +1,4 @@
-"""An optimizer whose learning rate changes from outside: by a training loop, or a schedule in place of its own."""
+"""Optimizers whose learning rate is set from outside, by a training loop or a replacement schedule."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.schedules import Schedule
 from odeopt.optimizers.wrappers import scheduled
 
-Rate = Callable[[], Any]  # the present learning rate over the optimizer's own
+Rate = Callable[[], Any]  # () -> present learning rate divided by the optimizer's own
 
 
 def is_paced(opt: Optimizer) -> bool:
-    """Whether its learning rate acts in every step: Rprop's is a first step size only."""
+    """Whether the learning rate acts in every step; Rprop's sets only the first step size."""
     recipe = innermost_optimizer(opt).recipe
     return recipe is None or recipe.at is not None
 
 
 def paced(opt: Optimizer, rate: Rate) -> Optimizer:
-    """As under a schedule whose factor is rate(); an optimizer's own schedule goes on beside it."""
+    """The optimizer under a schedule with the factor rate(), which multiplies its own schedule."""
 
     def together(own: Schedule | None) -> Schedule:
         if own is None:
@@ -34,7 +34,7 @@ def paced(opt: Optimizer, rate: Rate) -> Optimizer:
 
 
 def rescheduled(opt: Optimizer, make: Callable[[Schedule | None], Schedule]) -> Optimizer:
-    """The optimizer under make(its own schedule); one built by hand has its step for a rate."""
+    """The optimizer under make(its own schedule); if it was built by hand, h is its learning rate."""
     if not is_paced(opt):
         return opt
     if opt.recipe is None:
@@ -66,7 +66,7 @@ def innermost_optimizer(opt: Optimizer) -> Optimizer:
 
 
 def with_settings(opt: Optimizer, **changes: Any) -> Optimizer:
-    """The same optimizer, made with other settings inside its wrappers."""
+    """The same wrappers around another inner optimizer."""
     assert opt.recipe is not None
     if "opt" in opt.recipe.settings:
         return with_inner(opt, with_settings(opt.recipe.settings["opt"], **changes))

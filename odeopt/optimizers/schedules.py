@@ -1,7 +1,7 @@
 """lr_k = lr s(k): learning-rate schedules, as factors of the step count k = 0, 1, 2, ....
 
-Step k acts over [k h, (k+1) h].  A splitting looks at the middle of its step, so its flow runs at the speed
-s(t/h - 1/2); a scheme that looks at the beginning, like Euler's, follows the speed s(t/h).  Both then see s(k).
+Step k covers [k h, (k+1) h].  A splitting evaluates the speed at the middle of its step, so its flow runs at the speed
+s(t/h - 1/2).  A scheme like Euler's evaluates it at the beginning, so its flow runs at s(t/h).  Both then use s(k).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from odeopt.core.symbols import Symbol, short, symbol
 from odeopt.util import check
 from odeopt.util.immutable import Immutable
 
-SNAP = 1e-6  # steps: a count that rounding has moved this far from a whole number is that number
+SNAP = 1e-6  # steps: counts this close to an integer are rounded to it
 
 
 @dataclass(frozen=True)
 class Schedule(Immutable):
-    """s(k), for whole k and, between them, for the flow; `stretch` counts the steps that one step stands for."""
+    """s(k), for integer k and, for the flow, in between; one step counts as `stretch` steps of the schedule."""
 
     name: str
     factor: Callable[[Any], Any]
@@ -38,32 +38,32 @@ class Schedule(Immutable):
         return f"{self.name}({', '.join(f'{key}={short(value)}' for key, value in given.items())})"
 
     def stretched(self, ratio: float) -> Schedule:
-        """The same schedule in time for steps that are `ratio` times as long."""
+        """The same schedule in time, for steps `ratio` times as long."""
         return replace(self, stretch=self.stretch * ratio)
 
     def at_time(self, h: Any, middle: float = 0.5) -> Callable[[Any], Any]:
-        """t -> s(t/h - middle); written s(t) on symbols."""
+        """t -> s(t/h - middle); printed as s(t)."""
 
         def speed(t: Any) -> Any:
             if isinstance(t, Symbol):
                 return symbol("s")(t)
             k = np.divide(t, h) - middle
             whole = np.rint(k)
-            snap = SNAP + 8 * np.finfo(k.dtype).eps * np.abs(k)  # the rounding of a count in single precision
+            snap = SNAP + 8 * np.finfo(k.dtype).eps * np.abs(k)  # allows for the rounding of a single-precision count
             return self(np.where(np.abs(k - whole) < snap, whole, k))
 
         return speed
 
 
 class Rate(Schedule):
-    """A factor that is what it is now, whatever the time: a learning rate that somebody else sets."""
+    """A factor that ignores the time: the present value of a learning rate set from outside."""
 
     def at_time(self, h: Any, middle: float = 0.5) -> Callable[[Any], Any]:
         return lambda t: self.factor(0)
 
 
 def schedule(value: Any) -> Schedule:
-    """A schedule as it is; any function of one step count as one, for the flow also between whole numbers.
+    """A Schedule unchanged, or a function of the step count as a Schedule; the flow also calls it between integers.
 
     >>> schedule(lambda k: 1 / (1 + k))
     custom()
@@ -114,7 +114,7 @@ def cosine(steps: int, final: float = 0.0) -> Schedule:
 
 
 def warm_up(steps: int, then: Any = None) -> Schedule:
-    """s(k) = (k + 1)/steps for k < steps, then the schedule `then` from its beginning (default: 1).
+    """s(k) = (k + 1)/steps for k < steps, then the schedule `then` from its start (default: 1).
 
     >>> warm_up(4)(range(6)).tolist()
     [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
@@ -128,6 +128,6 @@ def warm_up(steps: int, then: Any = None) -> Schedule:
 
 
 def of_name(name: str, settings: Mapping[str, Any]) -> Schedule:
-    """The schedule that a configuration names."""
+    """The schedule described by a configuration."""
     makers = {made.__name__: made for made in (constant, step, exponential, cosine, warm_up)}
     return makers[check.choice("schedule", name, makers)](**settings)

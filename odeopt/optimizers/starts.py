@@ -1,6 +1,6 @@
-"""Where a flow or an optimizer starts: theta0, and a memory of a given age.
+"""Initial states of flows and optimizers: theta0, and memory of a given age.
 
-The memory of age a is what the relaxations reach in the time a with theta held at theta0.  All starts are ages:
+Memory of age a is the state of the relaxations after a time a with theta fixed at theta0.  All starts are ages:
 0 (at rest), h/2 (the flow that a library's Adam follows), 0.533 h (RMSprop and Adagrad from zero), infinity.
 """
 
@@ -37,7 +37,7 @@ def aged(age: Any, word: str = "memory", decay: Decay = decays.exact) -> Start:
 
 
 def aged_steps(steps: float, word: str = "memory", decay: Decay = decays.exact) -> Start:
-    """The memory of an age given in steps h; a negative one is what the first relaxation takes to the rest of it."""
+    """Memory of an age in steps h; the first relaxation adds h to a negative age."""
     return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, steps * h, decay)
 
 
@@ -47,12 +47,12 @@ settled = aged(np.inf)
 singular_match = aged_steps(ZETA_AGE)
 """G(0) = (zeta(1/2)/2)^2 h G'(0): the flow that RMSprop and Adagrad follow from zero memory.
 
-From G = 0 the sum of the first steps, sum_k k^(-1/2), misses its integral by zeta(1/2) = -1.46035...
+Started at G = 0, the sum of the first steps, sum_k k^(-1/2), differs from its integral by zeta(1/2) = -1.46035...
 """
 
 
 def halfway(word: str, decay: Decay = decays.exact) -> Start:
-    """The mean of the memory at rest and after the parts of a word have acted for h, as leapfrog's v_0 is."""
+    """The mean of the memory at rest and the memory after the parts of a word have acted for h, like leapfrog's v_0."""
 
     def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
         y = flow.start(theta0)
@@ -63,5 +63,5 @@ def halfway(word: str, decay: Decay = decays.exact) -> Start:
 
 
 def half_step(word: str = "memory", decay: Decay = decays.exact) -> Start:
-    """Age h/2: with it the flow is followed to second order by an optimizer whose step is drift after memory."""
+    """Age h/2: an optimizer whose step is memory, then drift, follows the flow from this start with order 2."""
     return aged_steps(1 / 2, word, decay)

@@ -1,7 +1,7 @@
-"""Optimizers of optimizers: schedules, decay of the weights, clipping, Lookahead, averages.  Each wraps any other.
+"""Wrappers of optimizers: schedules, weight decay, clipping, Lookahead, averages.  Wrappers can be nested.
 
-A filter (l2, clip_value, clip_norm) changes the gradient that the formulas see; the outermost is nearest to the loss:
-clip_norm(l2(opt, ...), 1.0) clips the loss's gradient and then adds the decay, as torch does.
+A filter (l2, clip_value, clip_norm) changes the gradient that the formulas read.  The outermost filter acts first:
+clip_norm(l2(opt, ...), 1.0) clips the gradient of the loss and then adds the decay, as torch does.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from odeopt.util.check import Number
 
 
 def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
-    """lr_k = lr s(k): an optimizer under a learning-rate schedule, a Schedule or any function of the step count.
+    """lr_k = lr s(k): an optimizer under a schedule, which is a Schedule or any function of the step count.
 
-    Where the rate enters is the library's convention: torch multiplies what is added to theta, Keras what enters the
-    buffer of momentum.  Constant betas under a changing rate mean friction that changes in the flow's time; the map is
-    exact for constant lr only.
+    The schedule enters as in the library: torch scales the increment of theta, Keras the input of the momentum buffer.
+    Constant betas under a changing rate mean that the friction varies in the time of the flow; the map is exact only
+    for constant lr.
 
     >>> from odeopt import optimizers
     >>> print(str(scheduled(optimizers.gd(lr=0.1), schedules.cosine(100))).splitlines()[1])
@@ -55,7 +55,7 @@ def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
 
 
 def l2(opt: Optimizer, weight_decay: Number) -> Optimizer:
-    """g <- g + weight_decay theta: decay through the gradient, and so through all memory.  [torch's weight_decay]
+    """g <- g + weight_decay theta: the decay enters the gradient and hence the memory.  [torch's weight_decay]
 
     >>> from odeopt import optimizers
     >>> print(str(l2(optimizers.gd(lr=0.1), 0.01)).partition(": ")[2])
@@ -86,7 +86,7 @@ def clip_value(opt: Optimizer, limit: Number) -> Optimizer:
 
 
 def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
-    """g <- g min(1, limit/(|g| + eps)), |g| the norm of all of it.  [Keras clipnorm; torch has eps = 1e-6]
+    """g <- g min(1, limit/(|g| + eps)), |g| the norm over all coordinates.  [Keras clipnorm; torch has eps = 1e-6]
 
     >>> from odeopt import optimizers
     >>> clip_norm(optimizers.gd(lr=0.1), 1.0).flow.params["ceiling"]
@@ -101,7 +101,7 @@ def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
 
 
 def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
-    """theta <- (1 - lr w) theta + ...: decay past all memory, under the schedule like the rest.    [as in Keras, optax]
+    """theta <- (1 - lr w) theta + ...: scheduled decay that bypasses the memory.       [as in Keras, optax]
 
     theta' = F - w lr/h theta by explicit Euler, of order 1; `adamw` solves the decay exactly and keeps Adam's order 2.
 
@@ -115,7 +115,7 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     check.distinct("params", ("weight_decay", *flow.params))
     (drift,) = flow.parts[check.choice("part", "drift", flow.parts)]
     if not isinstance(drift, Push) or drift.rate:
-        raise ValueError(f"opt must drift by a push without decay of its own, got {opt.name}")
+        raise ValueError(f"opt must move theta by a push without decay, got {opt.name}")
     rate = weight_decay * opt.lr / opt.h
     parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force, opt.speed)),)})
     params = MappingProxyType({**flow.params, "weight_decay": rate})
@@ -138,7 +138,7 @@ def _decaying(force: Formula, speed: Speed | None) -> Formula:
 def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     """every k steps:   slow <- slow + alpha (theta - slow),   theta <- slow.               [Zhang et al. 2019, alg. 1]
 
-    At fixed k and small steps theta' = alpha F, the memory keeping its own time.
+    At fixed k and small steps theta' = alpha F; the time scale of the memory is unchanged.
 
     >>> from odeopt import optimizers
     >>> lookahead(optimizers.gd(lr=0.1)).flow
@@ -155,7 +155,9 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
 
 
 def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
-    """average <- decay average + (1 - decay) theta after each step, theta itself after the first: run.state["average"].
+    """average <- decay average + (1 - decay) theta after each step; after the first step it is theta.
+
+    The average is run.state["average"].
 
     average' = (theta - average)/tau, decay = exp(-h/tau).                [as AveragedModel of torch, use_ema of Keras]
     In a training loop: optimizer.memory("average") of `to_torch` and `to_keras`, `odeopt.frameworks.jax.memory`.
@@ -188,12 +190,12 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
 
 
 def _with_average(start: Start) -> Start:
-    """The average begins at theta0."""
+    """The start with the average at theta0."""
     return lambda flow, grad, theta0, h: (*start(flow, grad, theta0, h)[:-1], theta0)
 
 
 def _at_rest_or_with_average(start: Start) -> Start:
-    """The same, unless a flow that is singular at rest starts there, whose onset knows the average."""
+    """The start with the average at theta0; unchanged for a singular start at rest, whose onset sets the average."""
 
     def started(flow: Flow, grad: Grad, theta0: Any, h: Any) -> State:
         y = start(flow, grad, theta0, h)

@@ -1,6 +1,6 @@
 """Pictures of result objects: compute first, then plot.
 
-Every function takes results, and `ax=None`; it returns its artists, shows nothing and leaves rcParams alone.
+Every function takes a result and `ax=None` and returns its artists.  It shows nothing and does not change rcParams.
 """
 
 from odeopt.plots.energy import energy

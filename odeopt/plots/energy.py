@@ -15,9 +15,9 @@ LOOKS = ("-", "--", ":", "-.")
 
 @draws(Energy)
 def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
-    """Every quantity against time over its first value, a line per member; returns the Line2D artists.
+    """Each quantity over its first value against time, one line per member; returns the Line2D artists.
 
-    Logarithmic if all values are positive.
+    The axis is logarithmic if all values are positive.
     """
     ax = style.axes(ax)
     n = len(result.t)

@@ -1,4 +1,4 @@
-"""Many members at once: means and bands against time."""
+"""Ensembles: means and bands of observables against time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odeopt.util.plotted import draws
 
 @draws(Ensemble)
 def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
-    """The mean of each observable against t, in a band of one standard deviation; returns the Line2D artists."""
+    """The mean of each observable against t with a band of one standard deviation; returns the Line2D artists."""
     ax = style.axes(ax)
     artists = []
     for i, name in enumerate(run.observables):

@@ -20,7 +20,7 @@ def landscape(
 ) -> Any:
     """Contours of a loss of two parameters, evenly spaced in log(L - min L); returns the QuadContourSet.
 
-    The window is (xlim, ylim), or else holds the points `around` (..., 2), by default theta0 and the minimizer.
+    The window is (xlim, ylim).  By default it contains the points `around` (..., 2), or theta0 and the minimizer.
     """
     if problem.dim != 2:
         raise ValueError(f"problem must have 2 parameters for a landscape, got d = {problem.dim}")
@@ -39,9 +39,9 @@ def landscape(
 
 
 def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
-    """theta in the plane of its two coordinates, a line per member; returns the Line2D artists.
+    """theta in the plane of its two coordinates, one line per member; returns the Line2D artists.
 
-    A run with dense output is drawn as the smooth curve that it is, between its records too.
+    A run with dense output is drawn as a smooth curve, also between its records.
     """
     if run.theta.shape[-1] != 2:
         raise ValueError(f"run must have 2 parameters for a path, got d = {run.theta.shape[-1]}")
@@ -56,7 +56,7 @@ def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
 
 
 def _curve(run: Trajectory) -> Array:
-    """theta at the records, and at times dense near the start, where flows are fastest, if there is an interpolant."""
+    """theta at the records, and with an interpolant also at many times near the start, where flows are fast."""
     if run.sol is None or run.t.ndim > 1:
         return run.theta
     early = run.t[0] + (run.t[-1] - run.t[0]) * np.linspace(0, 1, POINTS) ** 4
@@ -75,7 +75,7 @@ def _window(problem: Problem, around: Any) -> Array:
 
 
 def _levels(loss: Array, count: int) -> Array:
-    """From the 2 % to the 98 % quantile of L - min L, in equal factors."""
+    """Contour levels from the 2 % to the 98 % quantile of L - min L, with equal ratios."""
     lowest = loss.min()
     first, last = np.quantile(loss - lowest, [0.02, 0.98])
     return lowest + np.geomspace(max(first, 1e-3 * last), last, count)

@@ -11,12 +11,12 @@ from odeopt.plots import style
 from odeopt.util.check import Array
 from odeopt.util.plotted import draws
 
-SHADES = np.linspace(0.02, 1, 15)  # of the largest density; what is below stays white
+SHADES = np.linspace(0.02, 1, 15)  # fractions of the largest density; smaller values stay white
 
 
 @draws(FokkerPlanck)
 def density(law: FokkerPlanck, p: Array, ax: Any = None, **line: Any) -> list[Any]:
-    """A line for each density (..., n) of one coordinate, or shades of one (n, m) in the plane; returns the artists."""
+    """A line for each density (..., n) of one coordinate, or shades of a density (n, m); returns the artists."""
     ax = style.axes(ax)
     p = law.grid.density("p", p)
     if law.grid.dim == 1:

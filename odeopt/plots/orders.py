@@ -1,4 +1,4 @@
-"""Errors against steps and against gradients, on logarithmic axes."""
+"""Errors against step lengths and against gradient evaluations, on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odeopt.util.plotted import draws
 
 @draws(Convergence)
 def convergence(result: Convergence, ax: Any = None) -> list[Any]:
-    """Error against step with the fitted slope; returns [the points, the line], both Line2D."""
+    """Error against step length with the fitted slope; returns [points, line], both Line2D."""
     ax = style.axes(ax)
     colour, marker = style.scheme_style(result.scheme)
     (points,) = ax.loglog(result.h, result.error, marker, color=colour, markersize=4, label=result.scheme)
@@ -28,9 +28,9 @@ def convergence(result: Convergence, ax: Any = None) -> list[Any]:
 
 @draws(WorkPrecision)
 def work_precision(result: WorkPrecision, ax: Any = None) -> list[Any]:
-    """Error against gradient evaluations, a line per scheme; returns the Line2D artists in the order of the schemes.
+    """Error against gradient evaluations, one line per scheme; returns the Line2D artists in the order of the schemes.
 
-    Runs that left the finite numbers have no error to show: a cross on the upper edge stands for them.
+    A cross on the upper edge marks a run that diverged.
     """
     ax = style.axes(ax)
     lines = []

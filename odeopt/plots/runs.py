@@ -1,4 +1,4 @@
-"""Runs against time, and an optimizer beside its flow."""
+"""Runs against time, and optimizers together with their flows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from odeopt.simulation.trajectory import Trajectory
 from odeopt.util.check import Array
 from odeopt.util.plotted import draws
 
-DOTS = 60  # as many iterates as can be told apart
+DOTS = 60  # number of iterates that can be told apart
 
 
 @draws(Trajectory)
 def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
-    """Loss against t, a line per member, logarithmic if all losses are positive; returns the Line2D artists."""
+    """Loss against t, one line per member, logarithmic if all losses are positive; returns the Line2D artists."""
     ax = style.axes(ax)
     loss = run.loss.reshape(len(run), -1)
     t = run.t.reshape(len(run), -1)
@@ -38,8 +38,8 @@ def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
 def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
     """Iterates as dots, their flow as a line, gradient flow dashed; returns these Line2D artists, in this order.
 
-    Over the contours in the plane if d = 2 (`xlim`, `ylim`: its window), else the loss against time.  The title says
-    how close they are.
+    For d = 2 they are drawn in the plane over contours, in the window `xlim`, `ylim`; otherwise as loss against time.
+    The title states the distance between iterates and flow.
     """
     ax = style.axes(ax)
     plain = cmp.gradient_flow if cmp.problem.dim == 2 else _on_the_clock_of(cmp)
@@ -53,9 +53,9 @@ def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
 
 @draws(Following)
 def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
-    """Iterates as dots, their modified flow as a line, as `comparison` does; returns these Line2D artists, in order.
+    """Iterates as dots, their modified flow as a line, as in `comparison`; returns these Line2D artists, in order.
 
-    The title says how close they are, and up to where |mu - 1| goes: beyond 1 it says so in red.
+    The title states the distance between them and the largest |mu - 1|, in red if that exceeds 1.
     """
     ax = style.axes(ax)
     name, order, least = result.modified.map.name, result.modified.order, result.max_indicator
@@ -72,7 +72,10 @@ def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
 
 
 def _dots_over(lines: list[Any], pair: Any, name: str, ax: Any, window: dict[str, Any]) -> list[Any]:
-    """The iterates of a pair as dots over these (run, label, look); the artists of the iterates, then of the last."""
+    """The iterates of a pair as dots over the lines (run, label, look).
+
+    Returns the artists of the iterates, then those of the lines in reverse order.
+    """
     every = max(1, len(pair.iterates) // DOTS)
     dots = {"linestyle": "none", "marker": "o", "markersize": 2.6, "markevery": every, "zorder": 3}
     which = f"{style.label(name)}, every {every} steps" if every > 1 else style.label(name)
@@ -86,7 +89,7 @@ def _dots_over(lines: list[Any], pair: Any, name: str, ax: Any, window: dict[str
 
 
 def finding(cmp: Comparison) -> str:
-    """Adam follows its flow to 1.1e-4 over 300 steps."""
+    """The title of a comparison, such as "Adam follows its flow to 1.1e-4 over 300 steps"."""
     steps, name = len(cmp.error) - 1, style.label(cmp.optimizer.name)
     if not cmp.iterates.success:
         return f"{name} stops after {steps} steps: {cmp.iterates.status.name}"
@@ -98,18 +101,18 @@ def finding(cmp: Comparison) -> str:
 
 
 def _seen(cmp: Any) -> Array:
-    """What the window holds: the flow, and the iterates but for those that have left it by far."""
+    """The points that the window contains: the flow, and the iterates that are not far away from it."""
     flow, iterates = cmp.flow.theta.reshape(-1, 2), cmp.iterates.theta.reshape(-1, 2)
     near = np.abs(iterates - flow.mean(axis=0)).max(axis=-1) < 5 * np.ptp(flow, axis=0).max()
     return np.concatenate([flow, iterates[near]])
 
 
 def _clock(cmp: Comparison) -> str:
-    """Whether a unit of time is a unit of learning rate."""
+    """The unit of time for the label of the axis: lr-time, or the time of the flow with its step h."""
     same = np.allclose(np.asarray(cmp.optimizer.lr_time), np.asarray(cmp.optimizer.h))
     return "lr-time" if same else f"of the flow, h = {style.sci(float(np.mean(cmp.optimizer.h)))}"
 
 
 def _on_the_clock_of(cmp: Comparison) -> Trajectory:
-    """Gradient flow with the times of the iterates: both after the same number of steps."""
+    """Gradient flow at the times of the iterates, both after the same number of steps."""
     return replace(cmp.gradient_flow, t=cmp.iterates.t[: len(cmp.gradient_flow)])

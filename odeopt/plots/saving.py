@@ -1,4 +1,4 @@
-"""Pictures as files: the same figure gives the same bytes."""
+"""Pictures as files; the same figure always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def kind(path: Path) -> str:
-    """png, svg or pdf, by the ending of the name."""
+    """png, svg or pdf, from the suffix of the path."""
     return check.choice("ending of the picture's name", path.suffix.removeprefix(".").lower(), METADATA)
 
 
 def picture(figure: Any, kind: str) -> bytes:
-    """A figure as bytes, without a date or a program's version in them."""
+    """A figure as bytes that contain no date and no version of a program."""
     buffer = io.BytesIO()
     with style.context():
         figure.savefig(buffer, format=kind, metadata=METADATA[kind])

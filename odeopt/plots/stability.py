@@ -1,4 +1,4 @@
-"""The plane and the charts of a step's multipliers, and sharpness along a run."""
+"""Stability regions and charts of steps, and sharpness along a run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from odeopt.plots import style
 from odeopt.util.check import Array
 from odeopt.util.plotted import draws
 
-SHADES = np.linspace(0, 1, 11)  # of the spectral radius; what grows stays white
+SHADES = np.linspace(0, 1, 11)  # values of the spectral radius; regions of growth stay white
 COLOURS = "cividis"  # dark where the error dies at once
 DAMPING = {"colors": style.INK, "linewidths": 0.9, "linestyles": "dashed"}
 
 
 @draws(StabilityRegion)
 def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
-    """Shades of the spectral radius where it is below 1, and the boundary; returns these two contour sets."""
+    """Shades of the spectral radius below 1, and the stability boundary; returns these two contour sets."""
     ax = style.axes(ax)
     x, y = region.z.real, region.z.imag
     artists = [_shades(ax, x, y, region.radius), _edge(ax, x, y, region.radius, style.INK)]
@@ -30,7 +30,7 @@ def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
 
 @draws(StabilityChart)
 def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
-    """Shades of the spectral radius over (lr lambda, beta), its limit, and critical damping dashed.
+    """Shades of the spectral radius over (lr lambda, beta), the stability limit, and critical damping dashed.
 
     Returns the contour set of the shades, the line of the limit, and the contour set of critical damping.
     """
@@ -46,7 +46,7 @@ def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
 
 @draws(Sharpness)
 def sharpness(result: Sharpness, ax: Any = None, **line: Any) -> list[Any]:
-    """Sharpness against time, and its threshold as a dotted line if there is one; returns the Line2D artists."""
+    """Sharpness against time, with its threshold, if there is one, as a dotted line; returns the Line2D artists."""
     ax = style.axes(ax)
     look = {"color": style.colour(result.name), "label": style.label(result.name), **line}
     artists = list(ax.plot(result.t, result.value, **look))
@@ -65,5 +65,5 @@ def _edge(ax: Any, x: Array, y: Array, radius: Array, colour: str) -> Any:
 
 
 def _finite(radius: Array) -> Array:
-    """The poles of an implicit scheme as large numbers."""
+    """The radius, limited to 1e6 at the poles of an implicit scheme."""
     return np.minimum(radius, 1e6)

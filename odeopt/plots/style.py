@@ -1,6 +1,6 @@
-"""One look for all pictures: a colour per optimizer, a colour and a marker per scheme, column widths in inches.
+"""The style of all pictures: a colour per optimizer, a colour and a marker per scheme, and sizes.
 
-Colours are safe for colour-blind readers: Okabe and Ito's palette, then Paul Tol's muted scheme.
+The colours are safe for colour-blind readers: Okabe and Ito's palette, then Paul Tol's muted scheme.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 SINGLE, DOUBLE = 3.4, 7.0  # column widths in inches
-SCREEN = 5.0, 3.4  # of a picture that is not made for a column
+SCREEN = 5.0, 3.4  # size in inches of a picture that is not made for a column
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -102,23 +102,23 @@ RC: dict[str, Any] = {
 
 
 def context() -> AbstractContextManager[None]:
-    """`with context(): ...` for a figure at column width; afterwards rcParams are as before."""
+    """A context with the rcParams of this style; they are restored afterwards."""
     settings: Any = {**{key: value for key, value in mpl.rcParamsDefault.items() if "backend" not in key}, **RC}
     return mpl.rc_context(settings)
 
 
 def colour(name: str) -> str:
-    """The colour of an optimizer, the same in every picture, torch's NAdam too; INK for one without a name known."""
+    """The colour of an optimizer by its name in any case, the same in every picture; INK for an unknown name."""
     return OPTIMIZERS.get(name.lower(), INK)
 
 
 def label(name: str) -> str:
-    """The name of an optimizer as it is read: 'rmsprop' is RMSprop."""
+    """The name of an optimizer for display, such as RMSprop for 'rmsprop'."""
     return LABELS.get(name, name[:1].upper() + name[1:].replace("_", " "))
 
 
 def scheme_style(name: str) -> tuple[str, str]:
-    """(colour, marker) of a scheme by its name; stage numbers and words of splittings do not matter.
+    """(colour, marker) of a scheme by its name, without stage numbers and words of splittings.
 
     >>> scheme_style("RKC2(10)") == scheme_style("RKC2(5)")
     True
@@ -128,7 +128,7 @@ def scheme_style(name: str) -> tuple[str, str]:
 
 
 def axes(ax: Any) -> Any:
-    """The given axes, or those of a new pyplot figure."""
+    """The given axes, or the axes of a new pyplot figure if None."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -137,26 +137,26 @@ def axes(ax: Any) -> Any:
 
 
 def canvas(rows: int = 1, columns: int = 1, width: float = DOUBLE, height: float = 2.6, **kwargs: Any) -> Any:
-    """(figure, axes) without pyplot: nothing global, no window."""
+    """(figure, axes) without pyplot, so without a window or global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **kwargs)
 
 
 def headline(figure: Figure, text: str) -> None:
-    """The finding, as the title of the whole figure, wrapped to its width."""
+    """Sets the title of the whole figure, wrapped to its width."""
     characters = int(figure.get_figwidth() * 72 / (TITLE * 0.62))  # 0.62 em: the mean width of a bold letter
     wrapped = re.sub(r"\$(.+?)\$", r"$\\mathbf{\1}$", textwrap.fill(text, characters))
     figure.suptitle(wrapped, x=0.01, ha="left", fontweight="bold")
 
 
 def letters(panels: Any) -> None:
-    """(a), (b), ... before the titles of the panels."""
+    """Puts (a), (b), ... before the titles of the panels."""
     for letter, ax in zip("abcdefghijkl", panels, strict=False):
         ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
 
 
 def sci(x: float) -> str:
-    """A number for print: 4.2e-05 as $4.2\\cdot10^{-5}$.
+    """A number in print, 4.2e-05 as $4.2\\cdot10^{-5}$.
 
     >>> sci(4.2e-5), sci(0.02)
     ('$4.2\\\\cdot10^{-5}$', '0.020')

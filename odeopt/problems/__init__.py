@@ -1,4 +1,4 @@
-"""What is minimised: `Problem` for your own functions, and ready-made problems with derivatives by hand."""
+"""Problems to minimise: `Problem` for your own functions, and ready-made problems with derivatives by hand."""
 
 import lazy_loader
 

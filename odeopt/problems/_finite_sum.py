@@ -1,4 +1,4 @@
-"""Your own loss of one sample, averaged over your data."""
+"""L = 1/n sum_i L_i from your own loss of one sample and your data."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def finite_sum(
 ) -> Problem:
     """L(theta) = 1/n sum_i loss(theta, x_i, y_i, ...) for data = (x, y, ...), arrays (n, ...).
 
-    loss and grad are functions of one theta and one sample; where they are right on stacks of both they are used so
-    (`batched=None` finds out), else looped.  A missing gradient is differentiated numerically.
+    loss and grad are functions of one theta and one sample.  If they are also correct on stacks of both (which
+    `batched=None` tests), they are called on stacks, otherwise in a loop.  A missing gradient is computed numerically.
 
     >>> x = np.array([[0.0], [1.0], [5.0]])
     >>> mean = finite_sum(lambda theta, x: (theta[0] - x[0]) ** 2 / 2, data=(x,), theta0=[1.0])
@@ -57,7 +57,7 @@ def finite_sum(
 
 
 def _over_samples(name: str, f: Function, rank: int, batched: bool | None, *points: Array) -> Function:
-    """f itself if it is right on stacks, else f looped over members and samples."""
+    """f itself if it is correct on stacks, else f looped over members and samples."""
     single_value(name, f, rank, *(p[0] for p in points))
     if batches(f, *points) if batched is None else batched:
         return f

@@ -1,4 +1,4 @@
-"""Quadratics, whose gradient flow is known in closed form."""
+"""L = 1/2 theta^T A theta, whose gradient flow is known in closed form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def quadratic(eigenvalues: Any = (1, 20), angle: float = 0.5, theta0: Any = None
     """L = 1/2 theta^T A theta,  A = Q diag(eigenvalues) Q^T,  theta(t) = exp(-A t) theta0.            [Polyak 1964]
 
     Q turns each pair of neighbouring axes by `angle` (radians), one pair after another; angle = 0 leaves A diagonal.
-    An eigenvalue below zero makes a saddle without minimizer.
+    A negative eigenvalue makes theta = 0 a saddle, and there is no minimizer.
 
     >>> problem = quadratic(eigenvalues=(1, 20), angle=0)
     >>> problem.grad(problem.theta0)

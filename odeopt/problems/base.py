@@ -1,4 +1,4 @@
-"""A problem: what is minimised, from where, and all that is known about it."""
+"""A problem: the loss to minimise, its start, its derivatives and everything else known about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.immutable import Immutable
 
-if TYPE_CHECKING:  # at run time late: most problems have neither, and imports cost more than a short run
+if TYPE_CHECKING:  # imported late at run time: most problems do not need them, and imports cost more than a short run
     from odeopt.problems.gradient_check import GradientCheck
     from odeopt.problems.parameters import Parameters
     from odeopt.problems.samples import Samples
@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # at run time late: most problems have neither, and imports c
 class Problem(Immutable):
     """minimise L(theta) from theta0:   loss(theta) -> (...),  grad(theta) -> (..., d),  hvp(theta, p) -> (..., d).
 
-    theta has shape (..., d); the leading axes are members of an ensemble.  Functions of one vector are welcome:
-    with `batched=None` they are probed once, here, and looped over members where needed.  A missing gradient is
-    differentiated numerically, and so is a missing Hessian-vector product; the problem says how.
+    theta has shape (..., d); the leading axes are members of an ensemble.  Functions of one vector are accepted: with
+    `batched=None` each function is tested once, here, and looped over members if necessary.  A missing gradient or
+    Hessian-vector product is computed numerically; printing the problem shows how.
 
     >>> mild = Problem(lambda x: (1 - x[0]) ** 2 + 5 * (x[1] - x[0] ** 2) ** 2, theta0=[-1.5, 2.0], name="mild")
     >>> mild
@@ -66,15 +66,18 @@ class Problem(Immutable):
         samples: Samples | None = None,
         parameters: Parameters | None = None,
     ) -> None:
-        """`batched`: None to find out;  `flow_solution(t, theta0)`: the gradient flow in closed form, (n, ..., d).
+        """Checks and stores the functions.
 
-        `noise`: that of the gradient, see `odeopt.noise`; `grad` itself has none.  `samples`: what L is the mean of;
-        `problems.finite_sum` makes them of your data.  `parameters`: the named arrays that theta is made of.
+        batched:       whether the functions are correct on stacks (..., d); None tests it
+        flow_solution: flow_solution(t, theta0), the gradient flow in closed form, (n, ..., d)
+        noise:         the noise of the gradient, see `odeopt.noise`; `grad` itself is exact
+        samples:       the samples over which L is a mean; `problems.finite_sum` makes them from your data
+        parameters:    the named arrays that theta consists of
 
-        With batched=True and theta0 (..., d) the functions may hold numbers of shape (...), one for each member.
+        With batched=True and theta0 (..., d) the functions may contain numbers of shape (...), one for each member.
         """
         if not isinstance(noise, GradientNoise | None):
-            raise TypeError(f"noise must be that of odeopt.noise or None, got {noise!r}")
+            raise TypeError(f"noise must be made by odeopt.noise or None, got {noise!r}")
         if samples is not None or parameters is not None:
             _check_origin(samples, parameters)
         start = _point("theta0", theta0)
@@ -82,10 +85,10 @@ class Problem(Immutable):
         _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
         near = probe_points(start.reshape(-1, start.shape[-1])[0])
         loss, grad, hvp = _brought(loss), _brought(grad), _brought(hvp)
-        if batched and start.ndim > 1 and np.ndim(loss(near[0].copy())):  # the members have numbers of their own
+        if batched and start.ndim > 1 and np.ndim(loss(near[0].copy())):  # each member has its own numbers
             near = start[None]
             if grad is None:
-                raise ValueError("grad must be given for a loss with numbers of its own for each member, got None")
+                raise ValueError("grad must be given for a loss whose numbers differ by member, got None")
 
         loss = over_members("loss", loss, 0, batched, near)
         grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near, typical(start))
@@ -95,13 +98,13 @@ class Problem(Immutable):
         vars(self).update(samples=samples, parameters=parameters)
 
     def to_parameters(self, theta: Any) -> dict[str, Array]:
-        """theta (..., d) as the named arrays (..., *shape) that it is made of."""
+        """theta (..., d) as the named arrays (..., *shape) that it consists of."""
         return self._parameters().named(self.at(theta).theta0)
 
     def load(self, theta: Any) -> Any:
-        """Write theta (d,) into the module or model that the problem came from, in its own precision, and return it.
+        """Writes theta (d,) into the module or model that the problem came from, in its own precision, and returns it.
 
-        Of a problem from JAX nothing is written: it returns new params.
+        For a problem from JAX nothing is written; new params are returned.
         """
         made = self._parameters()
         if np.ndim(theta) != 1:
@@ -120,20 +123,20 @@ class Problem(Immutable):
 
     @property
     def gradient_source(self) -> str:
-        """by hand, automatic differentiation, complex step or central differences."""
+        """The origin of the gradient: by hand, automatic differentiation, complex step or central differences."""
         return _source(self.grad)
 
     @property
     def hvp_source(self) -> str:
-        """by hand, automatic differentiation, complex step of grad or central differences of grad."""
+        """The origin of H p: by hand, automatic differentiation, complex step or central differences of grad."""
         return _source(self.hvp)
 
     def oracle(self) -> Gradient:
-        """Its gradient as schemes see it, counted from 0."""
+        """The gradient in the form that schemes call, with its count at 0."""
         return Gradient(self.grad, self.hvp, self.noise)
 
     def at(self, theta0: Any) -> Problem:
-        """The same problem from another start, or from many: theta0 of shape (d,) or (..., d).
+        """The same problem with another start, or with many: theta0 of shape (d,) or (..., d).
 
         >>> Problem(lambda x: x @ x, theta0=[1.0, 2.0]).at([[1, 0], [0, 1], [1, 1]]).theta0.shape
         (3, 2)
@@ -144,7 +147,7 @@ class Problem(Immutable):
         return dataclasses.replace(self, theta0=start)
 
     def check_gradient(self, theta: Any = None) -> GradientCheck:
-        """Compare the gradient by hand with the best numerical one, at theta (default: theta0).
+        """Compares the gradient by hand with the best numerical one, at theta (default: theta0).
 
         >>> Problem(lambda x: (x**4).sum(-1), lambda x: 4 * x**2, theta0=[1.0, 3.0]).check_gradient()
         worst coordinate 1: gradient 36, numerical 108 (complex step), relative error 6.7e-01
@@ -152,7 +155,7 @@ class Problem(Immutable):
         from odeopt.problems.gradient_check import GradientCheck
 
         if isinstance(self.grad, Derived):
-            raise ValueError(f"grad must be by hand to be checked, got {self.gradient_source} of the loss")
+            raise ValueError(f"grad must be written by hand to be checked, got {self.gradient_source} of the loss")
         theta = self.theta0 if theta is None else self.at(theta).theta0
         usual = typical(np.concatenate([theta.ravel(), self.theta0.ravel()]))
         numeric = gradient_of(self.loss, probe_points(theta.reshape(-1, self.dim)[0]), usual)
@@ -172,20 +175,23 @@ class Problem(Immutable):
 
 
 def _source(f: Any) -> str:
-    """Who differentiated."""
+    """The origin of a derivative, as `gradient_source` returns it."""
     made = of_one(f)
     return made.source if isinstance(made, Derived | Automatic) else "by hand"
 
 
 def _brought(f: Any) -> Any:
-    """What the user brought: dataclasses.replace hands back looped and derived functions, to be made anew."""
+    """The function that the user gave, or None.
+
+    dataclasses.replace passes looped and derived functions to __init__, which makes them again.
+    """
     if isinstance(f, Derived):
         return None
     return of_one(f)
 
 
 def _check_origin(samples: Any, parameters: Any) -> None:
-    """Of what `finite_sum`, and what `problem` of odeopt.frameworks.torch, .jax and .keras make."""
+    """Checks the types of samples, made by `finite_sum`, and parameters, made by `problem` of odeopt.frameworks."""
     from odeopt.problems.parameters import Parameters
     from odeopt.problems.samples import Samples
 
@@ -202,7 +208,7 @@ def _point(name: str, value: Any) -> Array:
 
 
 def _check_rest(start: Array, end: Array | None, name: Any, batched: Any, loss: Any, **optional: Any) -> None:
-    """Clear errors for the arguments that are not numbers, before any of the functions is called."""
+    """Raises TypeError or ValueError for wrong functions, shapes and names, before any function is called."""
     if not callable(loss):
         raise TypeError(f"loss must be a function of theta, got {loss!r}")
     for argument, f in optional.items():

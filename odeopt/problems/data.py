@@ -1,4 +1,4 @@
-"""Real data, from scikit-learn's package or from the user.  Nothing is downloaded."""
+"""Real data, from the scikit-learn package or from the user.  Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def sklearn_datasets() -> ModuleType:
 
 
 def design(data: Any, features: int | None, named: tuple[str, ...]) -> tuple[Array, Array]:
-    """(X, y): X (n, d) and y (n,), checked; of X only the first `features` columns.
+    """(X, y): X (n, d) and y (n,), checked; only the first `features` columns of X are kept.
 
-    Data by name: columns with mean 0 and variance 1 (constant columns are 0), then a last column of ones.
-    Arrays (X, y) are used as they are.
+    Data given by name have columns of mean 0 and variance 1 (constant columns are 0) and a last column of ones.
+    Arrays (X, y) are used unchanged.
     """
     if isinstance(data, str):
         X, y = getattr(sklearn_datasets(), f"load_{check.choice('data', data, named)}")(return_X_y=True)
@@ -40,7 +40,7 @@ def design(data: Any, features: int | None, named: tuple[str, ...]) -> tuple[Arr
 
 
 def standardised(X: Array) -> Array:
-    """(X - mean) / standard deviation, by columns."""
+    """(X - mean) / standard deviation, column by column."""
     spread = X.std(axis=0)
     return (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
@@ -57,7 +57,7 @@ def _arrays(data: Any, named: tuple[str, ...]) -> tuple[Array, Array]:
 
 
 def signs(y: Array) -> Array:
-    """Labels {0, 1} or {-1, 1} as -1 and 1."""
+    """The labels {0, 1} or {-1, 1}, converted to -1 and 1."""
     labels = set(np.unique(y))
     if not (labels <= {-1, 1} or labels <= {0, 1}):
         raise ValueError(f"data y must hold the labels 0 and 1, or -1 and 1, got {np.unique(y)[:5]}")
@@ -65,7 +65,7 @@ def signs(y: Array) -> Array:
 
 
 def rows_of(data: Any) -> tuple[Array, ...]:
-    """The arrays (n, ...) of a tuple (x, y, ...), finite and of one length."""
+    """The arrays (n, ...) of a tuple (x, y, ...), checked to be finite and of one length."""
     if not isinstance(data, tuple) or not data:
         raise TypeError(f"data must be a tuple of arrays (n, ...), e.g. (x, y), got {data!r}")
     arrays = tuple(np.asarray(a) for a in data)

@@ -14,8 +14,8 @@ from odeopt.util.check import Array
 def huber(slope: float = 1.0, smoothness: float = 1.0, theta0: Any = 1.0) -> Problem:
     """L = smoothness x^2/2 where smoothness |x| <= slope, else slope |x| - slope^2/(2 smoothness).     [Huber 1964]
 
-    theta = (x,).  A parabola that goes on as a straight line, the least slope that a convex function can fall by:
-    with the slope of `odeopt.analysis.worst_slope` no smooth convex function is slower for gradient descent.
+    theta = (x,).  A parabola that continues as a straight line.  With the slope of `odeopt.analysis.worst_slope`, no
+    smooth convex function is slower for gradient descent.
 
     >>> huber(slope=0.5).grad(np.array([[0.25], [2.0]])).ravel()
     array([0.25, 0.5 ])

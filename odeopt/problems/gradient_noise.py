@@ -1,4 +1,4 @@
-"""g(theta) + zeta, E zeta = 0, Cov zeta = Sigma(theta): what is to be known of the noise of a gradient."""
+"""g(theta) + zeta, E zeta = 0, Cov zeta = Sigma(theta): the protocol of the noise of a gradient."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class GradientNoise(Covariance, Protocol):
 
     @property
     def name(self) -> str:
-        """As it is printed."""
+        """The name as printed."""
 
     @property
     def width(self) -> int:
-        """How many standard normals make one Gaussian noise of this covariance."""
+        """The number of standard normals that one Gaussian noise vector of this covariance needs."""
 
     @property
     def independent(self) -> bool:
-        """Whether the draws of different steps are independent, as a stochastic differential equation supposes."""
+        """Whether the draws of different steps are independent, as a stochastic differential equation assumes."""
 
     def draws(self, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
-        """What decides the noise of a step, step after step, for all members: indices of a batch, normals, ..."""
+        """The random numbers of each step for all members, step by step: indices of a batch, normals, ..."""
 
     def grad(self, theta: Array, draw: Any) -> Array:
         """The noisy gradient (..., d) of one draw."""

@@ -1,4 +1,4 @@
-"""One vector or many: is a user's function right on stacks (..., d)?  If not, it is applied vector by vector."""
+"""Tests whether a user's function is correct on stacks (..., d), and otherwise applies it vector by vector."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from odeopt.util.check import Array
 Function = Callable[..., Any]  # f(theta) or f(theta, p)
 
 GOLDEN = (np.sqrt(5) - 1) / 2
-ROUNDING = 1e-12  # a stack and single calls may sum in another order, no more
+ROUNDING = 1e-12  # a stack and single calls may differ in the order of summation only
 
 
 @dataclass(frozen=True, eq=False)
 class Looped:
-    """f(theta)[i] = f(theta[i]) for every member i; `rank` 0 for a number a member, 1 for a vector."""
+    """f(theta)[i] = f(theta[i]) for every member i; `rank` is 0 for one number per member, 1 for a vector."""
 
     f: Function
     rank: int
@@ -35,24 +35,24 @@ class Looped:
 
 
 def of_one(f: Any) -> Any:
-    """The function of one vector that a problem was given: f itself, or what is looped over members."""
+    """The function of one vector that the user gave: f itself, or the function that `Looped` calls."""
     return f.f if isinstance(f, Looped) else f
 
 
 def probe_points(theta0: Array) -> Array:
-    """(3, d): theta0 and points near it, so unlike one another that no mixed-up axes can agree by chance.
+    """(3, d): theta0 and points near it, so irregular that a function that confuses axes cannot agree by chance.
 
-    (4, 3) for d = 3: [2 * x[0], 2 * x[1], 2 * x[2]] is right on a stack of exactly d vectors, and on no other.
+    (4, 3) for d = 3: [2 * x[0], 2 * x[1], 2 * x[2]] is correct on a stack of exactly d vectors, and on no other.
     """
     number = 4 if theta0.size == 3 else 3
-    spread = GOLDEN * np.arange(1, (number - 1) * theta0.size + 1) % 1  # Weyl's sequence: no two are alike
+    spread = GOLDEN * np.arange(1, (number - 1) * theta0.size + 1) % 1  # Weyl's sequence: all entries differ
     nearby = 0.2 + 0.8 * spread.reshape(number - 1, theta0.size)
     outward = np.where(theta0 < 0, -1, 1)  # positive stays positive: the loss may take logarithms
     return np.concatenate([theta0[None], theta0 + 0.01 * (typical(theta0) + np.abs(theta0)) * outward * nearby])
 
 
 def batches(f: Function, *points: Array) -> bool:
-    """Do stacks of shape (n, d) and (n, 1, d) give what n single calls give, to rounding?"""
+    """Whether f on stacks of shape (n, d) and (n, 1, d) agrees with n single calls, to rounding."""
     try:
         single = np.stack([np.asarray(f(*(p.copy() for p in row))) for row in zip(*points, strict=True)])
         flat = np.asarray(f(*(p.copy() for p in points)))
@@ -66,7 +66,7 @@ def batches(f: Function, *points: Array) -> bool:
 
 
 def single_value(name: str, f: Function, rank: int, *vectors: Array) -> None:
-    """A clear error unless f gives one real number (rank 0) or d of them (rank 1) for each vector, here often one."""
+    """Raises an error unless f returns one real number (rank 0) or d of them (rank 1) for each vector."""
     copies = tuple(v.copy() for v in vectors)
     value = np.asarray(f(*copies))
     expected = vectors[0].shape if rank else vectors[0].shape[:-1]
@@ -80,7 +80,7 @@ def single_value(name: str, f: Function, rank: int, *vectors: Array) -> None:
 
 
 def over_members(name: str, f: Function, rank: int, batched: bool | None, *points: Array) -> Function:
-    """f itself if it is right on stacks, else f looped over members."""
+    """f itself if it is correct on stacks, else f looped over members."""
     single_value(name, f, rank, *(p[0] for p in points))
     if batched is None:
         batched = batches(f, *points)

@@ -97,7 +97,7 @@ def _splitter(hidden: int) -> Callable[[Array], list[Array]]:
 
 
 def _join(W: Array, u: Array, V: Array, z: Array) -> Array:
-    """The gradient (..., d) from those of W, V and of the layers' inputs u, z, whose sums are those of b, c."""
+    """The gradient (..., d) from those in W, V, u and z; the gradients in b and c are sums of those in u and z."""
     parts = (W, np.sum(u, axis=-2, keepdims=True), V, np.sum(z, axis=-2, keepdims=True))
     return np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts], axis=-1)
 

@@ -1,4 +1,4 @@
-"""The gradient as schemes see it: counted, checked, and evaluated once per point."""
+"""The gradient that schemes call: counted, checked, and evaluated once per point."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class EvaluationError(RuntimeError):
 
 
 class Gradient:
-    """grad(theta), remembered for the last theta (by identity: states are never changed in place).
+    """grad(theta), cached for the last theta (by identity: states are never changed in place).
 
     `count` is the number of evaluations of the problem's gradient.  An exception in the first evaluation is the
     caller's mistake and propagates; a later one becomes an EvaluationError, so that a long run is not lost.
-    Formulas may ask it for more: `hvp(theta, p)`, H p, and of a problem with noise `noise(theta, xi)`,
-    Sigma^(1/2) xi, and `variance(theta)`, the diagonal of Sigma.
+    Formulas may also call `hvp(theta, p)`, H p, and for a problem with noise `noise(theta, xi)`, Sigma^(1/2) xi, and
+    `variance(theta)`, the diagonal of Sigma.
     """
 
     def __init__(
@@ -48,8 +48,11 @@ class Gradient:
         return self._value
 
     def numbers(self, single: Callable[[Array], Any], *point: float) -> list[float]:
-        """`single` at a point, counted and checked like the gradient whose function of one vector it is: for loops on
-        floats, which come by once and not for the first time."""
+        """The gradient at a point as a list of floats, counted and checked, for loops on floats.
+
+        `single` is the problem's gradient as a function of one vector.  Such a loop evaluates each point once and never
+        makes the first evaluation, so nothing is cached and every exception becomes an EvaluationError.
+        """
         theta = np.array(point)
         if single is self._function:
             theta.flags.writeable = False
@@ -65,27 +68,27 @@ class Gradient:
         return found
 
     def revisit(self, theta: Array) -> None:
-        """Remembers the value at theta if `numbers` found it last."""
+        """Caches the value at theta if `numbers` evaluated it last."""
         point, found = self._latest
         if point == tuple(theta.tolist()):
             self.recall(theta, np.array(found))
 
     def knows(self, theta: Array) -> bool:
-        """Whether its value here is remembered."""
+        """Whether the value at theta is cached."""
         return theta is self._point
 
     def recall(self, theta: Array, value: Array) -> None:
-        """The value at theta, which is known from elsewhere."""
+        """Caches a value at theta that was computed elsewhere."""
         self._point, self._value = theta, value
 
     def under(self, draw: Any) -> None:
-        """From now on the noisy gradient of this draw, a batch for example: the same at every point."""
+        """Switches to the noisy gradient of this draw, for example a batch, until the next call."""
         self._draw, self._point = draw, None
 
     def hvp(self, theta: Array, p: Array) -> Array:
         """H(theta) p."""
         if self._hvp is None:
-            raise TypeError("this flow reads the Hessian, and was given a gradient alone")
+            raise TypeError("this flow reads the Hessian, but was given only a gradient")
         return self._hvp(theta, p)
 
     def noise(self, theta: Array, xi: Array) -> Array:
@@ -98,21 +101,21 @@ class Gradient:
 
     def _noise(self) -> GradientNoise:
         if self._law is None:
-            raise TypeError("this flow reads the noise of the gradient, and the problem has none: see odeopt.noise")
+            raise TypeError("this flow reads the noise of the gradient, but the problem has none: see odeopt.noise")
         return self._law
 
     @property
     def last(self) -> Array:
-        """The value that was found last."""
+        """The last cached value."""
         return self._value
 
     @property
     def finite(self) -> bool:
-        """Whether the last value was."""
+        """Whether the last cached value is finite."""
         return bool(np.isfinite(self._value).all())
 
     def _evaluate(self, theta: Array) -> Array:
-        theta.flags.writeable = False  # a gradient that changes its input is told so by NumPy
+        theta.flags.writeable = False  # NumPy then raises if the gradient function changes its argument
         try:
             value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
         except Exception as error:
@@ -121,14 +124,14 @@ class Gradient:
                 raise
             raise _failed(error) from error
         self.count += 1
-        value.flags.writeable = False  # it is remembered: a formula must not write to it
+        value.flags.writeable = False  # it is cached: a formula must not write to it
         return value
 
     def _noisy(self, theta: Array) -> Array:
         return self._noise().grad(theta, self._draw)
 
     def _own(self, value: Any, shape: tuple[int, ...]) -> Array:
-        """The value as a float64 array of our own."""
+        """A float64 copy of the value, after a check of its type and shape."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise TypeError(f"grad must return real numbers, got {array.dtype}")

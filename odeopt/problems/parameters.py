@@ -1,4 +1,4 @@
-"""theta is one vector; a network has named arrays.  This is the way back."""
+"""Converts theta, one vector, to the named arrays of a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odeopt.util.check import Array
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """theta = all numbers of named arrays, one array after the other; `put` gives named arrays to where they belong.
+    """theta = the entries of named arrays, one array after the other.  `put` writes named arrays into the network.
 
     >>> two = Parameters({"W": (2, 2), "b": ()}, put=dict)
     >>> {name: array.tolist() for name, array in two.named(np.arange(5.0)).items()}

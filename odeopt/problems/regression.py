@@ -1,4 +1,4 @@
-"""Regression on real data: logistic, and linear (whose gradient flow is known in closed form)."""
+"""Regression on real data: logistic, and linear, whose gradient flow is known in closed form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sigmoid(z: Array) -> Array:
 
 
 def products(theta: Array, X: Array) -> Array:
-    """x_i.theta for all rows (n, d), or for each member's own (..., B, d)."""
+    """x_i.theta for shared rows (n, d), or for each member's own rows (..., B, d)."""
     return theta @ X.T if X.ndim == 2 else (X @ theta[..., None])[..., 0]
 
 
@@ -36,7 +36,7 @@ def mean_of(r: Array, X: Array) -> Array:
 
 
 def penalty(ridge: float, theta: Array) -> Array:
-    """ridge/2 |theta|^2, a part of every sample's loss."""
+    """ridge/2 |theta|^2, which is part of every sample's loss."""
     return ridge / 2 * np.sum(theta**2, axis=-1)
 
 
@@ -46,9 +46,9 @@ def logistic_regression(
     """L = mean_i log(1 + exp(-y_i x_i.theta)) + ridge/2 |theta|^2,  y_i = +-1.         [Hastie et al. 2009, eq. 4.20]
 
     data: "breast_cancer" (569 x 30; d = 31), "digits" (even against odd; 1797 x 64; d = 65) or arrays (X, y) with
-    labels {0, 1} or {-1, 1}.  Data by name are standardised and followed by a column of ones, the intercept, which
-    the ridge holds back too.  `features` keeps that many leading columns: d = features.  The minimizer is Newton's,
-    to rounding; it is None for ridge = 0, where it need not exist.
+    labels {0, 1} or {-1, 1}.  Data given by name are standardised and followed by a column of ones, the intercept,
+    which the ridge also penalises.  `features` keeps that many leading columns: d = features.  The minimizer is
+    computed by Newton's method, to rounding; it is None for ridge = 0, because it need not exist.
 
     >>> logistic_regression(features=10)
     Problem logistic regression: d = 10, gradient by hand, batched
@@ -87,7 +87,7 @@ def least_squares(data: str | tuple[Any, Any] = "diabetes", features: int | None
     """L = mean_i (x_i.theta - y_i)^2 / 2 + ridge/2 |theta|^2.                     [Hastie et al. 2009, eq. 3.41]
 
     data: "diabetes" (442 x 10; standardised, then a column of ones: d = 11; y in units of its standard deviation)
-    or arrays (X, y), used as they are.  `features` keeps that many leading columns: d = features.
+    or arrays (X, y), used unchanged.  `features` keeps that many leading columns: d = features.
 
     >>> least_squares()
     Problem least squares: d = 11, gradient by hand, batched
@@ -120,9 +120,9 @@ def least_squares(data: str | tuple[Any, Any] = "diabetes", features: int | None
 
 
 def _newton(loss: Any, grad: Any, hvp: Any, theta: Array) -> Array:
-    """theta <- theta - s H^-1 g, s halved until L does not rise; ends when the step is lost in rounding.
+    """theta <- theta - s H^-1 g, with s halved until L does not rise, until the step is below rounding.
 
-    L is strongly convex.                                                  [Boyd & Vandenberghe 2004, alg. 9.5]
+    L must be strongly convex.                                             [Boyd & Vandenberghe 2004, alg. 9.5]
     """
     for _ in range(100):
         step = np.linalg.solve(hvp(theta, np.eye(theta.size)), grad(theta))

@@ -11,16 +11,16 @@ import numpy as np
 from odeopt.util.check import Array
 
 EQUAL = np.ones(1)  # the weights of a plain mean
-BLOCK = 2**22  # numbers of per-sample gradients in memory at a time
+BLOCK = 2**22  # entries of per-sample gradients held in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The mean over the rows of some data, each array (n, ...), and over any batch of them.
+    """A mean over the rows of data arrays (n, ...), and over any batch of rows.
 
     mean_loss(theta, *rows) = mean_i L_i(theta), shape (...), and
     mean_grad(theta, w, *rows) = mean_i w_i grad L_i(theta), shape (..., d),
-    are written once: rows (n, ...) are the same for all members, batches (..., B, ...) each one's own.
+    accept both rows (n, ...) shared by all members and batches (..., B, ...) of each member.
     """
 
     data: tuple[Array, ...]
@@ -37,11 +37,11 @@ class Samples:
         return self.mean_loss(theta, *self.data)
 
     def grad(self, theta: Array) -> Array:
-        """Its gradient, (..., d)."""
+        """The gradient of `loss`, (..., d)."""
         return self.mean_grad(theta, EQUAL, *self.data)
 
     def batch_grad(self, theta: Array, indices: Any) -> Array:
-        """The mean of the gradients of these samples: theta (..., d), indices (..., B) -> (..., d)."""
+        """The mean gradient of the samples with these indices: theta (..., d), indices (..., B) -> (..., d)."""
         return self.mean_grad(theta, EQUAL, *(a[indices] for a in self.data))
 
     def combined_grad(self, theta: Array, w: Array) -> Array:
@@ -64,18 +64,18 @@ class Samples:
         return total / self.n
 
     def covariance(self, theta: Array) -> Array:
-        """mean_i (g_i - g) (g_i - g)^T, (..., d, d): of the gradient of one sample, drawn at random."""
+        """mean_i (g_i - g) (g_i - g)^T, (..., d, d): the covariance of the gradient of one random sample."""
         total = np.zeros((*theta.shape, theta.shape[-1]))
         for apart in self._deviations(theta):
             total += np.swapaxes(apart, -1, -2) @ apart
         return total / self.n
 
     def _singly(self, which: slice) -> list[Array]:
-        """Each sample as a batch of its own."""
+        """The data with each sample as its own batch."""
         return [a[which, None] for a in self.data]
 
     def _deviations(self, theta: Array) -> Iterator[Array]:
-        """g_i - g, some samples at a time."""
+        """g_i - g in blocks of samples."""
         g, rows = self.grad(theta)[..., None, :], max(1, BLOCK // theta.size)
         for first in range(0, self.n, rows):
             yield self.grads(theta, slice(first, first + rows)) - g

@@ -1,4 +1,4 @@
-"""Textbook functions.  Gradients and Hessians by hand; every formula also runs on complex theta and on stacks.
+"""Textbook test functions with gradients and Hessians by hand.  Every formula accepts complex theta and stacks.
 
 MGH 1981: More, Garbow & Hillstrom, Testing unconstrained optimization software, ACM TOMS 7.
 """
@@ -41,8 +41,8 @@ def rosenbrock(a: float = 1, b: float = 100) -> Problem:
 def himmelblau() -> Problem:
     """L = (x^2 + y - 11)^2 + (x + y^2 - 7)^2.                                             [Himmelblau 1972]
 
-    Four minima of value 0, near (3, 2), (-2.81, 3.13), (-3.78, -3.28) and (3.58, -1.85); gradient flow from theta0
-    ends in the first, which is exact.
+    Four minima of value 0, at (3, 2) and near (-2.81, 3.13), (-3.78, -3.28) and (3.58, -1.85); gradient flow from
+    theta0 ends in the first.
 
     >>> himmelblau().loss(np.array([[3.0, 2.0], [0.0, 0.0]]))
     array([  0., 170.])
@@ -102,7 +102,7 @@ def beale() -> Problem:
 def double_well(d: int = 1) -> Problem:
     """L = sum_j x_j^4/4 - x_j^2/2:  minima at x_j = +-1, a barrier of height 1/4 at 0.                [Kramers 1940]
 
-    theta0 = (1/2, 1/4, 1/6, ...), whose flow ends in (1, ..., 1).
+    Gradient flow from theta0 = (1/2, 1/4, 1/6, ...) ends in (1, ..., 1).
 
     >>> double_well().grad(np.array([0.5]))
     array([-0.375])

@@ -1,4 +1,4 @@
-"""Discretisations: what turns a flow and a step into an optimizer."""
+"""Discretisations: a scheme turns a flow and a step into an optimizer."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""average <- R average + (1 - R) theta after each step of another scheme, R = exp(-rate h): averages of the path."""
+"""average <- R average + (1 - R) theta after each step of another scheme, R = exp(-rate h): a path average."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PART = "averaging"
 
 @dataclass(frozen=True)
 class Averaged:
-    """The fast scheme moves along all parts but `averaging`, which then relaxes, exactly; its first target is copied.
+    """The fast scheme advances all parts except `averaging`, which then relaxes exactly; the first step copies theta.
 
     >>> from odeopt import schemes
     >>> Averaged(schemes.euler).name
@@ -33,7 +33,7 @@ class Averaged:
 
     @property
     def order(self) -> int:
-        """Of theta, which no average moves."""
+        """The order in theta, which averaging does not change."""
         return self.fast.order
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
@@ -50,12 +50,12 @@ class Averaged:
         return step
 
     def normals(self, flow: Flow) -> int:
-        """As many as the fast scheme needs."""
+        """The number of normals that the fast scheme needs per step."""
         assert isinstance(self.fast, StochasticScheme)
         return self.fast.normals(_without(flow))
 
 
 def _without(flow: Flow) -> Flow:
-    """The parts that move the others."""
+    """The flow without its averaging part."""
     parts = {name: group for name, group in flow.parts.items() if name != PART}
     return flow.altered(parts=MappingProxyType(parts))

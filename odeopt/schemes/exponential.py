@@ -1,6 +1,6 @@
-"""u' = -rate u + N(y): the relaxations are integrated exactly, the rest N like a polynomial in time.
+"""u' = -rate u + N(y): the relaxations are integrated exactly, and N is approximated by a polynomial in time.
 
-d = h phi_1(-z) f(y), with z = rate h, and for order 2 a correction from N at the end of that step.
+d = h phi_1(-z) f(y) with z = rate h.  Order 2 adds a correction from N at the end of the step.
 [Cox and Matthews 2002, eqs. 4 and 22]
 """
 
@@ -20,13 +20,13 @@ from odeopt.util import check
 
 
 def phi1(z: Any) -> Any:
-    """(e^z - 1)/z, and 1 at z = 0."""
+    """(e^z - 1)/z, or 1 at z = 0."""
     safe = np.where(z == 0, 1.0, z)
     return np.where(z == 0, 1.0, np.expm1(safe) / safe)
 
 
 def phi2(z: Any) -> Any:
-    """(e^z - 1 - z)/z^2, by its series near 0, where the quotient cancels.
+    """(e^z - 1 - z)/z^2, evaluated by its series near 0, where the quotient suffers cancellation.
 
     >>> float(phi2(0.0)), round(float(phi2(1.0) - (np.e - 2)), 15)
     (0.5, 0.0)
@@ -64,7 +64,7 @@ class Exponential:
 
 
 def _rates(name: str, flow: Flow, grad: Grad) -> list[Any]:
-    """The total relaxation rate of each variable; it must be a constant, and there must be one."""
+    """The total relaxation rate of each variable.  Raises if a rate is not constant or if there is no relaxation."""
     relaxations = [part for part in flow.terms() if isinstance(part, Relax)]
     if not relaxations:
         raise ValueError(
@@ -74,7 +74,7 @@ def _rates(name: str, flow: Flow, grad: Grad) -> list[Any]:
     for part in relaxations:
         if state := [read for read in reads(part.rate) if read not in flow.params]:
             raise ValueError(
-                f"{name} needs constant rates, that of {part.slot!r} in {flow.name} reads {', '.join(state)}"
+                f"{name} needs constant rates, the rate of {part.slot!r} in {flow.name} reads {', '.join(state)}"
             )
         rates[flow.variables.index(part.slot)] += flow.placed(part.rate)(0.0, grad, (0.0,) * len(flow.variables))
     return rates

@@ -1,6 +1,6 @@
 """d = known + gamma h f(t + h, y + d): schemes whose increment d solves an equation, by SciPy's root finders.
 
-`solve(residual, guess)` finds d; an analysis of linear problems has a way of its own.
+`solve(residual, guess)` finds d.  The analysis of linear problems supplies its own `solve`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from odeopt.util.check import Array
 Solver = Callable[[Callable[[State], State], State], State]
 
 DENSE = 60  # up to this many unknowns MINPACK's dense hybrid method is faster than Newton-Krylov
-POWERS = 8  # of h, in symbolic work
-ACCEPTED = 1e-10  # relative residual of an accepted solution; the solver itself aims at 1e-14
+POWERS = 8  # of h, in symbolic expansions
+ACCEPTED = 1e-10  # relative residual of an accepted solution; the solver aims at 1e-14
 
 
 def solve_increment(residual: Callable[[State], State], guess: State) -> State:
@@ -53,7 +53,7 @@ def solve_increment(residual: Callable[[State], State], guess: State) -> State:
 
 
 def linear_increment(residual: Callable[[State], State], guess: State) -> State:
-    """The root of an affine residual whose coordinates do not see one another, real or complex; NaN where none is."""
+    """The root of an affine residual with uncoupled coordinates, real or complex; NaN where there is no root."""
     zero = tuple(0 * u for u in guess)
     at_zero = np.stack(np.broadcast_arrays(*residual(zero)), axis=-1)
     columns = []
@@ -66,7 +66,7 @@ def linear_increment(residual: Callable[[State], State], guess: State) -> State:
 
 
 def substituted(residual: Callable[[State], State], guess: State) -> State:
-    """The root as a power series in h: each substitution of d - residual(d) for d makes one more power right."""
+    """The root as a power series in h: each substitution d <- d - residual(d) makes one more power correct."""
     for _ in range(POWERS):
         guess = tuple(d - r for d, r in zip(guess, residual(guess), strict=True))
     return guess
@@ -76,7 +76,7 @@ def substituted(residual: Callable[[State], State], guess: State) -> State:
 class Theta:
     """d = h [(1 - weight) f(t, y) + weight f(t + h, y + d)].          [Hairer and Wanner II, (IV.2)]
 
-    weight = 1 is implicit Euler, on gradient flow the proximal point method; weight = 1/2 the trapezoid.
+    weight = 1 is implicit Euler (on gradient flow, the proximal point method); weight = 1/2 is the trapezoidal rule.
 
     >>> trapezoid.order, implicit_euler.order
     (2, 1)
@@ -116,7 +116,7 @@ class Theta:
 
 @dataclass(frozen=True)
 class BDF2:
-    """d = d_previous/3 + (2/3) h f(t + h, y + d), started by the trapezoid.   [Hairer, Norsett, Wanner I, III.1]"""
+    """d = d_previous/3 + (2/3) h f(t + h, y + d), trapezoidal start.   [Hairer, Norsett, Wanner I, III.1]"""
 
     name: str = field(default="BDF2", init=False)
     order: int = field(default=2, init=False)

@@ -17,7 +17,7 @@ from odeopt.util import check
 
 @dataclass(frozen=True)
 class Lookahead:
-    """The fast scheme runs along theta' = F/alpha where the flow has theta' = F: on average it follows the flow.
+    """The fast scheme advances theta' = F/alpha if the flow is theta' = F, so on average the iterates follow the flow.
 
     >>> from odeopt import schemes
     >>> Lookahead(schemes.euler, alpha=0.5, every=5).name
@@ -43,7 +43,7 @@ class Lookahead:
         def step(t: Any, y: State, memory: Memory, h: Any, *xi: Any) -> tuple[State, State, Memory]:
             (slow,), (count,), *inner = memory or ((y[0],), (np.zeros(1),))
             new, increment, past = fast(t, y, tuple(inner), h, *xi)
-            due = count + 1.5 - self.every  # positive once in k steps; no branch, so that it can be compiled
+            due = count + 1.5 - self.every  # positive once every k steps; branch-free, so that it can be compiled
             slow = ops.where_positive(due, slow + self.alpha * (new[0] - slow), slow)
             theta = ops.where_positive(due, slow, new[0])
             moved = ops.where_positive(due, slow - y[0], increment[0])
@@ -53,11 +53,11 @@ class Lookahead:
         return step
 
     def normals(self, flow: Flow) -> int:
-        """As many as the fast scheme needs."""
+        """The number of normals that the fast scheme needs per step."""
         assert isinstance(self.fast, StochasticScheme)
         return self.fast.normals(flow)
 
 
 def innermost(scheme: Scheme) -> Scheme:
-    """The scheme that makes the fast steps."""
+    """The scheme of the fast steps."""
     return innermost(scheme.fast) if isinstance(scheme, Lookahead | Averaged) else scheme

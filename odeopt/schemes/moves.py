@@ -1,4 +1,4 @@
-"""u(t + dt) - u(t) along one part of a flow, the other variables held still: exact where the part is linear in u."""
+"""u(t + dt) - u(t) along one part of a flow with all other variables frozen; exact if the part is linear in u."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PUSHES = ("euler", "midpoint")
 
 
 def move_of(flow: Flow, part: Part, grad: Grad, decay: Decay, push: str) -> Move:
-    """A part's increment over dt; formulas that read the time see the middle of the interval.
+    """The increment of a part over dt; formulas that read the time use the midpoint of the interval.
 
-    Noise decays within dt as u does: its variance becomes (1 - R^2)/(2 rate), which keeps the stationary variance of
-    u' = -rate u + noise for every rule R, and tends to dt as the rate vanishes.
+    Noise decays within dt like u.  Its variance is (1 - R^2)/(2 rate), which preserves the stationary variance of
+    u' = -rate u + noise for every rule R and tends to dt as the rate tends to 0.
     """
     drift = _drift(flow, part, grad, decay, push)
     if part.noise is None:
@@ -53,7 +53,7 @@ def _drift(flow: Flow, part: Part, grad: Grad, decay: Decay, push: str) -> Drift
 
 
 def _pushed(force: Placed, grad: Grad, i: int, push: str) -> Drift:
-    """u' = F: Euler's step, exact where F does not depend on u, or the midpoint rule."""
+    """u' = F by an Euler step, exact if F does not depend on u, or by the midpoint rule."""
     if push == "euler":
         return lambda t, y, dt: dt * force(t + dt / 2, grad, y)
 
@@ -65,7 +65,7 @@ def _pushed(force: Placed, grad: Grad, i: int, push: str) -> Drift:
 
 
 def _damped(force: Placed, rate: Placed, grad: Grad, i: int, decay: Decay) -> Drift:
-    """u' = F - rate u with F held: lost(z)/rate (F - rate u), z = rate dt; the quotient tends to dt."""
+    """u' = F - rate u with F frozen: lost(z)/rate (F - rate u), z = rate dt; lost(z)/rate tends to dt as rate -> 0."""
 
     def move(t: Any, y: State, dt: Any) -> Any:
         slowing, F = rate(t + dt / 2, grad, y), force(t + dt / 2, grad, y)

@@ -27,7 +27,7 @@ def order_conditions(A: Array, b: Array, c: Array) -> list[list[float]]:
 
 @dataclass(frozen=True)
 class RungeKutta:
-    """An explicit Runge-Kutta scheme: its tableau is checked when it is built.
+    """An explicit Runge-Kutta scheme; the constructor checks its tableau.
 
     `b_hat`, of order `order - 1`, makes it an embedded pair with the error estimate h sum (b - b_hat) k.
 
@@ -45,7 +45,9 @@ class RungeKutta:
 
     def __post_init__(self) -> None:
         A, b = check.point("A", self.A), check.point("b", self.b)
-        object.__setattr__(self, "A", tuple(map(tuple, A.tolist())))  # our own: a checked tableau stays as it is
+        object.__setattr__(
+            self, "A", tuple(map(tuple, A.tolist()))
+        )  # a copy: the checked tableau cannot change afterwards
         object.__setattr__(self, "b", tuple(b.tolist()))
         if A.shape != (b.size, b.size):
             raise ValueError(f"A must have shape {(b.size, b.size)} to go with b, got {A.shape}")
@@ -102,13 +104,13 @@ def _check_order(name: str, A: Array, b: Array, order: int) -> None:
     conditions = order_conditions(A, b, A.sum(axis=1))
     reached = next((p for p, residuals in enumerate(conditions) if max(map(abs, residuals)) > 1e-14), len(conditions))
     if order > len(conditions):
-        raise ValueError(f"order must be at most {len(conditions)}, the conditions that are checked, got {order}")
+        raise ValueError(f"order must be at most {len(conditions)}, the highest order that is checked, got {order}")
     if order > reached:
         raise ValueError(f"order must be at most {reached} for the tableau of {name}, got {order}")
 
 
 def _rows(*rows: list[float]) -> list[list[float]]:
-    """The lower triangle of a tableau, filled up with zeros to a square."""
+    """The rows of a lower triangle, padded with zeros to a square tableau."""
     return [[*row, *[0.0] * (len(rows) - len(row))] for row in rows]
 
 

@@ -1,10 +1,10 @@
-"""y+ = ... exp(h B) exp(h A) y: the parts of a flow, one after the other, in the order of a word.
+"""y+ = ... exp(h B) exp(h A) y: the parts of a flow, applied one after the other in the order of a word.
 
-"A B" is Lie's splitting, "B A B" Strang's: a part that stands k times in the word moves by h/k each time.
-"B(A)" moves by B, but B's formula sees the state that a whole step of A would lead to: Nesterov's look-ahead.
-"[A B]" moves by A and by B from the same state, as Lion does: Jacobi's way, where "A B" is Gauss and Seidel's.
-[Hairer, Lubich and Wanner 2006, II.5]  A part with noise moves by it too, by fresh noise at each visit: "kick drift
-friction drift kick" is BAOAB.  [Leimkuhler and Matthews 2013]
+"A B" is Lie's splitting and "B A B" Strang's: a part that occurs k times in the word moves by h/k each time.
+"B(A)" moves by B, evaluated at the state after a full step of A: Nesterov's look-ahead.
+"[A B]" moves by A and by B from the same state (a Jacobi step, used by Lion); "A B" is the Gauss-Seidel analogue.
+[Hairer, Lubich and Wanner 2006, II.5]  A part with noise draws fresh noise at each visit: "kick drift friction drift
+kick" is BAOAB.  [Leimkuhler and Matthews 2013]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from odeopt.schemes.base import Memory, Step
 from odeopt.schemes.moves import PUSHES, move_of
 from odeopt.util import check
 
-Visit = tuple[tuple[str, ...], tuple[str, ...]]  # parts that move together, and the parts they look ahead through
+Visit = tuple[tuple[str, ...], tuple[str, ...]]  # (parts that move together, parts of their look-ahead)
 LETTER = re.compile(r"\[(?P<together>[\w\s]+)\]|(?P<alone>\w+)\s*(?:\((?P<ahead>[\w\s]+)\))?")
 
 
@@ -41,7 +41,7 @@ def parse(word: str) -> list[Visit]:
 
 
 def _times(visits: list[Visit]) -> Counter[str]:
-    """How often each part moves."""
+    """The number of visits to each part."""
     return Counter(name for names, _ in visits for name in names)
 
 
@@ -49,8 +49,8 @@ def _times(visits: list[Visit]) -> Counter[str]:
 class Splitting:
     """A word over the parts of a flow.
 
-    `decay` advances the relaxations; `push` the forces, which "euler" does exactly when a force does not depend
-    on its own variable; where it does (RMSprop's drift), "midpoint" keeps a palindrome at order 2.
+    `decay` is the rule for relaxations, `push` the rule for forces.  "euler" is exact if a force does not depend on its
+    own variable.  If it does (RMSprop's drift), a palindromic word needs "midpoint" for order 2.
 
     >>> Splitting("drift kick friction kick drift", order=2)
     Splitting('drift kick friction kick drift', exact decay, euler push)
@@ -88,7 +88,7 @@ class Splitting:
         return self.along(flow, grad, visits)
 
     def normals(self, flow: Flow) -> int:
-        """How often a step visits the parts with noise."""
+        """The number of visits per step to each part with noise."""
         visits = parse(self.word)
         for name in flow.noisy:
             if any(name in ahead for _, ahead in visits):
@@ -99,7 +99,7 @@ class Splitting:
         return often.pop() if often else 0
 
     def along(self, flow: Flow, grad: Grad, visits: list[Visit]) -> Step:
-        """The step that makes these visits, whether or not they are all of the flow."""
+        """The step function of these visits, which need not cover the whole flow."""
         times = _times(visits)
         moves = {
             name: [move_of(flow, part, grad, self.decay, self.push) for part in group]
@@ -123,7 +123,11 @@ class Splitting:
                     for i, move in zip(slots[name], moves[name], strict=True):
                         total = increment[i] + move(clock[name], seen, dt, fresh)
                         increment = (*increment[:i], total, *increment[i + 1 :])
-                        now = (*now[:i], y[i] + total, *now[i + 1 :])  # base + total: no rounding is lost on the way
+                        now = (
+                            *now[:i],
+                            y[i] + total,
+                            *now[i + 1 :],
+                        )  # base + total avoids accumulating rounding errors
                         seen = seen if held else now
                     clock[name] = clock[name] + dt
                     if name in visited:
@@ -139,10 +143,10 @@ class Splitting:
 
 
 baoab = Splitting("kick drift friction drift kick", order=2)
-"""B A O A B on `flows.kramers`: on a harmonic well the stationary variance of theta is exact, whatever h.
+"""B A O A B on `flows.kramers`: on a harmonic well the stationary variance of theta is exact for every h.
 
-[Leimkuhler and Matthews 2013]  Strong order 1, weak order 2: under noise that does not read the state a word has the
-weak order that it has without noise.
+[Leimkuhler and Matthews 2013]  Strong order 1, weak order 2.  Under additive noise the weak order of a word equals its
+order without noise.
 """
 
 obabo = Splitting("friction kick drift kick friction", order=2)
@@ -150,6 +154,6 @@ obabo = Splitting("friction kick drift kick friction", order=2)
 
 
 def relaxed(flow: Flow, grad: Grad, y: State, word: str, h: Any, decay: Decay = decays.exact) -> State:
-    """The state after the parts of a word have acted for a time h without noise, the others standing still."""
+    """The state after the parts of a word have acted for a time h without noise; parts outside the word do not act."""
     step = Splitting(word, decay).along(flow.quiet(), grad, parse(word))
     return step(0.0, y, (), column(h))[0]

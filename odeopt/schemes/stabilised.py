@@ -73,7 +73,7 @@ class Chebyshev:
 
     @property
     def real_stability(self) -> float:
-        """The length of the damped stability interval: where w0 - w1 z leaves [-1, 1]."""
+        """The length of the damped stability interval, at whose end w0 - w1 z leaves [-1, 1]."""
         c = coefficients(self.order, self.stages)
         return (1 + c.w0) / c.w1
 
@@ -96,10 +96,10 @@ class Chebyshev:
 
 
 def rkc1(stages: int) -> Chebyshev:
-    """First order, damping 0.05: the scheme that goes furthest for its gradients."""
+    """RKC of first order, damping 0.05: the longest stability interval per gradient."""
     return Chebyshev(1, stages)
 
 
 def rkc2(stages: int) -> Chebyshev:
-    """Second order, damping 2/13."""
+    """RKC of second order, damping 2/13."""
     return Chebyshev(2, stages)

@@ -1,8 +1,8 @@
-"""y+ = y + increment(f, b, h, dW): schemes for dy = f dt + b dW in the sense of Ito, from evaluations of f and b alone.
+"""y+ = y + increment(f, b, h, dW): derivative-free schemes for the Ito equation dy = f dt + b dW.
 
-b(t, y, w) is linear in w, which has the width of the noise; all parts of a flow see one Brownian motion.  A scheme of
-two normals a step takes them as the halves of dW, so that every scheme sees the same path, and has the signs of
-their difference, independent of dW, as the two-point variables S = +-1 that it needs.
+b(t, y, w) is linear in w, which has the width of the noise; all parts of a flow share one Brownian motion.  A scheme
+with two normals per step uses them as the halves of dW, so all schemes follow the same path.  The signs of their
+difference are independent of dW; they serve as the two-point variables S = +-1.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def combined(*terms: tuple[Any, State]) -> State:
 class StochasticRungeKutta:
     """A one-step scheme along a flow with noise.
 
-    order:        on the flow without its noise
-    strong_order: of E|y_n - y(t_n)| on one path of W, for any noise
-    weak_order:   of |E phi(y_n) - E phi(y(t_n))|, for any noise
-    rule:         the increment;  additive: a cheaper one that equals it where b does not depend on the state
+    order:        the order without noise
+    strong_order: the order of E|y_n - y(t_n)| on the same path of W, for any noise
+    weak_order:   the order of |E phi(y_n) - E phi(y(t_n))|, for any noise
+    rule:         the increment;  additive: an equal but cheaper increment if b does not depend on the state
     """
 
     name: str
@@ -63,12 +63,12 @@ class StochasticRungeKutta:
         return step
 
     def normals(self, flow: Flow) -> int:
-        """One, or two halves."""
+        """The number of normals per step: one, or two for the halves of dW."""
         return self.halves if flow.noisy else 0
 
 
 def diffusion(flow: Flow, grad: Grad) -> Noise:
-    """b(t, y) w of all parts with noise, which see the same w."""
+    """b(t, y) w, summed over all parts with noise; they share w."""
     terms = [(flow.variables.index(part.slot), flow.diffusion(part)) for part in flow.terms() if part.noise]
 
     def b(t: Any, y: State, w: Any) -> State:
@@ -87,7 +87,7 @@ def is_additive(flow: Flow) -> bool:
 
 
 def _refuse_mixing(scheme: str, flow: Flow) -> None:
-    """Coordinate i of the noise may depend on coordinate i of the state and of xi only, as measured at a point."""
+    """Raises unless coordinate i of the noise reads only coordinate i of the state and of xi; tested at one point."""
     if is_additive(flow):
         return
     why = f"{scheme} needs diagonal noise, whose coordinates read their own alone, got {flow.name}"
@@ -100,7 +100,7 @@ def _refuse_mixing(scheme: str, flow: Flow) -> None:
     try:
         pairs = list(zip(b(1.0, y, xi), b(1.0, elsewhere, moved * xi), strict=True))
     except ValueError as error:
-        raise ValueError(f"{why}: its formula does not act on any number of coordinates") from error
+        raise ValueError(f"{why}: its formula does not act on an arbitrary number of coordinates") from error
     if any(np.any((before != after)[..., 1:]) for before, after in pairs):
         raise ValueError(f"{why}: they mix; use schemes.stochastic_heun")
 
@@ -130,15 +130,14 @@ euler_maruyama = StochasticRungeKutta("Euler-Maruyama", 1, 0.5, 1, _euler_maruya
 """h f + b dW.  Strong order 1 where the noise is additive.                       [Kloeden and Platen 1992, (10.2.4)]"""
 
 milstein = StochasticRungeKutta("Milstein", 1, 1.0, 1, _milstein, refuse=_refuse_mixing)
-"""Euler-Maruyama and b b' (dW^2 - h)/2 without derivatives, strong order 1.      [Kloeden and Platen 1992, 11.1]
+"""Euler-Maruyama plus a derivative-free b b' (dW^2 - h)/2, strong order 1.        [Kloeden and Platen 1992, 11.1]
 
-It applies where each coordinate of the noise reads its own coordinate of the state and of xi, and nothing else: the
-rest would need the areas between the paths of W.  Others are refused, and so is the noise of a gradient, of which
-that is not known.
+It applies if each coordinate of the noise reads only its own coordinate of the state and of xi.  Other noise needs
+Levy areas and is refused.  Gradient noise is refused too, because its structure is unknown.
 """
 
 stochastic_heun = StochasticRungeKutta("stochastic Heun", 2, 0.5, 1, _stochastic_heun, halves=2)
-"""Heun's scheme for Ito's calculus, by random signs S of each channel.                                [Roberts 2012]
+"""Heun's scheme for Ito's calculus, with random signs S.                               [Roberts 2012]
 
-Without them it would solve Stratonovich's equation.  Strong order 1 where the noise is diagonal or additive.
+Without the signs it would solve the Stratonovich equation.  Strong order 1 if the noise is diagonal or additive.
 """

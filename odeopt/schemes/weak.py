@@ -1,4 +1,4 @@
-"""Platen's explicit scheme of weak order 2, for noise of any form."""
+"""Platen's explicit scheme of weak order 2 for general noise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _additive(f: Rhs, b: Noise, t: Any, y: State, h: Any, dW: Any, S: Any) -> St
 def _platen(f: Rhs, b: Noise, t: Any, y: State, h: Any, dW: Any, S: Any) -> State:
     """h (f + f(Y))/2 + b dW + sum_r [b(R+) (p + q) + b(R-) (p - q) + b(U+) (u + v) + b(U-) (u - v) - 2 b (p + u)]/4.
 
-    With e_r the r-th channel: U+- = y +- sqrt(h) b e_r, R+- = U+- + h f; p = e_r dW_r and u = dW - p;
+    e_r is the r-th channel.  U+- = y +- sqrt(h) b e_r, R+- = U+- + h f; p = e_r dW_r and u = dW - p;
     sqrt(h) (q + v)_j = dW_r dW_j + V_rj, q its component j = r, V_rr = -h, V_rj = -V_jr = +-h.
     All channels r are evaluated together, along a new first axis.
     """
@@ -54,8 +54,8 @@ def _areas(S: Any) -> Any:
 
 
 platen = StochasticRungeKutta("Platen", 2, 0.5, 2, _platen, _additive, halves=2)
-"""Weak order 2 for noise of any form.                                   [Kloeden and Platen 1992, 15.1, eq. (1.3)]
+"""Weak order 2 for general noise.                                        [Kloeden and Platen 1992, 15.1, eq. (1.3)]
 
-Its two-point variables V_rj are products of signs, one of each channel.  Where the noise depends on the state it
-evaluates it 4 m + 1 times a step for m channels, in memory of as many states; additive noise costs as in Heun.
+The two-point variables V_rj are products of the channels' signs.  State-dependent noise with m channels takes 4 m + 1
+noise evaluations per step and the memory of as many states; additive noise costs as much as in Heun's scheme.
 """

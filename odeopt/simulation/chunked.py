@@ -1,9 +1,9 @@
-"""Many steps at once: where a step can be written as a program, an engine runs it, and the step itself does the rest.
+"""Takes many steps at once: an engine runs the step's compiled program, and the interpreted step does the rest.
 
-The engine is believed once it was seen to take a step as the step itself does: at the start, after each step that it
-left to the step itself (where a guard is true or a number is not finite), and after each record that was shown to a
-callback, which may have changed what the formulas read.  What is recorded, counted and reported is the same on every
-path.
+An engine is used only after one of its steps has been compared with the interpreted step.  The comparison is made at
+the start, after each step that the engine has left to the interpreted step (because a guard was true or a number was
+not finite), and after each callback, which may have changed values that the formulas read.  Records, counts and
+messages are the same with and without an engine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOWHERE: tuple[int, State] = (0, ())
 
 
 class Leaps:
-    """leap(k, y) -> (k', y'), with the records in between; (k, y) where the step itself must go."""
+    """leap(k, y) -> (k', y'), which also makes the records in between; (k, y) if the interpreted step must be taken."""
 
     def __init__(self, request: Request, grad: Gradient, path: Recorder) -> None:
         self.opt, self.problem, self.grad, self.path = request.opt, request.problem, grad, path
@@ -32,8 +32,8 @@ class Leaps:
             self._leave("a callback sees every step")
         self._reads = reading(request) if request.watched else None
         self._request = request
-        self._trusted, self._shown = False, False  # whether the engine is believed; whether a callback was called
-        self._before = NOWHERE  # where the step itself has gone on
+        self._trusted, self._shown = False, False  # whether the engine has been verified; whether a callback was called
+        self._before = NOWHERE  # the step and state from which the interpreted step was taken last
         self._rest, self._size = 0, 1 << 62
         self._error: BaseException | None = None
 
@@ -55,7 +55,7 @@ class Leaps:
         self.engine, self.name = None, f"numpy ({reason})"
 
     def _seen(self, engine: Engine, k: int, y: State) -> bool:
-        """Whether the engine takes a step as the step itself does: the last, or one that is made for that."""
+        """Whether the engine agrees with the interpreted step, on the last step or on one taken for the comparison."""
         (before, start), losses = self._before, self.problem.loss if engine.losses else None
         if self._shown and reading(self._request) != self._reads:
             self._leave("a callback changed what its formulas read")
@@ -72,7 +72,7 @@ class Leaps:
         return bool(same)
 
     def _leap(self, engine: Engine, k: int, y: State) -> tuple[int, State]:
-        """As many steps as one call may take, into the records where these are due."""
+        """Takes as many steps as one call may, and makes the records that are due."""
         most = min(self._size, engine.lap, self.steps - k)
         due = self.every - k % self.every
         direct = due == self.every <= most and not self.watched and not engine.calls
@@ -96,7 +96,7 @@ class Leaps:
         return k + done * stride, y
 
     def _sample(self, rows: State, k: int, done: int, due: int) -> None:
-        """Records the rows that are due among those of steps k + 1, ..., k + done."""
+        """Makes the records that are due among the rows of steps k + 1, ..., k + done."""
         picked = tuple(row[due - 1 : done : self.every] for row in rows)
         n = len(picked[0])
         if n:
@@ -110,7 +110,7 @@ class Leaps:
         return (*y, grad(y[0])) if engine.program.carried else y
 
     def _recall(self, engine: Engine, y: State, ended: State) -> None:
-        """The gradient that the step would remember here."""
+        """Restores the cached gradient that the interpreted step would have at y."""
         if engine.program.carried:
             self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls:

@@ -1,4 +1,4 @@
-"""A step with its noise filled in: that of the flow's own parts, or that of the problem's gradient."""
+"""A step with its noise supplied: the noise of the flow's own terms, or of the problem's gradient."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def is_noisy(opt: Optimizer, problem: Problem) -> bool:
 
 
 def normals_per_step(opt: Optimizer) -> int:
-    """How many normals a step along a flow with noise needs."""
+    """The number of normal vectors that one step along a flow with noise needs."""
     assert isinstance(opt.scheme, StochasticScheme)
     return opt.scheme.normals(opt.flow)
 
 
 def width(opt: Optimizer, problem: Problem) -> int:
-    """The length of the flow's noise: that of theta, or as many normals as the gradient's noise is made of."""
+    """The length of the flow's noise vector: that of theta, or the width of the gradient's noise."""
     if opt.flow.source_of_noise == "xi":
         return problem.dim
     if problem.noise is None:
-        raise ValueError(f"problem must have noise, which {opt.flow.name} reads: see odeopt.noise, got {problem!r}")
+        raise ValueError(f"problem must have noise for {opt.flow.name}, see odeopt.noise; got {problem!r}")
     return problem.noise.width
 
 
 def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
-    """The random numbers of a run, of each member from a stream of its own: rows of normals, or batches."""
+    """The random numbers of a run, rows of normals or batches; each member has its own random stream."""
     if opt.flow.noisy:
         from odeopt.noise import normals  # late: most runs have no noise
 
@@ -46,15 +46,15 @@ def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members
 
 
 def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: tuple[int, ...]) -> Iterator[Any]:
-    """The rows of a recorded path of noise, for all who shall see the same: (steps, ..., width) normals or draws."""
+    """The rows (steps, ..., width) of a recorded path of normals or draws, so that several runs can share it."""
     if not is_noisy(opt, problem):
-        raise ValueError(f"noise must be None for {opt.name} on {problem!r}, which have none")
+        raise ValueError(f"noise must be None for {opt.name} on {problem!r}, neither of which has noise")
     from odeopt.noise import BrownianPath  # late, too
 
     if isinstance(noise, BrownianPath):
         noise = noise.xi
     if not isinstance(noise, list | tuple) and not (isinstance(noise, np.ndarray) and noise.ndim):
-        raise TypeError(f"noise must be a BrownianPath or an array of rows, one after the other, got {noise!r}")
+        raise TypeError(f"noise must be a BrownianPath or an array of rows, got {noise!r}")
     rows = steps * (normals_per_step(opt) if opt.flow.noisy else 1)
     if len(noise) < rows:
         raise ValueError(f"noise must have {rows} rows for {steps} steps of {opt.scheme.name}, got {len(noise)}")
@@ -69,7 +69,7 @@ def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: 
 
 
 def driven(opt: Optimizer, problem: Problem, grad: Gradient, draws: Iterator[Any] | None) -> Step:
-    """step(t, y, memory, h), whose noise is the next of `draws`; all gradients of a step see the same."""
+    """step(t, y, memory, h), which takes its noise from `draws`; all gradients of a step see the same noise."""
     step = opt.scheme.bind(opt.flow, grad)
     if draws is None:
         return step

@@ -1,4 +1,4 @@
-"""Does an engine take a step as the step itself does?  Of many members a few are looked at."""
+"""Compares a step of an engine with the interpreted step; of many members only a few are compared."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def same_step(
     engine: Engine, k: int, start: State, after: State, loss: Loss | None = None, gradient: Any = None,
     picked: Callable[[Any], Any] = np.asarray,
 ) -> bool | None:  # fmt: skip
-    """Whether the engine goes from `start` to `after` in step k; None where it leaves this step to the step itself.
+    """Whether the engine goes from `start` to `after` in step k; None if it leaves this step to the interpreted step.
 
-    start:  the state, with the gradient there if the program carries it
-    loss:   of the problem, where the engine finds it, too
-    gradient: what the step has found, for an engine that calls the problem's own
-    picked: the members of an array (..., d) that `after` is of
+    start:    the state, followed by the gradient there if the program carries it
+    loss:     the problem's loss, if the engine computes it too
+    gradient: the gradient that the interpreted step has evaluated, for an engine that calls the problem's function
+    picked:   selects from an array (..., d) the members that `after` holds
     """
     y, members = start[: len(after)], start[0].shape[:-1]
     if isinstance(engine, Floats) and engine.calls:
@@ -46,7 +46,9 @@ def same_step(
     rows, losses, times = tuple(np.empty((1, *u.shape)) for u in y), np.empty((1, *members)), np.empty((1, *members))
     if not engine.run(k, start, 1, 1, rows, losses, times).n:
         return None
-    precision = np.float64 if isinstance(engine.program, Program) else np.float32  # in which a network may be
+    precision = (
+        np.float64 if isinstance(engine.program, Program) else np.float32
+    )  # the precision that a network may have
     before = tuple(map(picked, y))
     same = agree([picked(row[0]) for row in rows], after, before, precision)
     if same and loss is not None:
@@ -56,7 +58,7 @@ def same_step(
 
 
 def same_aside(engine: Engine, opt: Optimizer, problem: Problem, k: int, y: State, loss: Loss | None) -> bool | None:
-    """The same of a step that is made for this purpose, and neither counted nor recorded."""
+    """Like `same_step`, on a step taken for this purpose, which is neither counted nor recorded."""
     picked, few = _few(opt, y[0].shape[:-1])
 
     def look() -> bool | None:
@@ -71,12 +73,12 @@ def same_aside(engine: Engine, opt: Optimizer, problem: Problem, k: int, y: Stat
             return look()
         values = engine.program.values(opt)
         return agreed_at(engine.program, (k, engine.name, *(np.asarray(u).tobytes() for u in (*values, *y))), look)
-    except Exception:  # whatever a user's function raises: the step itself meets it, too
+    except Exception:  # whatever a user's function raises, the interpreted step will raise it too
         return None
 
 
 def _own_step(program: Any, opt: Optimizer, problem: Problem) -> Step:
-    """The step of the optimizer on the problem, counted by nobody; the last of each program is kept."""
+    """The step of the optimizer on the problem, with uncounted gradients; the last one per program is cached."""
     known = _steps.get(program)
     if known is None or known[0] is not problem or known[1] is not opt.flow:
         known = _steps[program] = problem, opt.flow, driven(opt, problem, problem.oracle(), None)
@@ -84,7 +86,7 @@ def _own_step(program: Any, opt: Optimizer, problem: Problem) -> Step:
 
 
 def _few(opt: Optimizer, members: tuple[int, ...]) -> tuple[Callable[[Any], Array], Callable[[], Optimizer]]:
-    """Picks a few members of an array (..., d), and makes their optimizer."""
+    """Two functions: one picks a few members of an array (..., d), the other makes the optimizer of these members."""
     if not members:
         return np.asarray, lambda: opt
     places = np.unique(np.linspace(0, prod(members) - 1, FEW).astype(int))

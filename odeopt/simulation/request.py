@@ -1,4 +1,4 @@
-"""What `simulate` was asked for, as its engines see it: checked, and the same from the first step to the last."""
+"""The checked arguments of `simulate`, as its engines see them; they do not change during a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from odeopt.util.progress import announce
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """So many steps of an optimizer on a problem, recorded after each `every` of them.
+    """A run of `steps` steps of an optimizer on a problem, recorded after every `every` steps.
 
-    sizes:    how many numbers each variable of one member has, theta first
+    sizes:    the length of each variable of one member, theta first
     members:  the shape of the ensemble, () for one path
     noisy:    whether a step reads random numbers
-    watched:  whether a callback is shown each record
-    backend:  the engine that was asked for, or "auto"
-    progress: whether a wait is announced: True, False, or None for at a terminal only
+    watched:  whether a callback sees each record
+    backend:  the requested engine, or "auto"
+    progress: whether to announce a wait: True, False, or None to do so at a terminal only
     """
 
     opt: Optimizer
@@ -38,12 +38,12 @@ class Request:
 
     @property
     def number(self) -> int:
-        """Of members."""
+        """The number of members."""
         return math.prod(self.members)
 
     @property
     def like(self) -> State:
-        """A state of the shapes of this run."""
+        """A state of zeros in the shapes of this run."""
         return tuple(np.zeros((*self.members, size)) for size in self.sizes)
 
     @property
@@ -52,5 +52,5 @@ class Request:
         return self.every > 1
 
     def announce_compiler(self) -> None:
-        """Says why the first step takes a while."""
+        """Announces that the first step takes a while because it is compiled."""
         announce(f"{self.opt.name}: compiling its step, once", self.progress)

@@ -1,9 +1,9 @@
-"""Which engine runs a step: what was asked for, or what costs least, its compiler included.
+"""Chooses the engine that runs a step: the requested one, or the cheapest, including the cost of its compiler.
 
-The choice is a function of the request and of what is installed, so that the same call gives the same digits whatever
-ran before.  It therefore counts a compiler as if this were the first run: one that is loaded already, or a kernel that
-lies on the disk, changes nothing.  No run then waits for a compiler longer than it would have taken without one; many
-runs, each too short for a kernel, go without it unless `backend="numba"` asks for it.
+The choice depends only on the request and on the installed packages, so the same call gives the same digits whatever
+ran before.  The cost of a compiler is therefore counted as if this were the first run, even if the compiler is already
+loaded or the kernel is in the disk cache.  So no run waits for a compiler longer than it would have taken without one.
+Many runs that are each too short for a kernel do not use one unless `backend="numba"` requests it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from odeopt.compiler.costs import CALL, CALLED, COMPILE, ENTRY, FLOAT, IMPORT, JIT, KERNEL, WIDEST
+from odeopt.compiler.formula_keys import formula_key, remembered
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.readings import once, read_by
 from odeopt.compiler.step_program import Program, program
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.optimizers.base import Optimizer
@@ -30,7 +30,7 @@ _programs: WeakKeyDictionary[Optimizer, dict[Any, Any]] = WeakKeyDictionary()
 
 
 def chosen(request: Request, grad: Gradient) -> tuple[Engine | None, str]:
-    """The engine and its name, or None and why there is none."""
+    """The engine and its name, or None and a name that gives the reason."""
     backend = request.backend
     try:
         native = _native(request.problem)
@@ -53,14 +53,17 @@ def chosen(request: Request, grad: Gradient) -> tuple[Engine | None, str]:
 
 
 def kernel_pays(request: Request, made: Program) -> bool:
-    """Whether the steps take longer by floats, or of members by NumPy, than to start Numba and compile a kernel."""
+    """Whether a Numba kernel pays: the steps without it cost more than importing Numba and compiling the kernel.
+
+    The alternative to a kernel is a loop on floats, or NumPy for an ensemble.
+    """
     operations = len(made.body)
     without = CALLED + ENTRY * request.number if request.members else FLOAT
     return request.steps * operations * without > IMPORT + KERNEL + COMPILE * operations
 
 
 def _engine(request: Request, made: Program, grad: Gradient) -> Engine:
-    """What repeats a program: by a kernel where that was asked for, or pays; else by NumPy, or on floats."""
+    """The engine that repeats a program: a kernel if it was requested or pays, else NumPy or a loop on floats."""
     kernel = request.backend == "numba" or (
         request.backend == "auto" and not made.calls and _installed("numba") and kernel_pays(request, made)
     )
@@ -76,7 +79,7 @@ def _engine(request: Request, made: Program, grad: Gradient) -> Engine:
 
 
 def _scan(request: Request, native: Native | None) -> Engine:
-    """By JAX: a gradient that is a JAX function goes in as it is, any other as a formula."""
+    """The JAX engine.  A gradient that is a JAX function is called directly; any other must be traced as a formula."""
     if not _installed("jax"):
         raise ImportError("jax is needed here: install odeopt-toolkit[jax]")
     from odeopt.simulation.engines import jax_step
@@ -85,17 +88,20 @@ def _scan(request: Request, native: Native | None) -> Engine:
         return jax_step.scan_of_program(request, _program(request))
     known, key = _programs.setdefault(request.opt, {}), (native.f, request.members, request.sizes)
     make = lambda: jax_step.array_step(request.opt, native, request.like)
-    return jax_step.scan_of_arrays(request, once(known, (*key, read_by(request.opt.flow)), make), native)
+    return jax_step.scan_of_arrays(request, remembered(known, (*key, formula_key(request.opt.flow)), make), native)
 
 
 def _native(problem: Problem) -> Native | None:
-    """Its gradient as a JAX function, if it is one."""
+    """The problem's gradient as a JAX function, or None if it is not one."""
     grad = problem.grad
     return grad.native if isinstance(grad, Automatic) and grad.source == "jax" else None
 
 
 def _program(request: Request) -> Program:
-    """The program, traced once for an optimizer and all that its formulas, the gradient and the loss depend on."""
+    """The step's program.
+
+    It is traced once for each optimizer and all values that its formulas, the gradient and the loss depend on.
+    """
     opt, problem, sizes = request.opt, request.problem, request.sizes
     if sizes[0] > WIDEST:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
@@ -103,22 +109,22 @@ def _program(request: Request) -> Program:
     known = _programs.setdefault(opt, {})
     try:
         read = lambda: (fingerprint(grad), _or_none(fingerprint, loss))
-        key = *read(), sizes, read_by(opt.flow)
+        key = *read(), sizes, formula_key(opt.flow)
         make = lambda: program(opt, grad, loss if key[1] else None, sizes)
-        return once(known, key, lambda: steadily(make, read))
+        return remembered(known, key, lambda: steadily(make, read))
     except Untraceable:
         if request.members or request.backend in ("numba", "jax"):
             raise
-    made = once(known, (sizes, read_by(opt.flow)), lambda: program(opt, None, None, sizes))
+    made = remembered(known, (sizes, formula_key(opt.flow)), lambda: program(opt, None, None, sizes))
     if made.count > 1 or made.carried:
-        raise Untraceable(f"it calls a gradient that is no formula {made.count} times a step")
+        raise Untraceable(f"it calls a gradient that is not a formula {made.count} times a step")
     return made
 
 
 def reading(request: Request) -> Any:
-    """What equals another only if the gradient, the loss and the formulas read the same as then, as far as is known."""
+    """A value that changes if a known input of the gradient, the loss or the formulas changes."""
     functions = of_one(request.problem.grad), of_one(request.problem.loss)
-    return *(_or_none(fingerprint, f) for f in functions), read_by(request.opt.flow)
+    return *(_or_none(fingerprint, f) for f in functions), formula_key(request.opt.flow)
 
 
 def _installed(name: str) -> bool:

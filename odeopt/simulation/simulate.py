@@ -24,7 +24,7 @@ from odeopt.util.status import Status
 
 
 class Snapshot(NamedTuple):
-    """What a callback sees at a record: the step, its time, a read-only theta, and the loss there."""
+    """The argument of a callback at a record: the step, its time, a read-only theta, and the loss there."""
 
     step: int
     t: Any
@@ -35,23 +35,23 @@ class Snapshot(NamedTuple):
 Callback = Callable[[Snapshot], Any]
 
 BACKENDS = ("auto", "numpy", "floats", "blocks", "numba", "jax")
-WIDE = 200_000  # coordinates: a step in one pass over them costs less than one by NumPy's functions
-WORTHWHILE = 300  # steps: fewer cost less than to write the program
+WIDE = 200_000  # coordinates; from here on, a step in one pass is cheaper than one by NumPy's functions
+WORTHWHILE = 300  # steps; a shorter run costs less than generating the program
 
 
 class Leap(Protocol):
-    """(k, y) -> (k', y') with k' >= k, the records in between made; `name` says by which means."""
+    """leap(k, y) -> (k', y') with k' >= k, which also makes the records in between; `name` is that of the engine."""
 
     @property
     def name(self) -> str:
-        """As `Trajectory.backend` has it."""
+        """The value of `Trajectory.backend`."""
 
     def __call__(self, k: int, y: State) -> tuple[int, State]:
-        """As many steps as it takes at once, or none."""
+        """Takes as many steps as it can at once, or none."""
 
 
 class StepByStep:
-    """No leaps."""
+    """A `Leap` that never takes a step, so that `simulate` takes each one itself."""
 
     def __init__(self, name: str = "numpy") -> None:
         self.name = name
@@ -75,26 +75,26 @@ def simulate(
 ) -> Trajectory:
     """The iterates of an optimizer, as a Trajectory with t = k h.
 
-    theta0 (default: the problem's) has shape (d,) or (..., d); array hyperparameters of shape (...) broadcast over
-    the members.  Every `record_every`-th step is recorded, and the last.
+    theta0 (default: the problem's) has shape (d,) or (..., d).  Array hyperparameters of shape (...) broadcast over the
+    members.  Every `record_every`-th step and the last step are recorded.
 
-    Where the problem's gradient has noise (see `odeopt.noise`) the iterates see it, and all gradients of a step see
-    the same; a flow with noise of its own, and a start that reads the gradient, see the exact one.  `rng` (None, a
-    seed or a Generator) drives it, with a child stream for each member; or `noise` is its recorded path, a
-    `noise.BrownianPath` or rows of (..., width) normals or draws.
+    If the problem's gradient has noise (see `odeopt.noise`), the iterates use the noisy gradient, and all gradients of
+    a step have the same noise.  A flow with its own noise, and a start that reads the gradient, use the exact gradient.
+    `rng` (None, a seed or a Generator) drives the noise, with a child stream for each member.  Alternatively `noise` is
+    a recorded path: a `noise.BrownianPath`, or rows of (..., width) normals or draws.
 
-    `backend`: "numpy" takes one step after the other; "floats" (few coordinates), "blocks" (many members), "numba"
-    (both; needs the extra `fast`) and "jax" (both, on the device that JAX has; needs the extra `jax`) take many at
-    once, by code that is generated from the same step.  The gradient must be a formula for them, of at most 64
-    coordinates; for "floats" it may be any function, and for "jax" that of a problem of `odeopt.frameworks.jax`, of any
-    size.  "auto" takes what costs least for this call; for a long theta "blocks" or "numba" too, in one pass a step.
-    It counts a compiler as if none had run before, so that the same call takes the same engine and gives the same bits
-    whatever ran before it: for many runs that are each too short for a compiler, ask for "numba".  `run.backend` names
-    the engine.  Numbers of different engines agree to rounding, all else exactly.
+    `backend`: "numpy" takes one step after the other.  "floats" (few coordinates), "blocks" (many members), "numba"
+    (both; needs the extra `fast`) and "jax" (both, on JAX's device; needs the extra `jax`) take many steps at once with
+    code generated from the same step.  For them the gradient must be a formula of at most 64 coordinates; for "floats"
+    it may be any function, and for "jax" that of a problem of `odeopt.frameworks.jax`, of any size.  "auto" chooses the
+    cheapest engine for this call; for a long theta it may also be "blocks" or "numba" with one pass per step.  The cost
+    of a compiler is counted as if none had run before, so the same call uses the same engine and gives the same bits
+    whatever ran before it.  For many runs that are each too short for a compiler, choose "numba".  `run.backend` names
+    the engine.  The numbers of different engines agree to rounding, everything else exactly.
 
     `callback(intermediate_result)` is called at each record and may raise StopIteration.  The progress bar appears on
-    long runs at a terminal or in Jupyter.  Ctrl-C, a gradient that is NaN or raises after its first evaluation, and
-    divergence end the run with a status and what was computed so far.
+    long runs at a terminal or in Jupyter.  The run ends early, with a status and the results so far, on Ctrl-C, on
+    divergence, and if the gradient is NaN or raises after its first evaluation.
 
     >>> import odeopt as oo
     >>> run = oo.simulate(oo.optimizers.gd(lr=0.04), oo.problems.quadratic(), steps=100)
@@ -126,7 +126,7 @@ def simulate(
 
 
 def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:
-    """What takes many steps at once, or one in one pass, where there is such a thing and it pays."""
+    """The leap of this run: an engine for many steps or for one-pass steps if it pays, else `StepByStep`."""
     backend = request.backend
     if backend == "auto" and not request.noisy and not request.members and request.sizes[0] >= WIDE:
         from odeopt.simulation.engines.fused import Wide
@@ -146,11 +146,11 @@ def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:
 def _draws(
     opt: Optimizer, problem: Problem, rng: Any, noise: Any, steps: int, members: tuple[int, ...]
 ) -> Iterator[Any] | None:
-    """The noise of each step, if there is any."""
+    """The noise of each step, or None if there is none."""
     generator = None if rng is None else check.generator("rng", rng)
     if noise is not None:
         if rng is not None:
-            raise ValueError(f"rng must be None where noise is given, got {rng!r}")
+            raise ValueError(f"rng must be None if noise is given, got {rng!r}")
         return recorded(opt, problem, noise, steps, members)
     if not is_noisy(opt, problem):
         return None
@@ -158,7 +158,7 @@ def _draws(
 
 
 def _refuse_singular_start(opt: Optimizer, y: State) -> None:
-    """A scheme that reads the right-hand side cannot begin where that is infinite."""
+    """Raises ValueError if the scheme reads the right-hand side at a start where it is infinite."""
     if opt.flow.onset is None or any(u.any() for u in y[1:]):
         return
     from odeopt.schemes.lookahead import innermost  # late, as few flows need it
@@ -171,7 +171,7 @@ def _refuse_singular_start(opt: Optimizer, y: State) -> None:
 
 
 def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
-    """theta0, checked against the problem and spread over the members."""
+    """theta0, checked against the problem and broadcast over the members."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
     theta0 = check.point("theta0", problem.theta0 if theta0 is None else theta0)
@@ -187,7 +187,7 @@ def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Ar
 
 
 def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Callable[[int, State, bool], None]:
-    """Records step k (if it is due, or forced as the last) and shows it to the callback."""
+    """A function that records step k, if it is due or the last, and calls the callback."""
 
     def watch(k: int, y: State, last: bool) -> None:
         if k == path.step or not (last or k % request.every == 0):
@@ -209,7 +209,7 @@ def _loss(problem: Problem, theta: Array) -> Any:
 
 
 def _run(request: Request, bind: Any, y: State, watch: Any, leap: Leap) -> tuple[Status, str]:
-    """The loop; every way out leaves the last finite state recorded."""
+    """The loop over the steps.  However it ends, the last finite state has been recorded."""
     h, steps = column(request.opt.h), request.steps
     k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
     step, stride, shown = None, max(1, steps // 1000), 0

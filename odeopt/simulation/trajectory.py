@@ -1,4 +1,4 @@
-"""What `simulate` and `solve` return: a path with its loss, its cost, and how it ended."""
+"""The result of `simulate` and `solve`: a path with its loss, its cost, and the reason why it ended."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from odeopt.util.status import Status
 class Trajectory:
     """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
 
-    nfev and ngev count loss and gradient evaluations; `sol(t)`, if asked for, interpolates theta.
-    If the run ended early, all arrays end at the last finite state.  In an ensemble whose members fail one by one the
-    run goes on until the last does; `finite` (...) says which members reached the end.  With one step h per member t
-    has shape (n+1, ...).  `flow` and `problem` are what was solved or simulated, `backend` by
-    which means.
+    nfev and ngev count loss and gradient evaluations; `sol(t)`, if requested, interpolates theta.  If the run ended
+    early, all arrays end at the last finite state.  In an ensemble the run continues until every member has failed;
+    `finite` (...) says which members reached the end.  If each member has its own step h, t has shape (n+1, ...).
+    `flow` and `problem` were solved or simulated; `backend` names the engine.
     """
 
     t: Array
@@ -60,7 +59,7 @@ class Trajectory:
         return np.isfinite(self.theta[-1]).all(axis=-1)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Loss against time, a line per member; returns the artists."""
+        """Plots the loss against time, one line per member, and returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def check(self) -> Trajectory:
@@ -90,7 +89,7 @@ def _span(value: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What a path is of: a flow on a problem, whose gradients `grad` counts, and the means by which it was found."""
+    """The origin of a path: a flow on a problem, the gradient that counts its evaluations, and the engine used."""
 
     flow: Field
     problem: Problem
@@ -99,45 +98,45 @@ class Source:
     backend: str = "numpy"
 
 
-LOSS_BLOCK = 30_000  # numbers: few enough for the cache
+LOSS_BLOCK = 30_000  # numbers; they fit into the processor's cache
 
 
 class Recorder:
-    """Room for the records of a run, filled one by one and cut to what was reached."""
+    """Preallocated arrays for the records of a run, filled in order and cut to the number of records made."""
 
     def __init__(self, capacity: int, t: Any, y: State) -> None:
         shapes = [np.shape(t), *(u.shape for u in y), y[0].shape[:-1]]
         sizes = [capacity * math.prod(shape) for shape in shapes]
         try:
-            memory = np.empty(sum(sizes))  # one piece: allocators hand it out again, already mapped
+            memory = np.empty(sum(sizes))  # one block: allocators reuse it, already mapped
         except (MemoryError, ValueError) as error:
-            raise MemoryError(f"no room for {capacity} records; fewer need less: see record_every") from error
+            raise MemoryError(f"no memory for {capacity} records: a larger record_every needs fewer") from error
         ends = accumulate(sizes)
         pieces = [memory[end - size : end] for end, size in zip(ends, sizes, strict=True)]
         self.t, *self.y, self.loss = (u.reshape(capacity, *shape) for u, shape in zip(pieces, shapes, strict=True))
-        self.unknown: list[tuple[int, int]] = []  # records without their loss: from, to
+        self.unknown: list[tuple[int, int]] = []  # ranges of records whose loss has not been computed
         self.filled, self.step = 0, -1
         self.append(t, y, 0)
 
     def append(self, t: Any, y: State, step: int = -1) -> None:
-        """One record: the state after so many steps, where these are counted."""
+        """Appends one record: the state y at time t, after `step` steps if they are counted."""
         for record, u in zip(self.y, y, strict=True):
             record[self.filled] = u
         self.t[self.filled] = t
         self.keep(1, step)
 
     def room(self, n: int) -> tuple[State, Array, Array]:
-        """Where the next n records, their losses and times belong."""
+        """Views into which the next n records, their losses and their times are to be written."""
         here = slice(self.filled, self.filled + n)
         return tuple(record[here] for record in self.y), self.loss[here], self.t[here]
 
     def scratch(self, n: int) -> tuple[State, Array, Array]:
-        """Room of the same shape for n states that are not recorded."""
+        """New arrays of the same shapes for n states that are not recorded."""
         states, losses, times = ([np.empty((n, *u.shape[1:])) for u in us] for us in (self.y, [self.loss], [self.t]))
         return tuple(states), losses[0], times[0]
 
     def keep(self, n: int, step: int, known: bool = False) -> None:
-        """The next n records hold, with their losses if these are known; the last is the state after so many steps."""
+        """Accepts the next n records, with their losses if `known`; the last is the state after `step` steps."""
         here = self.filled, self.filled + n
         self.filled, self.step = here[1], step
         if not known:
@@ -147,7 +146,7 @@ class Recorder:
     def trajectory(
         self, source: Source, status: Status, message: str, sol: Callable[[Any], Array] | None = None
     ) -> Trajectory:
-        """The records as a Trajectory; the loss is evaluated here, on all of them at once."""
+        """The records as a Trajectory.  Losses that are not known are evaluated here, on many records at once."""
         t, y = self.t[: self.filled], tuple(u[: self.filled] for u in self.y)
         values, status, message = self._losses(source.problem.loss, status, message)
         memory = dict(zip(source.flow.variables[1:], y[1:], strict=True))
@@ -179,6 +178,6 @@ class Recorder:
                         raise ValueError(f"it must return the shape {values[piece].shape}, got {found.shape}")
                     values[piece] = found
             return values, status, message
-        except Exception as error:  # the path is worth more than its loss
+        except Exception as error:  # a loss that raises must not discard the path
             failed = f"loss raised {type(error).__name__}: {error}"
             return np.full(values.shape, np.nan), min(status, Status.EVALUATION_FAILED), f"{message}; {failed}"

@@ -1,4 +1,4 @@
-"""The flow itself: `solve`, `ivp` for a solver called by hand, and SciPy's methods with guards for `solve_ivp`."""
+"""Solutions of the flow: `solve`, `ivp` for a solver that you call yourself, and guarded methods for `solve_ivp`."""
 
 import lazy_loader
 

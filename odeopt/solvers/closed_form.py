@@ -1,4 +1,4 @@
-"""theta(t) without any steps: the gradient flow of a problem that knows its own, as quadratics do."""
+"""theta(t) in closed form: the gradient flow of a problem with a `flow_solution`, such as a quadratic."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from odeopt.util.status import Status
 
 
 def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
-    """The run of theta' = -grad L(theta) by `problem.flow_solution`, or None where that is not what is asked for.
+    """The run of theta' = -grad L(theta) by `problem.flow_solution`, or None where the formula does not apply.
 
-    Not on a clock for each member, and not where the solution overflows: a solver then says when.
+    It does not apply to members with different clocks.  Where it overflows, a solver reports when.
     """
     from odeopt.compiler.rhs_program import is_gradient_flow
 
@@ -26,7 +26,7 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
     solution, theta0 = problem.flow_solution, equation.at_rest[0]
     if solution is None or times.ndim > 1 or not isinstance(flow, Flow) or not is_gradient_flow(flow, theta0):
         return None
-    equation.grad(theta0)  # what raises here is the caller's mistake
+    equation.grad(theta0)  # an exception here is the caller's mistake and propagates
     theta = np.asarray(solution(times - times[0], theta0))
     if theta.shape != (len(times), *theta0.shape) or not np.isfinite(theta).all():
         return None
@@ -41,7 +41,7 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
 
 
 def _between(solution: Callable[..., Any], theta0: Array, times: Array) -> Callable[[Any], Array]:
-    """theta(t), t a number or (n,) within the run."""
+    """theta(t) for t, a number or (n,), within the run."""
 
     def sol(t: Any) -> Array:
         return np.asarray(solution(check.within("t", t, times[0], times[-1]) - times[0], theta0))

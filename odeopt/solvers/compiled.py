@@ -1,4 +1,4 @@
-"""How `solve` evaluates a right-hand side: as it is, by generated code, or in a kernel with the whole method."""
+"""How `solve` evaluates a right-hand side: by NumPy, by generated code, or in a kernel that holds the whole method."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from odeopt.core.state import pack, unpack
 from odeopt.solvers.compiled_rhs import on_floats, stacked
 from odeopt.solvers.counted_rhs import exhausted
 from odeopt.solvers.ending import Ended, Reason
-from odeopt.solvers.guarded_rhs import Guarded, Left
 from odeopt.solvers.initial_value import Function, Functions, InitialValue
 from odeopt.solvers.kernels import adaptive_rk, dop853, rodas5p
 from odeopt.solvers.scipy_solvers import Task
+from odeopt.solvers.verified_rhs import Fallback, VerifiedRhs
 from odeopt.util.check import Array
 from odeopt.util.progress import announce
 from odeopt.util.threads import in_parts
 
-MOMENT = 1e-3  # how far from the start a program is compared with the flow itself for the second time
-SECONDS, NUMBERS = 2.5e-3, 35  # of a run by NumPy and SciPy, and the numbers in a state that double it
-COMPILE, ENTRY = 1.2, 0.3  # seconds: a kernel, and each number of a state in it
-LOOK = 20_000_000  # evaluations of DOP853 between two looks at the clock: a fifth of a second
-EVALUATION = 10  # operations, at least
+MOMENT = 1e-3  # distance from the start to the second point at which a program is compared with the flow
+SECONDS, NUMBERS = 2.5e-3, 35  # time of a run by NumPy and SciPy, and the size of a state that doubles it
+COMPILE, ENTRY = 1.2, 0.3  # seconds to compile a kernel, and more for each number of a state
+LOOK = 20_000_000  # evaluations of DOP853 between two updates of the bar: a fifth of a second
+EVALUATION = 10  # operations in one evaluation, at least
 KERNELS = {"DOP853": dop853.source, "Rodas5P": rodas5p.source}
-WIDEST = 10  # numbers in a member's state, which lie in registers
+WIDEST = 10  # numbers in a member's state that a kernel keeps in registers
 
 
 def functions_of(equation: InitialValue, backend: str, progress: bool | None) -> tuple[Functions, Array]:
-    """The right-hand side with what else is known of it, and the slopes at the start."""
+    """The right-hand side with its Jacobian and kernel, where there are any, and the slopes at the start."""
     start = pack(equation.y)
     if backend == "numpy":
         return _plain(equation, "backend is 'numpy'")
@@ -44,42 +44,42 @@ def functions_of(equation: InitialValue, backend: str, progress: bool | None) ->
         made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
     except Untraceable as reason:
         return _refused(equation, reason, backend)
-    left = Left(equation)
-    f, jacobian = stacked(made, equation.number, left) if equation.members else on_floats(made, left)
+    fallback = Fallback(equation)
+    f, jacobian = stacked(made, equation.number, fallback) if equation.members else on_floats(made, fallback)
     if made.program.guards:
-        f = Guarded(f, left, _aside(equation).slope(), sum(equation.sizes))
+        f = VerifiedRhs(f, fallback, _uncounted(equation).slope(), sum(equation.sizes))
     slopes, values = np.asarray(f(equation.begin, start)), tuple(np.asarray(value).tobytes() for value in made.values)
     point = (equation.begin, start.tobytes(), *values)
     if not agreed_at(made.program, point, lambda: _agrees(equation, made)):
         return _refused(equation, f"{OTHER} the flow itself", backend)
     means = "columns" if equation.members else "floats"
-    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, left)
-    refused = lambda: f.refused if isinstance(f, Guarded) else ""
+    kernel, part = partial(_kernel, equation, made, backend, progress), partial(_part, equation, made, fallback)
+    refused = lambda: f.refused if isinstance(f, VerifiedRhs) else ""
     found = Functions(f, jacobian, made.program.gradients, means, kernel, part if equation.members else None, refused)
     return found, slopes
 
 
-def _aside(equation: InitialValue) -> InitialValue:
-    """The equation, in evaluations that are not counted."""
+def _uncounted(equation: InitialValue) -> InitialValue:
+    """The same equation with evaluations that are not counted."""
     return replace(equation, grad=equation.problem.oracle())
 
 
 def _agrees(equation: InitialValue, made: Traced) -> bool:
-    """Whether a program is the flow at the start, and near it."""
-    plain, like, start = _aside(equation).slope(), equation.y, pack(equation.y)
+    """Whether a program agrees with the flow at the start and near it."""
+    plain, like, start = _uncounted(equation).slope(), equation.y, pack(equation.y)
     f = (stacked(made, equation.number, plain) if equation.members else on_floats(made, plain))[0]
-    outwards = np.where(start < 0, -1.0, 1.0)  # what is positive stays so
+    outwards = np.where(start < 0, -1.0, 1.0)  # positive numbers stay positive
     later = start + MOMENT * (1 + np.abs(start)) * outwards * (1.5 + np.sin(np.arange(start.size)))
     same = lambda s, y: agree(unpack(np.asarray(f(s, y)), like), unpack(np.asarray(plain(s, y)), like))
     with np.errstate(all="ignore"):
         try:
             return same(equation.begin, start) and same(equation.begin + MOMENT, later)
-        except Exception:  # whatever a user's function raises where the run may never come
+        except Exception:  # a user's function may raise anything at a point that the run may never reach
             return False
 
 
-def _part(equation: InitialValue, made: Traced, left: Left, members: Array) -> Functions:
-    """f and its Jacobian of these members; where the flow itself must go, the others are at the start."""
+def _part(equation: InitialValue, made: Traced, fallback: Fallback, members: Array) -> Functions:
+    """f and its Jacobian for these members.  The flow itself needs all members: the others stay at their start."""
     shape = equation.number, len(made.program.state)
 
     def of_these(plain: Function, s: float, vector: Array) -> Array:
@@ -88,21 +88,21 @@ def _part(equation: InitialValue, made: Traced, left: Left, members: Array) -> F
         return np.reshape(plain(s, everyone.ravel()), shape)[members].ravel()
 
     few = Traced(made.program, tuple(u if np.ndim(u) == 0 else u[members] for u in made.values))
-    f, jacobian = stacked(few, len(members), partial(of_these, left))
+    f, jacobian = stacked(few, len(members), partial(of_these, fallback))
     if made.program.guards:
-        f = Guarded(f, left, partial(of_these, _aside(equation).slope()), shape[1])
+        f = VerifiedRhs(f, fallback, partial(of_these, _uncounted(equation).slope()), shape[1])
     return Functions(f, jacobian, made.program.gradients, "columns")
 
 
 def _plain(equation: InitialValue, reason: str) -> tuple[Functions, Array]:
-    """As the flow is, and why there is no kernel of it."""
+    """The flow itself by NumPy, without a kernel for this reason."""
     f = equation.slope()
     return Functions(f, kernel=lambda *_: (None, reason)), f(equation.begin, pack(equation.y))
 
 
 def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functions, Array]:
-    """As the flow is, if that was not excluded."""
-    functions, first = _plain(equation, str(reason))  # what its first gradient raises says more than the reason
+    """The flow itself by NumPy, where `backend` allows it; ValueError with the reason where it does not."""
+    functions, first = _plain(equation, str(reason))  # an error of its first gradient says more than the reason
     if backend != "auto":
         raise ValueError(f"backend must be 'auto' or 'numpy' for {equation.flow.name} here: {reason}; got {backend!r}")
     return replace(functions, means=f"numpy ({reason})"), first
@@ -111,60 +111,61 @@ def _refused(equation: InitialValue, reason: Any, backend: str) -> tuple[Functio
 def _kernel(
     equation: InitialValue, made: Traced, backend: str, progress: bool | None, method: str, named: bool
 ) -> tuple[Kernel | None, str]:
-    """The kernel of this method where it is asked for, or pays; or None and why there is none."""
+    """The kernel of this method if it was asked for or pays; otherwise None and the reason."""
     program, n = made.program, len(made.program.state)
     if backend not in ("auto", "numba"):
         return None, f"backend is {backend!r}"
     if method not in KERNELS:
-        return None, "it has none"
+        return None, f"{method} has none"
     if n > WIDEST:
         return None, f"a member has {n} numbers, more than {WIDEST}"
     if program.guards:
-        return None, "its formulas look at their values"
+        return None, "its formulas branch on their values"
     if find_spec("numba") is None:
         if backend == "numba":
             raise ImportError("numba is needed here: install odeopt-toolkit[fast]")
         return None, "it needs numba: install odeopt-toolkit[fast]"
     text = KERNELS[method](program)
     if text is None:
-        return None, "its Jacobian is too long to write down"
+        return None, "its Jacobian is too long to be written out"
     if backend == "auto" and not named and not kernel_pays(equation.number, n):
         return None, "it does not pay"
     return Kernel(text, made, progress), ""
 
 
 def kernel_pays(members: int, n: int) -> bool:
-    """Whether NumPy and SciPy take longer than to start Numba and compile a kernel.
+    """Whether a run by NumPy and SciPy takes longer than the start of Numba and the compilation of a kernel.
 
-    The compiler is counted whether or not it has run before, so that the choice is the same in every process.
+    The estimate always includes the compilation, also where a kernel is cached: the choice is the same in every
+    process.
     """
     return SECONDS * (1 + members * n / NUMBERS) > IMPORT + COMPILE + ENTRY * n
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A method for all members, each with steps of its own."""
+    """A compiled method for all members; each member has its own steps."""
 
     text: str
     made: Traced
     progress: bool | None
 
     def __call__(self, task: Task, rtol: float, atol: Array) -> None:
-        """The run from where the records are; raises Ended."""
+        """Runs the method from the last record to the end; raises Ended if it stops before."""
         records, rhs, method = task.records, task.rhs, task.attempt.method
         first, s = records.last, records.equation.s[1:]
         if not kernels.is_ready(self.text):
-            announce(f"{records.equation.flow.name}: compiling its right-hand side, once", self.progress)
+            announce(f"{records.equation.flow.name}: compiling its right-hand side (once)", self.progress)
         M, n = records.equation.number, len(self.made.program.state)
         Y, rows = first.y.reshape(M, n).copy(), np.empty((len(s), M, n))
         S, H = np.full(M, first.s), np.zeros(M)
         at = np.full(M, np.searchsorted(s, first.s, side="right"))
-        rows[: at[0]] = Y  # what comes before is as good as the start
+        rows[: at[0]] = Y  # for targets before first.s the state is still the start
         count, flag = np.zeros(M, dtype=np.int64), np.zeros(M, dtype=np.int64)
         constants = np.empty((len(self.made.values), M))
         for row, value in zip(constants, self.made.values, strict=True):
             row[:] = value
-        each = M if method == "DOP853" else M * n  # a system of n equations at each evaluation
+        each = M if method == "DOP853" else M * n  # an evaluation of Rodas5P also solves n equations
         loop, chunk, far = kernels.compiled(self.text), max(1000, LOOK // each), first.s
         part = lambda a, b: loop(
             a, b, chunk, rhs.budget, s, rows, Y, S, H, at, count, flag, constants, rtol, atol.reshape(M, n)
@@ -185,7 +186,7 @@ class Kernel:
 
 
 def _ended(flag: Any, budget: int) -> Ended:
-    """Why the first of the members that did not reach the end stopped: with more evaluations it might have."""
+    """Why the run ended: the first member without evaluations left, else the first that failed."""
     lacking = flag == adaptive_rk.TOO_MANY
     m = int(np.argmax(lacking if lacking.any() else flag < 0))
     who = f"member {m}: " if flag.size > 1 else ""

@@ -1,4 +1,4 @@
-"""A traced right-hand side and its Jacobian as SciPy's solvers call them: on floats, or on NumPy's columns."""
+"""A traced right-hand side and its Jacobian as functions for SciPy's solvers, on floats or on columns of members."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen import numpy_blocks
-from odeopt.compiler.codegen.float_loop import HELPERS, RAISED
+from odeopt.compiler.codegen.float_loop import HELPERS
 from odeopt.compiler.codegen.statements import block, name_of
 from odeopt.compiler.rhs_program import FieldProgram, Traced
+from odeopt.core.operations import RAISED
 from odeopt.solvers.initial_value import Function, from_diagonals
 from odeopt.util.check import Array
 
 
 def on_floats(made: Traced, plain: Function) -> tuple[Function, Function | None]:
-    """For one member: Python's floats.  Where these raise NumPy goes on; where a guard is true, the flow itself."""
+    """f and its Jacobian for one member, on Python's floats.
+
+    Where floats raise, as in a division by 0, NumPy evaluates instead.  `plain`, the flow itself, takes over where a
+    guard of the program is true.
+    """
 
     def slow(s: float, vector: Array) -> Array:
         diagonals = stacked(made, 1, plain)[1]
@@ -56,7 +61,7 @@ def _compiled(text: str) -> Callable[..., tuple[Function, Function | None]]:
 
 
 def stacked(made: Traced, number: int, plain: Function) -> tuple[Function, Function | None]:
-    """For many members: NumPy on the columns of (M, n); the Jacobian as its 2n - 1 diagonals."""
+    """f and its Jacobian for many members, on the columns of (M, n); the Jacobian is given by its 2n - 1 diagonals."""
     program, n = made.program, len(made.program.state)
     slopes = _on_columns(program, (*program.slopes, *program.guards), made.values, number)
 
@@ -86,7 +91,7 @@ def stacked(made: Traced, number: int, plain: Function) -> tuple[Function, Funct
 def _on_columns(
     program: FieldProgram, results: tuple[Any, ...], constants: Sequence[Any], number: int
 ) -> Callable[[float, Array], tuple[Any, ...]]:
-    """The results at (s, vector), numbers or (M,), in arrays that the next call overwrites."""
+    """A function of (s, vector) that returns the results, numbers or (M,), in arrays that its next call overwrites."""
     look, numbers, truths = _evaluation(program, results)
     room, truth = np.empty((numbers, number)), np.empty((truths, number), dtype=bool)
     return lambda s, vector: look(room, truth, s, *np.ascontiguousarray(vector.reshape(number, -1).T), *constants)

@@ -1,4 +1,4 @@
-"""The right-hand side as solvers call it: counted against a budget, its exceptions named, a NaN stopped in time."""
+"""The right-hand side as solvers call it: evaluations are counted against a budget, and exceptions are named."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from odeopt.util.check import Array
 
 
 class CountedRhs:
-    """f(s, y) with a budget of evaluations; `count` is the number of those made.
+    """f(s, y) with a budget of evaluations; `count` is the number made so far.
 
-    The first value must be finite.  An exception becomes an EvaluationError, a budget that is used up an `Ended`.
+    The first value must be finite.  An exception becomes an EvaluationError.  A call beyond the budget raises `Ended`.
     """
 
     def __init__(self, functions: Functions, budget: int) -> None:
         self.functions, self.budget = functions, budget
         self.count, self.jacobians, self.groups = 0, 0, 1
-        self.mean: float | None = None  # of the members' own counts, where they have them
+        self.mean: float | None = None  # mean of the members' counts, if each member has its own
 
     def __call__(self, s: float, vector: Array) -> Any:
         self.count += 1
@@ -38,7 +38,10 @@ class CountedRhs:
         return found
 
     def where_finite(self) -> Function:
-        """The same for a solver that a NaN would mislead; in one call, as LSODA does little but call it."""
+        """f for a solver that a NaN would mislead: every value must be finite.
+
+        The body repeats `__call__` because LSODA spends most of its time in this call.
+        """
         f, budget, isfinite = self.functions.f, self.budget, math.isfinite
         total: Any = sum if self.functions.means == "floats" else np.sum
 
@@ -63,14 +66,14 @@ class CountedRhs:
         return self.functions.jacobian(s, vector)
 
     def split(self, groups: Sequence[Any]) -> list[CountedRhs]:
-        """One for each group of members, each with the whole budget; itself where there is one group."""
+        """One CountedRhs per group of members, each with the whole budget; [self] if there is one group."""
         if len(groups) == 1:
             return [self]
         assert self.functions.part is not None
         return [CountedRhs(self.functions.part(members), self.budget) for members in groups]
 
     def join(self, parts: Sequence[CountedRhs], sizes: Sequence[int]) -> None:
-        """Its counts are the largest of its parts', which have so many members."""
+        """Takes over the largest counts of the parts; `sizes` are their numbers of members."""
         self.groups = len(parts)
         if self.groups > 1:
             self.count, self.jacobians = (
@@ -79,7 +82,7 @@ class CountedRhs:
             self.mean = float(np.average([part.count for part in parts], weights=sizes))
 
     def cost(self) -> str:
-        """As a message has it."""
+        """The evaluations, worded for the message of a run."""
         own = f" at most, {self.mean:.0f} on average" if self.mean not in (None, self.count) else ""
         by_hand = f", {self.jacobians} of its Jacobian" if self.jacobians else ""
         groups = f", in {self.groups} groups of members of like stiffness" if self.groups > 1 else ""
@@ -87,12 +90,12 @@ class CountedRhs:
 
 
 def exhausted(budget: int, who: str = "") -> Ended:
-    """The end of a solver that has no evaluation left; `who` names its member."""
+    """The exception of a solver that has used its budget; `who` names the member."""
     return Ended(Reason.BUDGET, f"{who}{budget} {Reason.BUDGET}")
 
 
 def _named(error: Exception) -> EvaluationError:
-    """An exception of the right-hand side; the problem's gradient has named its own."""
+    """An exception of the right-hand side as an EvaluationError; the problem's gradient already raises one."""
     if isinstance(error, EvaluationError):
         return error
     return EvaluationError(f"the right-hand side raised {type(error).__name__}: {error}")

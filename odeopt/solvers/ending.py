@@ -1,4 +1,4 @@
-"""Why an integration stopped before its end: a typed reason, the status that it means, and the sentence about it."""
+"""Why an integration stopped before its end: a typed reason, its status and its message."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from odeopt.problems.oracle import EvaluationError
 from odeopt.util.status import Status
 
-EXCEPTIONS = (EvaluationError, np.linalg.LinAlgError, ValueError, KeyboardInterrupt)  # what `reason_of` can name
+EXCEPTIONS = (EvaluationError, np.linalg.LinAlgError, ValueError, KeyboardInterrupt)  # those that `ended_by` can name
 
 
 class Reason(StrEnum):
-    """Why a solver stopped; the value is how a message says it."""
+    """Why a solver stopped; the value is the wording in messages."""
 
     RHS_NOT_FINITE = "the right-hand side is NaN or infinite"
     NOT_FINITE = "the solution is not finite"
@@ -41,7 +41,7 @@ STATUS = {
 
 
 class Ended(Exception):
-    """Raised inside a solver that cannot go on: the reason, and its text where that says more than the reason."""
+    """Raised inside a solver that cannot continue: the reason, and a text where more is known than the reason."""
 
     def __init__(self, reason: Reason, text: str = "") -> None:
         super().__init__(text or str(reason))
@@ -49,7 +49,7 @@ class Ended(Exception):
 
 
 class Ending(str):
-    """The message of SciPy's `OdeResult` after a guarded solver stopped, with its typed `reason`."""
+    """The message in SciPy's `OdeResult` after a guarded solver stopped; `reason` is its typed form."""
 
     reason: Reason
 
@@ -60,7 +60,7 @@ class Ending(str):
 
 
 def ended_by(error: BaseException) -> Ended:
-    """An exception of a step, one of `Ended` or `EXCEPTIONS`, as the end of the integration."""
+    """The `Ended` for an exception raised in a step, which is an `Ended` or one of `EXCEPTIONS`."""
     if isinstance(error, Ended):
         return error
     if isinstance(error, EvaluationError):

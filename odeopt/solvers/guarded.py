@@ -1,8 +1,8 @@
 """SciPy's solvers with guards, for `scipy.integrate.solve_ivp(fun, t_span, y0, method=GuardedDOP853, ...)`.
 
-SciPy 1.17 never returns where the right-hand side of RK45 or DOP853 is NaN at the start or singular, or where LSODA
-blows up; LSODA calls NaN a success, and Radau and BDF raise from LAPACK.  The guarded solvers always return, with what
-was computed so far, and `OdeResult.message.reason` says why they stopped.  Until then they are SciPy's to the last bit.
+SciPy 1.17 never returns if the right-hand side of RK45 or DOP853 is singular or NaN at the start, or if LSODA blows up.
+LSODA reports NaN as a success; Radau and BDF raise from LAPACK.  The guarded solvers always return with the part
+computed so far, and `OdeResult.message.reason` says why they stopped.  Up to there they equal SciPy's to the last bit.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 MAX_EVALUATIONS = 500_000
-STEPS = ("first_step", "min_step")  # options that must be finite where they are given
+STEPS = ("first_step", "min_step")  # options that must be finite if they are given
 
 
 class Guarded(OdeSolver):
-    """The guards, in front of one of SciPy's solvers.
+    """A mixin that adds guards to one of SciPy's solvers.
 
-    max_evaluations: of the right-hand side, those for differences included
-    on_step:         called with the solver after each accepted step; what it raises ends the integration too
+    max_evaluations: limit for evaluations of the right-hand side, including those for finite differences
+    on_step:         called with the solver after each accepted step; an exception that it raises ends the integration
     other options:   those of SciPy's solver
 
     A NaN in a trial stage only rejects the step.  An exception in the first evaluation is the caller's mistake and
-    propagates; a later one, or Ctrl-C, ends the integration.
+    propagates.  A later one, or Ctrl-C, ends the integration.
     """
 
     t: float
@@ -67,12 +67,12 @@ class Guarded(OdeSolver):
         return self.rhs
 
     def step(self) -> str | None:
-        """One step; the message where it failed."""
+        """Makes one step; returns None, or the message if the step failed."""
         t, y = self.t, self.y
         try:
             if self._ended:
                 raise self._ended
-            with np.errstate(all="ignore"):  # at trial points
+            with np.errstate(all="ignore"):  # trial points may overflow
                 message = super().step()
             if self.status == "failed":
                 raise Ended(Reason.STEP_FAILED, message or "")
@@ -80,7 +80,7 @@ class Guarded(OdeSolver):
                 raise Ended(Reason.NOT_FINITE)
             if self.t == t != self.t_bound:
                 raise Ended(Reason.STEP_FAILED)
-            if self.status == "finished":  # no step follows in which a failure of its interpolant could show
+            if self.status == "finished":  # no later step would show a failing interpolant
                 self._last = self.interpolant()
             if self._on_step:
                 self._on_step(self)
@@ -90,7 +90,7 @@ class Guarded(OdeSolver):
             return Ending(self._end(error))
 
     def interpolant(self) -> DenseOutput:
-        """The interpolant over the last step, for `on_step`: what its evaluations raise ends the integration."""
+        """The interpolant over the last step, for `on_step`; an exception in its evaluations ends the integration."""
         if self._last:
             return self._last
         with np.errstate(all="ignore"):
@@ -100,7 +100,7 @@ class Guarded(OdeSolver):
         return found
 
     def dense_output(self) -> DenseOutput:
-        """The same for solve_ivp: NaN inside the step where its evaluations failed, and the next step fails too."""
+        """The interpolant for solve_ivp.  If an evaluation fails, it is NaN inside the step and the next step fails."""
         try:
             return self.interpolant()
         except (Ended, *EXCEPTIONS) as error:
@@ -108,7 +108,7 @@ class Guarded(OdeSolver):
             return Unknown(self.t_old, self.t, self.y)
 
     def _end(self, error: BaseException) -> Ended:
-        """Remembers why nothing follows; what the first evaluation raises is raised."""
+        """Stores the reason for which no step follows; raises the error if it came from the first evaluation."""
         if self.rhs.count == 1 and isinstance(error, EvaluationError):
             raise error
         self._ended = ended_by(error)
@@ -116,7 +116,7 @@ class Guarded(OdeSolver):
 
 
 class Unknown(DenseOutput):
-    """An interpolant of which only the end of the step is known."""
+    """An interpolant that knows only the end of the step; it is NaN elsewhere."""
 
     def __init__(self, t_old: float, t: float, y: Array) -> None:
         super().__init__(t_old, t)
@@ -167,7 +167,7 @@ GUARDED = {
 def _check_numbers(
     t0: float, t_bound: float, y0: Any, rtol: Any = 1e-3, atol: Any = 1e-6, max_step: float = np.inf, **others: Any
 ) -> None:
-    """NaN, an end at infinity and an error bound of 0: SciPy would go on with them for ever."""
+    """Refuses NaN, an infinite end and an error bound of 0, with which SciPy would never return."""
     numbers = {"t_span": (t0, t_bound), "rtol": rtol, "atol": atol}
     for name, value in (numbers | {name: others[name] for name in STEPS if others.get(name) is not None}).items():
         if not np.isfinite(value).all():

@@ -1,4 +1,4 @@
-"""dy/ds = f(s, y) from y at s = begin to s = 1: a flow on a problem as the solvers see it."""
+"""dy/ds = f(s, y) from s = begin to s = 1: a flow on a problem in the form that the solvers take."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
-ONSET = 1e-6  # s at which the expansion after a singular start hands over to the solver, at the latest
-MOVED = 1e-6  # part of its size by which theta may move before
+ONSET = 1e-6  # latest s at which the expansion after a singular start hands over to the solver
+MOVED = 1e-6  # largest relative movement of theta before the handover
 
 Function = Callable[[float, Array], Any]
 
 
 @dataclass(frozen=True, eq=False)
 class InitialValue:
-    """The equation in flat vectors; `s` are the values at which records are due."""
+    """The equation in flat vectors; `s` holds the values at which states are recorded."""
 
     flow: Field
     problem: Problem
@@ -38,17 +38,17 @@ class InitialValue:
 
     @property
     def members(self) -> tuple[int, ...]:
-        """The shape of the ensemble."""
+        """The shape of the ensemble; () for a single run."""
         return self.y[0].shape[:-1]
 
     @property
     def sizes(self) -> list[int]:
-        """The numbers in each variable of one member."""
+        """How many numbers each variable of one member has."""
         return [u.shape[-1] for u in self.y]
 
     @property
     def number(self) -> int:
-        """Of members."""
+        """The number of members."""
         return math.prod(self.members)
 
     @property
@@ -58,7 +58,7 @@ class InitialValue:
         return any(isinstance(part, Relax) and part.limit is not None for part in parts)
 
     def slope(self) -> Function:
-        """f, by NumPy."""
+        """f, evaluated by NumPy."""
         rhs, clock, like = self.flow.rhs(self.grad), self.clock, self.y
 
         def f(s: float, vector: Array) -> Array:
@@ -70,13 +70,15 @@ class InitialValue:
 
 @dataclass(frozen=True, eq=False)
 class Functions:
-    """f and its Jacobian for SciPy: (n, n) rows, or for members the diagonals (2n - 1, M n), n numbers a member.
+    """The functions that a solver calls for one equation with M members of n numbers each.
 
-    `gradients` of the problem are not counted elsewhere in each evaluation of f; `means` says how f is evaluated.
-    `kernel(method, named)`: a whole run at once, as one of the solvers of `odeopt.solvers.scipy_solvers`, or None and
-    why: it does not pay, unless the method was asked for by name.
-    `part`: the same of the members with these indices alone, where that costs less.
-    `refused()`: what `means` must say after all, where f had to be left in the midst of a run.
+    f, jacobian: the right-hand side and its Jacobian: (n, n) for one member, the diagonals (2n - 1, M n) for many
+    gradients:   gradients of the problem in each evaluation of f that nobody else counts
+    means:       how f is evaluated, as a Trajectory reports it
+    kernel:      kernel(method, named) returns a solver for the whole run, of the kind in `scipy_solvers`, or None and
+                 the reason; without `named` a kernel that does not pay is None too
+    part:        part(members) returns the functions for these members alone, where that costs less; else None
+    refused:     refused() replaces `means` if f was abandoned during the run; else ""
     """
 
     f: Function
@@ -89,14 +91,14 @@ class Functions:
 
 
 def initial_value(flow: Field, problem: Problem, times: Array, y: State) -> InitialValue:
-    """The equation from y at times[0]; where its start is singular, from the expansion a moment later."""
+    """The equation from y at times[0], or from the expansion shortly after times[0] if the start is singular."""
     onset = _singular_start(flow, times[0], y)
     clock, s = clock_of(times, onset.power if onset else 1)
     return _begun(flow, problem, times, s, clock, onset, y)
 
 
 def in_time(flow: Field, problem: Problem, t0: float, y: State) -> InitialValue:
-    """The same with physical time for s; `begin` is t0, or where the expansion after a singular start hands over."""
+    """The equation with s = t; `begin` is t0, or the time at which the expansion after a singular start hands over."""
     onset = _singular_start(flow, np.asarray(t0), y)
     power = onset.power if onset else 1
     made = _begun(flow, problem, np.array([t0]), np.empty(0), Clock(0.0, 1.0, power), onset, y)
@@ -113,7 +115,7 @@ def _begun(
 
 
 def _handover(onset: Onset, flow: Field, grad: Gradient, y: State, clock: Clock) -> tuple[float, State]:
-    """s and the state after a singular start, before theta has moved far: at first it moves in proportion to s."""
+    """s and the state shortly after a singular start.  theta moves in proportion to s there, at most by MOVED."""
     after = lambda s: _after(onset, flow, grad, y, clock.time(s))
     state = after(ONSET)
     size, moved = (np.abs(u).max(axis=-1) for u in (y[0], state[0] - y[0]))
@@ -125,7 +127,7 @@ def _handover(onset: Onset, flow: Field, grad: Gradient, y: State, clock: Clock)
 
 
 def _singular_start(flow: Field, t0: Array, y: State) -> Onset | None:
-    """The onset of a flow that starts at rest at t = 0, if it has one."""
+    """The onset of a flow that starts at rest at t = 0; None if it has none or starts otherwise."""
     at_rest = not np.any(t0) and not any(u.any() for u in y[1:])
     return flow.onset if isinstance(flow, Flow) and at_rest else None
 
@@ -138,6 +140,6 @@ def _after(onset: Onset, flow: Field, grad: Gradient, y: State, t: Any) -> State
 
 
 def from_diagonals(band: Any, number: int, n: int) -> Array:
-    """The blocks (M, n, n) of a matrix whose 2n - 1 diagonals LSODA has as (2n - 1, M n)."""
+    """The blocks (M, n, n) of a block-diagonal matrix from its diagonals (2n - 1, M n), in LSODA's band storage."""
     rows = np.reshape(band, (2 * n - 1, number, n))
     return np.stack([np.stack([rows[n - 1 + a - b, :, b] for b in range(n)], -1) for a in range(n)], -2)

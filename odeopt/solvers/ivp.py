@@ -1,4 +1,4 @@
-"""A flow on a problem as fun(t, y) and y0, for solvers that are called by hand: solve_ivp, diffrax, your own."""
+"""A flow on a problem as fun(t, y) and y0, for solvers that you call yourself: solve_ivp, diffrax, your own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from odeopt.util.check import Array
 class IVP:
     """y' = fun(t, y) from y(t0) = y0, flat vectors (N,) as `scipy.integrate.solve_ivp` takes them.
 
-    fun:   the right-hand side, NumPy's to the last bit: as the flow is written
-    t0:    where to begin; a moment after t = 0 where the flow is singular there (RMSprop, Adagrad), and y0 with it
-    y0:    the state, member after member, each with theta first
-    jac:   d fun / dy, (N, N), of one member whose formulas can be traced; else None
-    names: of the numbers in y
+    fun:   the right-hand side as the flow is written, evaluated by NumPy
+    t0:    the initial time; shortly after 0 for a flow that is singular at t = 0 (RMSprop, Adagrad)
+    y0:    the state at t0, member after member, each with theta first
+    jac:   d fun / dy, (N, N), for one member whose formulas can be traced; else None
+    names: the names of the numbers in y
     """
 
     fun: Callable[[float, Array], Array]
@@ -37,14 +37,14 @@ class IVP:
     equation: InitialValue = field(repr=False)
 
     def unpack(self, y: Any) -> dict[str, Array]:
-        """The variables by name, (..., d) of one state (N,), or (k, ..., d) of the `y` (N, k) of solve_ivp."""
+        """The variables by name: (..., d) for one state (N,), (k, ..., d) for the `y` (N, k) of solve_ivp."""
         rows = np.asarray(y, dtype=float)
         if rows.ndim not in (1, 2) or len(rows) != len(self.y0):
             raise ValueError(f"y must have shape ({len(self.y0)},) or ({len(self.y0)}, k), got {rows.shape}")
         return dict(zip(self.equation.flow.variables, unpack(rows.T, self.equation.y), strict=True))
 
     def vector_field(self, t: Any, y: Any, args: Any = None) -> Any:
-        """fun on JAX's arrays, for `diffrax.ODETerm(ivp.vector_field)`; it can be compiled and differentiated."""
+        """fun on JAX arrays, for `diffrax.ODETerm(ivp.vector_field)`; JAX can compile and differentiate it."""
         return self._field(t, y)
 
     @cached_property
@@ -66,7 +66,7 @@ class IVP:
         )
 
 
-SHOWN = 12  # numbers of a state that are printed
+SHOWN = 12  # how many numbers of a state are printed
 
 
 def ivp(
@@ -75,11 +75,11 @@ def ivp(
     """The initial value problem that `solve` solves, for a solver that you call yourself.
 
     theta0: shape (d,) or (..., d), the problem's by default
-    t0:     where time begins
-    memory: other variables at t0 by name; at rest by default
+    t0:     the initial time
+    memory: values of the other variables at t0, by name; at rest by default
 
-    `odeopt.solvers` has SciPy's methods with guards (`GuardedDOP853`, `GuardedLSODA`, ...), with which solve_ivp
-    always returns.
+    `odeopt.solvers` has SciPy's methods with guards (`GuardedDOP853`, `GuardedLSODA`, ...); with them solve_ivp always
+    returns.
 
     >>> import odeopt as oo
     >>> from scipy.integrate import solve_ivp
@@ -105,7 +105,7 @@ def ivp(
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> Any:
-    """name[0], name[1], ..., or name[3, 0] of member 3."""
+    """name[0], name[1], ..., or with members name[3, 0], the first number of member 3."""
     found = np.empty(shape, dtype=object)
     for where in np.ndindex(shape):
         found[where] = f"{name}[{', '.join(map(str, where))}]"
@@ -113,7 +113,7 @@ def _labels(name: str, shape: tuple[int, ...]) -> Any:
 
 
 def _undisturbed(f: Callable[[float, Array], Array]) -> Callable[[float, Array], Array]:
-    """f without NumPy's warnings: solvers try points at which a flow overflows."""
+    """f without NumPy's warnings, as solvers try points at which a flow overflows."""
 
     def fun(t: float, y: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""The right-hand side of a flow on JAX's arrays: traced operations, or formulas around a gradient of JAX's own."""
+"""The right-hand side of a flow on JAX arrays, by traced operations or around a gradient from JAX itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Function = Callable[[Any, Any], Any]
 
 
 def on_jax(equation: InitialValue) -> Function:
-    """f(t, y), flat vectors."""
+    """f(t, y) on flat vectors."""
     grad = equation.problem.grad
     if isinstance(grad, Automatic) and grad.source == "jax" and grad.native:
         return _with_gradient(equation, grad.native)
@@ -30,7 +30,7 @@ def on_jax(equation: InitialValue) -> Function:
         return _with_program(equation)
     except Untraceable as reason:
         raise ValueError(
-            f"flow must have formulas that JAX can compile, {equation.flow.name} here: {reason}"
+            f"flow must have formulas that JAX can compile, got {equation.flow.name}: {reason}"
         ) from reason
 
 
@@ -38,7 +38,7 @@ def _with_program(equation: InitialValue) -> Function:
     made = traced_field(equation.flow, equation.problem, equation.clock, equation.sizes, equation.members)
     program, shape = made.program, (equation.number, len(made.program.state))
     if program.guards:
-        raise Untraceable("its formulas look at their values")
+        raise Untraceable("its formulas branch on their values")
     nodes = [node for node in needed(program.slopes) if node.op != "input"]
 
     def f(t: Any, y: Any) -> Any:

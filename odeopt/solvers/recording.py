@@ -1,4 +1,4 @@
-"""What `solve` keeps of a solver's steps: the states where records are due, and the interpolants in between."""
+"""The records of `solve`: states at the requested times, and interpolants between them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from odeopt.util.check import Array
 
 
 class Reached(NamedTuple):
-    """Where a run stands: s and the state there."""
+    """The point that a run has reached: s and the state there."""
 
     s: float
     y: Array
 
 
 class Records:
-    """What is kept of the accepted steps: the state at each value of s, and the interpolants if `dense`."""
+    """The states at each requested value of s, and with `dense` the interpolant of every accepted step."""
 
     def __init__(self, path: Recorder, equation: InitialValue, dense: bool) -> None:
         self.path, self.equation, self.dense = path, equation, dense
-        self.done = 1  # the start is recorded
+        self.done = 1  # the start is already recorded
         self.pieces: list[Any] = []  # SciPy's interpolants
         self.last = Reached(equation.begin, pack(equation.y))
 
     def take(self, solver: Any) -> None:
-        """All records that fall into the last step of a guarded solver."""
+        """Records all states that are due within the last step of a guarded solver."""
         s, here = self.equation.s, Reached(float(solver.t), solver.y.copy())
         due = self.done < len(s) and s[self.done] <= here.s
         between = self.dense or (due and s[self.done] < here.s)
@@ -46,7 +46,7 @@ class Records:
         self.last = here
 
     def fill(self, s: Array, rows: Array) -> None:
-        """The states at these values of s, where every record up to the last of them is among them."""
+        """Records the states among `rows`, at the values s, that are due; s holds every due value up to its last."""
         due = rows if np.array_equal(s, self.equation.s[1 : len(s) + 1]) else rows[np.isin(s, self.equation.s)]
         here = slice(self.done, self.done + len(due))
         states, _, times = self.path.room(len(due))
@@ -59,7 +59,7 @@ class Records:
             self.last = Reached(float(s[-1]), rows[-1])
 
     def close(self) -> Any:
-        """The last good state of a run that ended early, at a time of its own, which is returned."""
+        """Records the last good state of a run that ended early; returns its time."""
         t = self.equation.clock.time(self.last.s)
         if self.last.s > self.equation.s[self.done - 1]:
             self._append(t if self.equation.times.ndim == 1 else t[..., 0], self.last.y)
@@ -70,7 +70,7 @@ class Records:
 
 
 def interpolant(pieces: list[Any], clock: Clock, like: State) -> Callable[[Any], Array]:
-    """theta(t), t a number or (n,) within the run, from the solver's own interpolants."""
+    """theta(t) for t, a number or (n,), within the run, from the solver's interpolants."""
     ends = np.array([piece.t for piece in pieces])
     last = clock.time(ends[-1])
 

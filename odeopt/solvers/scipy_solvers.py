@@ -1,4 +1,4 @@
-"""One method from the start of a run to its end, by SciPy's `solve_ivp`, LSODA's compiled loop, or a kernel."""
+"""One run of one method, by SciPy's `solve_ivp`, by LSODA's compiled loop, or by a kernel."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from odeopt.solvers.strategy import Attempt
 from odeopt.solvers.tolerances import tolerances
 from odeopt.util.check import Array
 
-HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # pieces of a run that LSODA takes at least; the first are smaller
-ADAMS = 6  # the highest order of LSODA's Adams: from 7 on it is a matter of luck whether it finds a flow stiff
+HALTS, EARLY = 65, 2.0 ** -np.arange(7, 31, 2)  # least number of LSODA's halts in a run, and extra ones early
+ADAMS = 6  # highest order of LSODA's Adams methods: from 7 on LSODA detects stiffness only by chance
 STIFF = ("LSODA", "Radau", "BDF", "Rodas5P")  # methods for stiff flows
-MANY = 2_000_000_000  # steps: evaluations are what is limited
+MANY = 2_000_000_000  # limit for LSODA's steps, never reached: the budget limits evaluations
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One attempt as its solver sees it: f, where records go, and the bar that shows how far it is."""
+    """One attempt with everything its solver needs: f, the records, and the progress bar."""
 
     attempt: Attempt
     rhs: CountedRhs
@@ -34,12 +34,14 @@ class Task:
     shown: Any
 
 
-Solver = Callable[[Task, float, Array], None]  # with rtol, and atol of each number in the state
+Solver = Callable[[Task, float, Array], None]  # called with rtol, and atol for each number in the state
 
 
 def integrate(task: Task, rtol: float, atol: float | None) -> tuple[Reason | None, str]:
-    """From s = begin to 1, recording on the way: None, or why it stopped, and the message.  Every way out leaves the
-    last good state recorded."""
+    """Integrates from s = begin to 1 and records on the way; returns None or the reason to stop, and the message.
+
+    However the run ends, its last good state is recorded.
+    """
     attempt, rhs, equation = task.attempt, task.rhs, task.records.equation
     try:
         bounds = tolerances(equation, rhs, rtol, atol, attempt.method, own_steps=attempt.kernel is not None)
@@ -51,7 +53,7 @@ def integrate(task: Task, rtol: float, atol: float | None) -> tuple[Reason | Non
 
 
 def _solver(attempt: Attempt, dense: bool) -> Solver:
-    """The kernel where there is one; LSODA's compiled loop, which has no interpolants; else `solve_ivp`."""
+    """The kernel if there is one; for LSODA its compiled loop, which has no interpolants; else `solve_ivp`."""
     return attempt.kernel or (_lsoda if attempt.method == "LSODA" and not dense else _solve_ivp)
 
 
@@ -85,13 +87,13 @@ def _solve_ivp(task: Task, rtol: float, atol: Array) -> None:
 
 
 def _lsoda(task: Task, rtol: float, atol: Array) -> None:
-    """LSODA from halt to halt: its own loop over the steps is compiled.  Each group of members has one of its own."""
+    """LSODA from halt to halt, with its compiled loop over the steps; each group of members has its own solver."""
     records, rhs = task.records, task.rhs
     equation, first, s = records.equation, records.last, _halts(records.equation.s)
     groups = of_like_stiffness(equation, rhs.functions)
     slopes = rhs.split(groups)
     rows = np.empty((len(s), equation.number, first.y.size // equation.number))
-    at = int(np.searchsorted(s, first.s, side="right"))  # what comes before is as good as the start
+    at = int(np.searchsorted(s, first.s, side="right"))  # before first.s the state is still the start
     rows[:at] = start = first.y.reshape(rows.shape[1:])
     bounds = atol.reshape(rows.shape[1:])
     solvers = [_begun(equation, f, rtol, bounds[members].ravel()) for f, members in zip(slopes, groups, strict=True)]
@@ -118,7 +120,7 @@ def _lsoda(task: Task, rtol: float, atol: Array) -> None:
 
 
 def _begun(equation: InitialValue, rhs: CountedRhs, rtol: float, atol: Array) -> Any:
-    """LSODA on the members of `rhs`."""
+    """SciPy's LSODA for the members of `rhs`, without an initial value yet."""
     from scipy.integrate import ode
 
     known = _jacobian("LSODA", equation, rhs)
@@ -127,19 +129,22 @@ def _begun(equation: InitialValue, rhs: CountedRhs, rtol: float, atol: Array) ->
 
 
 def _halts(s: Array) -> Array:
-    """Where LSODA is interrupted: at the records, and so often, above all early, that little is lost when it fails."""
+    """The values of s at which LSODA halts: the records, and more, mostly early, so that a failure loses little."""
     often = np.linspace(0, 1, HALTS) if len(s) < HALTS else s
     return np.unique(np.concatenate([s, often, EARLY]))[1:]
 
 
 def _anew(method: str, equation: InitialValue) -> tuple[float, ...]:
-    """Where LSODA begins anew: its Adams bounds its steps by the largest rate that it has met, and never forgets it."""
+    """The values of s at which LSODA restarts, for flows whose rates fall from infinity.
+
+    Its Adams methods bound the step by the largest rate seen since the last restart.
+    """
     early = [s for s in EARLY[::-1].tolist() if s > equation.begin]
     return tuple(early) if method == "LSODA" and equation.fading else ()
 
 
 def _jacobian(method: str, equation: InitialValue, rhs: CountedRhs) -> dict[str, Any]:
-    """What the solver may know of the Jacobian: itself, and that no member acts on another."""
+    """The solver's options for the Jacobian: the function, and the band of members that do not interact."""
     known = rhs.functions.jacobian is not None
     if method == "LSODA":
         band = sum(equation.sizes) - 1 if equation.members else None

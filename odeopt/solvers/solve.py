@@ -1,4 +1,4 @@
-"""theta(t) of a flow on a problem: the continuous counterpart of `simulate`, and the one door to SciPy's solvers."""
+"""theta(t) of a flow on a problem: the continuous counterpart of `simulate`, by SciPy's solvers or their kernels."""
 
 from __future__ import annotations
 
@@ -42,37 +42,38 @@ def solve(
 ) -> Trajectory:
     """The flow of a problem, as a Trajectory at the times t.
 
-    SciPy's `solve_ivp` is the reference, with the guarded methods of `odeopt.solvers`; the compiled ways give its
-    result within the tolerances.  The way is chosen by the arguments and by what is installed: the same call gives
-    the same bits.  `odeopt.ivp` hands out the equation for a solver that you call yourself.
+    SciPy's `solve_ivp` with the guarded methods of `odeopt.solvers` is the reference.  Compiled methods agree with it
+    within the tolerances.  The arguments and the installed packages determine the method, so the same call gives the
+    same bits.  `odeopt.ivp` returns the equation for a solver that you call yourself.
 
-    A variable that is projected and that no part reads (ASGD's average) rests here.
-    Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate however they
-    start; expect many evaluations there, or an early end with a status.
+    A projected variable that no part reads (ASGD's average) stays constant here.
+    Where a component of the first gradient is 0, the adaptive flows are singular in that coordinate, with any start.
+    Expect many evaluations there, or an early end with a status.
 
-    t:               an end (201 records from 0), or increasing times (n+1,); (n+1, ...) for one clock per member
+    t:               the end (201 records from 0), or increasing times (n+1,); (n+1, ...) for one clock per member
     theta0:          shape (d,) or (..., d), the problem's by default
-    memory:          other variables at t[0] by name; at rest by default.  A flow whose start at rest is singular
-                     (RMSprop, Adagrad) is started by its expansion there
+    memory:          values of the other variables at t[0], by name; at rest by default.  A flow that is singular at
+                     rest (RMSprop, Adagrad) is started by its expansion there
     method:          BDF, DOP853, LSODA, RK23, RK45 or Radau; Rodas5P, for stiff flows, which is compiled (extra
-                     `fast`); or "auto".  "auto" takes the closed form of a problem's gradient flow where it is known.
-                     Where the flow is stiff at the start it takes LSODA, else DOP853, and LSODA if that needs more
-                     than 20 000 evaluations (100 000 if compiled) unless the flow oscillates.  Before LSODA it tries
-                     Rodas5P where that is compiled.  The message says which and why.  LSODA takes members of very
-                     different time scales in groups of like stiffness
-    rtol, atol:      relative and absolute error of each number in a solver's step, for each member.  The default atol
-                     is rtol/100 times the size of the variable in that member.  The size of theta is its largest
-                     coordinate at the start.  The size of another variable is that too, or its movement in the first
-                     hundredth of the run, or until it has decayed, if that is more: |g| for an average of gradients,
-                     g^2 for RMSprop's G.  An atol that is given holds for all variables as it is
-    max_evaluations: of the right-hand side, by each method that is tried; when they are used up the run ends with a
-                     status
-    dense_output:    `run.sol(t)` then interpolates theta between the records
-    progress:        True, False, or None: on long runs at a terminal or in Jupyter
-    backend:         "numpy" evaluates the flow as it is.  "floats" (one member) and "columns" (many) generate code from
-                     it.  "numba" (extra `fast`) compiles DOP853 or Rodas5P with it, for at most 10 numbers a member
-                     and formulas that do not look at their values.  "auto" compiles large ensembles: those for
-                     which one run pays for the compiler, whatever ran before
+                     `fast`); or "auto".  "auto" uses the closed form of the gradient flow if the problem has one.
+                     Otherwise it uses LSODA if the flow is stiff at the start, else DOP853.  It changes from DOP853 to
+                     LSODA after 20 000 evaluations (100 000 if compiled) unless the flow oscillates.  Before LSODA it
+                     tries Rodas5P if that can be compiled.  The message names the method and the reason.  LSODA treats
+                     members of very different time scales in groups of like stiffness
+    rtol, atol:      relative and absolute error per step of each number in the state, for each member.  The default
+                     atol is rtol/100 times the size of the variable in that member.  The size of theta is its largest
+                     coordinate at the start.  The size of another variable is the larger of two numbers: its largest
+                     coordinate at the start, and its movement in the first hundredth of the run or until it has
+                     decayed (|g| for an average of gradients, g^2 for RMSprop's G).  A given atol applies to all
+                     variables
+    max_evaluations: limit for the evaluations of the right-hand side by each method that is tried; a run that exceeds
+                     it ends with a status
+    dense_output:    if True, `run.sol(t)` interpolates theta between the records
+    progress:        True, False, or None: a bar on long runs at a terminal or in Jupyter
+    backend:         "numpy" evaluates the flow as written.  "floats" (one member) and "columns" (many) generate code
+                     from it.  "numba" (extra `fast`) also compiles DOP853 or Rodas5P, for at most 10 numbers per member
+                     and formulas that do not branch on their values.  "auto" compiles for ensembles so large that one
+                     run pays for the compilation
 
     >>> import odeopt as oo
     >>> run = oo.solve(oo.flows.gradient_flow(), oo.problems.quadratic(), t=1.0)
@@ -91,7 +92,7 @@ def solve(
 
 
 def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
-    """By closed form where there is one, else by one method after the other until one reaches the end."""
+    """The run in closed form if there is one; else by the methods of the plan, until one reaches the end."""
     from odeopt.solvers.compiled import functions_of
 
     if asked.method == "auto" and (known := closed_form(equation, asked.dense)):
@@ -112,7 +113,7 @@ def _solved(equation: InitialValue, asked: Asked) -> Trajectory:
 def _attempt(
     equation: InitialValue, functions: Functions, asked: Asked, attempt: Attempt
 ) -> tuple[Trajectory, Reason | None, float]:
-    """The run of one method, why it stopped before its end, and how far it came, 0 to 1."""
+    """The run of one method, the reason if it stopped early, and the part of the run that it reached, 0 to 1."""
     path = Recorder(len(equation.times) + 1, equation.times[0], equation.at_rest)
     rhs, records = CountedRhs(functions, attempt.budget), Records(path, equation, asked.dense)
     with bar(1.0, equation.flow.name, asked.progress, "T") as shown:
@@ -133,6 +134,6 @@ def _trajectory(
 
 
 def checked_solver(method: str, rtol: float, atol: float | None, dense: bool = False) -> dict[str, Any]:
-    """These arguments of `solve`, checked, for those who pass them on."""
+    """These arguments of `solve`, checked, for functions that pass them on to it."""
     Asked(method, rtol, atol, 1, dense, None, "auto")
     return {"method": method, "rtol": float(rtol), "atol": atol}

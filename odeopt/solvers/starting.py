@@ -1,4 +1,4 @@
-"""The state at which `solve` and `ivp` begin, and what they refuse before any gradient is evaluated."""
+"""The initial state of `solve` and `ivp`, with the checks made before any gradient is evaluated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from odeopt.util.check import Array
 def checked_start(
     who: str, flow: Field, problem: Problem, t0: Array, theta0: Any, memory: Mapping[str, Any] | None
 ) -> State:
-    """theta0 and this memory, at rest by default, at t0 () or (...) with a time for each member."""
+    """The state from theta0 and `memory`, at rest by default; t0 is a number, or (...) with one time per member.
+
+    `who`, "solve" or "ivp", is named in errors.
+    """
     if not isinstance(flow, Flow | Field):
         shown = repr(flow).splitlines()[0]
         raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow, got {shown}")
@@ -46,7 +49,7 @@ def _members(flow: Field, t0: Array) -> tuple[int, ...]:
 
 
 def _check_friction(flow: Flow, t0: Array, y: State) -> None:
-    """Where a rate is infinite at t = 0 (friction 3/t), time starts there or later, and from rest there."""
+    """Refuses a start before t = 0, or with a velocity at t = 0, where friction is infinite at t = 0, as 3/t is."""
     for part in flow.terms():
         if isinstance(part, Relax) and part.limit is not None:
             if np.any(t0 < 0):

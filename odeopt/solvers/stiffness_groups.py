@@ -1,4 +1,4 @@
-"""Members in groups of like stiffness: all that one solver takes together go at the pace of the fastest."""
+"""Groups of members of like stiffness: members in one solver all take the steps of the fastest one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import numpy as np
 from odeopt.core.state import pack
 from odeopt.solvers.initial_value import Functions, InitialValue, from_diagonals
 
-LEAST = 250  # members of a group, on average: fewer would cost hardly less
+LEAST = 250  # least mean size of a group: smaller groups save hardly anything
 
 
 def of_like_stiffness(equation: InitialValue, functions: Functions) -> list[Any]:
-    """Indices of the members whose rates, the norms of their Jacobians at the start, lie in one part of a log scale:
-    a decade, or more where there are few members.  One group where f of some members alone is not known."""
+    """Indices of the members of each group.
+
+    The rate of a member is the norm of its Jacobian at the start.  A group holds the rates in one interval of a
+    logarithmic scale, a decade long, or longer if there are few members.  There is a single group if the functions
+    cannot be evaluated for some members alone.
+    """
     M, n = equation.number, sum(equation.sizes)
     everyone, most = [np.arange(M)], M // LEAST
     if functions.part is None or functions.jacobian is None or most < 2:
         return everyone
-    # not counted: an evaluation beside hundreds; what is infinite is 0 in it
+    # one evaluation among hundreds, not counted; infinite entries are 0 in it
     J = from_diagonals(functions.jacobian(equation.begin, pack(equation.y)), M, n)
-    decades = np.log10(np.maximum(np.abs(J).sum(axis=-1).max(axis=-1), 1.0))  # what is slower than the run, is slow
+    decades = np.log10(np.maximum(np.abs(J).sum(axis=-1).max(axis=-1), 1.0))  # rates below 1 per run count as 1
     span = float(np.ptp(decades))
     number = min(most, round(span))
     if number < 2:

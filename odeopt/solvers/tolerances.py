@@ -1,7 +1,7 @@
-"""rtol and atol of each number in the state, so that every member alone keeps the error that was asked for.
+"""rtol and atol for each number in the state, such that each single member meets the requested error.
 
-By default atol is a hundredth of rtol of the size of each variable in each member: a run with c theta0 in the place of
-theta0, or k L in that of L, takes the same steps.
+The default atol is rtol/100 times the size of each variable in each member.  A run with c theta0 in place of theta0, or
+with k L in place of L, takes the same steps.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from odeopt.core.state import State, pack, unpack
 from odeopt.solvers.initial_value import Function, InitialValue
 from odeopt.util.check import Array
 
-ATOL = 0.01  # the default atol over rtol, of a variable of size 1
-LSODA_MEMORY = 1e-6  # LSODA's atol of the memory over that of theta
-LEAST_RTOL = 1e-13  # SciPy's solvers do not reach less
-EARLY = 0.01  # part of the run whose movement is the size of a variable at rest
-PROBE = 1e-5  # of the movement in a whole run: a difference along the slope
+ATOL = 0.01  # default atol/rtol for a variable of size 1
+LSODA_MEMORY = 1e-6  # LSODA's atol for memory over its atol for theta
+LEAST_RTOL = 1e-13  # SciPy's solvers do not reach smaller values
+EARLY = 0.01  # fraction of the run; a variable's movement within it is the size of one that starts at rest
+PROBE = 1e-5  # fraction of the run; step of a finite difference along the slope
 
 
 def tolerances(
     equation: InitialValue, f: Function, rtol: float, atol: float | None, method: str, own_steps: bool
 ) -> tuple[float, Array]:
-    """rtol, and atol of each number in the flat state.
+    """rtol, and atol for each number in the flat state.
 
-    LSODA bounds the largest error, SciPy's other solvers the mean square, of which one member may make up all unless
-    each has its own steps.  LSODA takes long steps over a memory below atol, whose root sets the speed.
+    LSODA bounds the largest error.  SciPy's other solvers bound the mean square over all members, which may come from
+    one member alone, so their bounds are divided by sqrt(members) unless each member has its own steps.  LSODA steps
+    over a memory below atol, though its root sets the speed of theta: memory has a smaller atol there.
     """
     memory = LSODA_MEMORY if method == "LSODA" else 1.0
     share = 1.0 if own_steps or method == "LSODA" else equation.number**-0.5
@@ -38,8 +39,11 @@ def tolerances(
 
 
 def sizes(equation: InitialValue, f: Function) -> list[Array]:
-    """The size of each variable in each member, (..., 1): theta's largest coordinate at the start; for a memory, and
-    for a theta that starts at 0, how far it moves early in the run if that is more."""
+    """The size of each variable in each member, (..., 1).
+
+    The size is the largest coordinate at the start.  For a memory, and for a theta that starts at 0, it is the early
+    movement if that is larger.
+    """
     at_start = [_largest(u) for u in equation.y]
     if len(at_start) == 1 and at_start[0].all():
         return at_start
@@ -48,9 +52,9 @@ def sizes(equation: InitialValue, f: Function) -> list[Array]:
 
 
 def _moved(equation: InitialValue, f: Function) -> list[Array]:
-    """|F| EARLY T, or less where a variable's own decay is faster.  Where F is 0, what follows from its change."""
+    """|F| EARLY T for y' = F, or less if the variable decays faster; where F is 0, the movement by its change."""
     s, power, y = equation.begin, equation.clock.power, equation.y
-    stretch = 1.0 if power == 1 else 1 / (power * s ** (power - 1))  # from the clock of a singular start to an even one
+    stretch = 1.0 if power == 1 else 1 / (power * s ** (power - 1))  # from ds to a uniform clock
     T, g = 1 - s, lambda at: unpack(stretch * np.asarray(f(s, pack(at))), y)
     F = g(y)
     moved = []
@@ -66,17 +70,17 @@ def _moved(equation: InitialValue, f: Function) -> list[Array]:
 
 
 def _difference(g: Callable[[State], State], y: State, F: State, moving: Iterable[int]) -> State:
-    """(g(y + p F) - g(y))/p with these variables moving; as large as F/p where g has no finite value there."""
+    """(g(y + p F) - g(y))/p with only the variables `moving` displaced; F/p where g is not finite there."""
     ahead = tuple(u + PROBE * v if i in moving else u for i, (u, v) in enumerate(zip(y, F, strict=True)))
     try:
         found = g(ahead)
-    except Exception:  # a point that the solver need not meet
+    except Exception:  # the solver need not come to this point
         found = tuple(np.full_like(u, np.nan) for u in y)
     return tuple(np.where(np.isfinite(u), (u - v) / PROBE, v / PROBE) for u, v in zip(found, F, strict=True))
 
 
 def _known(size: Array) -> Array:
-    """A size, or 1 where there is none: what does not move has any."""
+    """The size, or 1 where it is 0 or not finite: for a variable at rest any size will do."""
     return np.where((size > 0) & np.isfinite(size), size, 1.0)
 
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from math import factorial
 from typing import Any
 
 import numpy as np
 import sympy
+
+from odeopt.core.operations import OPERATIONS
 
 ROUNDING = 4e-16
 
@@ -51,10 +54,11 @@ class Series:
         if method == "reduce":
             raise TypeError("a sum or norm over coordinates of a symbol has no series")
         arguments = [x if isinstance(x, Series) else Series({0: number(x)}, self.cut) for x in inputs]
-        if method == "__call__" and not kwargs and ufunc.__name__ in OPERATORS:
-            return OPERATORS[ufunc.__name__](*arguments)
-        if method == "__call__" and not kwargs and ufunc.__name__ in FUNCTIONS:
-            return _composed(FUNCTIONS[ufunc.__name__], arguments[0])
+        if method == "__call__" and not kwargs and ufunc.__name__ in ARITHMETIC:
+            return ARITHMETIC[ufunc.__name__](*arguments)
+        row = OPERATIONS.get(ufunc.__name__)
+        if method == "__call__" and not kwargs and row is not None and row.symbolic is not None:
+            return _composed(partial(row.symbolic, sympy), arguments[0])
         raise TypeError(f"{ufunc.__name__} of a symbol has no series")
 
     __add__ = __radd__ = lambda self, other: np.add(self, other)
@@ -113,19 +117,11 @@ def _composed(f: Callable[[Any], Any], a: Series) -> Series:
     return total
 
 
-OPERATORS: dict[str, Callable[..., Series]] = {
+ARITHMETIC: dict[str, Callable[..., Series]] = {
     "add": _plus,
     "subtract": lambda a, b: _plus(a, _times(b, Series({0: -1}, b.cut))),
     "multiply": _times,
     "divide": lambda a, b: _times(a, _power(b, Series({0: sympy.Integer(-1)}, b.cut))),
     "power": _power,
     "negative": lambda a: _times(a, Series({0: -1}, a.cut)),
-}
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "absolute": sympy.Abs,
-    "sqrt": sympy.sqrt,
-    "exp": sympy.exp,
-    "expm1": lambda x: sympy.exp(x) - 1,
-    "log": sympy.log,
-    "tanh": sympy.tanh,
 }

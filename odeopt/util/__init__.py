@@ -1,1 +1,1 @@
-"""Small tools without mathematics: checks of arguments, files, progress, threads, and how a run ended."""
+"""Small tools without mathematics: checks of arguments, files, progress bars, threads, and the status of runs."""

@@ -1,4 +1,4 @@
-"""Argument checks: an error names the argument, the value and what is allowed, before any work is done."""
+"""Argument checks; each error names the argument, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_NUMERIC = "numbers (int, float or arrays of them)"
 
 
 def numbers_of(name: str, value: Any) -> Array:
-    """value as a new float64 array; text, bools, complex and ragged values are refused."""
+    """The value as a new float64 array; TypeError for text, bools, complex and ragged values."""
     try:
         raw = np.asarray(value)
     except ValueError as error:
@@ -43,7 +43,7 @@ def positive(name: str, value: Any) -> Number:
 
 
 def rate(name: str, value: Any) -> Number:
-    """A learning rate: positive, and such that neither it nor its square leaves the range of float64."""
+    """A learning rate, positive, whose square neither overflows nor underflows."""
     return _parameter(name, value, lambda a: (a >= 1e-100) & (a <= 1e100), "positive, from 1e-100 to 1e100")
 
 
@@ -58,14 +58,14 @@ def fraction(name: str, value: Any) -> Number:
 
 
 def scalar(name: str, value: Any) -> float:
-    """One number, already checked for its range."""
+    """A single number, whose range has been checked before; ValueError for an array."""
     if np.ndim(value) != 0:
         raise ValueError(f"{name} must be a single number here, got an array of shape {np.shape(value)}")
     return float(value)
 
 
 def together(**values: Number) -> tuple[int, ...]:
-    """The shape of the ensemble that these arguments span together."""
+    """The shape of the ensemble to which these arguments broadcast."""
     try:
         return np.broadcast_shapes(*[np.shape(value) for value in values.values()])
     except ValueError as error:
@@ -74,7 +74,7 @@ def together(**values: Number) -> tuple[int, ...]:
 
 
 def spread(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    """Finite numbers as a new array of this shape, to which they must broadcast."""
+    """Finite numbers, broadcast to this shape, as a new array."""
     array = np.asarray(finite(name, value))
     try:
         return np.broadcast_to(array, shape).astype(np.float64)
@@ -102,7 +102,7 @@ def counts(name: str, values: Any, minimum: int = 1) -> list[int]:
 
 
 def layers(name: str, value: Any) -> tuple[int, ...] | None:
-    """Sizes of the layers that make up theta, in their order, or None."""
+    """The sizes of the layers of theta in order, or None."""
     if value is None:
         return None
     try:
@@ -112,7 +112,7 @@ def layers(name: str, value: Any) -> tuple[int, ...] | None:
 
 
 def shape(name: str, value: Any) -> tuple[int, int] | None:
-    """(rows, columns) of the matrix that theta is, row by row, or None for a vector."""
+    """(rows, columns) of the matrix that theta stores row by row, or None for a vector."""
     if value is None:
         return None
     try:
@@ -135,14 +135,14 @@ def point(name: str, value: Any) -> Array:
 
 
 def switch(name: str, value: Any) -> bool | None:
-    """True, False, or None for a default that depends."""
+    """True, False, or None for the default."""
     if value is not None and not isinstance(value, bool):
         raise TypeError(f"{name} must be True, False or None, got {value!r}")
     return value
 
 
 def generator(name: str, value: Any) -> np.random.Generator:
-    """A Generator from None, a seed or a Generator.                                    [Scientific Python, SPEC 7]"""
+    """A Generator made from None, a seed or a Generator.                               [Scientific Python, SPEC 7]"""
     seed = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
     known = isinstance(value, np.random.Generator | np.random.SeedSequence | np.random.BitGenerator)
     if value is not None and not seed and not known:
@@ -151,7 +151,7 @@ def generator(name: str, value: Any) -> np.random.Generator:
 
 
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """One of the allowed names; a near miss is suggested."""
+    """One of the allowed names; the error suggests the closest one."""
     names = sorted(allowed)
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(names)}, got {value!r}")
@@ -166,14 +166,14 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def distinct(name: str, values: Iterable[str]) -> None:
-    """No name twice."""
+    """Refuses names that occur twice."""
     names = list(values)
     if twice := sorted({value for value in names if names.count(value) > 1}):
         raise ValueError(f"{name} must be distinct names, got {', '.join(twice)} twice")
 
 
 def within(name: str, value: Any, least: float, most: float) -> Array:
-    """Numbers (n,), or one, between two ends."""
+    """A number, or numbers (n,), in [least, most]."""
     array = numbers_of(name, value)
     if array.ndim > 1 or not np.all((array >= least) & (array <= most)):
         raise ValueError(f"{name} must be a number or (n,) in [{least:g}, {most:g}], got {value!r}")

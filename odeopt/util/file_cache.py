@@ -1,6 +1,6 @@
-"""A folder of files that only this user can write, each with a checksum; what is damaged or doubtful is never read.
+"""A cache in a folder that only this user can write.  Each file has a checksum, and damaged files are never read.
 
-Every method does what it can and raises nothing: without a folder that it may use, the cache is empty and stays so.
+No method raises an OSError: without a usable folder the cache is empty and stays empty.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ DIGEST = hashlib.sha256().digest_size  # bytes at the end of each file
 
 @dataclass(frozen=True)
 class FileCache:
-    """Data by name in `folder`, of at most `limit` bytes in all; what has not been read for longest goes first.
+    """Data by name in `folder`, at most `limit` bytes in all; the least recently used files are removed first.
 
-    Several processes may use one folder: a file appears and is replaced as a whole.
+    Several processes may share a folder, as files are written and replaced atomically.
     """
 
     folder: Path
     limit: int
 
     def read(self, name: str) -> bytes | None:
-        """The data written under this name, or None where there is none or its checksum does not fit."""
+        """The data written under this name, or None if there is none or its checksum is wrong."""
         path = self.folder / name
         try:
             if not (_is_own(self.folder.lstat(), stat.S_IFDIR) and _is_own(path.lstat(), stat.S_IFREG)):
@@ -40,16 +40,16 @@ class FileCache:
         data, digest = whole[:-DIGEST], whole[-DIGEST:]
         if digest != _digest(name, data):
             return None
-        with suppress(OSError):  # as in a folder that is mounted read-only
+        with suppress(OSError):  # the folder may be mounted read-only
             os.utime(path)
         return data
 
     def holds(self, prefix: str) -> bool:
-        """Whether there is a file whose name begins so."""
+        """Whether there is a file whose name begins with this prefix."""
         return any(path.name.startswith(prefix) for path, _ in self._by_age())
 
     def write(self, name: str, data: bytes) -> None:
-        """Keeps the data, where there is a place, and removes the oldest files beyond the limit."""
+        """Stores the data if the folder is usable, and removes the least recently used files beyond the limit."""
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_own(self.folder.lstat(), stat.S_IFDIR):
@@ -66,7 +66,7 @@ class FileCache:
             excess -= status.st_size
 
     def _by_age(self) -> list[tuple[Path, os.stat_result]]:
-        """The files, with the one that has not been read or written for longest first."""
+        """The files, the least recently used first."""
         found = []
         with suppress(OSError):
             for path in self.folder.iterdir():
@@ -77,12 +77,12 @@ class FileCache:
 
 
 def _is_own(status: os.stat_result, kind: int) -> bool:
-    """Whether it is of this kind, and nobody but this user may write to it: on Windows, a matter of where it lies."""
+    """Whether this is a file or folder of this kind that only this user may write; Windows protects it by its place."""
     if stat.S_IFMT(status.st_mode) != kind:
         return False
     return sys.platform == "win32" or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
 def _digest(name: str, data: bytes) -> bytes:
-    """The name is part of it, so that a file does not pass for another."""
+    """The checksum of name and data, so that a renamed file is refused."""
     return hashlib.sha256(name.encode() + b"\0" + data).digest()

@@ -1,4 +1,4 @@
-"""A copy of what never changes is itself, as that of a number is."""
+"""A base class for objects that never change, whose copies are the objects themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class Immutable:
-    """copy(x) = deepcopy(x) = x: for frozen dataclasses whose functions and mappings nobody could copy."""
+    """copy(x) = deepcopy(x) = x, for frozen dataclasses that hold functions and read-only mappings."""
 
     def __copy__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""One function over many arrays at once, a part on each core: as if they were one long array."""
+"""One function over many arrays in parallel, which are divided among the cores like one long array."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from odeopt.util.check import Array
 from odeopt.util.threads import cores, in_parts
 
 T = TypeVar("T")
-ROW = 8192  # numbers that a BLAS leaves to the thread that asks: its own threads would go on spinning
-SLICE = 131072  # numbers: few enough for the cache, enough for NumPy's calls to run beside those of another thread
+ROW = 8192  # so few numbers that BLAS uses only the calling thread; its own threads would keep spinning
+SLICE = 131072  # numbers that fit into the cache, and enough for NumPy calls of several threads to overlap
 
 
 def spread(do: Callable[[int, tuple[Array, ...]], T], sets: Sequence[tuple[Array, ...]], operations: int) -> list[T]:
-    """do(i, arrays) for pieces of the sets of arrays of one length, of which sets[i] is one.
+    """do(i, piece) for pieces of each sets[i], a tuple of arrays of one length; returns the results.
 
-    operations: for each number; few in all are not worth a thread
+    operations: operations per number; a small total runs in this thread alone
     """
     ends = np.cumsum([arrays[0].size for arrays in sets]).tolist()
     starts = [end - arrays[0].size for end, arrays in zip(ends, sets, strict=True)]
@@ -33,10 +33,10 @@ def spread(do: Callable[[int, tuple[Array, ...]], T], sets: Sequence[tuple[Array
 
 
 def norm(arrays: Sequence[Array]) -> float:
-    """sqrt(sum u^2) of all numbers in the arrays, not below the largest |u|; not finite where a square is not."""
+    """sqrt(sum u^2) over all numbers of the arrays, at least the largest |u|; infinite or NaN if a square is."""
     number = sum(u.size for u in arrays)
     squares = spread(lambda i, piece: _squares(*piece), [(u,) for u in arrays], 1)
-    lost = number * float(np.finfo(arrays[0].dtype).tiny)  # squares that are 0 in floating point
+    lost = number * float(np.finfo(arrays[0].dtype).tiny)  # bound for squares that underflow to 0
     return sqrt(sum(squares) + lost)
 
 

@@ -1,7 +1,7 @@
 """The registry of drawings: `result.plot()` calls the drawing that `odeopt.plots` registers for the result's type.
 
-A result knows no matplotlib, and no room below `plots` imports it: the one import here is by name, when the first
-result is drawn.
+Results do not depend on matplotlib, and no package below `odeopt.plots` imports it.  `plotted` imports it by name when
+the first result is drawn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _drawings: dict[type, Drawing] = {}
 
 
 def draws(kind: type) -> Callable[[D], D]:
-    """The decorator that registers `drawing(result, *, ax=None, **options)` for results of this type."""
+    """A decorator that registers `drawing(result, *, ax=None, **options)` for results of this type."""
 
     def register(drawing: D) -> D:
         _drawings[kind] = drawing
@@ -27,7 +27,7 @@ def draws(kind: type) -> Callable[[D], D]:
 
 
 def plotted(result: Any, *arguments: Any, **options: Any) -> Any:
-    """The artists of the drawing registered for type(result); LookupError where none is."""
+    """Calls the drawing registered for type(result) and returns its artists; LookupError if there is none."""
     import_module("odeopt.plots")
     if type(result) not in _drawings:
         raise LookupError(f"no drawing is registered for {type(result).__name__}: see odeopt.util.plotted.draws")

@@ -1,4 +1,4 @@
-"""A progress bar for runs of more than a second, on a terminal or in Jupyter only."""
+"""Progress bars for runs of more than a second, at a terminal or in Jupyter only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ DELAY = 1.0  # seconds before a bar appears
 
 
 def seen() -> bool:
-    """Whether somebody is looking: at a terminal, or in Jupyter."""
+    """Whether the output goes to a terminal or to Jupyter."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def announce(text: str, progress: bool | None) -> None:
-    """One line for people who would otherwise wonder; shown as a bar would be."""
+    """Prints one line about a wait, under the same conditions as a bar."""
     if _shown(progress):
         print(text, file=sys.stderr, flush=True)
 
@@ -25,7 +25,7 @@ def _shown(progress: bool | None) -> bool:
 
 
 class Silent:
-    """A bar that nobody sees."""
+    """A bar that shows nothing."""
 
     def update(self, amount: float) -> None: ...
 
@@ -36,7 +36,7 @@ class Silent:
 
 
 def bar(total: float, label: str, progress: bool | None, unit: str = "step") -> Any:
-    """A tqdm bar; progress=None shows it to people only, True always, False never."""
+    """A tqdm bar; progress=True shows it, False does not, None only at a terminal or in Jupyter."""
     if not _shown(progress):
         return Silent()
     with warnings.catch_warnings():

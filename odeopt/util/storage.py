@@ -1,4 +1,4 @@
-"""Results on disk: .npz files without pickle, written whole or not at all, and refused when a bit has changed."""
+"""Results on disk: .npz files without pickle, written atomically and verified by a checksum when read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DIGEST = hashlib.sha256().digest_size
 
 
 def save(path: str | Path, kind: str, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> Path:
-    """Arrays and plain facts (JSON) as one file, an .npz followed by its SHA-256; returns its path, suffix .npz."""
+    """Writes arrays and facts (JSON) as an .npz followed by its SHA-256; returns the path, with the suffix .npz."""
     target = Path(path)
     target = target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")
     text = np.frombuffer(json.dumps({"kind": kind, **facts}).encode(), dtype=np.uint8)
@@ -32,7 +32,7 @@ def save(path: str | Path, kind: str, arrays: Mapping[str, Array], facts: Mappin
 
 
 def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays and facts of a file of this kind; ValueError if it is damaged or another."""
+    """The arrays and facts of a file of this kind; ValueError if it is damaged or of another kind."""
     content = Path(path).read_bytes()
     data, digest = content[:-DIGEST], content[-DIGEST:]
     if hashlib.sha256(data).digest() != digest:

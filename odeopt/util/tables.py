@@ -1,4 +1,4 @@
-"""Results with their axes named: pandas and xarray, where they are installed."""
+"""Results as tables with named axes, by pandas and xarray if these are installed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def _library(name: str) -> Any:
 
 
 def dataframe(columns: Mapping[str, Array], t: Array) -> Any:
-    """A pandas.DataFrame of these columns (n+1,), a row for each time t (n+1,)."""
+    """A pandas.DataFrame of these columns (n+1,), with one row for each time t (n+1,)."""
     pandas = _library("pandas")
     return pandas.DataFrame(dict(columns), index=pandas.Index(t, name="t"))
 
 
 def dataset(data: Mapping[str, Any], coordinates: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
-    """An xarray.Dataset of data {name: (dimensions, array)}, with coordinates, and facts as its attributes."""
+    """An xarray.Dataset of data {name: (dimensions, array)} with coordinates, and with facts as attributes."""
     return _library("xarray").Dataset(dict(data), dict(coordinates), dict(facts))

@@ -1,4 +1,4 @@
-"""Work in parts, on threads that stay: to start them costs as much as half a million additions."""
+"""Work in parts on a permanent pool of threads: starting a thread costs as much as half a million additions."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ T = TypeVar("T")
 
 @lru_cache(maxsize=1)
 def cores() -> int:
-    """How many threads can run at once."""
+    """The number of threads that can run at once."""
     return os.cpu_count() or 1
 
 
 def in_parts(part: Callable[[int, int], T], number: int, block: int, operations: int) -> list[T]:
-    """part(a, b) for pieces of whole blocks, on all cores where it is long; members depend on nobody else."""
+    """The results of part(a, b) for pieces of 0 .. number in whole blocks, on all cores if the work is long.
+
+    operations: the total number of operations.  The parts must not depend on each other.
+    """
     threads = cores() if operations > 1_000_000 else 1
     size = block * max(1, number // (8 * threads * block))
     pieces = [*pairwise([*range(0, number, size), number])]
     if threads == 1 or len(pieces) == 1:
         return [part(a, b) for a, b in pieces]
-    from concurrent.futures import wait  # late: it costs more than a short run
+    from concurrent.futures import wait  # imported late, as the import takes longer than a short run
 
     found: list[Any] = [None] * len(pieces)
     places, ended = count(), Event()
@@ -43,12 +46,12 @@ def in_parts(part: Callable[[int, int], T], number: int, block: int, operations:
             raise
 
     others = [_threads().submit(work) for _ in range(min(threads, len(pieces) - 1))]
-    try:  # who asks works too, beside one thread for each core: of those that are woken two may be put on one
+    try:  # the calling thread works too, besides one thread per core, as two of these may be scheduled on one core
         work()
         for each in others:
             if not each.cancel():
                 each.result()
-    finally:  # after an interruption, too
+    finally:  # also after an interruption
         ended.set()
         wait([each for each in others if not each.cancel()])
     return found
@@ -61,5 +64,5 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), "odeopt")
 
 
-if sys.platform != "win32":  # a process that was forked off has none of them
+if sys.platform != "win32":  # a forked process has none of these threads
     os.register_at_fork(after_in_child=_threads.cache_clear)

@@ -1,4 +1,4 @@
-"""g = sum_k w_k g_k / sum_k w_k: the gradient of a big batch from those of its micro-batches."""
+"""g = sum_k w_k g_k / sum_k w_k: the gradient of a batch from the gradients of its micro-batches."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 
 class WeightedMean(NamedTuple):
-    """sum_k w_k g_k of lists of arrays g_k, of any library, and sum_k w_k; each call returns a new one.
+    """The sums sum_k w_k g_k, where g_k is a list of arrays of any library, and sum_k w_k.
 
-    A micro-batch whose gradient is the mean over its w samples weighs w: the plain mean over micro-batches is wrong
-    where the last has fewer.
+    The weight of a micro-batch is its number of samples if its gradient is the mean over them.  The plain mean over
+    micro-batches is wrong if the last one has fewer samples.
 
     >>> soft = WeightedMean.empty([0.0]).including([4.0], weight=3).including([8.0], weight=1)
     >>> soft.weight, soft.mean
@@ -22,11 +22,11 @@ class WeightedMean(NamedTuple):
 
     @classmethod
     def empty(cls, zeros: Iterable[Any]) -> WeightedMean:
-        """Of nothing yet."""
+        """The sums before the first micro-batch."""
         return cls(tuple(zeros), 0)
 
     def including(self, gradients: Iterable[Any], weight: Any) -> WeightedMean:
-        """With one micro-batch more."""
+        """New sums that include one more micro-batch."""
         total = (t + weight * g for t, g in zip(self.total, gradients, strict=True))
         return WeightedMean(tuple(total), self.weight + weight)
 

@@ -1,4 +1,4 @@
-"""Word2Vec with gradients by hand: a text, a model, an optimizer that moves only the rows that a batch reads."""
+"""Word2Vec with gradients by hand, trained by any optimizer that moves only the rows that a batch reads."""
 
 from odeopt.word2vec.cbow import CBOW
 from odeopt.word2vec.model import Model

@@ -1,4 +1,4 @@
-"""The continuous bag of words with a random softmax: loss and gradient of a batch, by hand."""
+"""CBOW, the continuous bag of words, with a random softmax: loss and gradient of a batch, by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from odeopt.word2vec.windows import Windows, local
 
 @dataclass(frozen=True, eq=False)
 class BagBatch:
-    """Windows i with target t_i and context words j_p in window i_p; negative words l, drawn q_l times."""
+    """Windows i with target t_i, context words j_p in window i_p, and negative words l, each drawn q_l times."""
 
     i: Ids
     j: Ids
@@ -29,10 +29,10 @@ class BagBatch:
 class CBOW:
     """L = -sum_i log(e^(z_it)/(e^(z_it) + sum_l q_l e^(z_il))),  z_il = h_i.w_l + b_l,  h_i = sum_(j around i) x_j.
 
-    The softmax over all words, replaced by that over the target and a few words drawn uniformly, q_l times word l
-    ("random softmax").                                          [Su Jianlin, kexue.fm 4402 (the loss) and 4515 (h, b)]
-    There they are drawn for each window, here `shared` K of them once for all windows of a batch.  The target may be
-    among them, as there.
+    The "random softmax" runs over the target and a few words drawn uniformly, word l q_l times, instead of over all
+    words.                                                       [Su Jianlin, kexue.fm 4402 (the loss) and 4515 (h, b)]
+    There the words are drawn anew for each window; here `shared` = K words are drawn once for all windows of a batch.
+    In both the target may be among them.
     """
 
     shared: int = 128
@@ -48,7 +48,7 @@ class CBOW:
         return rng.uniform(-0.5 / dim, 0.5 / dim, (size, dim)), np.zeros((size, dim)), np.zeros((size, 1))
 
     def batch(self, text: Corpus, windows: Windows, drawn: Ids) -> tuple[tuple[Ids, ...], BagBatch]:
-        """The rows of the three tables that these windows and these drawn negative words read, and the batch there."""
+        """The rows of the three tables that the windows and the drawn words read, and the batch in these rows."""
         size = len(text.words)
         contexts, (j,) = local(size, windows.context)
         outputs, (t, l) = local(size, windows.target, drawn)  # noqa: E741
@@ -57,13 +57,13 @@ class CBOW:
         return (contexts, outputs, outputs), BagBatch(windows.of, j, t, negative, times[negative])
 
     def loss(self, blocks: Blocks, batch: BagBatch) -> Any:
-        """L of a batch; x (m, d), w (n, d), b (n, 1) are its rows."""
+        """L of a batch, from its rows x (m, d), w (n, d), b (n, 1) of the tables."""
         _, target, negative, _ = self._forward(blocks, batch)
         return np.log1p(np.exp(negative - target) @ batch.q).sum()
 
     def grad(self, blocks: Blocks, batch: BagBatch) -> Blocks:
         """dz_t = p_t - 1,  dz_l = p_l:  dh_i = dz_it w_t + sum_l dz_il w_l,  dx_j = sum_(i around j) dh_i,
-        dw_t = sum_i dz_it h_i,  dw_l = sum_i dz_il h_i, and so b with 1 for h; p is the softmax.
+        dw_t = sum_i dz_it h_i,  dw_l = sum_i dz_il h_i; db likewise with h = 1.  p is the softmax.
         """
         _, w, _ = blocks
         h, target, negative, around = self._forward(blocks, batch)
@@ -78,7 +78,7 @@ class CBOW:
         return around.T @ dh, dw, db
 
     def _forward(self, blocks: Blocks, batch: BagBatch) -> tuple[Array, Array, Array, Any]:
-        """h, z_t as a column, z_l, and the incidence of context words in windows."""
+        """h, z_t as a column, z_l, and the sparse incidence matrix of context words in windows."""
         x, w, b = blocks
         around = _incidence(batch.i, batch.j, np.ones(len(batch.i)), (len(batch.t), len(x)))
         h = around @ x

@@ -1,4 +1,4 @@
-"""The state of a training on disk: continued from there, it does not differ in a bit."""
+"""The state of a training on disk.  A training that continues from it equals an uninterrupted one to the last bit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND = "word2vec training"
 
 
 def settings(text: Corpus, model: Model, plan: Plan, lazy: Lazy, dim: int) -> dict[str, Any]:
-    """What must be the same for a training to continue."""
+    """The settings that must be the same for a training to continue, as plain JSON."""
     words = hashlib.sha256("\n".join(text.words).encode() + text.ids.tobytes() + text.document.tobytes())
     facts = {
         "text": words.hexdigest(),
@@ -33,14 +33,14 @@ def settings(text: Corpus, model: Model, plan: Plan, lazy: Lazy, dim: int) -> di
 
 
 def save(path: Path, facts: dict[str, Any], progress: Progress, tables: Sequence[Table]) -> None:
-    """Tables, their memory and where the training is; whole or not at all."""
+    """Writes the tables, their memory and the progress to a file, atomically."""
     arrays = {f"{i} {j}": u for i, table in enumerate(tables) for j, u in enumerate(table.state)}
     arrays |= {f"{i} count": table.count for i, table in enumerate(tables)}
     storage.save(path, KIND, arrays, {"settings": facts, "progress": asdict(progress)})
 
 
 def load(path: Path, facts: dict[str, Any], tables: Sequence[Table]) -> Progress:
-    """Fills the tables from a file; ValueError if it is damaged, or that of a training with other settings."""
+    """Fills the tables from a file and returns the progress; ValueError if it is damaged or of other settings."""
     arrays, found = storage.load(path, KIND)
     for key, value in facts.items():
         if (saved := found["settings"].get(key)) != value:
@@ -53,7 +53,7 @@ def load(path: Path, facts: dict[str, Any], tables: Sequence[Table]) -> Progress
 
 
 def file_of(path: str | Path | None) -> Path | None:
-    """The file of this name, with the suffix that `storage.save` gives it."""
+    """The path with the suffix .npz, which `storage.save` appends; None for None."""
     if path is None:
         return None
     target = Path(path)

@@ -1,4 +1,4 @@
-"""The course of a training: batch after batch, epoch after epoch, all of it a function of the seed."""
+"""The course of a training through batches and epochs, which the seed determines entirely."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ LOSS_EVERY = 10  # batches
 
 @dataclass(frozen=True)
 class Plan:
-    """How the text is read: `batch` windows at once that reach 1 .. `window` words; frequent words thinned out."""
+    """How the text is read.
+
+    window:    the largest reach of a window; each reaches 1 .. `window` words to both sides
+    batch:     windows per batch
+    threshold: s of the thinning of frequent words, see `Corpus.kept`
+    """
 
     window: int
     batch: int
@@ -32,7 +37,7 @@ class Plan:
 
 @dataclass
 class Progress:
-    """The next batch to be done, the losses of the epochs before, and those seen in this one, a window."""
+    """The next batch, the losses of the finished epochs, and the losses per window seen in this epoch."""
 
     seed: int
     epoch: int = 0
@@ -42,7 +47,7 @@ class Progress:
 
 
 class Course:
-    """Tables that move batch by batch; `done` says where they are."""
+    """Tables that are trained batch by batch; `done` is the progress."""
 
     def __init__(self, text: Corpus, model: Model, plan: Plan, tables: Sequence[Table], done: Progress) -> None:
         self.text, self.model, self.plan, self.tables, self.done = text, model, plan, tables, done
@@ -51,11 +56,11 @@ class Course:
 
     @property
     def batches(self) -> int:
-        """How many there are in this epoch."""
+        """The number of batches in this epoch."""
         return self._epoch.batches(self.plan.batch)
 
     def windows(self) -> Windows:
-        """Those of the next batch."""
+        """The windows of the next batch."""
         return self._epoch.batch(self.done.batch, self.plan.batch)
 
     def drawn(self) -> Ids:
@@ -64,9 +69,18 @@ class Course:
         return np.searchsorted(self._noise, rng.random(self.model.shared), side="right")
 
     def step(self) -> bool:
-        """The next batch; False if its gradient is not finite, and nothing has moved."""
+        """Does the next batch; False, with all tables unchanged, if its gradient is not finite."""
+        done, windows = self.done, self.windows()
+        if len(windows.target) and not self._move(windows):
+            return False
+        done.batch += 1
+        if done.batch == self.batches:
+            self._turn()
+        return True
+
+    def _move(self, windows: Windows) -> bool:
+        """One step of the rows that these windows read; False if the gradient is not finite."""
         done = self.done
-        windows = self.windows()
         rows, batch = self.model.batch(self.text, windows, self.drawn())
         blocks = tuple(table.theta.take(row, axis=0) for table, row in zip(self.tables, rows, strict=True))
         with np.errstate(all="ignore"):
@@ -77,15 +91,12 @@ class Course:
             return False
         for table, row, gradient in zip(self.tables, rows, gradients, strict=True):
             table.step_distinct(row, gradient)
-        done.batch += 1
-        if done.batch == self.batches:
-            self._turn()
         return True
 
     def _turn(self) -> None:
-        """To the next epoch."""
+        """Goes on to the next epoch."""
         done = self.done
-        done.losses.append(float(np.mean(done.seen)))
+        done.losses.append(float(np.mean(done.seen)) if done.seen else np.nan)
         done.epoch, done.batch, done.seen = done.epoch + 1, 0, []
         self._epoch = self._read()
 

@@ -1,4 +1,4 @@
-"""What a model is: tables of vectors, and the loss and gradient of a batch in the rows that it reads."""
+"""The protocol of a model: its tables of vectors, and loss and gradient of a batch in the rows that it reads."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ Blocks = tuple[Array, ...]  # rows of each table, (rows, width)
 
 @runtime_checkable
 class Model(Protocol):
-    """Frozen settings and the formulas; `shared` negative words are drawn a batch from the distribution f^power."""
+    """Frozen settings and formulas.  For each batch `shared` negative words are drawn from the distribution f^power."""
 
     @property
     def name(self) -> str:
-        """As it is printed."""
+        """The printed name."""
 
     @property
     def shared(self) -> int:
-        """How many negative words all windows of a batch share."""
+        """The number of negative words that all windows of a batch share."""
 
     @property
     def power(self) -> float:
-        """Their distribution is f^power."""
+        """The exponent of the distribution f^power of the negative words, f being the frequency of a word."""
 
     def start(self, size: int, dim: int, rng: np.random.Generator) -> Blocks:
-        """The tables before training, that of the word vectors first."""
+        """The tables before training; the first one holds the word vectors."""
 
     def batch(self, text: Corpus, windows: Windows, drawn: Ids) -> tuple[tuple[Ids, ...], Any]:
-        """The distinct rows of each table that windows and drawn negative words read, and their places in these."""
+        """The distinct rows of each table that windows and drawn words read, and the batch as places in these rows."""
 
     def loss(self, blocks: Blocks, batch: Any) -> Any:
-        """L, summed over the batch."""
+        """L, the sum over the batch."""
 
     def grad(self, blocks: Blocks, batch: Any) -> Blocks:
-        """dL/d(block), each of its block's shape."""
+        """dL/d(block) for each block, of the block's shape."""

@@ -16,7 +16,7 @@ from odeopt.word2vec.windows import Windows, local
 
 @dataclass(frozen=True, eq=False)
 class PairBatch:
-    """Pairs p of a word i_p and a context word j_p, and negative words l with weights q_l, as places in the blocks."""
+    """Pairs p of a word i_p and a context word j_p; negative words l of weights q_l.  Words are rows of the blocks."""
 
     i: Ids
     j: Ids
@@ -28,9 +28,9 @@ class PairBatch:
 class SkipGram:
     """L = -sum_p [log s(c_i.x_j) + sum_l q_l log s(-c_i.x_l)],   s(z) = 1/(1 + e^-z).   [Mikolov et al. 2013, eq. 4]
 
-    c are vectors of words, x of contexts.  `negatives` k words are drawn for each pair from the distribution
-    f^power; here `shared` K words are drawn once for all pairs of a batch and weigh q_l = (k/K) times how often l was
-    drawn: the same in expectation, and a product of matrices.
+    c are vectors of words, x vectors of contexts.  The paper draws `negatives` = k words per pair from the distribution
+    f^power.  Here `shared` = K words are drawn once for all pairs of a batch, with weight q_l = (k/K) times the number
+    of draws of l.  The expectation is the same, and the sum becomes a product of matrices.
     """
 
     negatives: int = 5
@@ -48,7 +48,7 @@ class SkipGram:
         return rng.uniform(-0.5 / dim, 0.5 / dim, (size, dim)), np.zeros((size, dim))
 
     def batch(self, text: Corpus, windows: Windows, drawn: Ids) -> tuple[tuple[Ids, ...], PairBatch]:
-        """The rows of the two tables that these windows and these drawn negative words read, and the batch in them."""
+        """The rows of the two tables that the windows and the drawn words read, and the batch in these rows."""
         size = len(text.words)
         centres, (target,) = local(size, windows.target)
         contexts, (j, l) = local(size, windows.context, drawn)  # noqa: E741
@@ -58,7 +58,7 @@ class SkipGram:
         return (centres, contexts), PairBatch(target[windows.of], j, negative, q)
 
     def loss(self, blocks: Blocks, batch: PairBatch) -> Any:
-        """L of a batch, c (n, d) and x (m, d) being its rows."""
+        """L of a batch, from its rows c (n, d) and x (m, d) of the tables."""
         c, x = blocks
         pairs = np.bincount(batch.i, minlength=len(c))
         positive = np.einsum("pd,pd->p", c[batch.i], x[batch.j])
@@ -68,7 +68,7 @@ class SkipGram:
     def grad(self, blocks: Blocks, batch: PairBatch) -> Blocks:
         """dL/dc = A x + B x_l,   dL/dx = A^T c + (B^T c at l),   A_ij = -s(-c_i.x_j),   B_il = n_i q_l s(c_i.x_l).
 
-        A is sparse: the pairs (i, j) that occur, added where they occur twice; n_i counts the pairs of i.
+        A is sparse: only pairs (i, j) that occur have entries, repeated pairs are added.  n_i counts the pairs of i.
         """
         from scipy.sparse import csr_array
 

@@ -1,4 +1,4 @@
-"""Text: the sample of Wikipedia inside gensim's package, or your own documents, as numbers of words."""
+"""Texts as word numbers: the Wikipedia sample that comes with gensim, or your own documents."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from odeopt.util import check
 from odeopt.util.check import Array
 
-Ids = NDArray[np.integer[Any]]  # words as places in a vocabulary
+Ids = NDArray[np.integer[Any]]  # words, as indices into a vocabulary
 SAMPLE = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
-SHORTEST = 50  # words of an article, as in gensim's WikiCorpus
+SHORTEST = 50  # least number of words in an article, as in gensim's WikiCorpus
 
 
 def wikipedia() -> list[list[str]]:
-    """The articles of English Wikipedia that gensim's tests carry, as lower-case words of 2 to 15 letters.
+    """Articles of English Wikipedia from gensim's test data, as lower-case words of 2 to 15 letters.
 
-    106 articles, 452,944 words; they are read in about 5 seconds.  ImportError without gensim.
+    There are 106 articles with 452,944 words; reading takes about 5 seconds.  ImportError without gensim.
     """
     import bz2
 
@@ -36,7 +36,7 @@ def wikipedia() -> list[list[str]]:
 
 
 def sample(name: str) -> Path:
-    """The path of a file of gensim's test data."""
+    """The path of a file in gensim's test data."""
     try:
         from gensim.test.utils import datapath
     except ImportError as error:
@@ -46,10 +46,12 @@ def sample(name: str) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Documents one after the other, of words that are frequent enough, the most frequent first.
+    """Documents in sequence, over a vocabulary of the frequent words.
 
-    words: (V,) the vocabulary;  counts: (V,) how often each stands in the text
-    ids: (n,) the text, as places in the vocabulary;  document: (n,) the number of the document of each
+    words:    (V,) the vocabulary, the most frequent word first
+    counts:   (V,) how often each word occurs in the text
+    ids:      (n,) the text, as indices into the vocabulary
+    document: (n,) the document number of each word of the text
     """
 
     words: tuple[str, ...]
@@ -59,11 +61,11 @@ class Corpus:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The place of each word."""
+        """The index of each word in the vocabulary."""
         return {word: i for i, word in enumerate(self.words)}
 
     def kept(self, threshold: float) -> Array:
-        """sqrt(s/f) + s/f, at most 1: the probability with which a word of frequency f is kept.  [word2vec.c]"""
+        """min(1, sqrt(s/f) + s/f): the probability of keeping a word of frequency f, s the threshold.  [word2vec.c]"""
         ratio = threshold / (self.counts / self.counts.sum())
         return np.minimum(1.0, np.sqrt(ratio) + ratio)
 
@@ -77,7 +79,7 @@ class Corpus:
 
 
 def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:
-    """Documents, each a list of words, without the words that occur less than `min_count` times.
+    """A Corpus from documents, each a list of words, without words that occur less than `min_count` times.
 
     >>> text = corpus([["the", "cat", "the", "dog"], ["the", "dog"]], min_count=2)
     >>> text, text.words, text.ids.tolist()
@@ -100,4 +102,7 @@ def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:
 def _document(document: Any) -> list[str]:
     if isinstance(document, str):
         raise TypeError(f"documents must be lists of words, got the text {document[:30]!r}: split it first")
-    return list(document)
+    words = list(document)
+    if strangers := [word for word in words if not isinstance(word, str)]:
+        raise TypeError(f"documents must be lists of words, got {strangers[0]!r} among the words")
+    return words

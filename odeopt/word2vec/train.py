@@ -1,4 +1,4 @@
-"""Training of word vectors: an optimizer, lazily, on gradients by hand, one batch after the other."""
+"""Training of word vectors by a lazy optimizer, batch by batch, on gradients by hand."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.named.adaptive import adagrad
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.interrupts import noted
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 from odeopt.word2vec import checkpoint as files
 from odeopt.word2vec.course import Course, Plan, Progress
-from odeopt.word2vec.interrupt import Interrupt
 from odeopt.word2vec.model import Model
 from odeopt.word2vec.skip_gram import SkipGram
 from odeopt.word2vec.text import Corpus
@@ -30,11 +30,13 @@ SAVE_EVERY = 200  # batches
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What `train` returns.
+    """The result of `train`.
 
-    vectors: those of the words;  tables: all that was trained, the vectors first
-    losses:  of each epoch that was done, the mean over its windows, estimated from every tenth batch
-    status:  DONE, INTERRUPTED or NOT_FINITE, and `message` says more
+    vectors: the word vectors
+    tables:  all trained tables, the word vectors first
+    losses:  the mean loss over the windows of each finished epoch, estimated from every tenth batch; NaN for an epoch
+             from which all words were thinned out
+    status:  DONE, INTERRUPTED or NOT_FINITE; `message` has the details
     """
 
     vectors: Vectors
@@ -45,7 +47,7 @@ class Training:
 
     @property
     def success(self) -> bool:
-        """Whether all epochs were done."""
+        """Whether all epochs were finished."""
         return self.status is Status.DONE
 
 
@@ -66,16 +68,18 @@ def train(
 ) -> Training:
     """theta_r <- step(theta_r, dL/dtheta_r) for the rows r that a batch reads: word vectors (V, dim) from a text.
 
-    model:      SkipGram(), by default, or CBOW()
-    opt, clock: of `optimizers.lazy`; adagrad(lr=0.1) by default.  L is a sum over the batch: the largest lr of gd is
-                that of its most frequent words
-    batch:      windows, around the words of the text in random order, each reaching 1 .. `window` words
+    model:      SkipGram(), the default, or CBOW()
+    opt, clock: as in `optimizers.lazy`; adagrad(lr=0.1) by default.  L is a sum over the batch, so its most frequent
+                words limit the lr of gd
+    batch:      windows per batch.  Each is centred on a word of the text, in random order, and reaches 1 .. `window`
+                words
     threshold:  s of the thinning of frequent words, see `Corpus.kept`
     rng:        None, a seed or a Generator
-    checkpoint: a file for the state, written every 200 batches and at the end.  If it is there, the training goes on
-                from it, with its seed, and does not differ in a bit from one that never stopped; `epochs` may be larger
+    checkpoint: a file for the state, written every 200 batches and at the end.  If the file exists, the training
+                continues from it with its seed, and equals an uninterrupted one to the last bit; `epochs` may be larger
 
-    Ctrl-C ends the training after the batch, saves, and returns what there is.
+    Ctrl-C ends the training after the current batch; the state is saved and the result so far is returned.  A second
+    Ctrl-C raises KeyboardInterrupt at once.
 
     >>> from odeopt.word2vec import corpus
     >>> text = corpus([["sun", "moon", "sun", "star", "moon", "star"] * 5], min_count=1)
@@ -108,12 +112,12 @@ def train(
 
 
 def _run(course: Course, epochs: int, shown: Any, save: Callable[[], None]) -> tuple[Status, str]:
-    """The batches that are left; every way out saves what there is."""
-    done, status, message = course.done, Status.DONE, f"{epochs} epochs"
+    """Trains the remaining batches and saves the state, however the training ends."""
+    done, status, message = course.done, Status.DONE, ""
     shown.update(done.epoch)
-    with Interrupt() as interrupt:
+    with noted() as interruption:
         while done.epoch < epochs:
-            if interrupt.asked:
+            if interruption.asked:
                 status, message = Status.INTERRUPTED, f"interrupted in epoch {done.epoch + 1} of {epochs}"
                 break
             share = 1 / course.batches
@@ -124,11 +128,17 @@ def _run(course: Course, epochs: int, shown: Any, save: Callable[[], None]) -> t
             if done.batch % SAVE_EVERY == SAVE_EVERY - 1:
                 save()
         save()
-    return status, message
+    return status, message or f"{epochs} epochs{_emptied(done)}"
+
+
+def _emptied(done: Progress) -> str:
+    """A remark for the message if the thinning left no word in some epochs."""
+    number = int(np.count_nonzero(np.isnan(done.losses)))
+    return f", {number} of them without words, as all were thinned out: raise threshold" if number else ""
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:
-    """The products here are small: a second thread costs more than it brings, and on a busy machine ten times that."""
+    """A context with one BLAS thread: these products are so small that a second thread only slows them down."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:

@@ -1,8 +1,8 @@
-"""Vectors of words: neighbours, and how well their cosines order what people find similar."""
+"""Word vectors: nearest neighbours, and agreement of their cosines with human judgements of similarity."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from odeopt.word2vec.text import sample
 
 @dataclass(frozen=True)
 class Agreement:
-    """Spearman's rank correlation with people's judgements, over the pairs whose words are both known."""
+    """Spearman's rank correlation with human judgements, over the pairs in which both words are known."""
 
     spearman: float
     pvalue: float
@@ -25,11 +25,15 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """words: (V,);  vectors: (V, dim), one row a word.
+    """The vectors of a vocabulary: words (V,), vectors (V, dim), one row per word.
+
+    `len`, `in` and iteration are those of the words, as in a dictionary from words to vectors.
 
     >>> small = Vectors(("up", "high", "low"), np.array([[1.0, 1.0], [1.0, 0.8], [-1.0, -0.9]]))
     >>> small.most_similar("up", 1)[0][0], round(small.similarity("up", "low"), 4)
     ('high', -0.9986)
+    >>> len(small), "up" in small, list(small)
+    (3, True, ['up', 'high', 'low'])
     """
 
     words: tuple[str, ...]
@@ -37,37 +41,46 @@ class Vectors:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The row of each word."""
+        """The row of each word in `vectors`."""
         return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
     def directions(self) -> Array:
-        """Vectors of length 1; zero vectors stay."""
+        """The vectors scaled to length 1; zero vectors stay zero."""
         length = np.linalg.norm(self.vectors, axis=1, keepdims=True)
         return self.vectors / np.where(length > 0, length, 1)
 
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.index
+
     def __getitem__(self, word: str) -> Array:
-        """The vector of a word; KeyError if it has none."""
+        """The vector of a word; KeyError for an unknown word."""
         return self.vectors[self._row(word)]
 
     def similarity(self, a: str, b: str) -> float:
-        """The cosine of two words."""
+        """The cosine of the angle between the vectors of two words."""
         return float(self.directions[self._row(a)] @ self.directions[self._row(b)])
 
     def most_similar(self, word: str, count: int = 10) -> list[tuple[str, float]]:
-        """The words with the largest cosines, without the word itself, and these."""
+        """The `count` other words with the largest cosines, with these cosines."""
         row, count = self._row(word), check.count("count", count, 1)
         cosine = self.directions @ self.directions[row]
         order = np.argsort(-cosine, kind="stable")
         return [(self.words[i], float(cosine[i])) for i in order[order != row][:count]]
 
     def agreement(self, pairs: Sequence[tuple[str, str, float]]) -> Agreement:
-        """Spearman's correlation of cosines and scores over pairs (word, word, score)."""
+        """Spearman's rank correlation of cosines and scores over pairs (word, word, score)."""
         from scipy.stats import spearmanr
 
         known = [pair for pair in pairs if pair[0] in self.index and pair[1] in self.index]
         if len(known) < 3:
-            raise ValueError(f"pairs must hold three of known words, got {len(known)} of {len(pairs)}")
+            raise ValueError(f"pairs must hold three pairs of known words, got {len(known)} among {len(pairs)}")
         found = spearmanr([self.similarity(a, b) for a, b, _ in known], [score for _, _, score in known])
         return Agreement(float(found.statistic), float(found.pvalue), len(known), len(pairs) - len(known))
 
@@ -82,7 +95,7 @@ class Vectors:
 
 
 def wordsim353() -> list[tuple[str, str, float]]:
-    """Pairs of words, in lower case, and how similar people found them, from 0 to 10.  ImportError without gensim."""
+    """Pairs of lower-case words with human scores of similarity, from 0 to 10.  ImportError without gensim."""
     lines = sample("wordsim353.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if not line.startswith("#")]
     return [(a.lower(), b.lower(), float(score)) for a, b, score in rows]

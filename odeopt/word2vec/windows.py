@@ -1,4 +1,4 @@
-"""Windows: every word of the text with the words around it, anew in each epoch."""
+"""Windows: each word of the text with the words around it, drawn anew in each epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from odeopt.word2vec.text import Corpus, Ids
 class Windows:
     """B words with their contexts, as P pairs.
 
-    target: (B,) words;  context: (P,) words;  of: (P,) the window, 0 .. B - 1, in which a context word stands
+    target:  (B,) the word at the centre of each window
+    context: (P,) the context words
+    of:      (P,) the window, 0 .. B - 1, of each context word
     """
 
     target: Ids
@@ -23,7 +25,7 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """One way through the text: frequent words thinned out, every window as wide as its draw, in random order."""
+    """One pass through the text, with frequent words thinned out, random widths of windows, and random order."""
 
     ids: Ids
     document: Ids
@@ -33,11 +35,11 @@ class Epoch:
 
     @staticmethod
     def of(text: Corpus, window: int, threshold: float, rng: np.random.Generator) -> Epoch:
-        """A word of frequency f stays with probability sqrt(s/f) + s/f; its window reaches 1 .. `window` words."""
+        """Draws an epoch: words stay with probability `text.kept(threshold)`; windows reach 1 .. `window` words."""
         stays = rng.random(len(text.ids)) < text.kept(threshold)[text.ids]
         ids, document = text.ids[stays], text.document[stays]
         reach = rng.integers(1, window + 1, size=len(ids))
-        edge = np.full(window, -1, dtype=np.int32)  # no document: what lies beyond the text is no context
+        edge = np.full(window, -1, dtype=np.int32)  # document -1: places beyond the text are no context
         return Epoch(
             np.concatenate([edge, ids, edge]),
             np.concatenate([edge, document, edge]),
@@ -47,8 +49,8 @@ class Epoch:
         )
 
     def batches(self, size: int) -> int:
-        """How many batches of this size there are, the last being smaller."""
-        return -(-len(self.order) // size)
+        """The number of batches of this size; the last may be smaller.  An epoch without words is one empty batch."""
+        return max(1, -(-len(self.order) // size))
 
     def batch(self, number: int, size: int) -> Windows:
         """The windows of one batch."""
@@ -62,7 +64,7 @@ class Epoch:
 
 
 def local(size: int, *words: Ids) -> tuple[Ids, list[Ids]]:
-    """The distinct words among 0 .. size - 1, ascending, and the place of every word there.
+    """The distinct words among 0 .. size - 1, ascending, and for each given word its index among them.
 
     >>> local(9, np.array([7, 2, 7]), np.array([5]))
     (array([2, 5, 7]), [array([2, 0, 2]), array([1])])

@@ -13,7 +13,7 @@ from odeopt.plots import style
 
 BOWL = oo.problems.quadratic((1, 20)).at([1.0, -1.0])
 VALLEY = oo.problems.rosenbrock(b=5).at([-1, 0.5])
-BEYOND = r"\|mu - 1\| of {} reaches {}, and is beyond 1 first after {} steps: there the series .* diverges"
+BEYOND = r"\|mu - 1\| of {} reaches {} and first exceeds 1 after {} steps: there the series .* diverges"
 
 
 def foreign(lr):
@@ -31,7 +31,7 @@ def test_gradient_descent_warns_beyond_one(make):
         beyond = oo.follow(make(1.1 / 20), BOWL, 30)
     assert beyond.max_indicator == pytest.approx(1.1, rel=1e-7)
     assert not beyond.success
-    assert "diverges, and a higher order need not bring it closer" in repr(beyond)
+    assert "diverges, and a higher order need not be more accurate" in repr(beyond)
 
 
 def test_what_the_warning_is_about():
@@ -39,7 +39,7 @@ def test_what_the_warning_is_about():
     bowl = oo.problems.quadratic((1.0,), angle=0.0).at([1.0])
     below = [oo.follow(opts.gd(0.9), bowl, 20, K).max_error for K in (2, 4, 8)]
     assert below[0] > below[1] > below[2]
-    with pytest.warns(UserWarning, match="beyond 1"):
+    with pytest.warns(UserWarning, match="exceeds 1"):
         beyond = [oo.follow(opts.gd(1.1), bowl, 20, K).max_error for K in (2, 4, 8)]
     assert min(beyond) > 0.1
 
@@ -90,7 +90,7 @@ def test_the_indicator_knows_the_time():
 
 def test_a_foreign_step_that_leaves_the_numbers():
     step = oo.from_step(lambda y: (y[0] ** 3,), h=0.1)
-    with pytest.warns(UserWarning, match="beyond 1"):
+    with pytest.warns(UserWarning, match="exceeds 1"):
         result = oo.follow(step, BOWL.at([3.0, 0.0]), 50)
     assert result.iterates.status is oo.Status.NOT_FINITE
     assert np.isfinite(result.iterates.theta).all()
@@ -125,8 +125,8 @@ def test_the_plot_says_it_too(problem):
         (lambda: oo.follow(opts.gd(0.1), BOWL, 0), ValueError, "steps must be at least 1, got 0"),
         (lambda: oo.follow(opts.gd(0.1), BOWL, 9, 9), ValueError, "order must be 1 to 8, got 9"),
         (lambda: oo.follow(opts.gd(0.1), BOWL, checks=0), ValueError, "checks must be at least 1, got 0"),
-        (lambda: oo.follow(opts.gd(np.array([0.1, 0.2])), BOWL), ValueError, "must be of one member"),
-        (lambda: oo.follow(opts.gd(0.1), BOWL, theta0=np.eye(2)), ValueError, "must be of one member"),
+        (lambda: oo.follow(opts.gd(np.array([0.1, 0.2])), BOWL), ValueError, "must have a single member"),
+        (lambda: oo.follow(opts.gd(0.1), BOWL, theta0=np.eye(2)), ValueError, "must have a single member"),
     ],
 )
 def test_bad_arguments(call, kind, message):

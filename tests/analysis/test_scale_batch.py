@@ -258,13 +258,13 @@ BAD = [
     (lambda: oo.scale_batch(ADAM, 0, 1), ValueError, "kappa must be positive and finite, got 0"),
     (lambda: oo.scale_batch("adam", 4), TypeError, "opt must be an Optimizer, .* got 'adam'"),
     (lambda: oo.scale_batch(optimizers.lion(lr=0.1), 4), ValueError, "opt must be one of gd, .* got lion"),
-    (lambda: oo.scale_batch(optimizers.adagrad(lr=0.1), 4), ValueError, "whose rule is known, got adagrad"),
-    (lambda: oo.scale_batch(optimizers.lookahead(ADAM), 4, 1), ValueError, "whose rule is known, got lookahead"),
+    (lambda: oo.scale_batch(optimizers.adagrad(lr=0.1), 4), ValueError, "for which a rule is known, got adagrad"),
+    (lambda: oo.scale_batch(optimizers.lookahead(ADAM), 4, 1), ValueError, "for which a rule is known, got lookahead"),
     (lambda: oo.scale_batch(optimizers.l2(optimizers.signsgd(0.1), 1), 4), ValueError, "rule is known, got signsgd"),
     (
         lambda: oo.scale_batch(oo.Optimizer(oo.flows.gradient_flow(), oo.schemes.heun, 0.1), 4),
         ValueError,
-        "whose rule is known, got optimizer",
+        "for which a rule is known, got optimizer",
     ),
     (
         lambda: oo.scale_batch(optimizers.rmsprop(lr=0.1, momentum=0.5), 4, 1),

@@ -124,7 +124,7 @@ BAD = {
     "plane": (lambda: mean_first_passage(oo.problems.saddle(), 0.1, -1, 1), "problem must have d = 1 here, got d = 2"),
     "nowhere": (lambda: mean_first_passage(WELL, 0.1, 1, 1), "target must differ from start"),
     "wall between": (lambda: mean_first_passage(WELL, 0.1, -1, 1, wall=0), "wall must lie on the side of start"),
-    "flat": (lambda: mean_first_passage(FREE, 0.1, -1, 1), "loss must grow for ever on the far side"),
+    "flat": (lambda: mean_first_passage(FREE, 0.1, -1, 1), "loss must grow without bound on the far side"),
     "too cold": (lambda: mean_first_passage(WELL, 1e-4, -1, 1), "temperature must be higher"),
     "top": (lambda: kramers_time(WELL, 0.1, 0, 1), "minimum must have 0 negative eigenvalues"),
     "no saddle": (lambda: kramers_time(WELL, 0.1, -1, 1), "saddle must have 1 negative eigenvalues"),

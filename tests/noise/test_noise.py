@@ -67,7 +67,7 @@ def test_rng_is_a_seed_a_generator_or_none(case):
     for bad in (True, -1, 1.5, "3"):
         with pytest.raises(TypeError, match="rng must be None"):
             oo.simulate(opt, problem, 5, rng=bad)
-    with pytest.raises(ValueError, match="rng must be None where noise is given"):
+    with pytest.raises(ValueError, match="rng must be None if noise is given"):
         oo.simulate(opt, problem, 5, rng=3, noise=np.zeros((10, 2)))
 
 
@@ -153,7 +153,7 @@ def test_noise_where_there_is_none():
         oo.simulate(optimizers.gd(0.1), problem, 5, noise=np.zeros((5, 2)))
     with pytest.raises(ValueError, match="problem must have noise"):
         oo.simulate(CASES["sde"][0], problem, 5, rng=1)
-    with pytest.raises(TypeError, match="noise must be that of odeopt.noise"):
+    with pytest.raises(TypeError, match="noise must be made by odeopt.noise"):
         oo.Problem(problem.loss, theta0=[1.0], noise=0.1)
 
 

@@ -391,7 +391,7 @@ def test_check_gradient_finds_a_planted_error(j, analytic):
     assert ("complex step" in repr(checked)) == analytic
     fine = Problem(loss, right.grad, theta0=right.theta0).check_gradient(theta)
     assert fine.max_error <= (1e-12 if analytic else 1e-6)
-    with pytest.raises(ValueError, match=r"grad must be by hand to be checked, got "):
+    with pytest.raises(ValueError, match=r"grad must be written by hand to be checked, got "):
         Problem(loss, theta0=right.theta0).check_gradient()
 
 

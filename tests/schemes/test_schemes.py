@@ -160,7 +160,7 @@ def test_phi_functions():
 
 
 def test_etd_refuses_a_rate_that_varies():
-    with pytest.raises(ValueError, match="constant rates, that of 'v' in Su-Boyd-Candes reads t"):
+    with pytest.raises(ValueError, match="constant rates, the rate of 'v' in Su-Boyd-Candes reads t"):
         schemes.etd2rk.bind(oo.flows.su_boyd_candes(), lambda theta: theta)
 
 
@@ -280,7 +280,7 @@ def test_bad_words(word, message):
         ),
         (
             lambda: schemes.RungeKutta("x", [[0, 0], [1, 0]], [0.5, 0.5], 5),
-            "order must be at most 4, the conditions that",
+            "order must be at most 4, the highest order that",
         ),
         (lambda: schemes.AdamsBashforth("x", (1.0, 1.0), schemes.heun), "weights must be those of Adams-Bashforth"),
         (lambda: schemes.Exponential("x", 3), "order must be 1 or 2, got 3"),

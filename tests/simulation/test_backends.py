@@ -13,10 +13,10 @@ from support.paths import COMPILES, ROWS, STEPS, counted, same
 
 import odeopt as oo
 from odeopt import Status, optimizers
-from odeopt.compiler import readings
+from odeopt.compiler import formula_keys
 from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.ir import Graph, Untraceable
-from odeopt.compiler.passes.shorten_chain import Forms, early
+from odeopt.compiler.passes.shorten_chain import Forms, shortened
 from odeopt.compiler.step_program import program
 from odeopt.compiler.trace import traced
 from odeopt.compiler.trace_cache import fingerprint, steadily
@@ -73,7 +73,7 @@ def test_a_path_waits_for_fewer_operations(name, written, least):
     opt, problem = schemes.get(name) or getattr(optimizers, name)(1e-3), oo.problems.rosenbrock()
     y = opt.initial_state(problem.grad, problem.theta0)
     made = program(opt, problem.grad, problem.loss, [u.shape[-1] for u in y])
-    moved = early(made)
+    moved = shortened(made)
     longest = lambda found: max(Forms(made.h.graph).wait(node) for nodes in found.outputs for node in nodes)
     assert (longest(made), longest(moved)) == (written, least)
     for a, b in zip(made.advance(opt, 0.0, y)[0], moved.advance(opt, 0.0, y)[0], strict=True):
@@ -370,7 +370,7 @@ def test_programs_of_one_optimizer_do_not_pile_up():
     for w in np.linspace(1, 2, 70):
         grad = partial(np.multiply, 2 * w)
         oo.simulate(opt, oo.Problem(lambda x: (x**2).sum(-1), grad, theta0=[1.0], batched=True), 2, backend="floats")
-    assert len(select._programs[opt]) <= readings.KEPT
+    assert len(select._programs[opt]) <= formula_keys.KEPT
 
 
 @pytest.mark.parametrize("batched", [False, True])

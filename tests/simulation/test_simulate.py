@@ -210,7 +210,7 @@ def test_loss_of_wrong_shape():
 
 
 def test_impossible_numbers_of_records_are_refused():
-    with pytest.raises(MemoryError, match="see record_every"):
+    with pytest.raises(MemoryError, match="a larger record_every"):
         oo.simulate(opts.gd(0.1), oo.problems.quadratic(), 10**19)
 
 

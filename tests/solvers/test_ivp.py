@@ -16,7 +16,7 @@ from odeopt.solvers.strategy import METHODS
 T0, T1 = 0.25, 0.75
 NO_ODE = {"amsgrad", "amsgrad_hat", "amsgrad_corrected", "adamax", "adamax_outside", "rprop", "rprop_late"}
 FLOWS = [name for name in tables.ALL_FLOWS if name not in NO_ODE]
-NO_KERNEL = {"su_boyd_candes", "adam"}  # formulas that look at their values
+NO_KERNEL = {"su_boyd_candes", "adam"}  # formulas that branch on their values
 
 
 @cache

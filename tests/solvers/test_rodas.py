@@ -275,7 +275,7 @@ def test_a_plan_with_kernels():
         (GF, dict(backend="numpy"), "runs only in a kernel: backend is 'numpy'"),
         (GF, dict(dense_output=True), r"\(with dense_output\) must be one of BDF"),
         (oo.flows.su_boyd_candes(), dict(), "in a kernel: it branches on a value"),
-        (oo.optimizers.adam().flow, dict(), "in a kernel: its formulas look at their values"),
+        (oo.optimizers.adam().flow, dict(), "in a kernel: its formulas branch on their values"),
         (GF, dict(theta0=np.zeros(12)), "in a kernel: a member has 12 numbers, more than 10"),
     ],
 )

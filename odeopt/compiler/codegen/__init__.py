@@ -1,1 +1,1 @@
-"""What prints a program as source text: a loop on floats, NumPy on blocks, a Numba kernel."""
+"""Source text of a program: a loop on floats, NumPy on blocks, a Numba kernel."""

@@ -1,12 +1,12 @@
-"""A program as a loop on Python's floats: for a few coordinates faster than NumPy, and nothing to compile.
+"""A program as a loop on Python's floats: faster than NumPy for a few coordinates, without a compiler.
 
-Python raises where NumPy has inf or NaN: the loop then ends, and the step itself decides what becomes of it.
+Python raises an exception where NumPy gives inf or NaN.  The loop then ends, and the caller goes on with the step
+itself.
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -16,57 +16,27 @@ import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, step_lines, time_lines
 from odeopt.compiler.step_program import Program
+from odeopt.core.operations import OPERATIONS, RAISED
 from odeopt.problems.oracle import EvaluationError
 from odeopt.util.check import Array
 
-RAISED = (ZeroDivisionError, OverflowError, ValueError)
-
+# the functions and constants that the text of a loop names
 HELPERS: dict[str, Any] = {
-    **{name: getattr(math, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos")},
-    "absolute": abs,
-    "power": math.pow,
-    "floor": lambda x: float(math.floor(x)),
-    "sign": lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x * 0.0,
-    "maximum": lambda a, b: a if a >= b or a != a else b,
-    "minimum": lambda a, b: a if a <= b or a != a else b,
+    **{name: row.real for name, row in OPERATIONS.items() if not row.code},
     "isfinite": math.isfinite,
     "nan": math.nan,
     "inf": math.inf,
 }
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(operator, short)
-        for name, short in (
-            ("add", "add"),
-            ("subtract", "sub"),
-            ("multiply", "mul"),
-            ("divide", "truediv"),
-            ("negative", "neg"),
-            ("less", "lt"),
-            ("less_equal", "le"),
-            ("greater", "gt"),
-            ("greater_equal", "ge"),
-            ("equal", "eq"),
-            ("not_equal", "ne"),
-            ("logical_and", "and_"),
-            ("logical_or", "or_"),
-            ("logical_not", "not_"),
-        )
-    },
-    **HELPERS,
-    "where": lambda condition, a, b: a if condition else b,
-}  # each operation of a program, on floats
-
 
 @lru_cache(maxsize=256)
 def source(program: Program, strided: bool) -> str:
-    """loop(n, every, k, append, state..., constants...): n rows, each the state after `every` further steps."""
+    """The text of loop(n, every, k, append, call, state..., constants...): it appends n rows, `every` steps apart."""
     state = [name_of(node) for nodes in program.state for node in nodes]
     constants = [f"c{i}" for i in range(len(program.constants))]
     step = [*time_lines(program), *step_lines(program, leave="return")]
     inner = ["for _ in range(every):", *(f"    {line}" for line in step)] if strided else step
-    # a gradient must not see what is not finite
+    # a called gradient never gets a point that is not finite
     check = [f"if not isfinite({' + '.join(state)}): return"] if program.calls else []
     body = [*inner, *check, f"append(({', '.join(state)},))"]
     return "\n".join(
@@ -86,10 +56,10 @@ def compiled(text: str) -> Callable[..., None]:
     return room["loop"]
 
 
-def walked(
+def rows_on_floats(
     program: Program, k: int, constants: Sequence[float], state: Sequence[float], n: int, every: int, grad: Any = None
 ) -> tuple[Array, BaseException | None]:
-    """As many of n rows of the state as there are before one is not finite or a guard's; and what ended them early."""
+    """Up to n rows of the state, which end at a guard or before a row that is not finite; and the caught exception."""
     found: list[tuple[float, ...]] = []
     error: BaseException | None = None
     try:

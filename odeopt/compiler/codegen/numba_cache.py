@@ -1,9 +1,9 @@
-"""Kernels that Numba compiles, and the machine code kept on disk for the next process.
+"""Kernels compiled by Numba, with their machine code on disk for the next process.
 
-A kernel is kept under a hash of all that decides its machine code: its source, in which the numbers of the gradient
-and the formulas of the step stand; the types of its arguments; the versions of Python, Numba and LLVM; the processor;
-and Numba's settings.  Numba's own cache would unpickle whatever lies in its folder, and two processes can mix up its
-index, so that kernels are kept by `FileCache` instead: what it does not vouch for is compiled anew.
+A kernel's file is named by a hash of everything that determines its machine code: its source, with the numbers of the
+gradient; the types of its arguments; the versions of Python, Numba and LLVM; the processor; and Numba's settings.
+Numba's own cache unpickles any file in its folder, and concurrent processes can corrupt its index.  `FileCache` checks
+each file instead, and a file that fails the check is compiled anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from odeopt.util.file_cache import FileCache
 
-JIT = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True)'  # of what the text begins with
+JIT = '@njit(error_model="numpy", fastmath={"contract"}, nogil=True)'  # of the function that follows
 HEADER = f"""from math import exp, expm1, floor, inf, log, log1p, nan, sqrt, tanh, sin, cos
 from numba import njit
 from numpy import absolute, empty, int64, maximum, minimum, power, sign
@@ -32,28 +32,28 @@ LIMIT = 64_000_000  # bytes on disk: several hundred kernels
 
 
 def cache() -> FileCache:
-    """In $ODEOPT_CACHE, or in odeopt in the user's cache."""
+    """The folder $ODEOPT_CACHE/kernels, or odeopt/kernels in the user's cache."""
     own = os.environ.get("ODEOPT_CACHE")
     folder = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "odeopt"
     return FileCache(folder / "kernels", LIMIT)
 
 
 def is_ready(text: str) -> bool:
-    """Whether the kernel needs no compiler: this process has it, or it is on the disk."""
+    """Whether the kernel is compiled already, in this process or on disk."""
     return _name(text) in sys.modules or cache().holds(_prefix(text))
 
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> Callable[..., int]:
-    """The kernel of this source, which is compiled or read from the disk at its first call."""
-    module = sys.modules[_name(text)] = ModuleType(_name(text))  # where kernels from the disk look for it
+    """The kernel of this source; its first call compiles it or reads it from the disk."""
+    module = sys.modules[_name(text)] = ModuleType(_name(text))  # kernels from the disk look for it there
     exec(compile(HEADER + text, f"<{_name(text)}>", "exec"), vars(module))
     module.loop._cache = Kept(_prefix(text))
     return module.loop
 
 
 class Kept:
-    """The cache of one kernel, as Numba's dispatcher calls it (`numba.core.caching._Cache`)."""
+    """The cache of one kernel, with the interface that Numba's dispatcher calls (`numba.core.caching._Cache`)."""
 
     cache_path = None
 
@@ -70,11 +70,11 @@ class Kept:
 
         try:
             return CompileResult._rebuild(target, *pickle.loads(data))
-        except Exception:  # whatever it raises on what another build of the same versions wrote
+        except Exception:  # another build of the same versions may have written it
             return None
 
     def save_overload(self, signature: Any, made: Any) -> None:
-        """Keeps a kernel, unless addresses of this process stand in it."""
+        """Writes a kernel to the disk, unless it contains addresses of this process."""
         if not made.library.has_dynamic_globals:
             cache().write(self._file(signature), pickle.dumps(made._reduce()))
 
@@ -83,13 +83,13 @@ class Kept:
 
 
 def _prefix(text: str) -> str:
-    """How the files of a kernel's machine code begin, on this machine."""
+    """The first part of the file names of a kernel on this machine."""
     return _hash(repr((HEADER + text, _environment())))[:32]
 
 
 @lru_cache(maxsize=1)
 def _environment() -> tuple[Any, ...]:
-    """All that machine code depends on besides the source."""
+    """Everything except the source that determines machine code."""
     import llvmlite
     import numba
     from llvmlite import binding

@@ -1,4 +1,4 @@
-"""A program as the text of a kernel: one path in registers, many members, innermost, in blocks, or one coordinate."""
+"""The text of Numba kernels: for one path, for blocks of members, and for a pass over coordinates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from odeopt.compiler.codegen.statements import block, indented, name_of, names_of, step_lines, time_lines
 from odeopt.compiler.step_program import Program
 
-BLOCK = 64  # members whose state stays in the processor's first cache
+BLOCK = 64  # members whose state fits in the processor's first cache
 
 
 @lru_cache(maxsize=256)
 def path_source(program: Program, strided: bool, loss: bool) -> str:
-    """loop(n, every, k, rows, losses, times, h, y, c): n rows, or fewer where a guard is true; y becomes the last."""
+    """loop(n, every, k, rows, losses, times, h, y, c): n rows, or fewer if a guard is true; y ends as the state."""
     state = [name_of(node) for nodes in program.state for node in nodes]
     recorded = [node for nodes in _recorded(program) for node in nodes]
     step = [*time_lines(program), *step_lines(program)]
@@ -44,9 +44,9 @@ def path_source(program: Program, strided: bool, loss: bool) -> str:
 
 @lru_cache(maxsize=256)
 def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
-    """loop(first, last, n, every, k, rows, losses, y, c, C): n rows of these members; the number of guards met.
+    """loop(first, last, n, every, start, rows, losses, y, c, C): n rows of these members; returns the guards met.
 
-    own[i]: the constant i has a value per member, a row of C.
+    own[i]: whether constant i has one value per member, which is a row of C
     """
     state = [name_of(node) for nodes in program.state for node in nodes]
     split = [(name_of(node), node.source.slot, node.source.index) for nodes in program.state for node in nodes]
@@ -80,7 +80,7 @@ def members_source(program: Program, own: tuple[bool, ...], loss: bool) -> str:
 
 @lru_cache(maxsize=256)
 def coordinates_source(program: Program) -> str:
-    """loop(n, y, c): a step of n coordinates, in place."""
+    """loop(n, y, c): one step of n coordinates, in place."""
     state = [name_of(node) for nodes in program.state for node in nodes]
     step = step_lines(program, lambda name: f"{name}[i]" if name in state else name)
     return "\n".join(
@@ -96,7 +96,7 @@ def coordinates_source(program: Program) -> str:
 
 
 def _recorded(program: Program) -> tuple[Any, ...]:
-    """The state without the gradient that it carries."""
+    """The state without a carried gradient."""
     return program.state[:-1] if program.carried else program.state
 
 

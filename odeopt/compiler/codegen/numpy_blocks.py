@@ -1,4 +1,4 @@
-"""A program on many members by NumPy alone: in blocks whose numbers stay in the cache, without new arrays."""
+"""A program on many members in NumPy: blocks that fit in the cache, and no new arrays."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, names_of, time_lines
-from odeopt.compiler.ir import UFUNCS, Node, Untraceable
+from odeopt.compiler.ir import Node, Untraceable
 from odeopt.compiler.step_program import Program, varying
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import NUMPY, TRUTH
 
-BLOCK = 32768  # members: enough for NumPy's calls to be cheap, few enough for the cache
+BLOCK = 32768  # members: calls are cheap per member, and the block fits in the cache
 
 
 @lru_cache(maxsize=64)
 def compiled(program: Program) -> tuple[Callable[..., Any], int, int]:
-    """loop(n, every, k, into, room, truth, state..., constants...) gives the state after n times `every` steps, or None
-    where a guard is true; and how many arrays of numbers and of truth values it works in.
+    """loop(n, every, k, into, room, truth, state..., constants...), and the numbers of its work arrays.
 
-    into: of each entry of the state that is recorded, n rows, one after `every` steps
-    A step with noise asks draw(), the last argument, for its normals, an array of each.
+    The loop makes n times `every` steps and returns the state, or None if a guard is true.  `into` has n rows for each
+    recorded entry of the state, `room` and `truth` are the work arrays of numbers and of truth values.  If the step has
+    noise, the last argument is draw(), which returns an array of each normal.
     """
     state = [name_of(node) for nodes in program.state for node in nodes]
     lines, numbers, truths = _step(program)
@@ -46,8 +46,7 @@ def compiled(program: Program) -> tuple[Callable[..., Any], int, int]:
 
 @lru_cache(maxsize=64)
 def moving(program: Program) -> tuple[Callable[..., None], int, int]:
-    """move(room, truth, state..., constants...): one step of arrays of coordinates, in their place; and how many arrays
-    it works in."""
+    """move(room, truth, state..., constants...), one step in place; and the numbers of its work arrays."""
     names, state = names_of(program), list(chain(*program.state))
     ends = [(old, new) for old, new in zip(state, chain(*program.outputs), strict=True) if old is not new]
     if any(new is old for _, new in ends for old, _ in ends):
@@ -64,7 +63,7 @@ def moving(program: Program) -> tuple[Callable[..., None], int, int]:
 
 @lru_cache(maxsize=64)
 def looking(program: Program) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
-    """look(room, truth, t, state...): what the program sees, and how many arrays it works in."""
+    """look(room, truth, t, state...), which returns `seen` of the program; and the numbers of its work arrays."""
     state = [name_of(node) for nodes in program.state for node in nodes]
     return evaluation(["t", *state], program.seen, names_of(program))
 
@@ -72,7 +71,7 @@ def looking(program: Program) -> tuple[Callable[..., tuple[Any, ...]], int, int]
 def evaluation(
     arguments: Sequence[str], results: Sequence[Any], names: dict[int, str]
 ) -> tuple[Callable[..., tuple[Any, ...]], int, int]:
-    """look(room, truth, arguments...): the results, and how many arrays of numbers and of truth values it works in."""
+    """look(room, truth, arguments...), which returns the results; and the numbers of its work arrays."""
     lines, numbers, truths = _calls(varying(results), results, (), names)
     found = [_spelled(x, names) for x in results]
     head = f"def look(room, truth, {', '.join(arguments)}):"
@@ -91,13 +90,13 @@ def _arrays(numbers: int, truths: int) -> list[str]:
 
 
 def _function(name: str, text: str) -> Callable[..., Any]:
-    room: dict[str, Any] = {**UFUNCS, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
+    room: dict[str, Any] = {**NUMPY, "copyto": np.copyto, "nan": np.nan, "inf": np.inf}
     exec(compile(text, f"<{name} on blocks>", "exec"), room)
     return room[name]
 
 
 def _step(program: Program) -> tuple[list[str], int, int]:
-    """A step, and the new state in the place of the old."""
+    """The statements of a step, which end with the new state in the place of the old."""
     names, outputs = names_of(program), [node for nodes in program.outputs for node in nodes]
     lines, numbers, truths = _calls(program.body, outputs, program.guards, names)
     return [*lines, *_moves(program, outputs, names)], numbers, truths
@@ -107,9 +106,10 @@ def _calls(
     body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str],
     homes: Mapping[int, Node] = MappingProxyType({}),
 ) -> tuple[list[str], int, int]:  # fmt: skip
-    """Calls with out=, whose targets `names` then has; each result has an array until it is read for the last time.
+    """Calls of NumPy with out=, and the numbers of work arrays.  The targets are added to `names`.
 
-    homes: inputs whose arrays take results, by the index of the result, where nobody reads them any more
+    A result keeps its work array until its last use.
+    homes: by the index of a result, the input whose array takes it once the input is no longer needed
     """
     kept = {node.index for node in outputs if isinstance(node, Node)}
     last = {a.index: i for i, node in enumerate(body) for a in node.args if isinstance(a, Node)}
@@ -121,7 +121,7 @@ def _calls(
         args = [spelled(a) for a in node.args]
         ends = [names[index] for index in dict.fromkeys(a.index for a in node.args if isinstance(a, Node))
                 if last[index] == i and index not in kept and names.get(index, "y")[0] in spare]  # fmt: skip
-        if node.op != "where":  # which writes before it has read all
+        if node.op != "where":  # a choice writes before it has read all arguments
             _release(ends, spare)
         kind, home = "q" if node.op in TRUTH else "b", homes.get(node.index)
         if home is not None and last.get(home.index, -1) < i + (node.op != "where"):
@@ -134,7 +134,7 @@ def _calls(
             lines += [f"copyto({target}, {args[2]})", f"copyto({target}, {args[1]}, where={args[0]})"]
             _release(ends, spare)
         else:
-            out = f"out={target}" if node.op in ("maximum", "minimum") else target  # which NumPy wants by name
+            out = f"out={target}" if node.op in ("maximum", "minimum") else target  # NumPy takes these only by keyword
             lines.append(f"{node.op}({', '.join([*args, out])})")
         if node.index in guards:
             lines.append(f"if {target}.any(): return")
@@ -147,7 +147,7 @@ def _release(ends: Sequence[str], spare: dict[str, list[str]]) -> None:
 
 
 def _moves(program: Program, outputs: Sequence[Any], names: dict[int, str]) -> list[str]:
-    """The new state takes the place of the old by an exchange of names, or is copied where it has no own array."""
+    """Statements that exchange the names of new and old state, or copy a result that has no array of its own."""
     state = [name_of(node) for nodes in program.state for node in nodes]
     spelled = [names[node.index] if isinstance(node, Node) else repr(node) for node in outputs]
     changed = [(old, new) for old, new in zip(state, spelled, strict=True) if old != new]

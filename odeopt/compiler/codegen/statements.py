@@ -1,4 +1,4 @@
-"""A program as the statements of a loop, in text: Python's, for floats, which Numba compiles as well."""
+"""The statements of a step as Python text, which runs on floats and which Numba compiles."""
 
 from __future__ import annotations
 
@@ -8,54 +8,43 @@ from typing import Any
 
 from odeopt.compiler.ir import Node, needed
 from odeopt.compiler.step_program import Program
+from odeopt.core.operations import OPERATIONS
 
-INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",
-    "greater_equal": ">=", "equal": "==", "not_equal": "!=", "logical_and": "and", "logical_or": "or",
-}  # fmt: skip
 SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}
-PREFIX = {"negative": "-", "logical_not": "not "}
 
 
 def written(op: str, args: list[str]) -> str:
-    """One operation."""
-    if op in INFIX:
-        return f"({args[0]} {INFIX[op]} {args[1]})"
-    if op in PREFIX:
-        return f"({PREFIX[op]}{args[0]})"
+    """The text of an operation on arguments with these texts."""
     if op == "entry":
         return f"{args[0]}[{args[1]}]"
-    if op == "where":
-        return f"({args[1]} if {args[0]} else {args[2]})"
-    return f"{op}({', '.join(args)})"
+    return f"call({', '.join(args)})" if op == "call" else OPERATIONS[op].written(*args)
 
 
 def name_of(node: Node) -> str:
-    """An input's name in generated code.
+    """The name of an input in generated code.
 
-    y0_1 is the entry 1 of the variable 0, x0_1 the normal 1 of the row 0, c2_0 the constant 2 of a right-hand side, t
-    the time.
+    y0_1 is entry 1 of variable 0, x0_1 is normal 1 of row 0, c2_0 is constant 2 of a right-hand side, t is the time.
     """
     source = node.source
     return "t" if source.kind == "time" else f"{SHORT[source.kind]}{source.slot}_{source.index}"
 
 
 def names_of(program: Program) -> dict[int, str]:
-    """The names of a program's inputs, and of its constants: c2."""
+    """The names of a program's inputs and constants (c2), by the index of the node."""
     names = {node.index: f"c{i}" for i, node in enumerate(program.constants)}
     names |= {node.index: name_of(node) for nodes in (*program.state, program.xi) for node in nodes}
     return names
 
 
 def time_lines(program: Program, rename: Callable[[str], str] = str) -> list[str]:
-    """t = k h and k + 1, where a step reads the time."""
+    """The statements t = k h and k += 1, if a step reads the time."""
     if not program.reads_time:
         return []
     return [f"t = k * {rename(names_of(program)[program.h.index])}", "k += 1"]
 
 
 def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str = "return r") -> list[str]:
-    """The statements of one step: `leave` where a guard is true, then the state is replaced."""
+    """The statements of one step: the operations, `leave` if a guard is true, and the assignment of the new state."""
     names = {index: rename(name) for index, name in names_of(program).items()}
     targets = [names[node.index] for nodes in program.state for node in nodes]
     outputs = [node for nodes in program.outputs for node in nodes]
@@ -68,9 +57,9 @@ def step_lines(program: Program, rename: Callable[[str], str] = str, leave: str 
 
 
 def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callable[[Any], str]]:
-    """Assignments of what is used more than once, and how to spell each node after them.
+    """Assignments of the nodes that are used more than once, and a function that gives the text of any node after them.
 
-    A choice is assigned, too: Numba compiles no long tuple that has one inside.
+    Choices are assigned as well, because Numba cannot compile a long tuple that contains one.
     """
     names = dict(names)
     order = [node for node in needed(results) if node.varies and node.op != "input"]
@@ -96,5 +85,5 @@ def block(results: list[Any], names: dict[int, str]) -> tuple[list[str], Callabl
 
 
 def indented(lines: Sequence[str], depth: int = 1) -> list[str]:
-    """The lines so many levels further in."""
+    """The lines, indented by `depth` levels."""
     return ["    " * depth + line for line in lines]

@@ -1,1 +1,1 @@
-"""What improves a program: each pass takes a program and returns one with the same values."""
+"""Passes: each takes a program and returns one with the same values, or analyses it."""

@@ -1,7 +1,7 @@
-"""c (a x) = (c a) x: factors that all coordinates, or members, share are multiplied once a step, not once for each.
+"""A pass that multiplies shared factors once a step instead of once per coordinate or member: c (a x) = (c a) x.
 
-x/c becomes (1/c) x, sqrt(c x) becomes sqrt(c) sqrt(x) and c x + a becomes c (x + a/c), so that the factors meet: Adam
-keeps one division and one root of those that its formula has.  And u + (v - u), how a step arrives at v, becomes v.
+x/c becomes (1/c) x, sqrt(c x) becomes sqrt(c) sqrt(x) and c x + a becomes c (x + a/c), which brings factors together:
+one division and one root remain of Adam's formula.  The sum u + (v - u) becomes v.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from odeopt.compiler.ir import Graph, Node, is_number
 from odeopt.compiler.passes.sign_analysis import arrival
 from odeopt.compiler.step_program import Program, varying
 
-Scaled = tuple[Any, Any]  # a constant and what it multiplies
+Scaled = tuple[Any, Any]  # (c, x) for c x, with a constant c
 
 
 def folded(program: Program, positive: Iterable[Any] = ()) -> Program:
-    """The same step, to rounding, in fewer operations on coordinates; `positive` are constants that are above 0."""
+    """The same step, to rounding, with fewer operations.  positive: constants that are known to be above 0."""
     folding = Folding(program.h.graph, {node.index for node in positive})
     for node in varying([*program.results, *program.seen]):
         if node.op not in ("call", "entry"):
@@ -32,7 +32,7 @@ def folded(program: Program, positive: Iterable[Any] = ()) -> Program:
 
 
 class Folding:
-    """The operations found so far, each as a constant times another operation."""
+    """The new operations so far, each as a constant times another operation."""
 
     def __init__(self, graph: Graph, positive: set[int]) -> None:
         self.graph, self.known, self._positive = graph, dict[int, Scaled](), positive
@@ -66,7 +66,7 @@ class Folding:
         return self.known.get(value.index, (1.0, value))
 
     def _above_0(self, c: Any) -> bool:
-        """Whether a constant is sure to be: one that is known to be, or made of those."""
+        """Whether a constant is above 0: a known one, or a product, quotient or root of known ones."""
         if not isinstance(c, Node):
             return c > 0
         made = c.op in ("multiply", "divide", "sqrt") and all(map(self._above_0, c.args))

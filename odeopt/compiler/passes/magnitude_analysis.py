@@ -1,6 +1,6 @@
-"""How large can a step's numbers become?  |a + b| <= |a| + |b|, |a b| = |a| |b|, |a/b| <= |a| / min |b|.
+"""Bounds on all numbers in a step, from bounds on its inputs: |a + b| <= |a| + |b|, |a/b| <= |a| / min |b|.
 
-[Interval arithmetic, of magnitudes]  From bounds on what a step reads, before it is made: if all are finite, so is it.
+[Interval arithmetic, of magnitudes]  If the bounds are finite, the step gives finite numbers.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ from typing import Any
 
 from odeopt.compiler.ir import Node
 from odeopt.compiler.step_program import Program
-from odeopt.core.operations import TRUTH
+from odeopt.core.operations import OPERATIONS
 
 
 def bounds(program: Program, constants: Sequence[float], sizes: Sequence[float]) -> tuple[list[float], float]:
-    """Bounds on each output of a program of one coordinate, and on all that is computed on the way to them.
+    """Bounds on each output of a program of one coordinate, and one bound on all intermediate values.
 
-    constants: their numbers;   sizes: bounds on the inputs;   both in the order of the program
-    The program must be sound: what it divides by is a sum, a root or a maximum of numbers that are not below 0.
+    constants: the values of the program's constants, in its order
+    sizes:     bounds on its inputs, in its order
+    The program must have passed `sign_analysis.positive_divisors`: its divisors are sums, roots or maxima of
+    nonnegative numbers.
     """
     known = dict(zip((node.index for node in program.constants), map(abs, constants), strict=True))
     known |= {node.index: size for node, size in zip(chain(*program.state), sizes, strict=True)}
     most = lambda a: known[a.index] if isinstance(a, Node) else abs(a)
 
     def least(a: Any) -> float:
-        """A bound from below on what may be divided by."""
+        """A lower bound on a divisor."""
         if not isinstance(a, Node) or not a.varies:
             return most(a)
         if a.op == "add":
@@ -39,15 +41,12 @@ def bounds(program: Program, constants: Sequence[float], sizes: Sequence[float])
 
     for node in program.body:
         args = [*map(most, node.args)]
-        if node.op in ("add", "subtract"):
-            known[node.index] = sum(args)
-        elif node.op == "multiply":
-            known[node.index] = args[0] * args[1]
+        bound = OPERATIONS[node.op].bound
+        if bound is not None:
+            known[node.index] = bound(*args)
         elif node.op == "divide":
             below = least(node.args[1])
             known[node.index] = args[0] / below if below else inf
-        elif node.op == "sqrt":
+        else:  # a root
             known[node.index] = sqrt(args[0])
-        else:
-            known[node.index] = 1.0 if node.op in TRUTH or node.op in ("sign", "tanh") else max(args)
     return [*map(most, chain(*program.outputs))], max(known.values(), default=0.0)

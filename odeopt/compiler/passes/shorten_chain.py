@@ -1,7 +1,7 @@
-"""The same step with shorter chains: a loop over one path waits for its longest, whatever else is done meanwhile.
+"""A pass that shortens the longest chain of dependent operations, which decides the time of a loop over one path.
 
-y - c (a - b u) is (y - c a) + (c b) u, where u comes last: nothing is left to do then but to multiply and add.
-The numbers are the same to rounding; where two forms wait as long, the one that was written down stays.
+If u is computed last, y - c (a - b u) becomes (y - c a) + (c b) u: only a product and a sum remain after u is known.
+The numbers are the same to rounding.  If two forms have chains of equal length, the original form stays.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SUMS = {1: "add", -1: "subtract"}
 
 
 @lru_cache(maxsize=256)
-def early(program: Program) -> Program:
-    """The program with each sum and product in the form whose result is there first."""
+def shortened(program: Program) -> Program:
+    """The program with each sum and product in the form that has the shortest chain."""
     order = needed([*program.results, program.loss])
     if not order:
         return program
@@ -34,19 +34,19 @@ def early(program: Program) -> Program:
 
 
 class Forms:
-    """The forms of an operation, and how many operations stand between the state and a node."""
+    """The equivalent forms of an operation, and the lengths of their chains."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._waits: dict[int, int] = {}
 
     def first(self, op: str, *args: Any) -> Any:
-        """Of all forms of op(args) that whose result is there first."""
+        """The form of op(args) with the shortest chain."""
         others = self._sums(op, *args) if op in SIGNS else self._products(*args) if op == "multiply" else ()
         return min((self.graph.apply(op, *args), *others), key=self.wait)
 
     def wait(self, x: Any) -> int:
-        """0 for a state and for what does not vary."""
+        """The number of dependent operations from the state to x; 0 for the state and for constants."""
         if not _varies(x) or x.op == "input":
             return 0
         if x.index not in self._waits:
@@ -54,7 +54,7 @@ class Forms:
         return self._waits[x.index]
 
     def _sums(self, op: str, x: Any, y: Any) -> Iterator[Any]:
-        """x + c (a + b), b being the last to come, as (x + c a) + c b, and so for the other signs."""
+        """x + c (a + b), with b computed last, as (x + c a) + c b; likewise for the other signs."""
         for rest, term in ((x, y), (y, x)) if op == "add" else ((x, y),):
             for c, inside in self._factors(term) if self.wait(rest) < self.wait(term) else ():
                 if _is(inside, *SIGNS) and all(map(_varies, inside.args)):
@@ -64,13 +64,13 @@ class Forms:
                     yield self.graph.apply(SUMS[t], begun, self.first("multiply", c, b))
 
     def _products(self, x: Any, y: Any) -> Iterator[Any]:
-        """x (a b), b being the last to come, as (x a) b."""
+        """x (a b), with b computed last, as (x a) b."""
         for u, v in ((x, y), (y, x)):
             for a, b in self._factors(v):
                 yield self.graph.apply("multiply", self.first("multiply", u, a), b)
 
     def _factors(self, x: Any) -> list[list[Any]]:
-        """Of a product, the last to come last; of nothing else."""
+        """The factors of a product, the one computed last at the end; none if x is no product."""
         return [sorted(x.args, key=self.wait)] if _is(x, "multiply") else []
 
 

@@ -1,6 +1,6 @@
-"""Does a step keep finite numbers finite?  If it divides by what is above 0, and takes roots of what is not below.
+"""A proof that a step keeps finite numbers finite: its divisors are above 0 and its roots are of nonnegative numbers.
 
-Found from the program itself: signs by rules, those of the memory by induction over the steps from a memory of 0.
+The signs follow from rules for each operation.  Those of the memory follow by induction over the steps, from 0.
 """
 
 from __future__ import annotations
@@ -10,20 +10,15 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from odeopt.compiler.codegen.float_loop import OPERATIONS, RAISED
 from odeopt.compiler.ir import Input, Node, Untraceable, needed
 from odeopt.compiler.step_program import Program
-
-HARMLESS = {
-    "input", "add", "subtract", "multiply", "negative", "absolute", "tanh", "sign", "maximum", "minimum", "where",
-    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
-}  # fmt: skip
+from odeopt.core.operations import OPERATIONS, RAISED, REAL
 
 
-def sound(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
-    """The constants that must be above 0 for that; raises Untraceable where a step might divide by 0.
+def positive_divisors(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
+    """The constants that must be above 0 in each step for the proof; raises Untraceable if a step might divide by 0.
 
-    known: those inputs that have one value in all steps
+    known: the values of inputs that are the same in all steps
     """
     values, states = _values(program, known), list(chain(*program.state))
     signs = Signs({node.index for node in states[2:]}, values)  # not theta, not the gradient
@@ -35,8 +30,8 @@ def sound(program: Program, known: Mapping[Input, Any]) -> tuple[Any, ...]:
         signs = Signs(signs.memory - lost, values)
     for node in program.body:
         fine = {"divide": lambda n: signs.positive(n.args[1]), "sqrt": lambda n: signs.nonnegative(n.args[0])}
-        if node.op not in HARMLESS and not fine.get(node.op, lambda n: False)(node):
-            raise Untraceable(f"its {node.op} may be of numbers that have none")
+        if OPERATIONS[node.op].bound is None and not fine.get(node.op, lambda n: False)(node):
+            raise Untraceable(f"its {node.op} may have arguments without a finite value")
     return tuple(signs.assumed.values())
 
 
@@ -49,25 +44,25 @@ def _values(program: Program, known: Mapping[Input, Any]) -> dict[int, float]:
             values[node.index] = known[node.source]
         elif node.op != "input" and None not in args:
             with suppress(*RAISED):
-                values[node.index] = OPERATIONS[node.op](*args)
+                values[node.index] = REAL[node.op](*args)
     return values
 
 
 def arrival(x: Node) -> Any:
-    """v of u + (v - u), how a step arrives at v; None for another sum."""
+    """v if x is u + (v - u); None for any other sum."""
     u, way = x.args
     return way.args[0] if isinstance(way, Node) and way.op == "subtract" and way.args[1] is u else None
 
 
 class Signs:
-    """What can be said of a node's sign, if the memory with these indices is not below 0.
+    """The signs of nodes, if the memory with these indices is nonnegative.
 
-    values: of the constants that are known
+    values: the values of known constants
     """
 
     def __init__(self, memory: set[int], values: Mapping[int, float]) -> None:
         self.memory, self.values = memory, values
-        self.assumed: dict[Any, Any] = {}  # constants that are above 0, to be checked in numbers
+        self.assumed: dict[Any, Any] = {}  # constants assumed above 0; each step checks their values
 
     def positive(self, x: Any) -> bool:
         """x > 0."""
@@ -100,13 +95,13 @@ class Signs:
         if x.op == "maximum":
             return any(map(self.nonnegative, x.args))
         if x.op == "add" and (end := arrival(x)) is not None:
-            return self.nonnegative(end)  # v - u >= -u, rounded, too
+            return self.nonnegative(end)  # v - u >= -u holds after rounding, too
         if x.op in ("add", "divide", "minimum", "where"):
             return all(map(self.nonnegative, x.args[-2:]))
         return self._mean(x)
 
     def _mean(self, x: Node) -> bool:
-        """u - c (v - u) with -1 <= c <= 0, u and v not below 0: what `relax` makes."""
+        """Whether x is u - c (v - u), as `relax` gives it, with -1 <= c <= 0 and nonnegative u and v."""
         if x.op != "subtract" or not isinstance(x.args[1], Node) or x.args[1].op != "multiply":
             return False
         u, (c, distance) = x.args[0], x.args[1].args

@@ -1,6 +1,6 @@
-"""The doors to JAX and optax (extra `jax`); without optax, as Keras on JAX may be installed, that of problems alone.
+"""The adapters for JAX and optax (extra `jax`).  Without optax, as with Keras on JAX, only `problem` is available.
 
-The names are imported at once: a module here shares its name with the function that it defines.
+The names are imported eagerly, because a module here has the same name as the function that it defines.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""An optax transformation as a one-step map, its formula unknown.                                   (extra `jax`)"""
+"""An optax transformation as a one-step map, treated as a black box.                                (extra `jax`)"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 try:
     import jax
     import optax
-except ImportError as error:  # the extra is named, as everywhere
+except ImportError as error:
     raise ImportError("jax and optax are needed here: install odeopt-toolkit[jax]") from error
 
 from odeopt.frameworks.flatten import pure_step
@@ -30,10 +30,10 @@ def from_optax(
     """The step of an optax transformation along `grad`, for `modified_flow`; h is its learning rate.
 
     theta0: an array, or any pytree of arrays, as the transformation will see it; in the state it is one vector
-    grad:   of such a theta, e.g. jax.jit(jax.grad(loss)), or the gradient of an odeopt problem
-    Its state becomes the memory, by optax's names (mu, nu, count); a step count may lie between two integers there.
-    JAX must compute in float64 (JAX_ENABLE_X64=1); states that hold random keys, flags, or counts of anything but
-    steps (MultiSteps, lookahead) are refused.
+    grad:   a function of such a theta, e.g. jax.jit(jax.grad(loss)), or the gradient of an odeopt problem
+    The transformation's state becomes the memory, under optax's names (mu, nu, count); a step count becomes a real
+    number.  JAX must compute in float64 (JAX_ENABLE_X64=1).  States that hold random keys, flags, or counts of anything
+    but steps (MultiSteps, lookahead) are refused.
 
     >>> with jax.enable_x64(True):
     ...     heavy = from_optax(optax.sgd(0.25, momentum=0.5), lambda theta: theta, np.array([1.0, -2.0]), h=0.25)
@@ -51,7 +51,7 @@ def from_optax(
     theta, tree = jax.tree.flatten(theta0)
     theta = [check.numbers_of("theta0", leaf) for leaf in theta]
     state_tree: Any
-    like("grad(theta0)", grad(tree.unflatten(theta)), theta0)  # an error of its own is raised here, too
+    like("grad(theta0)", grad(tree.unflatten(theta)), theta0)  # an error inside grad is raised here, too
     named, state_tree = jax.tree_util.tree_flatten_with_path(transform.init(tree.unflatten(theta)))
     names = _names([path for path, _ in named])
     counts = [key for key, (_, leaf) in zip(names, named, strict=True) if _is_count(key, leaf)]
@@ -71,7 +71,7 @@ def from_optax(
 
 
 def _is_count(name: str, leaf: Any) -> bool:
-    """Whether it is an integer; what is neither that nor float64 is refused."""
+    """Whether the leaf is an integer; raises ValueError if it is neither an integer nor float64."""
     if leaf.dtype == np.float64:
         return False
     if not jax.numpy.issubdtype(leaf.dtype, np.integer):
@@ -80,7 +80,7 @@ def _is_count(name: str, leaf: Any) -> bool:
 
 
 def _names(paths: list[Any]) -> list[str]:
-    """mu, nu, count; with the keys of a pytree behind them, and the place in a chain before them where two agree."""
+    """mu, nu, count, followed by the keys of a pytree; the index in a chain comes first if two names would agree."""
     full = [[jax.tree_util.keystr((key,), simple=True) for key in path] for path in paths]
     short = [".".join(key for i, key in enumerate(path) if i or not key.isdigit()) for path in full]
     return [name if name and short.count(name) == 1 else ".".join(path) for name, path in zip(short, full, strict=True)]

@@ -22,7 +22,7 @@ from odeopt.util import check
 
 
 class FlowState(NamedTuple):
-    """Steps done, steps skipped, gradients evaluated (those of skipped steps too), and the memory of each theta."""
+    """Steps done, steps skipped, gradients evaluated (including those of skipped steps), and each theta's memory."""
 
     count: Any
     skipped: Any
@@ -33,19 +33,19 @@ class FlowState(NamedTuple):
 def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -> optax.GradientTransformationExtraArgs:
     """The steps of `opt` as an optax transformation, to be jitted, chained and accumulated.
 
-    learning_rate: a number, a JAX scalar or an optax schedule of the step count; default the optimizer's own.  It acts
-                   as a schedule does: at constant betas.  `optax.inject_hyperparams(to_optax)(opt, learning_rate=...)`
-                   keeps it in the state.  An optimizer built by hand has h for learning rate.
-    nan:           "raise" stops with an error that names the step, "skip" counts it in `skipped`; parameters and state
-                   are in both cases as before the gradient, or the step, that was not finite.
+    learning_rate: a number, a JAX scalar or an optax schedule of the step count; by default the optimizer's own.  It
+                   acts as a schedule does, at constant betas.  `optax.inject_hyperparams(to_optax)(opt,
+                   learning_rate=...)` keeps it in the state.  An optimizer built by hand has h as its learning rate.
+    nan:           what happens if the gradient or the new state is not finite: "raise" stops with an error that names
+                   the step, "skip" counts it in `skipped`.  Either way, parameters and state keep their values.
 
-    theta is all parameters in one vector; the layers of LAMB and LARS are the parameters, and Muon, Shampoo and
-    Adafactor see each as a matrix (... in, out).  `update` needs params.  Each gradient goes to the parameter of its
-    path, and another path or another shape is an error.  Under jax.vmap nan must be "skip".
+    theta is all parameters in one vector.  Each parameter is a layer for LAMB and LARS, and a matrix (... in, out) for
+    Muon, Shampoo and Adafactor.  `update` needs params.  Gradients are matched with parameters by path; an unknown path
+    or another shape is an error.  Under jax.vmap nan must be "skip".
 
-    A scheme that needs the gradient elsewhere than at params (Heun, RKC, leapfrog) takes it from update(grads, state,
-    params, grad_fn=...), on the same batch and with the same random key.  `ngev` of the state counts the gradients, the
-    one that is given too.
+    A scheme that needs the gradient at points other than params (Heun, RKC, leapfrog) calls the grad_fn of
+    update(grads, state, params, grad_fn=...), which must use the same batch and the same random key.  `ngev` of the
+    state counts the gradients, including the given one.
 
     >>> from odeopt import optimizers
     >>> heavy, theta = to_optax(optimizers.momentum(lr=0.25, beta=0.5)), jnp.array([1.0, -2.0])
@@ -101,7 +101,7 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
 
 
 def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
-    """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps.
+    """A variable of the flow in the shapes of the parameters, e.g. the "average" of `optimizers.ema`.
 
     >>> from odeopt import optimizers
     >>> opt, theta = optimizers.momentum(lr=0.25, beta=0.5), {"w": jnp.array([1.0, -2.0])}
@@ -122,12 +122,12 @@ def _blocks(opt: Optimizer, leaves: list[Any]) -> list[Block]:
 
 
 def matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """JAX's kernels are (..., in, out): a column for each output; a vector is none."""
+    """The matrix shape of a JAX kernel (..., in, out), one column per output; None for a vector."""
     return (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else None
 
 
 def _rate(opt: Optimizer, learning_rate: Any, count: Any, dtype: Any) -> Any:
-    """The learning rate over the optimizer's own."""
+    """The present learning rate divided by the optimizer's own."""
     if learning_rate is None:
         return 1.0
     present = learning_rate(count) if callable(learning_rate) else learning_rate
@@ -135,7 +135,7 @@ def _rate(opt: Optimizer, learning_rate: Any, count: Any, dtype: Any) -> Any:
 
 
 def _elsewhere(grad_fn: Callable[[Any], Any] | None, params: Any, several: int) -> Callable[[Any], Any]:
-    """The gradient at another theta."""
+    """theta -> the gradient there, by grad_fn."""
     leaves = arrays(params)
 
     def gradient(theta: Any) -> Any:
@@ -145,7 +145,7 @@ def _elsewhere(grad_fn: Callable[[Any], Any] | None, params: Any, several: int) 
                 "by update(grads, state, params, grad_fn=...) on the same batch"
             )
         if several > 1:
-            raise ValueError("an optimizer that sees each parameter alone can read the gradient only at params")
+            raise ValueError("an optimizer that treats each parameter separately needs the gradient at params only")
         there = tree_of(pieces(theta, leaves), params)
         return vector(like("grad_fn(params)", grad_fn(there), params)).astype(theta.dtype)
 
@@ -155,7 +155,7 @@ def _elsewhere(grad_fn: Callable[[Any], Any] | None, params: Any, several: int) 
 def _guarded(
     changes: list[Any], slopes: list[Any], state: FlowState, after: tuple[Held, ...], nan: str
 ) -> tuple[list[Any], FlowState]:
-    """The changes and the next state; zero and the same state where anything is not finite."""
+    """The changes and the next state; if anything is not finite, zero changes and the old state."""
     finite = [jnp.isfinite(u).all() for u in jax.tree.leaves((changes, slopes, after))]
     good = jnp.all(jnp.array(finite, dtype=bool))
     if nan == "raise":

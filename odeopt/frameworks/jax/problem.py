@@ -9,7 +9,7 @@ import numpy as np
 
 try:
     import jax
-except ImportError as error:  # the extra is named, as everywhere
+except ImportError as error:
     raise ImportError("jax is needed here: install odeopt-toolkit[jax]") from error
 
 from odeopt.frameworks.autodiff import Library, pieces, problem_of
@@ -25,13 +25,13 @@ from odeopt.util.check import Array
 def problem(fn: Callable[..., Any], params: Any, data: Any = None, name: str = "") -> Problem:
     """L(theta) = fn(params), or fn(params, data).
 
-    fn:     one number; pure, as jax.jit needs it
-    params: any pytree of floating numbers; theta is all its leaves in float64, by their paths
-    data:   a pytree of arrays (n, ...) of one length n, of which fn sees all, or a batch: numbers in float64,
-            labels in int64
-    `load(theta)` is a pytree like params, in its precision.  Members are stacked by jax.vmap where it knows how, else
-    looped over.  Where fn is the mean of what it is on single samples, minibatches can be drawn
-    (`odeopt.noise.minibatches`).
+    fn:     returns one number; pure, as jax.jit needs it
+    params: any pytree of floating numbers; theta is all its leaves in float64, named by their paths
+    data:   a pytree of arrays (n, ...) of one length n; fn sees all rows or a batch, numbers in float64 and labels
+            in int64
+    `load(theta)` returns a pytree like params, in its precision.  Members are mapped by jax.vmap if fn allows it, and
+    looped over otherwise.  Minibatches can be drawn (`odeopt.noise.minibatches`) if fn is the mean of its values on
+    single samples.
 
     >>> def loss(params, batch):
     ...     x, y = batch
@@ -71,7 +71,7 @@ def problem(fn: Callable[..., Any], params: Any, data: Any = None, name: str = "
 
 
 def require_float64() -> None:
-    """JAX computes in float32 unless it is told otherwise."""
+    """Raises ValueError unless JAX computes in float64; its default is float32."""
     if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
         raise ValueError(
             "JAX must compute in float64: set JAX_ENABLE_X64=1 before it is imported, "
@@ -80,7 +80,7 @@ def require_float64() -> None:
 
 
 def check_loss(argument: str, value: Any) -> None:
-    """One number of float64."""
+    """Raises TypeError or ValueError unless the value is one float64 number."""
     if not isinstance(value, jax.ShapeDtypeStruct) or value.dtype != np.float64:
         raise TypeError(f"{argument} must return one number of float64 where params are, got {value!r}")
     if value.shape != ():
@@ -88,7 +88,7 @@ def check_loss(argument: str, value: Any) -> None:
 
 
 def jax_library() -> Library:
-    """JAX, compiled, in float64 even where that has been switched off since."""
+    """The `Library` of JAX.  Its functions are compiled and stay in float64 even if it is switched off later."""
 
     def hvp(f: Function) -> Function:
         return lambda theta, p, *rows: jax.jvp(lambda at: jax.grad(f)(at, *rows), (theta,), (p,))[1]

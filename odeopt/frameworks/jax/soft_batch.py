@@ -1,4 +1,4 @@
-"""Several micro-batches, then one update: a "soft batch" around any optax transformation."""
+"""A "soft batch" around any optax transformation: several micro-batches, then one update."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from odeopt.util.weighted_mean import WeightedMean
 
 
 class SoftState(NamedTuple):
-    """How many micro-batches wait, sum_k w_k g_k as a tree like params, sum_k w_k, and the transformation's state."""
+    """The number of waiting micro-batches, sum_k w_k g_k (a tree like params), sum_k w_k, and the inner state."""
 
     waiting: Any
     total: Any
@@ -27,26 +27,26 @@ class SoftBatch(optax.GradientTransformationExtraArgs):
     """A transformation whose `update` takes micro-batches; `soft_batch` makes it."""
 
     def flush(self, state: SoftState, params: Any) -> tuple[Any, SoftState]:
-        """The update from the micro-batches that wait, at the end of the data; none if none do."""
+        """The update from the waiting micro-batches, at the end of the data; no change if none wait."""
         before = state._replace(waiting=state.waiting - 1)  # the zeros below are no micro-batch
         return self.update(jax.tree.map(jnp.zeros_like, params), before, params, weight=0, last=True)
 
 
 def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch:
-    """One update from `micro` micro-batches, exactly that of the big batch:  g = sum_k w_k g_k / sum_k w_k.
+    """One update from `micro` micro-batches, exactly that of the large batch:  g = sum_k w_k g_k / sum_k w_k.
 
-    Works around every optax transformation, `to_optax`'s or optax' own, which then sees updates only: its momentum,
-    decay, clipping and schedules count those.  `update(grads, state, params, weight=len(x))` takes the gradient of the
-    mean over the samples of a micro-batch and their number, and returns no change but in the micro-th, or with
-    last=True; `flush(state, params)` makes the update from what is left at the end.  All of it can be jitted.  The
+    It wraps any optax transformation, from `to_optax` or optax' own, which then sees whole updates only: its momentum,
+    decay, clipping and schedules count updates.  `update(grads, state, params, weight=len(x))` takes the mean gradient
+    over the samples of a micro-batch and their number.  It returns zero changes, except in every micro-th call or with
+    last=True.  `flush(state, params)` makes the update from the rest at the end.  All of it can be jitted.  The
     gradients are matched with the params of `init` by path.
 
-    The weight is the number of what the loss is the mean of: for a mean over tokens that are not masked it is
-    mask.sum().  A micro-batch of weight 0 adds nothing to its window.
+    The weight is the number of items over which the loss is a mean: for a mean over unmasked tokens it is mask.sum().
+    A micro-batch of weight 0 adds nothing to its window.
 
-    The gradients are added up in their own precision and at least in single.  A gradient that is not finite is the
-    transformation's matter, at the update.  A scheme that needs several gradients (Heun, RKC) needs all micro-batches
-    in each: give `to_optax` itself, as grad_fn, the weighted sum of the micro-batches' gradients.
+    The gradients are added in their own precision, at least in single.  A gradient that is not finite is passed on to
+    the transformation at the update.  A scheme that needs several gradients (Heun, RKC) needs all micro-batches for
+    each: use `to_optax` without a soft batch, with the weighted sum of the micro-batches' gradients as grad_fn.
 
     >>> soft = soft_batch(optax.sgd(0.5), micro=2)
     >>> theta = jnp.array(1.0)
@@ -87,10 +87,10 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
 
         def later() -> tuple[Any, SoftState]:
             none = jax.tree.map(lambda u: jnp.zeros(u.shape, u.dtype), jax.eval_shape(now)[0])
-            rest = jnp.where(due, 0, waiting)  # a window in which nothing counts makes no update
+            rest = jnp.where(due, 0, waiting)  # a window of total weight 0 makes no update
             return none, SoftState(rest, tree_of(list(soft.total), state.total), soft.weight, state.inner)
 
-        if jax.make_jaxpr(now)().effects:  # the transformation may stop, which jax.vmap cannot see inside a condition
+        if jax.make_jaxpr(now)().effects:  # the transformation may raise, which jax.vmap does not notice inside a cond
             due = due & alone(jax.lax.stop_gradient(given))
         return jax.lax.cond(due & (soft.weight > 0), now, later)
 
@@ -98,7 +98,7 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
 
 
 def _nothing(params: Any) -> tuple[Any, Any]:
-    """0 in the shapes of params, at least in single precision, and the weight 0."""
+    """Zeros in the shapes of params, at least in single precision, and the weight 0."""
     leaves = arrays(params)
     zeros = [jnp.zeros(leaf.shape, jnp.result_type(jnp.float32, leaf)) for leaf in leaves]
     return tree_of(zeros, params), jnp.zeros((), jnp.result_type(jnp.float32, *leaves))

@@ -1,4 +1,4 @@
-"""Trees of arrays whose leaves belong together by their paths, not by their places."""
+"""Trees of arrays whose leaves are matched by their paths, not by their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 
 def named(tree: Any) -> dict[str, Any]:
-    """The leaves as arrays, by their paths; Python's numbers are arrays without axes.
+    """The leaves as arrays, by their paths; a Python number becomes an array of shape ().
 
     >>> {path: leaf.shape for path, leaf in named({"a": jnp.ones(2), "b": [1.0, None]}).items()}
     {"['a']": (2,), "['b'][0]": ()}
@@ -24,7 +24,7 @@ def arrays(tree: Any) -> list[Any]:
 
 
 def _array(leaf: Any) -> Any:
-    """Of a type of its own: that of a Python number would follow the arrays that it meets."""
+    """An array with a fixed dtype: a Python number would otherwise be weakly typed."""
     return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
 
 
@@ -36,7 +36,7 @@ def tree_of(leaves: list[Any], params: Any) -> Any:
 def like(argument: str, tree: Any, params: Any) -> list[Any]:
     """The leaves of a tree in the order of those of params.
 
-    Raises ValueError, with the path, where the tree has another leaf, or one of another shape.
+    Raises ValueError with the path of a leaf that only one of the trees has, or that differs in shape.
     """
     given, known = named(tree), named(params)
     if others := given.keys() ^ known.keys():

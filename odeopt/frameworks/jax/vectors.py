@@ -1,4 +1,4 @@
-"""Leaves in one vector and back, and the error of a step that is not finite, also out of a compiled program."""
+"""Leaves joined into one vector and back, and the error of a step that is not finite, even in a compiled program."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from odeopt.frameworks.parameter_blocks import not_finite
 
 
 def vector(leaves: Any) -> Any:
-    """All numbers in one vector, in the highest precision among them and at least single."""
+    """All entries in one vector, in the highest precision among them and at least single precision."""
     dtype = jnp.result_type(jnp.float32, *leaves)
     return jnp.concatenate([jnp.ravel(leaf).astype(dtype) for leaf in leaves])
 
 
 def pieces(whole: Any, leaves: Any) -> list[Any]:
-    """The inverse of `vector`: in the shapes and kinds of `leaves`."""
+    """The inverse of `vector`: pieces with the shapes and dtypes of `leaves`."""
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
     parts = zip(jnp.split(whole, ends), leaves, strict=True)
     return [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in parts]
@@ -31,7 +31,10 @@ def pieces(whole: Any, leaves: Any) -> list[Any]:
 def raise_unless(
     good: Any, count: Any, told: Callable[[int, Sequence[Any]], None] | None = None, values: Sequence[Any] = ()
 ) -> None:
-    """An error that names the step, also out of a compiled program, which loses all its values: told(step, values)."""
+    """Raises an error that names the step unless `good`, even inside a compiled program.
+
+    told(step, values) is called first, because a compiled program that fails loses its values.
+    """
 
     def stop(k: Any, *values: Any) -> None:
         if told is not None:
@@ -46,7 +49,7 @@ def raise_unless(
 
 @jax.custom_batching.custom_vmap
 def alone(values: Any) -> Any:
-    """True, but a ValueError under jax.vmap over the values, where a compiled program cannot stop."""
+    """True; raises ValueError under jax.vmap over the values, where a single member cannot raise."""
     return jnp.array(True)
 
 
@@ -56,6 +59,6 @@ def _members(size: int, batched: Any, values: Any) -> Any:
 
 
 def settled() -> None:
-    """When all that compiled programs had to say is said; their errors are known by then."""
+    """Waits until all callbacks of compiled programs have run; their errors are known by then."""
     with suppress(jax.errors.JaxRuntimeError):
         jax.effects_barrier()

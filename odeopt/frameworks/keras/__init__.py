@@ -1,6 +1,6 @@
-"""The doors to Keras 3, on its backends JAX and torch (extra `keras`).
+"""The adapters for Keras 3, on its backends JAX and torch (extra `keras`).
 
-The names are imported at once: a module here shares its name with the function that it defines.
+The names are imported eagerly, because a module here has the same name as the function that it defines.
 """
 
 from odeopt.frameworks.keras.from_keras import from_keras

@@ -1,4 +1,4 @@
-"""Variables of Keras on the backend that it runs on, one vector and its pieces."""
+"""Keras variables on the current backend: joined into one vector, and cut into pieces again."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ def library() -> Library:
 
 
 def matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Keras' kernels are (..., in, out): a column for each output; a vector is none."""
+    """The matrix shape of a Keras kernel (..., in, out), one column per output; None for a vector."""
     return (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else None
 
 
 def vector(values: list[Any]) -> Any:
-    """All numbers in one vector, in the highest precision among them and at least single."""
+    """All entries in one vector, in the highest precision among them and at least single precision."""
     kinds = {keras.backend.standardize_dtype(v.dtype) for v in values}
-    dtype = "float64" if "float64" in kinds else "float32"  # Keras' own result_type says float32 of both
+    dtype = "float64" if "float64" in kinds else "float32"  # Keras' result_type would be float32 in both cases
     return ops.concatenate([ops.cast(ops.reshape(v, (-1,)), dtype) for v in values])
 
 
 def pieces(whole: Any, values: list[Any]) -> list[Any]:
-    """The inverse of `vector`: in the shapes and kinds of `values`."""
+    """The inverse of `vector`: pieces with the shapes and dtypes of `values`."""
     ends = np.cumsum([prod(v.shape) for v in values])[:-1].tolist()
     parts = zip(ops.split(whole, ends), values, strict=True) if ends else [(whole, values[0])]
     return [ops.cast(ops.reshape(part, v.shape), v.dtype) for part, v in parts]
 
 
 def filled(gradients: list[Any], values: list[Any], dtype: Any) -> Any:
-    """The gradients of variables with these values in one vector; None is 0."""
+    """The gradients of the variables in one vector; None becomes 0."""
     both = zip(gradients, values, strict=True)
     return ops.cast(vector([ops.zeros_like(v) if g is None else g for g, v in both]), dtype)
 
 
 def each(moving: list[bool], values: list[Any]) -> Array | None:
-    """A truth value for each number of the variables; None where all variables move."""
+    """One truth value per entry of the variables, or None if all variables move."""
     return None if all(moving) else np.repeat(moving, [prod(v.shape) for v in values])
 
 
@@ -64,17 +64,20 @@ def values(held: Held) -> Held:
 
 
 def own(sample_weight: Any) -> Any:
-    """A copy for one evaluation: on torch Keras multiplies sample weights by masks in place."""
+    """A copy of the sample weights for one evaluation: on torch, Keras multiplies them by masks in place."""
     return keras.tree.map_structure(lambda w: None if w is None else ops.copy(w), sample_weight)
 
 
 def leaves(tree: Any) -> list[Any]:
-    """What stands in nested lists and tuples, in order."""
+    """The leaves of nested lists and tuples, in order."""
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, list | tuple) else [tree]
 
 
 def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], values: Sequence[Any]) -> None:
-    """An error that names the step; told(step, values) first, where a program on JAX loses them."""
+    """Raises an error that names the step unless `good`.
+
+    On JAX, told(step, values) is called first, because a compiled program that fails loses its values.
+    """
     if keras.backend.backend() == "jax":
         from odeopt.frameworks.jax import vectors
 
@@ -84,7 +87,7 @@ def raise_unless(good: Any, k: Any, told: Callable[[int, Sequence[Any]], None], 
 
 
 def settled() -> None:
-    """When all compiled steps are done."""
+    """Waits until all compiled steps are done."""
     if keras.backend.backend() == "jax":
         from odeopt.frameworks.jax import vectors
 

@@ -1,4 +1,4 @@
-"""A Keras optimizer as a one-step map, its formula unknown.                                       (extra `keras`)"""
+"""A Keras optimizer as a one-step map, treated as a black box.                                    (extra `keras`)"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 try:
     import keras
-except ImportError as error:  # the extra is named, as everywhere
+except ImportError as error:
     raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
 
 from odeopt.frameworks.flatten import pure_step
@@ -32,12 +32,13 @@ def from_keras(
     """The step of a Keras optimizer along `grad`, for `modified_flow`; h is its learning rate, a number.
 
     theta0: an array, or a list of arrays, one per variable; in the state it is one vector
-    grad:   of such a theta, e.g. jax.jit(jax.grad(loss)), or the gradient of an odeopt problem
-    The memory has Keras's names, and starts as it is if the optimizer was built on such variables.  The step count,
-    an integer in Keras, is here `clock`, a real number.  The optimizer stays as it is: a copy of it is asked.
+    grad:   a function of such a theta, e.g. jax.jit(jax.grad(loss)), or the gradient of an odeopt problem
+    The memory has Keras's names.  If the optimizer was already built on such variables, the memory starts with its
+    present values.  The step count, an integer in Keras, is here the real number `clock`.  The optimizer is copied and
+    never changes.
 
-    Keras keeps the learning rate in its floatx: keras.config.set_floatx("float64") must come before the optimizer is
-    made, with JAX also JAX_ENABLE_X64=1.  The NumPy backend is refused, for it is inexact.
+    Keras stores the learning rate in its floatx: call keras.config.set_floatx("float64") before the optimizer is made;
+    with JAX, set JAX_ENABLE_X64=1 too.  The NumPy backend is refused because it is inexact.
 
     >>> keras.config.set_floatx("float64")
     >>> sgd = keras.optimizers.SGD(0.25, momentum=0.5)
@@ -51,7 +52,7 @@ def from_keras(
     _refuse(optimizer)
     single = not isinstance(theta0, list | tuple)
     theta = [check.numbers_of("theta0", p) for p in ([theta0] if single else theta0)]
-    slopes = grad(theta[0] if single else theta)  # an error of its own is raised here
+    slopes = grad(theta[0] if single else theta)  # an error inside grad is raised here
     found, shapes = [np.shape(_numpy(g)) for g in ([slopes] if single else slopes)], [p.shape for p in theta]
     if found != shapes:
         raise ValueError(f"grad must return arrays of the shapes of theta0, {shapes}, got {found}")
@@ -73,7 +74,7 @@ def from_keras(
 
 
 def _refuse(optimizer: Any) -> None:
-    """What has no exact step, or none between two steps."""
+    """Raises ValueError for an optimizer whose step is inexact or not defined between two steps."""
     if keras.backend.backend() not in BACKENDS:
         raise ValueError(f"Keras must run on {' or '.join(BACKENDS)}, got the backend {keras.backend.backend()}")
     rate = optimizer.get_config()["learning_rate"]
@@ -89,11 +90,11 @@ def _refuse(optimizer: Any) -> None:
         raise ValueError("JAX must compute in float64: set JAX_ENABLE_X64=1 before it is imported")
     for several in ("gradient_accumulation_steps", "use_ema"):
         if getattr(optimizer, several):
-            raise ValueError(f"{several} must be off, got {getattr(optimizer, several)}: its steps are not all alike")
+            raise ValueError(f"{several} must be off, got {getattr(optimizer, several)}: it makes steps differ")
 
 
 def _copied(optimizer: Any, theta: list[Array]) -> Any:
-    """The same optimizer on variables of these shapes, whose `iterations` are the real variable `clock`."""
+    """A copy of the optimizer on variables of these shapes; its `iterations` is the real variable `clock`."""
 
     def iterations(self: Any) -> Any:
         return next(v for v in self.variables if v.name == CLOCK)
@@ -115,7 +116,7 @@ def _copied(optimizer: Any, theta: list[Array]) -> Any:
 
 
 def _compiled(copy: Any, held: list[Any]) -> Callable[..., Any]:
-    """(gradients, theta, memory) -> (theta, memory) by `stateless_apply`, to which all else is constant."""
+    """The map (gradients, theta, memory) -> (theta, memory) by `stateless_apply`; all other variables are constant."""
     fixed, where = list(copy.variables), [next(i for i, v in enumerate(copy.variables) if v is u) for u in held]
 
     def apply(g: list[Any], theta: list[Any], memory: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -138,6 +139,6 @@ def _numpy(tensor: Any) -> Array:
 
 
 def _names(variables: list[Any]) -> list[str]:
-    """momentum, velocity, clock: Keras's names without that of a single theta; theirs in full where two agree."""
+    """momentum, velocity, clock: Keras's names without the prefix of theta, and with an index if two would agree."""
     short = [v.name.removeprefix("theta_") for v in variables]
     return [name if short.count(name) == 1 else f"{name}{i}" for i, name in enumerate(short)]

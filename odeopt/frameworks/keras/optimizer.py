@@ -34,7 +34,7 @@ from odeopt.optimizers.rescheduling import inwards, is_paced
 from odeopt.util import check
 
 NAME = "custom_object"
-Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the gradient of the same batch there; None: 0
+Elsewhere = Callable[[list[Any]], list[Any]]  # values of the variables -> the same batch's gradient there, None for 0
 
 
 @keras.saving.register_keras_serializable(package="odeopt")
@@ -51,11 +51,11 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         super().__init__(**{"learning_rate": opt.lr if learning_rate is None else learning_rate, **settings})
         self.opt, self.nan, self._library = opt, check.choice("nan", nan, ("raise", "skip")), library()
         self._elsewhere: Elsewhere = _no_other_gradient
-        self._before: dict[int, Any] = {}  # the variables before Keras' weight decay, by their places
-        self._stopped: tuple[int, Sequence[Any]] | None = None  # a compiled step, and all that it began with
+        self._before: dict[int, Any] = {}  # the variables before Keras' weight decay, by index
+        self._stopped: tuple[int, Sequence[Any]] | None = None  # a failed compiled step: k, and all values before it
 
     def build(self, variables: list[Any]) -> None:
-        """The memory of each theta as variables of their own, in the precision of theta."""
+        """Creates the variables that hold the memory of each theta, in the precision of theta."""
         if self.built:
             return
         super().build(variables)
@@ -81,31 +81,31 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         return Held(memory, tuple(tuple(variable(u, "slope") for u in slope) for slope in held.slopes))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Keras' step of one variable; here theta is all of them."""
+        """Keras' hook for the step of a single variable, which is then the whole theta."""
         self._backend_update_step([gradient], [variable], learning_rate)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """One step of the variables given, in any order; those without a gradient stay as they are."""
+        """One step of the given variables, in any order; a variable without a gradient does not change."""
         given = None if trainable_variables is None else list(trainable_variables)
         refuse_pairs(grads, self._trainable_variables if given is None else given)
         super().apply(grads, given)
 
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
-        """The step of Keras' `apply`: each gradient goes to the place of its variable."""
+        """The step inside Keras' `apply`: sorts the gradients into the order of the variables."""
         placed: list[Any] = [None for _ in self._trainable_variables]
         for g, v in zip(grads, trainable_variables, strict=True):
             placed[self._get_variable_index(v)] = g
         self.advance(placed, learning_rate, partial(self._as_the_first, [g is not None for g in placed]))
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
-        """Keras' own, which is taken back where the step is."""
+        """Keras' own decay.  The values before it are kept, so that a rejected step also undoes the decay."""
         if self.weight_decay:
             self._before = {self._get_variable_index(v): ops.copy(v.value) for v in variables}
         super()._apply_weight_decay(variables)
 
     @contextmanager
     def evaluated_by(self, elsewhere: Elsewhere) -> Iterator[None]:
-        """Inside it `apply` takes the gradients that a scheme needs besides the first from elsewhere(values)."""
+        """Inside this context, `apply` calls elsewhere(values) for every gradient of a step after the first."""
         before, self._elsewhere = self._elsewhere, elsewhere
         try:
             yield
@@ -113,11 +113,11 @@ class FlowOptimizer(keras.optimizers.Optimizer):
             self._elsewhere = before
 
     def _as_the_first(self, moving: list[bool], values: list[Any]) -> list[Any]:
-        """The gradient elsewhere, after what Keras does to the one at the variables."""
+        """The gradient elsewhere, scaled and clipped as Keras does it with the gradient at the variables."""
         if self.gradient_accumulation_steps:
             raise ValueError(
                 f"gradient_accumulation_steps must be None for {self.opt.scheme.name}, got "
-                f"{self.gradient_accumulation_steps}: the batches before are gone when it asks for their gradient again"
+                f"{self.gradient_accumulation_steps}: earlier batches are gone when the scheme needs their gradients"
             )
         scale, found = self.loss_scale_factor, self._elsewhere(values)
         given = {j: found[j] for j, moves in enumerate(moving) if moves and found[j] is not None}
@@ -126,10 +126,10 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         return [placed.get(j) for j in range(len(moving))]
 
     def advance(self, grads: list[Any], learning_rate: Any, elsewhere: Elsewhere) -> None:
-        """One step.
+        """Takes one step.
 
-        grads:     for each variable in the order of `build`, None for one that stays as it is
-        elsewhere: from values of all variables to the gradient of the same batch there, None for 0
+        grads:     one per variable in the order of `build`, None for a variable that does not change
+        elsewhere: maps values of all variables to the gradient of the same batch there, None for 0
         """
         variables, moves, after, ngev = self._trainable_variables, dict[int, Any](), [], 1
         taken, self._before = self._before, {}
@@ -144,7 +144,9 @@ class FlowOptimizer(keras.optimizers.Optimizer):
 
             def at(point: Any, block: Block = block, mine: list[Any] = mine) -> Any:
                 if len(self._blocks) > 1:
-                    raise ValueError("an optimizer that sees each variable alone can read the gradient only at theta")
+                    raise ValueError(
+                        "an optimizer that treats each variable separately needs the gradient at theta only"
+                    )
                 there = [v.value for v in variables]
                 for j, piece in zip(block.members, pieces(point, mine), strict=True):
                     there[j] = piece if moving[j] else there[j]
@@ -164,7 +166,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
                 variables[j].assign(ops.where(good, variables[j].value + move, before[j]))
         kept = leaves(self._held)
         now = [ops.where(good, new, old.value) for new, old in zip(leaves(after), kept, strict=True)]
-        for variable, value in zip(kept, now, strict=True):  # after all are read: torch assigns in place
+        for variable, value in zip(kept, now, strict=True):  # only after all were read: torch assigns in place
             variable.assign(value)
         if self.nan == "raise":
             raise_unless(good, k, self._stop, state)
@@ -173,7 +175,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         self._ngev.assign_add(ngev)
 
     def memory(self, name: str) -> list[Any]:
-        """A variable of the flow in the shapes of the model's: "average" is what `optimizers.ema` keeps."""
+        """A variable of the flow in the shapes of the model's variables, e.g. the "average" of `optimizers.ema`."""
         where, found = place(self.opt, name), dict[int, Any]()
         for block, held in zip(self._blocks, self._held, strict=True):
             mine = [self._trainable_variables[j].value for j in block.members]
@@ -182,23 +184,23 @@ class FlowOptimizer(keras.optimizers.Optimizer):
 
     @property
     def moved(self) -> list[Any]:
-        """The variables of the model that it was built for."""
+        """The variables of the model that the optimizer was built for."""
         return list(self._trainable_variables)
 
     @property
     def ngev(self) -> int:
-        """How many gradients were evaluated, those of skipped steps too: the cost, where a step takes several."""
+        """The number of gradients evaluated, including those of skipped steps."""
         return int(self._ngev.value) if self.built else 0
 
     def _now(self) -> Any:
-        """The count of steps: a number, or what JAX will know when it runs."""
+        """The step count: an int, or a traced value on JAX."""
         return self._count.value if keras.backend.backend() == "jax" else int(self._count.value)
 
     def _stop(self, k: int, values: Sequence[Any]) -> None:
         self._stopped = self._stopped or (k, values)
 
     def finalize_variable_values(self, var_list: list[Any]) -> None:
-        """At the end of fit, also of one that a compiled step has stopped: all is then as before that step."""
+        """Called at the end of fit.  If a compiled step failed, restores the values before it and raises its error."""
         settled()
         if self._stopped is not None:
             (k, values), self._stopped = self._stopped, None
@@ -208,7 +210,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         super().finalize_variable_values(var_list)
 
     def get_config(self) -> dict[str, Any]:
-        """Keras' settings and those of the odeopt optimizer; one built by hand is there by its name and equations."""
+        """Keras' settings and the odeopt optimizer's; an optimizer built by hand is given by its name and equations."""
         rate = {} if is_paced(self.opt) else {"learning_rate": None}
         opt = self.opt.get_config() if self.opt.recipe else {NAME: self.opt.name, "prints": str(self.opt)}
         return {**super().get_config(), **rate, "opt": opt, "nan": self.nan}
@@ -224,23 +226,23 @@ class FlowOptimizer(keras.optimizers.Optimizer):
 def to_keras(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise", **settings: Any) -> FlowOptimizer:
     """The steps of `opt` as a Keras 3 optimizer, for model.compile, on JAX or torch.
 
-    learning_rate: a number or a Keras schedule, default the optimizer's own; it acts as a schedule does, at constant
-                   betas.  An optimizer built by hand has h for learning rate.
-    nan:           "raise" stops with an error that names the step, "skip" counts it in a variable; variables and state
-                   stay as before the gradient, or the step, that was not finite.
+    learning_rate: a number or a Keras schedule, by default the optimizer's own.  It acts as a schedule does, at
+                   constant betas.  An optimizer built by hand has h as its learning rate.
+    nan:           what happens if the gradient or the new state is not finite: "raise" stops with an error that names
+                   the step, "skip" counts it in a variable.  Either way, variables and state keep their values.
     settings:      Keras' own: weight_decay, clipnorm, gradient_accumulation_steps, use_ema, name, ....
 
-    theta is all variables in one vector; the layers of LAMB and LARS are the variables, and Muon, Shampoo and Adafactor
-    see each as a matrix (... in, out).  `apply` takes gradients of the variables in any order.  A variable without a
-    gradient keeps its value and its memory, while step counts and bias corrections go on, as in Keras.
+    theta is all variables in one vector.  Each variable is a layer for LAMB and LARS, and a matrix (... in, out) for
+    Muon, Shampoo and Adafactor.  `apply` takes gradients of the variables in any order.  A variable without a gradient
+    keeps its value and its memory, while step counts and bias corrections advance, as in Keras.
 
-    A scheme that needs the gradient elsewhere than at theta (Heun, RKC) needs a model that evaluates the same batch
-    again: `odeopt.frameworks.keras.Model` or `Sequential`, or your own with the mixin `SeveralGradients`.  `ngev`
-    counts the gradients.  weight_decay acts before the step, after its first gradient: inside a step of several
-    gradients use `optimizers.decoupled` or `l2`.
+    A scheme that needs the gradient at points other than theta (Heun, RKC) needs a model that can evaluate the same
+    batch again: `odeopt.frameworks.keras.Model` or `Sequential`, or your own with the mixin `SeveralGradients`.  `ngev`
+    counts the gradients.  Keras applies weight_decay between the first gradient of a step and the rest of the step: if
+    a step takes several gradients, use `optimizers.decoupled` or `l2` instead.
 
-    model.save keeps the optimizer and its state.  One that was built by hand, from a flow and a scheme, is code: give
-    it again, keras.saving.load_model(file, custom_objects={opt.name: opt}).
+    model.save stores the optimizer and its state.  An optimizer built by hand from a flow and a scheme is code and is
+    not stored: pass it to keras.saving.load_model(file, custom_objects={opt.name: opt}).
 
     >>> from odeopt import optimizers
     >>> theta = keras.Variable([1.0, -2.0])
@@ -255,13 +257,14 @@ def to_keras(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise", *
 
 def _no_other_gradient(values: list[Any]) -> list[Any]:
     raise ValueError(
-        "this scheme needs the gradient elsewhere than at the variables, and a step of keras.Model has one gradient: "
-        "make the model an odeopt.frameworks.keras.Model or Sequential, or add the mixin SeveralGradients to its class"
+        "this scheme needs the gradient elsewhere than at the variables, but keras.Model computes "
+        "one gradient per step: make the model an odeopt.frameworks.keras.Model or Sequential, "
+        "or add the mixin SeveralGradients to its class"
     )
 
 
 def _by_hand(config: dict[str, Any], custom_objects: Any) -> Optimizer:
-    """The custom object of that name, if it is the optimizer that was saved."""
+    """The custom object of the saved name; raises ValueError unless it is the optimizer that was saved."""
     name = config[NAME]
     found = keras.saving.get_registered_object(name, custom_objects)
     if not isinstance(found, Optimizer) or str(found) != config["prints"]:

@@ -9,7 +9,7 @@ from typing import Any
 try:
     import keras
     from keras.src.backend.common import dtypes
-except ImportError as error:  # the extra is named, as everywhere
+except ImportError as error:
     raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
 
 
@@ -24,18 +24,18 @@ from odeopt.util.check import Array
 
 
 def problem(model: keras.Model, data: tuple[Any, ...], loss: Any = None, name: str = "") -> Problem:
-    """L(theta) of `model.evaluate` on all data in one batch.
+    """L(theta), the loss of `model.evaluate` on all data in one batch.
 
-    model: Sequential or functional, and built.  A copy of it computes in float64, as `model.evaluate` does: without
-           dropout, batch normalisation by its moving averages, regularisers included.  The model is changed by `load`
-           alone.  theta is its trainable variables, by their paths; the others are constants
+    model: Sequential or functional, and built.  A copy of it computes in float64 the loss of `model.evaluate`: no
+           dropout, batch normalisation with its moving averages, regularisers included.  Only `load` changes the
+           model.  theta is its trainable variables, named by their paths; the other variables are constants
     data:  (X, y) or (X, y, sample_weight), arrays (n, ...) of one length n: numbers become float64, labels int64
-    loss:  as `model.compile` takes it; by default the one that the model was compiled with, and its weight.  Keras
-           applies it: masks count, y is brought to the shape of the output
+    loss:  as `model.compile` takes it; by default the loss that the model was compiled with, and its weight.  Keras
+           applies it: masks count, and y is brought to the shape of the output
 
-    Keras must run on JAX, in float64 (JAX_ENABLE_X64=1), or on torch.  Where the loss is the mean of what it is on
-    single samples, minibatches can be drawn (`odeopt.noise.minibatches`); a mean over unmasked elements is not, where
-    samples have different numbers of them.
+    Keras must run on JAX, in float64 (JAX_ENABLE_X64=1), or on torch.  Minibatches can be drawn
+    (`odeopt.noise.minibatches`) if the loss is the mean of its values on single samples.  A mean over unmasked elements
+    is no such mean if samples have different numbers of them.
 
     >>> import numpy as np
     >>> line, x = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), np.arange(4.0)[:, None]
@@ -74,7 +74,10 @@ def problem(model: keras.Model, data: tuple[Any, ...], loss: Any = None, name: s
 
 @contextmanager
 def exactly() -> Iterator[None]:
-    """Keras in float64: by default it computes tanh, mean and others of float64 in float32 on JAX and torch."""
+    """Inside this context Keras computes in float64.
+
+    By default it computes tanh, mean and other functions of float64 numbers in float32 on JAX and torch.
+    """
     floatx, rounded = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE["float64"]
     keras.config.set_floatx("float64")
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
@@ -86,7 +89,7 @@ def exactly() -> Iterator[None]:
 
 
 def _library() -> Library:
-    """That of the backend on which Keras runs."""
+    """The `Library` of the backend on which Keras runs."""
     backend = keras.backend.backend()
     if backend == "jax":
         from odeopt.frameworks.jax.problem import jax_library, require_float64
@@ -101,7 +104,7 @@ def _library() -> Library:
 
 
 def _copied(model: Any) -> Any:
-    """The same model in float64."""
+    """A copy of the model in float64."""
     if not isinstance(model, keras.Sequential | keras.src.models.Functional):
         raise TypeError(f"model must be Sequential or functional, to be copied to float64, got {type(model).__name__}")
     if not model.built:
@@ -118,7 +121,7 @@ def _copied(model: Any) -> Any:
 
 
 def _double(config: Any) -> Any:
-    """A configuration whose floating types are float64."""
+    """The configuration with all floating types replaced by float64."""
     if isinstance(config, list | tuple):
         return type(config)(map(_double, config))
     if not isinstance(config, dict):
@@ -140,7 +143,7 @@ def _loss(model: Any, loss: Any) -> tuple[Any, Any]:
 
 
 def _exact(loss: Any) -> Any:
-    """The loss in float64, with all its attributes: a copy by its configuration has those only that this lists."""
+    """The loss in float64 with all its attributes; its configuration need not list them all."""
     ours = object.__new__(type(loss))
     vars(ours).update(vars(loss), _dtype_policy=keras.dtype_policies.get("float64"), _dtype="float64")
     return ours

@@ -1,4 +1,4 @@
-"""Each batch of `fit` in micro-batches, then one update: a "soft batch" around any Keras model and optimizer."""
+"""A "soft batch" around any Keras model and optimizer: `fit` makes one update per batch, computed in micro-batches."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class SoftBatch(keras.Model):
         check.choice("the backend of Keras", keras.backend.backend(), STEPS)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """The model itself."""
+        """The output of the wrapped model."""
         return self.model(inputs, training=training)
 
     def train_step(self, *arguments: Any) -> Any:
-        """One update from all micro-batches of a batch, in the manner of Keras' backend."""
+        """One update from all micro-batches of a batch, by the training step for Keras' backend."""
         refuse(self.model, self.loss)
         return STEPS[keras.backend.backend()](self, self.size, *arguments)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Keras' own; `added` says how many losses of layers it has beside the penalties of the variables."""
+        """Keras' own loss.  Sets `added`, the number of losses added by layers besides the variables' penalties."""
         self.added = len(self.losses) - sum(v.regularizer is not None for v in self.trainable_variables)
         return super().compute_loss(x, y, y_pred, own(sample_weight), training)
 
     def get_config(self) -> dict[str, Any]:
-        """Keras' settings, the model and the size."""
+        """The settings of keras.Model, the wrapped model and the size."""
         model = keras.saving.serialize_keras_object(self.model)
         return {**super().get_config(), "model": model, "size": self.size}
 
@@ -52,21 +52,21 @@ class SoftBatch(keras.Model):
 
 
 def soft_batch(model: keras.Model, size: int) -> SoftBatch:
-    """The model, to be fitted with batches that do not fit into memory: each is computed `size` samples at a time.
+    """The model, to be fitted with batches too large for memory: each is computed `size` samples at a time.
 
-    g = sum_k w_k g_k / sum_k w_k is exactly the gradient of the batch, and makes one update.  The weight w_k is the
-    number of samples in micro-batch k, or that of the elements that count where a mask (mask_zero) or ignore_class
-    leaves some out, or the sum of the sample weights for the reduction "mean_with_sample_weight".
+    g = sum_k w_k g_k / sum_k w_k is exactly the gradient of the batch and makes one update.  The weight w_k is the
+    number of samples in micro-batch k.  If a mask (mask_zero) or ignore_class leaves elements out, w_k is the number
+    of remaining elements; for the reduction "mean_with_sample_weight" it is the sum of the sample weights.
 
-    Every Keras optimizer then sees updates only, `to_keras`'s or Keras' own: its momentum, decay, clipping, averages
-    and schedules count those, and the last batch of an epoch is an update of what it has.  Keras' own
+    Any Keras optimizer, from `to_keras` or Keras' own, sees whole updates only: its momentum, decay, clipping, averages
+    and schedules count updates, and the last batch of an epoch, however small, is one update.  By contrast, Keras' own
     gradient_accumulation_steps takes the plain mean, leaves a partial window, and its schedules count micro-batches.
-    A scheme of several gradients (Heun, RKC) takes all of them in micro-batches.
+    A scheme that needs several gradients (Heun, RKC) computes each of them in micro-batches.
 
-    The loss must have a value for each sample, of which it is the mean, as Keras' losses are by default.  Refused are
-    sums, one number for a whole batch (Dice without axis), a comparison of samples (Circle), and several losses of
-    which one leaves elements out.  A loss of your own must not compare samples, which nobody can see.  Batch
-    normalisation sees micro-batches.
+    The loss must be a mean of one value per sample, as Keras' losses are by default.  These are refused: sums, one
+    number for a whole batch (Dice without axis), a comparison of samples (Circle), and several losses of which one
+    leaves elements out.  A loss of your own must not compare samples; this cannot be checked.  Batch normalisation
+    takes its statistics from micro-batches.
 
     >>> import numpy as np
     >>> line = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False)])

@@ -1,4 +1,4 @@
-"""What the loss of a micro-batch is the mean of: samples, or elements that are not masked."""
+"""The weight of a micro-batch: the number of samples or unmasked elements over which its loss is a mean."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from keras import ops
 from keras.src.losses import loss as losses
 
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
-NOTHING = 1e-20  # the weight of a sample of which nothing counts: penalties of the variables stay where nothing does
+NOTHING = 1e-20  # the weight of a fully masked sample: not 0, so that the variables' penalties remain in a masked batch
 
 
 class Reduction(NamedTuple):
-    """How Keras made one number of a loss: of values of this shape, and of how many, None where all of them count."""
+    """How Keras reduced a loss to one number: the shape of its values, the reduction, and how many values counted.
+
+    count is None if all of them did.
+    """
 
     shape: tuple[int, ...]
     kind: Any
@@ -25,7 +28,7 @@ class Reduction(NamedTuple):
 
 @contextmanager
 def reductions() -> Iterator[list[Reduction]]:
-    """Inside it each reduction of a keras.losses.Loss is recorded."""
+    """Inside this context every reduction of a keras.losses.Loss is recorded in the list."""
     found: list[Reduction] = []
     reduce = losses.reduce_weighted_values
 
@@ -52,9 +55,9 @@ def reductions() -> Iterator[list[Reduction]]:
 
 
 def weight(found: Sequence[Reduction], samples: int, added: int) -> Any:
-    """The weight of a micro-batch in the mean over a batch; ValueError for a loss that is no such mean.
+    """The weight of a micro-batch in the mean over a batch; raises ValueError for a loss that is no such mean.
 
-    added: how many losses layers have added to it, by add_loss or of their activity
+    added: the number of losses that layers have added, by add_loss or activity regularisers
     """
     for reduction in found:
         if reduction.kind not in MEANS:
@@ -69,14 +72,14 @@ def weight(found: Sequence[Reduction], samples: int, added: int) -> Any:
         return samples
     if len(found) > 1 or added:
         raise ValueError(
-            f"loss must be the only one where a mask, ignore_class or sample weights say what it is the mean of, got "
+            f"loss must be the only one if a mask, ignore_class or sample weights decide which elements count, got "
             f"{len(found)} losses and {added} that layers add: their micro-batches have different weights"
         )
     return ops.maximum(counts[0], NOTHING * samples)
 
 
 def refuse(model: keras.Model, loss: Any) -> None:
-    """Raises ValueError for what is known to be no mean over samples, before any loss is evaluated."""
+    """Raises ValueError for a loss that is known not to be a mean over samples, before any loss is evaluated."""
     if type(model).compute_loss is not keras.Model.compute_loss:
         raise ValueError(f"model must have the compute_loss of keras.Model, got that of {type(model).__name__}")
     for each in keras.tree.flatten(loss):

@@ -15,7 +15,7 @@ from odeopt.util.weighted_mean import WeightedMean
 
 
 def _step_on_jax(model: Any, size: int, state: Any, data: Any) -> Any:
-    """(trainable, fixed, optimizer's, metrics') variables and a batch -> logs and the new ones."""
+    """Maps the variables (trainable, fixed, optimizer, metrics) and a batch to the logs and the new variables."""
     import jax
 
     trainable, fixed, held, metrics = state
@@ -55,20 +55,20 @@ def _step_on_jax(model: Any, size: int, state: Any, data: Any) -> Any:
 
 
 def _told(model: Any, metrics: Any, tell: Callable[[], Any]) -> Any:
-    """What tell() returns, and the metrics' variables after it."""
+    """The result of tell(), which may update metrics, and the metrics' variables after it."""
     with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, metrics, strict=True))) as scope:
         found = tell()
     return found, [scope.get_current_value(v) for v in model.metrics_variables]
 
 
 def _logs(model: Any, loss: Any, samples: int) -> Any:
-    """What the metrics say at the end of a batch with this loss."""
+    """The results of the metrics at the end of a batch with this loss."""
     model._loss_tracker.update_state(loss, sample_weight=samples)
     return model.get_metrics_result()
 
 
 def _step_on_torch(model: Any, size: int, data: Any) -> Any:
-    """A batch -> logs; the variables change in place."""
+    """Trains on a batch and returns the logs; the variables change in place."""
     import torch
 
     from odeopt.arrays.torch import at_least_single
@@ -106,12 +106,12 @@ def _step_on_torch(model: Any, size: int, data: Any) -> Any:
 
 
 def _gradients(found: list[Any], zeros: list[Any]) -> list[Any]:
-    """In the precision of the sum; 0 where a loss does not reach a variable, as on JAX."""
+    """The gradients in the precision of their sum; 0 for a variable that the loss does not depend on, as on JAX."""
     return [zero if g is None else g.to(zero.dtype) for g, zero in zip(found, zeros, strict=True)]
 
 
 def _evaluated(optimizer: Any, elsewhere: Elsewhere) -> AbstractContextManager[None]:
-    """A scheme of several gradients takes them all in micro-batches."""
+    """The context in which a scheme with several gradients computes each of them in micro-batches."""
     return optimizer.evaluated_by(elsewhere) if isinstance(optimizer, FlowOptimizer) else nullcontext()
 
 

@@ -1,7 +1,7 @@
-"""Models of Keras whose train_step evaluates the same batch again, wherever the optimizer's scheme asks for it.
+"""Keras models whose train_step can evaluate the same batch again at any theta, for schemes with several gradients.
 
-Each evaluation begins with the state of the layers before the step: dropout has one mask, and BatchNorm's statistics,
-the seeds and the metrics move once, by the first evaluation.
+Each evaluation starts from the state that the layers had before the step: dropout keeps one mask, and only the first
+evaluation updates BatchNorm's statistics, the seeds and the metrics.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from odeopt.frameworks.keras.optimizer import Elsewhere, FlowOptimizer
 
 
 class SeveralGradients:
-    """A mixin for a model, before keras.Model among its bases, that gives `to_keras(opt)` all gradients of a step.
+    """A mixin for models that gives `to_keras(opt)` all gradients of a step.  It must precede keras.Model in the bases.
 
     fit, train_on_batch, callbacks and metrics are Keras' own, and so is the step of any other optimizer.
 
@@ -35,7 +35,7 @@ class SeveralGradients:
     optimizer: Any
 
     def train_step(self, *state_and_data: Any) -> Any:
-        """Keras' own, inside which the optimizer can evaluate the batch again."""
+        """Keras' own step, during which the optimizer can evaluate the batch again."""
         above: Any = super()
         if not isinstance(self.optimizer, FlowOptimizer):
             return above.train_step(*state_and_data)
@@ -46,19 +46,19 @@ class SeveralGradients:
 
 @keras.saving.register_keras_serializable(package="odeopt")
 class Model(SeveralGradients, keras.Model):
-    """keras.Model(inputs, outputs), or its subclass, that evaluates the same batch again.
+    """keras.Model(inputs, outputs), or a subclass of it, that can evaluate the same batch again.
 
-    The layers of a model that is there already: Model(model.inputs, model.outputs).
+    To convert an existing model: Model(model.inputs, model.outputs).
     """
 
 
 @keras.saving.register_keras_serializable(package="odeopt")
 class Sequential(SeveralGradients, keras.Sequential):
-    """keras.Sequential that evaluates the same batch again."""
+    """keras.Sequential that can evaluate the same batch again."""
 
 
 def _on_jax(model: Any, state: Sequence[Any], data: Any) -> Elsewhere:
-    """All that a step reads and moves is in `state`, and stays there."""
+    """The gradient of the batch as a pure function: everything that it reads is in `state`, which does not change."""
     import jax
 
     _, fixed, optimizer, metrics = state
@@ -68,13 +68,13 @@ def _on_jax(model: Any, state: Sequence[Any], data: Any) -> Elsewhere:
 
 
 def _on_torch(model: Any, data: Any) -> Elsewhere:
-    """The variables are moved, and put back."""
+    """The gradient of the batch at other values: assigns them to the variables and restores the old ones afterwards."""
     import torch
 
     from odeopt.frameworks.torch.gradient import Draws
 
     x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-    weight = own(weight)  # Keras' own step changes the batch's
+    weight = own(weight)  # Keras' own step changes the sample weights of the batch in place
     others = [*model.non_trainable_variables, *model.metrics_variables]
     before, draws = [v.value.detach().clone() for v in others], Draws(others[0].value.device)
 

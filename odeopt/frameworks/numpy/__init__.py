@@ -1,6 +1,6 @@
-"""The door to a loop of your own in NumPy.
+"""The adapter for your own training loop in NumPy.
 
-The names are imported at once: a module here shares its name with the function that it defines.
+The names are imported eagerly, because a module here has the same name as the function that it defines.
 """
 
 from odeopt.frameworks.numpy.in_place import in_place

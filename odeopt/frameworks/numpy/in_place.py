@@ -1,4 +1,4 @@
-"""theta <- theta + step(theta, g), for training loops of one's own: the memory is kept, nothing else is stored."""
+"""theta <- theta + step(theta, g), in place, for your own training loop."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from odeopt.util.interrupts import postponed
 
 
 class InPlace:
-    """theta and the memory of an optimizer, changed in place by `step(gradient)`; `in_place` makes it.
+    """theta and the memory of an optimizer, changed in place by `step(gradient)`.  `in_place` makes it.
 
-    theta: (d,);   memory: by name, (d,), clocks (1,), from the first step on;   count: the steps so far
-    backend: what made the last step: "numba" or "blocks" in one pass, "numpy", and why, on whole arrays
+    theta: (d,);   memory: by name, (d,) or (1,) for clocks, filled in by the first step;   count: the steps so far
+    backend: how the last step was taken: "numba" or "blocks" (one pass), or "numpy" (whole arrays) with the reason
     """
 
     def __init__(self, opt: Optimizer, theta: Array, nan: str) -> None:
@@ -40,9 +40,10 @@ class InPlace:
             self._sweep = str(reason)
 
     def step(self, gradient: Any) -> None:
-        """One step.  A ValueError or FloatingPointError for what is not finite: nothing has moved then.
+        """Takes one step.
 
-        An interruption (Ctrl-C) waits until all has moved.
+        Raises ValueError or FloatingPointError, and changes nothing, if the gradient or the new state is not finite.
+        An interruption (Ctrl-C) is held back until the step is complete.
         """
         self._gradient = g = self._checked(gradient)
         if self.count == 0:
@@ -59,10 +60,10 @@ class InPlace:
             self.count += 1
 
     def _checked(self, gradient: Any) -> Array:
-        """Itself, where it is an array of float64."""
+        """The gradient as a contiguous float64 array; no copy if it already is one."""
         g = np.asarray(gradient)
         if g.dtype.kind not in "iuf":
-            raise TypeError(f"gradient must be of real numbers, float64 or what becomes it, got dtype {g.dtype}")
+            raise TypeError(f"gradient must be an array of real numbers, got dtype {g.dtype}")
         if g.shape != self.theta.shape:
             raise ValueError(f"gradient must have shape {self.theta.shape} like theta, got {g.shape}")
         return np.ascontiguousarray(g, dtype=np.float64)
@@ -72,7 +73,7 @@ class InPlace:
             raise ValueError(f"gradient must be finite, got NaN or infinity in step {self.count + 1}")
 
     def _in_one_pass(self, g: Array) -> Callable[[], None]:
-        """What moves all without new arrays."""
+        """A function that takes the step in one pass, without new arrays; raises Untraceable if there is none."""
         if isinstance(self._sweep, str):
             raise Untraceable(self._sweep)
         clocks = {name: float(self.memory[name][0]) for name in self.opt.flow.clocks}
@@ -89,7 +90,7 @@ class InPlace:
         return move
 
     def _on_whole_arrays(self, means: str) -> Callable[[], None]:
-        """What writes the next state, made by the scheme, over this one."""
+        """A function that overwrites the state with the next one, which the scheme has computed."""
         y = (self.theta, *self.memory.values())
         with np.errstate(all="ignore"):
             new, _, slopes = self._step(self.count * self.opt.h, y, self._slopes, self.opt.h)
@@ -116,7 +117,7 @@ class InPlace:
         raise TypeError("in_place must be copied with its theta and memory: copy.deepcopy")
 
     def __deepcopy__(self, known: dict[int, Any]) -> InPlace:
-        """With theta and memory of its own; the optimizer is the same."""
+        """A copy with its own theta and memory, and the same optimizer."""
         made = InPlace(self.opt, deepcopy(self.theta, known), self.nan)
         kept = {name: vars(self)[name] for name in ("memory", "count", "backend", "_slopes")}
         vars(made).update(deepcopy(kept, known))
@@ -127,13 +128,14 @@ class InPlace:
 
 
 def in_place(opt: Optimizer, theta: Any, *, nan: str = "raise") -> InPlace:
-    """An optimizer for a loop of your own: its step(gradient) moves theta (d,), an array of float64, where it stands.
+    """An optimizer for your own training loop: step(gradient) changes theta (d,), a float64 array, in place.
 
-    One pass over theta, gradient and memory for optimizers whose coordinates stand alone, compiled where Numba is
-    installed and theta is long; others take their own steps.  The gradient is read at theta alone: Heun, RKC and the
-    like are refused.  nan="raise" looks at each gradient first, and stops with nothing moved where it, or the state
-    after the step, is not finite; "ignore" does not look, as for gradients that are finite because they were clipped.
-    Theta may be changed between steps, to numbers up to 1e302.
+    If the optimizer acts on each coordinate separately, a step is one pass over theta, gradient and memory, compiled
+    if Numba is installed and theta is long.  Other optimizers take their ordinary step.  The gradient is known only at
+    theta, so schemes that need it elsewhere (Heun, RKC) are refused.  With nan="raise" a step first checks the
+    gradient; if it or the new state is not finite, the step raises and changes nothing.  nan="ignore" skips the check,
+    for gradients known to be finite, after clipping for example.  You may change theta between steps, to numbers up
+    to 1e302.
 
     >>> from odeopt import optimizers
     >>> theta = np.array([1.0, -2.0])

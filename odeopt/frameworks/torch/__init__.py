@@ -1,6 +1,6 @@
-"""The doors to torch (extra `torch`).
+"""The adapters for torch (extra `torch`).
 
-The names are imported at once: a module here shares its name with the function that it defines.
+The names are imported eagerly, because a module here has the same name as the function that it defines.
 """
 
 from odeopt.frameworks.torch.from_torch import from_torch

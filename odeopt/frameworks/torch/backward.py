@@ -1,6 +1,6 @@
 """Derivatives by `loss.backward()`, for modules that torch.func cannot differentiate once or twice.
 
-Attention, EmbeddingBag, sparse embeddings and checkpointing have a gradient and no second derivative.
+Attention, EmbeddingBag, sparse embeddings and checkpointing have a gradient but no second derivative.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from odeopt.problems.members import Function
 
 
 def by_backward(library: Library, module: torch.nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Library:
-    """The library whose grad is that of `loss.backward()` in `module`, and whose H p are differences of it."""
+    """A `Library` with the gradient by `loss.backward()` in `module` and H p by differences of that gradient."""
 
     def grad(f: Function) -> Function:
         def gradient(theta: Any, *arguments: Any) -> Any:
@@ -40,13 +40,13 @@ def by_backward(library: Library, module: torch.nn.Module, shapes: Mapping[str, 
 
 
 def holding(module: torch.nn.Module, parameters: Mapping[str, Any], run: Callable[[], Any]) -> Any:
-    """run() while the module has these parameters."""
+    """The result of run(), called while the module has these parameters."""
     named = {f"module.{name}": p for name, p in parameters.items()}
     return torch.func.functional_call(_Running(module), named, (run,))
 
 
 def dense(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same tensors, whose gradients become dense: that of a sparse embedding could not be cut out of a vector."""
+    """The same tensors with dense gradients: the gradient of a vector cannot be assembled from sparse pieces."""
     return {name: _Dense.apply(p) for name, p in parameters.items()}
 
 

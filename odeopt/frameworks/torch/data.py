@@ -1,4 +1,4 @@
-"""Data of a torch problem as arrays: from tensors, or all that a DataLoader's dataset has, in its order."""
+"""The data of a torch problem as arrays, from tensors or from the whole dataset of a DataLoader, in its order."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-AT_ONCE = 256  # samples that are read together where the loader does not say
+AT_ONCE = 256  # samples per batch if the loader has no batch size
 
 
 def arrays_of(data: Any) -> Any:
-    """The arrays (X, y, ...) of a tuple of tensors or of a DataLoader; anything else as it is."""
+    """The arrays (X, y, ...) of a tuple of tensors or of a DataLoader; anything else is returned unchanged."""
     if isinstance(data, DataLoader):
         return _whole(data)
     return tuple(map(plain, data)) if isinstance(data, tuple) else data
 
 
 def plain(value: Any) -> Any:
-    """A tensor as an array, anything else as it is."""
+    """A tensor as an array; anything else is returned unchanged."""
     return value.detach().cpu().numpy() if torch.is_tensor(value) else value
 
 
 def _whole(loader: DataLoader[Any]) -> tuple[Any, ...]:
-    """Each sample once, in the order of the dataset, whatever the loader shuffles, samples or drops."""
+    """Each sample once in the order of the dataset, even if the loader shuffles, subsamples or drops samples."""
     dataset = loader.dataset
     if isinstance(dataset, IterableDataset) or not isinstance(dataset, Sized):
         raise TypeError(f"data must be a DataLoader of a dataset with a length, got one of {type(dataset).__name__}")
-    alone = loader.batch_size is None and loader.batch_sampler is None  # then a sample is a batch already
+    alone = loader.batch_size is None and loader.batch_sampler is None  # each sample is already a batch
     size = None if alone else loader.batch_size or AT_ONCE
     batches = [_parts(batch) for batch in DataLoader(dataset, size, shuffle=False, collate_fn=loader.collate_fn)]
     if not batches:
         raise ValueError("data must have samples, got an empty DataLoader")
     if len({len(batch) for batch in batches}) > 1:
-        raise ValueError(f"data must be batches of as many tensors each, got {sorted({len(b) for b in batches})}")
+        raise ValueError(
+            f"data must have the same number of tensors per batch, got {sorted({len(b) for b in batches})}"
+        )
     return tuple(_together(i, parts) for i, parts in enumerate(zip(*batches, strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""A step by torch's functions on all parameters in one vector: of any flow and scheme, on any device."""
+"""A step by torch's functions on all parameters in one vector, for any flow and scheme, on any device."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from odeopt.frameworks.torch.state import (
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Step
 
-ALONE = "an optimizer that sees each parameter alone can read the gradient only at the parameters"
+ALONE = "an optimizer that treats each parameter separately needs the gradient at the parameters only"
 ONE_DECAY = "weight_decay must be the same in all groups for {}: it reads the gradient elsewhere than at the parameters"
 
 
 class Run(NamedTuple):
-    """One step of `opt` on the vector of the parameters `sees`, for those of them that `moves` names, by place."""
+    """One step of `opt` on the vector of the parameters with indices `sees`; only those in `moves` take its result."""
 
     opt: Optimizer
     sees: tuple[int, ...]
@@ -47,7 +47,7 @@ class Now(NamedTuple):
     evaluations: Evaluations
 
     def layout(self, run: Run) -> Layout:
-        """Where the parameters of a run stand in their vector."""
+        """The layout of a run's parameters in their vector."""
         parameters = tuple(self.present.parameters[j] for j in run.sees)
         return Layout(parameters, run.opt.flow.clocks, tuple(map(self.evaluations.may_move, run.sees)))
 
@@ -55,8 +55,8 @@ class Now(NamedTuple):
 class FlatStep:
     """The steps of an optimizer on vectors.
 
-    A step of the whole vector is made for each weight decay in the groups, and for each length of what a scheme
-    remembers, which is shorter for a parameter that came later; a parameter takes the step that is its own.
+    The whole vector takes one step for each weight decay in the groups and for each length of the scheme's memory,
+    which is shorter for a parameter that was added later.  Each parameter keeps the result of its own step.
     """
 
     def __init__(self, nan: str) -> None:
@@ -67,9 +67,9 @@ class FlatStep:
     def ready(
         self, k: int, present: Present, held: Sequence[History], evaluations: Evaluations
     ) -> Callable[[], dict[int, History]]:
-        """What writes the parameters of step k, and returns what is then held for each that moved.
+        """Prepares step k.  The returned function writes the parameters and returns the new memory of each that moved.
 
-        held: for each parameter, before the step
+        held: the memory of each parameter before the step
         """
         runs = _runs(present, held)
         blocks = present.distinct()
@@ -99,7 +99,7 @@ class FlatStep:
         return move
 
     def _advanced(self, now: Now, k: int, run: Run, held: Sequence[History]) -> tuple[tuple[Any, ...], Any, Layout]:
-        """The next state of a run, what its scheme remembers, and where the parameters stand in it."""
+        """The next state of a run, the memory of its scheme, and the layout of its parameters."""
         opt, evaluations, layout = run.opt, now.evaluations, now.layout(run)
         flow, theta, mine = opt.flow, evaluations.theta(run.sees), [held[j] for j in run.sees]
         if not all(mine):
@@ -115,9 +115,10 @@ class FlatStep:
     def _own(
         self, run: Run, new: tuple[Any, ...], memory: Any, layout: Layout, held: Sequence[History], unused: set[int]
     ) -> Iterator[tuple[int, tuple[Any, History]]]:
-        """Of each parameter that moves, the numbers that it takes and what is held for it.
+        """For each parameter that moves, its index, its new value and its new memory.
 
-        Views of one vector where all of the vector is taken: a view of less would keep the rest in memory, too.
+        The memory consists of views if all parameters of the vector move, and of copies otherwise: a view of a part
+        would keep the whole vector alive.
         """
         moving = set(run.moves) - unused
         whole = len(moving) == len(run.sees)
@@ -155,7 +156,7 @@ class FlatStep:
 
 
 def _runs(present: Present, held: Sequence[History]) -> list[Run]:
-    """Those with the longest memory first: a parameter without one may have no gradient at all."""
+    """The runs of a step, those with the longest memory first: a parameter without memory may have no gradient."""
     found: dict[Any, tuple[Block, list[int]]] = {}
     for j, block in enumerate(present.blocks):
         found.setdefault((past_of(held[j]), id(block)), (block, []))[1].append(j)
@@ -164,7 +165,7 @@ def _runs(present: Present, held: Sequence[History]) -> list[Run]:
 
 
 def first_memory(opt: Optimizer, p: Any, name: str) -> Any:
-    """A variable of the flow for a parameter that has never had a gradient."""
+    """The initial value of a variable of the flow for a parameter that has never had a gradient."""
 
     def grad(theta: Any) -> Any:
         return np.zeros_like(theta)
@@ -174,5 +175,5 @@ def first_memory(opt: Optimizer, p: Any, name: str) -> Any:
 
 
 def _finite(u: Any) -> bool:
-    """Whether a variable is, a vector or a clock."""
+    """Whether a variable, a vector or a clock, is finite."""
     return bool(torch.isfinite(u.value).all() if isinstance(u, Foreign) else np.isfinite(u).all())

@@ -1,6 +1,6 @@
-"""A torch.optim optimizer as a one-step map, its formula unknown: what it does is asked of it, step by step.
+"""A torch.optim optimizer as a one-step map, treated as a black box that is evaluated step by step.
 
-The way out, `to_torch`, is in `odeopt.frameworks.torch.optimizer`.
+The opposite direction, `to_torch`, is in `odeopt.frameworks.torch.optimizer`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 try:
     import torch
-except ImportError as error:  # the extra is named, as everywhere
+except ImportError as error:
     raise ImportError("torch is needed here: install odeopt-toolkit[torch]") from error
 
 from odeopt.core.state import State
@@ -26,8 +26,9 @@ __all__ = ["from_torch", "soft_batch", "to_torch"]
 def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: str = "") -> OneStep:
     """The step of a torch optimizer on `loss()`, for `modified_flow`; h is its learning rate.
 
-    theta is all its parameters in one vector (float64), the memory its state by torch's names, which starts as it is,
-    or as torch will make it.  Parameters and state are put back after each question.
+    theta is all parameters of the optimizer in one vector (float64).  The memory is the optimizer's state under torch's
+    names, with its present values, or those that torch will create.  Parameters and state are restored after each
+    evaluation.
 
     >>> theta = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
     >>> sgd = torch.optim.SGD([theta], lr=0.25)
@@ -37,7 +38,9 @@ def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: 
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
     if isinstance(optimizer, FlowOptimizer):
-        raise TypeError(f"optimizer must be torch's own: {optimizer.opt.name} made it, so ask modified_flow of that")
+        raise TypeError(
+            f"optimizer must be torch's own, got one made from {optimizer.opt.name}: call modified_flow on it"
+        )
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if any(p.dtype != torch.float64 for p in parameters):
         raise ValueError(f"parameters must be float64, got {', '.join(sorted({str(p.dtype) for p in parameters}))}")
@@ -61,9 +64,9 @@ def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: 
 
 
 class _FirstValues(dict[str, Any]):
-    """The state of a parameter as torch first makes it, in `first`, before its step changes it in place.
+    """A parameter's state that records in `first` each tensor as torch creates it, before the step changes it in place.
 
-    What is assigned only after the parameter has moved, as SGD's buffer is, was none before: 0.
+    A tensor assigned only after the parameter has moved, such as SGD's buffer, did not exist before: `first` has 0.
     """
 
     def __init__(self, present: dict[str, Any], parameter: Any) -> None:
@@ -85,7 +88,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Callable[[], Any]) -> None:
 
 
 def _first_memory(optimizer: torch.optim.Optimizer, parameters: list[Any], loss: Any) -> dict[str, list[Array]]:
-    """The state's tensors by name, one per parameter, before the next step: found by a step that is taken back."""
+    """The state's tensors before the next step, by name, one per parameter.  A trial step, then undone, finds them."""
     theta, present = [p.detach().clone() for p in parameters], [optimizer.state[p] for p in parameters]
     watched = [_FirstValues(state, p) for state, p in zip(present, parameters, strict=True)]
     for p, state in zip(parameters, watched, strict=True):
@@ -95,18 +98,18 @@ def _first_memory(optimizer: torch.optim.Optimizer, parameters: list[Any], loss:
     names = [set(state.first) for state in watched]
     if names.count(names[0]) < len(names):
         raise ValueError(
-            f"all parameters must have the same kind of state, got {', '.join(map(str, map(sorted, names)))}"
+            f"all parameters must have the same state variables, got {', '.join(map(str, map(sorted, names)))}"
         )
     return {key: _plain([state.first[key] for state in watched]) for key in watched[0].first}
 
 
 def _memory(optimizer: torch.optim.Optimizer, parameters: list[Any], like: Any) -> list[list[Array]]:
-    """The state's tensors, sorted by name."""
+    """The state's tensors, one list per name in `like`."""
     return [_plain([optimizer.state[p][name] for p in parameters]) for name in like]
 
 
 def _write(optimizer: torch.optim.Optimizer, parameters: list[Any], like: dict[str, list[Array]], y: State) -> None:
-    """The state y; the step count becomes float64, for it may lie between two integers."""
+    """Writes the state y into parameters and optimizer.  The step count becomes float64: it need not be an integer."""
     for p, piece in zip(parameters, split(y[0], [tuple(p.shape) for p in parameters]), strict=True):
         p.data.copy_(torch.tensor(piece))
     memory = [split(vector, [v.shape for v in values]) for vector, values in zip(y[1:], like.values(), strict=True)]
@@ -121,7 +124,7 @@ def _put_back(optimizer: torch.optim.Optimizer, parameters: list[Any], theta: li
 
 
 def _plain(tensors: list[Any]) -> list[Array]:
-    """As arrays of float64."""
+    """The tensors as float64 arrays."""
     return [t.detach().double().numpy().copy() for t in tensors]
 
 

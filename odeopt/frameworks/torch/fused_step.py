@@ -1,7 +1,7 @@
-"""One pass over torch's parameters, their gradients and memory, in place: a CPU tensor's numbers are NumPy's, too.
+"""A step in one pass over torch's parameters, gradients and memory, in place; NumPy shares the data of CPU tensors.
 
-It makes the steps of optimizers whose coordinates stand alone, on parameters of one precision, single or double; each
-parameter with its own memory.
+It serves optimizers that act on each coordinate separately, on parameters that are all in single or all in double
+precision.  Each parameter has its own memory.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.util.check import Array
 
 KINDS = (torch.float64, torch.float32)
-WORTH = 2000  # numbers in a parameter, on average: torch's own loops over all in one vector cost as much for fewer
+WORTH = 2000  # entries per parameter, on average: below this, torch's functions on one vector are as fast
 
 
 class Share(NamedTuple):
-    """Parameters, by place, that move together: those with the same optimizer, clocks and number of the step."""
+    """The indices of parameters that move together: they have the same optimizer, clocks and step number."""
 
     opt: Optimizer
     clocks: tuple[float, ...]
@@ -38,7 +38,7 @@ class Share(NamedTuple):
 
 
 class FusedStep:
-    """The steps of an optimizer on parameters in place; a pass for each share of them."""
+    """The steps of an optimizer on parameters in place, one pass for each `Share`."""
 
     def __init__(self) -> None:
         self._sweeps: dict[Any, Sweep] = {}
@@ -47,20 +47,21 @@ class FusedStep:
     def ready(
         self, k: int, present: Present, held: Sequence[History], evaluations: Evaluations, nan: str
     ) -> tuple[Callable[[], dict[int, History]], str]:
-        """What makes step k and returns what is new for each parameter that moved, and what runs.
+        """Prepares step k: returns a function that takes it, and the name of the code that runs.
 
-        Parameters and their memory move where they are, those without a gradient stay.
+        The function changes parameters and memory in place and returns the new clocks of each parameter that moved.
+        Parameters without a gradient do not move.  Raises Untraceable if the step cannot be taken in one pass.
         """
         left, self._left = self._left, {}
         _refuse(present)
         for block in present.distinct():
             coordinates(block.opt)
         if not any(held):
-            raise Untraceable("the first step makes the memory")
+            raise Untraceable("the first step creates the memory")
         evaluations.begin()
         moving = [j for j, p in enumerate(present.parameters) if p.grad is not None]
         if not all(held[j] for j in moving):
-            raise Untraceable("the first step of a parameter makes its memory")
+            raise Untraceable("the first step of a parameter creates its memory")
         flow, parameters = present.blocks[0].opt.flow, [present.parameters[j] for j in moving]
         memory = {j: [held[j][name] for name in flow.memory if name not in flow.clocks] for j in moving}
         if not _apart([*parameters, *chain(*memory.values())], [p.grad for p in parameters]):
@@ -121,12 +122,12 @@ def _shares(k: int, moving: Sequence[int], present: Present, held: Sequence[Hist
 
 
 def _version(u: Any) -> int:
-    """It grows with each change in place that torch knows of."""
+    """The version of a tensor; it grows with each change in place that torch notices."""
     return 0 if u.is_inference() else u._version
 
 
 def _same(now: Sequence[tuple[Any, int]], left: Sequence[tuple[Any, int]]) -> bool:
-    """Whether these tensors are those, unchanged as far as torch knows."""
+    """Whether the tensors are those that the last step left, unchanged as far as torch knows."""
     alike = len(now) == len(left) and all(u is v and i == j for (u, i), (v, j) in zip(now, left, strict=True))
     return alike and not any(u.is_inference() for u, _ in now)
 
@@ -134,7 +135,7 @@ def _same(now: Sequence[tuple[Any, int]], left: Sequence[tuple[Any, int]]) -> bo
 def _refuse(present: Present) -> None:
     parameters = present.parameters
     if any(len(block.members) < len(parameters) for block in present.blocks):
-        raise Untraceable("it sees each parameter as a matrix")
+        raise Untraceable("it treats each parameter as a matrix")
     if sum(p.numel() for p in parameters) < WORTH * len(parameters):
         raise Untraceable("the parameters are small")
     if {p.dtype for p in parameters} not in [{kind} for kind in KINDS]:
@@ -142,7 +143,7 @@ def _refuse(present: Present) -> None:
 
 
 def _foreign(u: Array) -> Any:
-    """A copy as torch's formulas see it."""
+    """A copy of the array, wrapped for torch's formulas."""
     return Foreign(torch.tensor(u), TORCH)
 
 
@@ -151,9 +152,9 @@ def _numbers(u: Any) -> Array:
 
 
 def _apart(moving: Sequence[Any], read: Sequence[Any]) -> bool:
-    """Whether no number of those that move is another's, too; all tensors are contiguous."""
+    """Whether the tensors that move overlap neither each other nor those only read; all tensors are contiguous."""
     spans = sorted((u.data_ptr(), u.data_ptr() + u.nbytes, moves) for us, moves in ((moving, 1), (read, 0)) for u in us)
-    moved = met = 0  # where the bytes of those that move, and of all, end so far
+    moved = met = 0  # the largest end address so far, of the tensors that move and of all tensors
     for start, end, moves in spans:
         if start < (met if moves else moved):
             return False
@@ -162,7 +163,7 @@ def _apart(moving: Sequence[Any], read: Sequence[Any]) -> bool:
 
 
 def _shared(u: Any, like: Any) -> Array:
-    """The numbers of a tensor in an array, which are the same."""
+    """An array that shares the memory of the tensor; raises Untraceable if there is none."""
     plain = u.layout == torch.strided and u.is_contiguous() and not u.is_neg() and u.dtype in KINDS
     if not plain or u.device.type != "cpu" or u.dtype != like.dtype:
         raise Untraceable("the tensors are not contiguous, on the CPU and all in single, or all in double precision")

@@ -1,4 +1,4 @@
-"""The gradient in one step of a torch optimizer: at the parameters as they are, and by the closure elsewhere."""
+"""The gradients of one step of a torch optimizer: at the present parameters, and by the closure at other points."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Places = tuple[int, ...]
 
 
 class NotFinite(Exception):
-    """A step that would poison the parameters."""
+    """The gradient or the new state of a step is not finite."""
 
 
 class Evaluations:
-    """grad(sees, theta) for the parameters with the places `sees`, in one vector.
+    """grad(sees, theta): the gradient of the parameters with indices `sees`, in one vector.
 
-    It is remembered at the beginning and for the last theta.  Every evaluation draws the same random numbers of torch,
-    so that dropout has one mask in a step.
+    The values at the beginning of the step and at the last theta are cached.  Every evaluation draws the same random
+    numbers from torch, so dropout keeps one mask during a step.
 
-    loss:   of the first evaluation, None where no closure made it
-    count:  of the evaluations
-    unused: the parameters that had no gradient in any evaluation
+    loss:   the loss of the first evaluation, None without a closure
+    count:  the number of evaluations
+    unused: the indices of parameters that had no gradient in any evaluation
     """
 
     def __init__(self, parameters: Sequence[Any], closure: Callable[[], Any] | None, nan: str) -> None:
@@ -44,7 +44,7 @@ class Evaluations:
         self._draws = Draws(parameters[0].device) if closure else None
 
     def theta(self, sees: Places) -> Foreign:
-        """The parameters at the beginning."""
+        """The parameters at the beginning of the step, in one vector."""
         if sees not in self._thetas:
             self._thetas[sees] = Foreign(vector([self._parameters[j] for j in sees]), TORCH)
         return self._thetas[sees]
@@ -55,7 +55,7 @@ class Evaluations:
         return p.grad is not None or (self.has_closure and p.requires_grad)
 
     def refuse_elsewhere(self, reason: str) -> None:
-        """Has an evaluation at other points raise a ValueError with this reason."""
+        """Makes every evaluation at another point raise ValueError with this reason."""
         self._refused = reason
 
     def __call__(self, sees: Places, theta: Foreign) -> Foreign:
@@ -69,7 +69,7 @@ class Evaluations:
         return self._last[1]
 
     def begin(self) -> None:
-        """Has each parameter's gradient at the beginning in its .grad, evaluated once."""
+        """Evaluates each parameter's gradient at the beginning of the step into its .grad, once."""
         if not self._begun:
             self._evaluate()
             self._begun = True
@@ -95,7 +95,7 @@ class Evaluations:
                     self._write(sees, self.theta(sees))
 
     def _evaluate(self) -> None:
-        """The gradient at the parameters as they are now."""
+        """Evaluates the gradient at the present parameters."""
         if self._closure is not None and self._draws is not None:
             self._draws.again()
             with torch.enable_grad():
@@ -122,14 +122,14 @@ class Evaluations:
 
 
 class Draws:
-    """torch's generators, those of the CPU and of the parameters' device, as they are when it is made."""
+    """The states of torch's generators, on the CPU and on the parameters' device, when this object is made."""
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._cpu = device, torch.get_rng_state()
         self._own = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
     def again(self) -> None:
-        """Puts them back."""
+        """Restores the generators to these states."""
         torch.set_rng_state(self._cpu)
         if self._own is not None:
             torch.cuda.set_rng_state(self._own, self._device)

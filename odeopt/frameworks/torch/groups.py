@@ -1,4 +1,4 @@
-"""What torch's parameter groups say at a step: the parameters, their learning rates and their weight decays."""
+"""Reads torch's parameter groups at each step: the parameters, their learning rates and their weight decays."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ KEYS = ("params", "lr", "weight_decay", "name", "initial_lr", "param_names")
 
 
 class Present(NamedTuple):
-    """The parameters of all groups, and for each its rate over the optimizer's own, and the block that moves it.
+    """The parameters of all groups; for each, its lr divided by the optimizer's own, and the block that it belongs to.
 
-    Blocks differ where weight decays do, or where each parameter is a matrix of its own.
+    There are several blocks if weight decays differ, or if each parameter is treated as a matrix.
     """
 
     parameters: tuple[Any, ...]
@@ -37,7 +37,7 @@ class Present(NamedTuple):
 
 
 class Groups:
-    """Reads parameter groups; optimizers are made anew only where shapes or weight decays have changed."""
+    """Reads parameter groups.  Blocks are rebuilt only if shapes or weight decays have changed."""
 
     def __init__(self, opt: Optimizer) -> None:
         own = weight_decay(opt)
@@ -48,7 +48,7 @@ class Groups:
         self._made: dict[float, list[Block]] = {}
 
     def read(self, groups: Sequence[Group]) -> Present:
-        """The groups as they are now, checked where parameters are not those of the last time."""
+        """The present state of the groups.  The parameters are checked again only if they have changed."""
         members = [(p, group) for group in groups for p in group["params"] if p.numel()]
         parameters = tuple(p for p, _ in members)
         known = [(id(p), p.dtype, p.device) for p in parameters]
@@ -78,7 +78,7 @@ class Groups:
 
     @staticmethod
     def check(parameters: Sequence[Any]) -> None:
-        """Each is real, given once, and on the device of the others."""
+        """Raises TypeError or ValueError unless the parameters are real, distinct and on one device."""
         for p in parameters:
             if not p.is_floating_point():
                 raise TypeError(f"params must be real and floating, got one of {p.dtype} and shape {tuple(p.shape)}")
@@ -88,7 +88,7 @@ class Groups:
             raise ValueError(f"params must be on one device, got {', '.join(sorted(devices))}")
 
     def check_added(self, groups: Sequence[Group]) -> None:
-        """What the last of the groups says, and that it goes with the others."""
+        """Checks the options of the last group, and that it is compatible with the others."""
         lr, decay = (groups[-1].get(name, 0.0) for name in ("lr", "weight_decay"))
         check.nonnegative("lr", lr.item() if isinstance(lr, torch.Tensor) else lr)
         check.scalar("weight_decay", check.nonnegative("weight_decay", decay))
@@ -96,12 +96,12 @@ class Groups:
 
 
 def _matrix(shape: Places) -> tuple[int, int] | None:
-    """torch's weights are (out, in, ...): a row for each output; a vector is none."""
+    """The matrix shape of a torch weight (out, in, ...), one row per output; None for a vector."""
     return (shape[0], prod(shape[1:])) if len(shape) > 1 else None
 
 
 @lru_cache(maxsize=64)
 def has_own_time(opt: Optimizer) -> bool:
-    """Whether its time is that of each parameter, from its own first step: a schedule's is the optimizer's."""
+    """Whether each parameter has its own time, from its own first step.  A schedule uses the optimizer's time."""
     formulas = [*opt.flow.filters, *(formula for part in opt.flow.terms() for formula in part.formulas())]
     return opt.speed is None and any("t" in reads(formula) for formula in formulas)

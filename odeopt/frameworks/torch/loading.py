@@ -1,4 +1,4 @@
-"""Which saved states `load_state_dict` accepts: those of the same optimizer on the same parameters."""
+"""Checks that a saved state for `load_state_dict` is of the same optimizer on the same parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from odeopt.optimizers.base import Optimizer
 
 
 class Placed(NamedTuple):
-    """A saved state beside the parameter that it belongs to, its name and its optimizer."""
+    """A saved state with its parameter, the parameter's name and its optimizer."""
 
     name: str
     parameter: Any
@@ -20,7 +20,7 @@ class Placed(NamedTuple):
 
 
 def placed(groups: Sequence[Group], present: Present, saved: Mapping[str, Any]) -> Iterator[Placed]:
-    """The states in a dictionary whose groups have as many parameters as these, in the order of the parameters."""
+    """The saved states in the order of the parameters; the saved groups must have as many parameters as `groups`."""
     opts = {id(p): block.opt for p, block in zip(present.parameters, present.blocks, strict=True)}
     for group, other in zip(groups, saved["param_groups"], strict=True):
         names = group.get("param_names") or map(str, other["params"])
@@ -30,16 +30,16 @@ def placed(groups: Sequence[Group], present: Present, saved: Mapping[str, Any]) 
 
 
 def refuse_other(groups: Sequence[Group], present: Present, saved: Mapping[str, Any]) -> None:
-    """Raises a ValueError for the state of another optimizer or of other parameters, which it names.
+    """Raises ValueError, with the parameter, for the state of another optimizer or of other parameters.
 
-    Where their number differs, torch itself raises one.
+    If the number of parameters differs, torch itself raises the error.
     """
     if [len(group["params"]) for group in groups] != [len(group["params"]) for group in saved["param_groups"]]:
         return
     for group, other in zip(groups, saved["param_groups"], strict=True):
         for mine, theirs in zip(group.get("param_names", ()), other.get("param_names", ()), strict=False):
             if mine != theirs:
-                raise ValueError(f"state must be of parameter {mine!r} where it is of {theirs!r}")
+                raise ValueError(f"state must be of parameter {mine!r}, got the state of {theirs!r}")
     known = {key for group in saved["param_groups"] for key in group["params"]}
     if others := [key for key in saved["state"] if key not in known]:
         raise ValueError(f"state must be by parameter, got the keys {', '.join(map(repr, others))}")
@@ -52,7 +52,7 @@ def refuse_other(groups: Sequence[Group], present: Present, saved: Mapping[str, 
 
 
 def refuse_shape(what: str, p: Any, opt: Optimizer, history: History) -> None:
-    """Raises a ValueError where the memory is that of a parameter of another shape."""
+    """Raises ValueError if the memory belongs to a parameter of another shape."""
     for name in opt.flow.memory if history else ():
         whole = name in opt.flow.clocks or name in opt.flow.lengths
         if not whole and history[name].shape != p.shape:

@@ -23,11 +23,12 @@ from odeopt.util.interrupts import postponed
 class FlowOptimizer(torch.optim.Optimizer):
     """The steps of an odeopt optimizer on the parameters of a model; `to_torch` makes it.
 
-    As torch's own it reads its groups at each step, and keeps the memory of each parameter in `state[parameter]`.
+    Like torch's own optimizers, it reads its groups at each step and keeps the memory of each parameter in
+    `state[parameter]`.
 
-    backend: what made the last step: "numba" or "blocks" in one pass in place, "torch", and why, by torch's functions
-    skipped: how many steps were skipped for a gradient that was not finite
-    ngev:    how many gradients were evaluated, those of skipped steps too: the cost, where a step takes several
+    backend: how the last step was taken: "numba" or "blocks" (one pass, in place), or "torch" with the reason
+    skipped: the number of steps skipped because the gradient or the new state was not finite
+    ngev:    the number of gradients evaluated, including those of skipped steps
     """
 
     def __init__(self, opt: Optimizer, params: Iterable[Any], nan: str = "raise") -> None:
@@ -38,7 +39,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         super().__init__(params, dict(self._groups.defaults))
 
     def _prepare(self) -> None:
-        """What follows from the optimizer alone."""
+        """Sets the attributes that depend on the optimizer alone."""
         self._groups, self._flat, self._fused = Groups(self.opt), FlatStep(self.nan), FusedStep()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -46,12 +47,12 @@ class FlowOptimizer(torch.optim.Optimizer):
         return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """For copies, and for torch's load_state_dict."""
+        """Restores the object for copies and for torch's load_state_dict."""
         super().__setstate__(state)
         self._prepare()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Groups may differ in lr and in weight_decay."""
+        """Adds a group; it may have its own lr and weight_decay."""
         for key in param_group:
             check.choice("key of a parameter group", key, KEYS)
         super().add_param_group(param_group)
@@ -62,7 +63,7 @@ class FlowOptimizer(torch.optim.Optimizer):
             raise
 
     def state_dict(self) -> dict[str, Any]:
-        """The state as it is now: a copy, which later steps do not move."""
+        """A copy of the present state, which later steps do not change."""
         here = {p for group in self.param_groups for p in group["params"]}
         elsewhere = {p: self.state.pop(p) for p in [*self.state] if p not in here}  # of parameters that were removed
         try:
@@ -73,7 +74,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         return {**found, "state": {key: copied(held) for key, held in found["state"].items()}, "counts": counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The state of the same optimizer on the same parameters, in its own precision."""
+        """Loads the state of the same optimizer on the same parameters, and keeps the precision of the state."""
         given: dict[str, Any] = {}
 
         def check_it(_: Any, found: dict[str, Any]) -> None:
@@ -98,10 +99,10 @@ class FlowOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; a closure evaluates the loss and its gradient again, wherever the scheme asks for it.
+        """Takes one step; the closure evaluates the loss and its gradient at every point that the scheme needs.
 
-        Returns the loss of the first evaluation, None without a closure.  An interruption (Ctrl-C) waits while
-        parameters and memory move.
+        Returns the loss of the first evaluation, None without a closure.  An interruption (Ctrl-C) is held back while
+        parameters and memory change.
         """
         present = self._groups.read(self.param_groups)
         held = [self.state.get(p) or {} for p in present.parameters]
@@ -123,7 +124,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         return evaluations.loss
 
     def memory(self, name: str) -> list[Any]:
-        """A variable of the flow in the shapes of the parameters: "average" is what `optimizers.ema` keeps."""
+        """A variable of the flow in the shapes of the parameters, e.g. the "average" of `optimizers.ema`."""
         present = self._groups.read(self.param_groups)
         if not any(self.state.get(p) for p in present.parameters):
             raise ValueError("no step has been made: the optimizer has no memory yet")
@@ -137,7 +138,7 @@ class FlowOptimizer(torch.optim.Optimizer):
     def _ready(
         self, k: int, present: Present, held: Sequence[History], evaluations: Evaluations
     ) -> Callable[[], dict[int, History]]:
-        """What moves the parameters, and returns what is held after the step for each that moved."""
+        """Prepares a step.  The returned function moves the parameters and returns the new memory of those moved."""
         try:
             move, self.backend = self._fused.ready(k, present, held, evaluations, self.nan)
             return move
@@ -147,31 +148,31 @@ class FlowOptimizer(torch.optim.Optimizer):
 
 
 def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> FlowOptimizer:
-    """A torch optimizer that makes the steps of `opt` on `params`: tensors, or groups of them.
+    """A torch optimizer that takes the steps of `opt` on `params`, which are tensors or groups of tensors.
 
-    theta is all parameters in one vector, so that norms are those of the model; the layers of LAMB and LARS are its
-    parameters, and Muon, Shampoo and Adafactor see each parameter as a matrix (out, in ...).  An optimizer built by
-    hand has h for lr.
+    theta is all parameters in one vector, so norms are those of the whole model.  Each parameter is a layer for LAMB
+    and LARS, and a matrix (out, in ...) for Muon, Shampoo and Adafactor.  An optimizer built by hand has h as its lr.
 
-    Groups are read at each step, as by torch's own optimizers: their parameters, their lr, and their weight_decay
-    where the optimizer has one (adamw, lion, l2, decoupled, ...).  The lr of a group, as a torch scheduler writes it,
-    acts as a schedule does: at constant betas.  Memory, clocks and the count of steps belong to each parameter: one
-    that comes later, or has no gradient for a while, goes on from its own.  A schedule of the optimizer's own
-    (`optimizers.scheduled`) counts the steps of the parameter that has made most.
+    Groups are read at each step, as in torch's own optimizers: their parameters, their lr, and their weight_decay if
+    the optimizer has one (adamw, lion, l2, decoupled, ...).  The lr of a group, which a torch scheduler may change,
+    acts as a schedule does, at constant betas.  Each parameter has its own memory, clocks and step count: a parameter
+    that is added later, or has no gradient for a while, continues from its own.  A schedule in the optimizer
+    (`optimizers.scheduled`) counts the steps of the parameter that has taken the most.
 
-    A scheme that needs the gradient elsewhere than at theta (Heun, RKC, leapfrog) takes it from the closure of
-    `step(closure)`, which must evaluate the same batch each time: it is called with the same random numbers of torch,
-    so that dropout has one mask in a step; the running statistics of BatchNorm move at every call.  `ngev` counts the
-    gradients.  A gradient or state that is not finite stops with a
-    FloatingPointError (nan="raise") or skips the step (nan="skip"; `skipped` counts them); parameters are as before.
-    nan="ignore" does not look, as torch's own do not.  A parameter without a gradient stays as it is.
+    A scheme that needs the gradient at points other than theta (Heun, RKC, leapfrog) calls the closure of
+    `step(closure)`, which must evaluate the same batch each time.  Each call draws the same random numbers from torch,
+    so dropout keeps one mask during a step; the running statistics of BatchNorm change at every call.  `ngev` counts
+    the gradients.  If the gradient or the new state is not finite, nan="raise" raises FloatingPointError and
+    nan="skip" skips the step and counts it in `skipped`; parameters and state keep their values.  nan="ignore" does
+    not check, as torch's own optimizers do not.  A parameter without a gradient does not change.
 
-    `optimizer.state[p]` holds the memory of p by the names of the flow, in p's shape and in single precision at least,
-    its clocks, and its count of steps.  state_dict keeps them, also for torch.distributed.checkpoint, and a run goes on
-    from it bit for bit; copy.deepcopy((model, optimizer)) copies both.
+    `optimizer.state[p]` holds the memory of p under the flow's names, in p's shape and at least in single precision,
+    its clocks, and its step count.  state_dict contains them, also for torch.distributed.checkpoint, and a run that is
+    resumed from it continues bit for bit.  copy.deepcopy((model, optimizer)) copies both.
 
-    Where coordinates stand alone (gd to Adam, not LAMB), and the parameters are contiguous on the CPU, in one precision
-    and not small, a step is one pass over them, their gradients and memory, in place; `backend` says what ran.
+    If the optimizer acts on each coordinate separately (gd to Adam, not LAMB), and the parameters are contiguous on the
+    CPU, in one precision and not small, a step is one pass over parameters, gradients and memory, in place; `backend`
+    names the code that ran.
 
     >>> from odeopt import optimizers
     >>> theta = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))

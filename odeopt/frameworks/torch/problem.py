@@ -10,7 +10,7 @@ import numpy as np
 
 try:
     import torch
-except ImportError as error:  # the extra is named, as everywhere
+except ImportError as error:
     raise ImportError("torch is needed here: install odeopt-toolkit[torch]") from error
 
 from odeopt.frameworks.autodiff import Library, pieces, problem_of
@@ -24,7 +24,7 @@ from odeopt.problems.parameters import Parameters
 from odeopt.util.check import Array
 
 HOW = (
-    "The module is a copy in float64: where its code makes tensors in float32, give them dtype=x.dtype, or call "
+    "The module is a copy in float64: if its code creates tensors in float32, give them dtype=x.dtype, or call "
     "torch.set_default_dtype(torch.float64) first"
 )
 
@@ -32,17 +32,17 @@ HOW = (
 def problem(module: torch.nn.Module, loss: Callable[..., Any], data: Any, name: str = "") -> Problem:
     """L(theta) = loss(module(X), y) for data = (X, y) or a DataLoader.
 
-    module: it is copied, and the copy computes in float64, whatever the module's own precision is; the module itself is
-            changed by `load` alone.  It must be in eval mode where dropout or batch normalisation make that another
-            loss.  theta is its parameters that require a gradient, by name, a tied one once; the others are constants
-    loss:   of the output and y, one number, e.g. torch.nn.functional.cross_entropy
+    module: it is copied, and the copy computes in float64, whatever the precision of the module; only `load` changes
+            the module itself.  It must be in eval mode if dropout or batch normalisation change the loss in training
+            mode.  theta is its parameters that require a gradient, by name, tied ones once; the others are constants
+    loss:   a function of the output and y that returns one number, e.g. torch.nn.functional.cross_entropy
     data:   (X, y), or (X,), or more: tensors or arrays (n, ...) of one length n; numbers become float64, labels int64.
-            Of a DataLoader it is the whole dataset, each sample once and in its order, read once
+            From a DataLoader the whole dataset is read once, each sample once and in order
 
-    Members are stacked by torch.func.vmap where it knows how, else looped over.  Where torch has a gradient but no
-    second derivative (attention, EmbeddingBag, sparse embeddings, checkpointing), H p are differences of the gradient,
-    and the problem says so.  Where the loss is the mean of what it is on single samples, minibatches can be drawn
-    (`odeopt.noise.minibatches`).
+    Members are mapped by torch.func.vmap if it can handle the module, and looped over otherwise.  If torch has a
+    gradient but no second derivative (attention, EmbeddingBag, sparse embeddings, checkpointing), H p is computed by
+    differences of the gradient, and the problem says so.  Minibatches can be drawn (`odeopt.noise.minibatches`) if the
+    loss is the mean of its values on single samples.
 
     >>> line, x = torch.nn.Linear(1, 1), np.arange(4.0)[:, None]
     >>> fit = problem(line, torch.nn.functional.mse_loss, (x, 2 * x + 1), name="line")
@@ -90,11 +90,11 @@ def problem(module: torch.nn.Module, loss: Callable[..., Any], data: Any, name: 
 
 
 def on(device: Any) -> Library:
-    """torch on a device."""
+    """The `Library` of torch on a device."""
 
     def tensor(value: Any) -> Any:
         if isinstance(value, np.ndarray) and not value.flags.writeable:
-            value = value.copy()  # torch has no tensors that are read-only
+            value = value.copy()  # torch has no read-only tensors
         return torch.as_tensor(value, device=device)
 
     def hvp(f: Function) -> Function:
@@ -116,7 +116,7 @@ def on(device: Any) -> Library:
 
 
 def _check_loss(module: torch.nn.Module, loss: Callable[..., Any], rows: list[Any]) -> None:
-    """One real number, the same in the mode that the module is in as in eval mode."""
+    """Raises TypeError or ValueError unless the loss is one real number and is the same in eval mode."""
     modules = copy.deepcopy(module), copy.deepcopy(module).eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
@@ -124,16 +124,16 @@ def _check_loss(module: torch.nn.Module, loss: Callable[..., Any], rows: list[An
         except RuntimeError as error:
             kinds = ", ".join(f"{a.dtype} {tuple(a.shape)}" for a in rows)
             raise ValueError(
-                f"loss(module(X), y) must be a number for data of {kinds}; it raises: {error}. {HOW}"
+                f"loss(module(X), y) must be a number for data of {kinds}, but it raises: {error}. {HOW}"
             ) from error
     if not torch.is_tensor(value):
         raise TypeError(f"loss must return one number as a tensor, got {value!r}")
     if value.dtype != torch.float64:
-        raise TypeError(f"loss must be float64 where the module is one, got {value.dtype}. {HOW}")
+        raise TypeError(f"loss must be float64 for a module in float64, got {value.dtype}. {HOW}")
     if value.ndim != 0:
         raise ValueError(f"loss must return one number, got shape {tuple(value.shape)}")
     if not torch.allclose(before, value, rtol=0, atol=0, equal_nan=True):
         raise ValueError(
-            f"module must be in eval mode where dropout or batch normalisation change its loss, got {float(before)} in "
+            f"module must be in eval mode if dropout or batch normalisation change its loss, got {float(before)} in "
             f"training mode and {float(value)} in eval mode: call module.eval() first"
         )

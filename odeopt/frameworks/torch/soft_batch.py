@@ -1,4 +1,4 @@
-"""Several micro-batches, then one update: a "soft batch" around any torch optimizer."""
+"""A "soft batch" around any torch optimizer: several micro-batches, then one update."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class SoftBatch:
 
     @property
     def _parameters(self) -> list[Any]:
-        """Those that the optimizer has now."""
+        """The parameters that the optimizer has at present."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     @property
     def waiting(self) -> int:
-        """How many micro-batches have been seen since the last update."""
+        """The number of micro-batches since the last update."""
         return self._waiting
 
     def step(self, weight: Any) -> bool:
-        """Takes the gradients of a micro-batch of this weight; the micro-th makes the update.  Did it?"""
+        """Adds the gradients of a micro-batch of this weight; every micro-th call updates.  Returns whether it did."""
         return self.take(weight) and self._update()
 
     def flush(self) -> bool:
-        """The update from the micro-batches that wait, at the end of the data.  Were there any?"""
+        """Updates from the waiting micro-batches, at the end of the data.  Returns whether there were any."""
         return self.finish() and self._update()
 
     @torch.no_grad()
     def take(self, weight: Any) -> bool:
-        """`step` without the update: whether the gradients are now those of the whole window, for you to use."""
+        """`step` without the update.  Returns whether the .grad fields now hold the gradient of the whole window."""
         weight = check.scalar("weight", check.nonnegative("weight", weight))
         for j, p in enumerate(self._parameters):
             if weight and p.grad is not None:  # the gradient of a mean over nothing may be NaN
@@ -54,7 +54,7 @@ class SoftBatch:
 
     @torch.no_grad()
     def finish(self) -> bool:
-        """`flush` without the update: False where no micro-batch waits, or nothing in them counts."""
+        """`flush` without the update.  Returns False if no micro-batch waits or their total weight is 0."""
         total, weight = self._total, self._weight
         self._begin()
         if not weight:
@@ -69,13 +69,13 @@ class SoftBatch:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """The micro-batches that wait, and the optimizer's own state, as torch.load(weights_only=True) reads them."""
+        """The waiting micro-batches and the optimizer's own state, readable by torch.load(weights_only=True)."""
         total = [self._total.get(p) for p in self._parameters]
         waiting = {"waiting": self._waiting, "weight": self._weight, "total": total, "shapes": self._shapes()}
         return {**waiting, "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse, for the same parameters."""
+        """Loads the result of `state_dict` for the same parameters."""
         if state_dict["shapes"] != (known := self._shapes()):
             raise ValueError(f"state must be of parameters of shapes {known}, got {state_dict['shapes']}")
         self.optimizer.load_state_dict(state_dict["optimizer"])
@@ -88,29 +88,29 @@ class SoftBatch:
 
 
 def _gradient(j: int, p: Any) -> Any:
-    """At least in single precision."""
+    """The gradient of parameter j, at least in single precision."""
     if p.grad.layout != torch.strided:
         raise TypeError(f"gradients must be dense, that of parameter {j} of shape {tuple(p.shape)} is {p.grad.layout}")
     return at_least_single(p.grad)
 
 
 def soft_batch(optimizer: torch.optim.Optimizer, micro: int) -> SoftBatch:
-    """One update from `micro` micro-batches, exactly that of the big batch:  g = sum_k w_k g_k / sum_k w_k.
+    """One update from `micro` micro-batches, exactly that of the large batch:  g = sum_k w_k g_k / sum_k w_k.
 
-    Works around every torch optimizer, `to_torch`'s or torch's own, which then sees updates only: its momentum, decay,
-    clipping and schedules count those.  Loop:
+    It wraps any torch optimizer, from `to_torch` or torch's own, which then sees whole updates only: its momentum,
+    decay, clipping and schedules count updates.  The loop is
 
         loss_of(x, y).backward()
         if soft.step(len(x)):
             scheduler.step()
-    and at the end soft.flush(), for what is left of the last window; `soft.waiting` says how much that is.
+    and at the end soft.flush() for the rest of the last window; `soft.waiting` is its number of micro-batches.
 
-    The weight is the number of what the loss is the mean of, a number or a tensor.  That is len(x) for a mean over
-    samples; for a mean over tokens it is how many of them count, (y != -100).sum() with the ignore_index of
-    cross_entropy, and with its class weights w[y].sum().  A micro-batch of weight 0 adds nothing to its window.  A loss
-    that is no mean, or compares samples with each other, has no such weight.
+    The weight, a number or a tensor, is the number of items over which the loss is a mean.  That is len(x) for a mean
+    over samples.  For a mean over tokens it is the number of tokens that count: (y != -100).sum() with the ignore_index
+    of cross_entropy, or w[y].sum() with its class weights.  A micro-batch of weight 0 adds nothing to its window.  A
+    loss that is not a mean, or that compares samples with each other, has no such weight.
 
-    For a GradScaler, or to clip, `take` and `finish` do all but the update, where `step` and `flush` make it:
+    With a GradScaler, or to clip, use `take` and `finish` in place of `step` and `flush`; they do all but the update:
 
         scaler.scale(loss_of(x, y)).backward()
         if soft.take(len(x)):
@@ -120,8 +120,8 @@ def soft_batch(optimizer: torch.optim.Optimizer, micro: int) -> SoftBatch:
             scaler.update()
             optimizer.zero_grad()
 
-    A gradient that is not finite is the optimizer's matter, at the update; its window is then lost.  A scheme that
-    needs several gradients (Heun, RKC) takes them from optimizer.step(closure) instead, where the closure adds up
+    A gradient that is not finite is passed on to the optimizer at the update; its window is then lost.  For a scheme
+    that needs several gradients (Heun, RKC) use optimizer.step(closure) instead, with a closure that sums
     (loss_of(x, y) * len(x) / samples).backward() over the micro-batches.
 
     >>> from odeopt import optimizers

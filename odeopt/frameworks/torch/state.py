@@ -1,7 +1,7 @@
-"""The memory of each parameter as torch's optimizers keep it: tensors of its shape, and one number for each clock.
+"""The memory of each parameter in torch's format: tensors of the parameter's shape, and one number per clock.
 
-The vector of a step is made of these pieces, and its results are cut into pieces again.  Everything is a tensor, so
-that torch.load(weights_only=True) and torch.distributed.checkpoint read it.
+A step joins these pieces into vectors and cuts its results into pieces again.  Everything is a tensor, so that
+torch.load(weights_only=True) and torch.distributed.checkpoint can read it.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ import torch
 from odeopt.arrays.protocol import Foreign
 from odeopt.arrays.torch import TORCH
 
-STEP = "step"  # the steps that a parameter has made, as in torch
-PIECE, NUMBER = "past_{}_{}", "number_{}_{}"  # what a scheme remembers: entry j of its i-th state
+STEP = "step"  # the number of steps that a parameter has taken, as in torch
+PIECE, NUMBER = "past_{}_{}", "number_{}_{}"  # a scheme's memory: entry j of its i-th state
 
-History = Mapping[str, Any]  # what is kept for one parameter, empty before its first step
-Past = tuple[tuple[str, ...], ...]  # names of what a scheme remembers, state by state
+History = Mapping[str, Any]  # the memory of one parameter, empty before its first step
+Past = tuple[tuple[str, ...], ...]  # the names in a scheme's memory, state by state
 
 
 def steps_of(history: History) -> int:
-    """How many steps the parameter has made."""
+    """The number of steps that the parameter has taken."""
     return int(history[STEP]) if history else 0
 
 
 def number(value: float) -> Any:
-    """One number as it is held."""
+    """A number as a tensor, the form in which it is stored."""
     return torch.tensor(value, dtype=torch.float64)
 
 
 def own_names(history: History) -> set[str]:
-    """The names of what is held beside what the scheme remembers."""
+    """The names in the history without those of the scheme's memory."""
     return set(history) - {name for row in past_of(history) for name in row}
 
 
 def renew(history: dict[str, Any], new: History) -> None:
-    """Has a history what is new; what the scheme no longer remembers under its name goes."""
+    """Updates a history with the new values, and removes the names that the scheme's memory no longer has."""
     for name in {name for row in past_of(history) for name in row} - new.keys():
         del history[name]
     history.update(new)
 
 
 def is_number(name: str, clocks: Collection[str]) -> bool:
-    """Whether it is one number for a parameter."""
+    """Whether the entry `name` of a history is a single number rather than a tensor in the parameter's shape."""
     return name == STEP or name in clocks or name.startswith(NUMBER.partition("_")[0] + "_")
 
 
 def copied(history: History, clocks: Collection[str] = (), device: Any = None) -> dict[str, Any]:
-    """With tensors of its own, on a device if it is given, where numbers stay on the CPU."""
+    """A copy of the history, moved to the device if one is given; single numbers stay on the CPU."""
     return {
         name: u.to("cpu" if is_number(name, clocks) else device or u.device, copy=True) for name, u in history.items()
     }
 
 
 def past_of(history: History) -> Past:
-    """The names of what the scheme remembers for a parameter."""
+    """The names of the scheme's memory in a parameter's history."""
     return tuple(takewhile(bool, (tuple(_row(history, i)) for i in count())))
 
 
@@ -73,7 +73,7 @@ def _row(history: History, i: int) -> Iterator[str]:
 
 
 def past_named(memory: Sequence[Sequence[Any]], before: History) -> dict[str, Any]:
-    """What a scheme remembers, by name: a vector of the parameters or, where it was one before, a number for each."""
+    """A scheme's memory by name; an entry that was one number per parameter before the step remains one."""
     return {
         _name(i, j, isinstance(u, Foreign) and NUMBER.format(i, j) not in before): u
         for i, state in enumerate(memory)
@@ -87,9 +87,9 @@ def _name(i: int, j: int, vector: bool) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """Parameters that are one vector, one after the other.
+    """The layout of parameters, one after the other, in one vector.
 
-    active: whether each may have a gradient in this step; the others agree with any numbers, for they do not move
+    active: whether each parameter may have a gradient in this step; the values of the others do not matter
     """
 
     parameters: tuple[Any, ...]
@@ -101,7 +101,7 @@ class Layout:
         return [p.numel() for p in self.parameters]
 
     def value(self, name: str, histories: Sequence[History]) -> Any:
-        """What a step sees of `name`: one number if all parameters have the same, else a vector."""
+        """The value of `name` in a step: one number if all parameters share it, else a vector."""
         if is_number(name, self.clocks):
             known = [h[name].item() if name in h else None for h in histories]
             number = self.number(known, torch.float64)
@@ -112,7 +112,7 @@ class Layout:
         return Foreign(joined(pieces).to(self.parameters[0].device), TORCH)
 
     def number(self, values: Sequence[float | None], kind: torch.dtype) -> Any:
-        """One number if it is the same for all active parameters that have one, else a vector of them."""
+        """One number if all active parameters that have a value share it, else a vector of the values."""
         known = [v for v, active in zip(values, self.active, strict=True) if active and v is not None]
         first, *others = known or [v for v in values if v is not None]
         if all(v == first or (v != v and first != first) for v in others):
@@ -123,7 +123,7 @@ class Layout:
         return Foreign(spread.repeat_interleave(torch.tensor(self.sizes, device=device)), TORCH)
 
     def histories(self, named: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The inverse of `value`: of each parameter its own pieces, views of the vectors, and its numbers."""
+        """The inverse of `value`: for each parameter its pieces, which are views of the vectors, and its numbers."""
         split = {
             name: self._numbers(u) if is_number(name, self.clocks) else self.pieces(u.value)
             for name, u in named.items()
@@ -131,7 +131,10 @@ class Layout:
         return [{name: each[i] for name, each in split.items()} for i in range(len(self.parameters))]
 
     def pieces(self, vector: Any) -> list[Any]:
-        """In the shapes of the parameters; a vector of another length belongs to the only one, as it is."""
+        """The pieces of a vector in the parameters' shapes.
+
+        A vector of another length belongs to the only parameter and is returned whole.
+        """
         if len(vector) != sum(self.sizes):
             return [vector]
         return [u.view_as(p) for u, p in zip(vector.split(self.sizes), self.parameters, strict=True)]
@@ -143,7 +146,7 @@ class Layout:
 
 
 def joined(pieces: Sequence[Any]) -> Any:
-    """All numbers in one vector, without a copy where they already stand one after the other in memory."""
+    """All entries in one vector, without a copy if they are already contiguous in memory."""
     first, total = pieces[0], sum(u.numel() for u in pieces)
     starts = accumulate((u.nbytes for u in pieces), initial=first.data_ptr())
     end = first.untyped_storage().data_ptr() + first.untyped_storage().nbytes()
@@ -157,11 +160,11 @@ def joined(pieces: Sequence[Any]) -> Any:
 
 
 def precision(tensor: Any) -> torch.dtype:
-    """That of the tensor, or single if that is higher."""
+    """The dtype of the tensor, but at least float32."""
     return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def vector(tensors: Sequence[Any]) -> Any:
-    """All numbers in a new vector, in the highest precision among them and at least single."""
+    """All entries in a new vector, in the highest precision among them and at least single precision."""
     joined = torch.cat([u.reshape(-1) for u in tensors]).detach()
     return joined.to(precision(joined))

@@ -1,4 +1,4 @@
-"""Adafactor: a memory that grows with the count of steps, so that it shrinks in the flow's time as lr tends to 0."""
+"""Adafactor: its memory grows with the step count, so in the time of the flow it shrinks as lr tends to 0."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def adafactor(
 ) -> Optimizer:
     """R <- R + n^(-decay) (row mean g^2 - R), C by columns,   theta <- theta - min(lr, n^(-1/2)) max(floor, |theta|) u.
 
-    [torch.optim.Adafactor]  u = g/sqrt(R C/mean(R)), clipped to rms `clip`, and |.| is the rms; a vector (shape=None)
-    has V = G.  optax has no n^(-1/2) in its rate.  Weight decay: `decoupled`.
+    [torch.optim.Adafactor]  u = g/sqrt(R C/mean(R)), clipped to rms `clip`, and |.| is the rms; for a
+    vector (shape=None), V = G.  optax has no n^(-1/2) in its rate.  For weight decay use `decoupled`.
 
-    The flow is that of this lr: its rates n^(-decay)/lr, n = t/lr + 1/2, are taken by Euler's rule, and the iterates
-    follow it with order 1 (0.95 measured).  As lr -> 0 these rates grow without bound and the flow loses its memory:
-    the limit has R and C of the present gradient, and is followed with order 1 - decay only (0.2 by default).
+    The flow depends on lr: its rates n^(-decay)/lr, n = t/lr + 1/2, are discretised by Euler's rule, and the iterates
+    follow it with order 1 (0.95 measured).  As lr -> 0 these rates diverge and the flow loses its memory.  The limit
+    has R and C of the current gradient; the iterates follow it only with order 1 - decay (0.2 by default).
 
     >>> adafactor(shape=(2, 3)).flow.memory
     ('R', 'C')
@@ -50,7 +50,7 @@ def adafactor(
     clamped, relative = like == "torch", like != "optax"
 
     def paced(flow: Flow, speed: Speed) -> Flow:
-        """rho = min(lr s(t), n^(-1/2)): the schedule stands inside the minimum."""
+        """rho = min(lr s(t), n^(-1/2)): the schedule is inside the minimum."""
         return replace(flow, parts=MappingProxyType({**flow.parts, "drift": (adafactor_drift(shape, clamped, speed),)}))
 
     return named(
@@ -80,7 +80,7 @@ def adafactor(
 
 
 def _first(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
-    """The memory of the first gradient, which has the weight n^(-decay) = 1."""
+    """The memory after the first gradient, whose weight is n^(-decay) = 1."""
     y = flow.start(theta0)
     targets = {part.slot: flow.placed(part.target)(0.0, grad, y) for part in flow.terms() if isinstance(part, Relax)}
     return flow.start(theta0, **targets)

@@ -1,4 +1,4 @@
-"""Adam, as splittings of its flow: exact relaxation of the memory, then a drift of theta."""
+"""Adam and AdamW as splittings of their flows: exact relaxation of the memory, then a drift of theta."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def adam(
 ) -> Optimizer:
     """theta <- theta - lr (m/c1)/(sqrt(G/c2) + eps), with m, G and c relaxed before.              [torch.optim.Adam]
 
-    h = lr, beta_i = R(-h/tau_i).  root="hat" (Keras) has (sqrt(G) + eps)/sqrt(c2) below.  corrected=False leaves
-    the bias correction out: the flow is then followed with order 1 from zeros, and with order 2 from start="settled",
-    m = g0 and G = g0^2.
+    h = lr, beta_i = R(-h/tau_i).  root="hat" (Keras) divides by (sqrt(G) + eps)/sqrt(c2).  corrected=False
+    omits the bias correction: the iterates then follow the flow with order 1 from zero memory, and with order 2 from
+    start="settled", m = g0 and G = g0^2.
 
     >>> print(adam(lr=0.01).scheme)
     Splitting('memory drift', exact decay, euler push)
@@ -58,10 +58,10 @@ def half_start_adam(
     beta2: Number | None = None,
     eps: Number | None = None,
 ) -> Optimizer:
-    """Adam with sqrt(beta_i) in the first step and c_i = 1 - beta_i^(n - 1/2): its memory begins at the age -h/2.
+    """Adam with sqrt(beta_i) in the first step and c_i = 1 - beta_i^(n - 1/2): its memory starts at age -h/2.
 
-    In theta it is A(h/2) B(h) A(h/2), Strang's splitting of Adam's flow from t = 0: order 2 at one gradient per step,
-    where Adam has 1.  In no library; its defaults are torch's.
+    In theta it is A(h/2) B(h) A(h/2), Strang's splitting of Adam's flow from t = 0.  It has order 2 at one gradient per
+    step; Adam has order 1.  No library contains it; the defaults are torch's.
 
     >>> half_start_adam(lr=0.01).scheme
     Splitting('memory drift', exact decay, euler push)

@@ -1,4 +1,4 @@
-"""RMSprop, Adagrad and Adadelta: splittings of preconditioned flows, exact relaxation and then a drift of theta."""
+"""RMSprop, Adagrad and Adadelta: splittings of preconditioned flows: exact relaxation, then a drift of theta."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def rmsprop(
 ) -> Optimizer:
     """G <- rho G + (1 - rho) g^2,   theta <- theta - lr g/(sqrt(G) + eps).     [torch.optim.RMSprop; claim II.8]
 
-    h = lr, rho = R(-h/tau).  root="inside" (Keras, optax) has sqrt(G + eps); centred=True divides by the standard
-    deviation sqrt(G - a^2); with momentum the quotient passes through a buffer, b <- momentum b + g/..., and
-    h = lr/(1 - momentum).  start="zero" is the libraries' G = 0, where the flow is singular: it then starts from the
-    matched G(0) of `starts.singular_match`.  start="settled" begins both at G = g0^2, where the order is 1.
+    h = lr, rho = R(-h/tau).  root="inside" (Keras, optax) uses sqrt(G + eps).  centred=True divides by the standard
+    deviation sqrt(G - a^2).  With momentum the quotient enters a buffer, b <- momentum b + g/..., and
+    h = lr/(1 - momentum).  start="zero" is G = 0 as in the libraries.  The flow is singular there, so it starts from
+    the matched G(0) of `starts.singular_match`.  start="settled" starts both at G = g0^2, with order 1.
 
     >>> rmsprop(lr=0.01, rho=0.99)
     rmsprop(lr=0.01, rho=0.99, eps=1e-08): RMSprop by splitting 'memory drift', h = 0.01
@@ -80,7 +80,7 @@ def strang_rmsprop(lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8) ->
     """A(h/2) B(h) A(h/2) with the midpoint rule for B: RMSprop of order 2, at two gradients per step, from G = g0^2.
 
     theta~ = theta - (lr/2) g/(sqrt(G) + eps),   theta <- theta - lr g(theta~)/(sqrt(G) + eps), G relaxed by h/2 before
-    and after.  h = lr, rho = e^(-h/tau).  In no library.
+    and after.  h = lr, rho = e^(-h/tau).  No library contains it.
 
     >>> strang_rmsprop().scheme
     Splitting('memory drift memory', exact decay, midpoint push)
@@ -101,7 +101,7 @@ def strang_rmsprop(lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8) ->
 
 
 def buffer_paced(flow: Flow, speed: Speed) -> Flow:
-    """tau_m m' = s(t) u - m: the learning rate stands inside the buffer, as in Keras and optax."""
+    """tau_m m' = s(t) u - m: the learning rate is inside the buffer, as in Keras and optax."""
     return flow.driven("buffer", "m", speed)
 
 
@@ -115,7 +115,7 @@ def adagrad(
 ) -> Optimizer:
     """G <- G + g^2,   theta <- theta - lr g/(sqrt(G) + eps), G0 = accumulator.                 [torch.optim.Adagrad]
 
-    h = lr^2, and the flow's G is lr^2 times the library's.  From accumulator = 0 the flow is singular, and starts
+    h = lr^2, and the flow's G is lr^2 times the library's.  If accumulator = 0, the flow is singular and starts
     from the matched G(0) of `starts.singular_match`.
 
     >>> adagrad(lr=0.1, accumulator=0.1).h
@@ -165,7 +165,7 @@ def adadelta(
 ) -> Optimizer:
     """d = sqrt((X + eps)/(G + eps)) g,   theta <- theta - lr d,   X <- rho X + (1 - rho) d^2,   G as in RMSprop.
 
-    [torch.optim.Adadelta; Zeiler 2012, alg. 1]  h = lr.  The flow begins at rest: its speed grows from sqrt(eps/tau).
+    [torch.optim.Adadelta; Zeiler 2012, alg. 1]  h = lr.  The flow starts at rest; its speed grows from sqrt(eps/tau).
 
     >>> adadelta(lr=0.1).scheme.word
     'memory [drift delta]'
@@ -192,7 +192,7 @@ def adadelta(
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that are there, each in its range."""
+    """The given arguments, each checked for its range."""
     ranges = {"lr": check.rate, "rho": check.fraction, "eps": check.nonnegative, "accumulator": _one_nonnegative,
               "momentum": _one_fraction, "centred": _switch}  # fmt: skip
     found = {key: ranges[key](key, value) if key in ranges else value for key, value in settings.items()}

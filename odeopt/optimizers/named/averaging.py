@@ -1,4 +1,4 @@
-"""Averages of the path: of gradient descent with a slowly falling rate, and of any optimizer."""
+"""ASGD: gradient descent with a slowly decreasing rate, and the average of its path."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def asgd(
 ) -> Optimizer:
     """theta <- theta - eta (g + lambd theta),   eta = lr (1 + lambd lr n)^(-alpha).          [torch.optim.ASGD]
 
-    Explicit Euler with h = lr; n = 0, 1, ....  From step t0 + 1 on `average` is the mean of theta: it is
-    taken once a step, nothing reads it, and averaging alone has no flow.
+    Explicit Euler with h = lr; n = 0, 1, ....  From step t0 + 1 on, `average` is the mean of theta.  It is
+    updated once per step and read by nothing; the averaging is a projection, not a flow.
 
     >>> asgd().scheme.word
     'drift averaging'
@@ -55,7 +55,7 @@ def asgd(
 
 
 def _lagging(flow: Flow, speed: Speed) -> Flow:
-    """torch sets eta at the end of a step for the next: a schedule comes one step late, and the first twice."""
+    """torch sets eta at the end of a step for the next: a schedule acts one step late, and its first value twice."""
     step = flow.params["step"]
     drift = asgd_drift(lambda t: speed(maximum(t - step, step / 2)))
     return replace(flow, parts=MappingProxyType({**flow.parts, "drift": (drift,)}))

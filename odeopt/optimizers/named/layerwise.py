@@ -33,8 +33,8 @@ def lamb(
 ) -> Optimizer:
     """theta <- theta - lr |theta|/|u| u,   u = (m/c1)/(sqrt(G/c2) + eps) + w theta, layer by layer.       [optax.lamb]
 
-    `layers` are the sizes of the layers in theta, None for a single one.  Keras' Lamb has its decay outside: w is 0,
-    and `decoupled` is not its decay either, which comes before the norms are taken.
+    `layers` are the sizes of the layers in theta, None for a single layer.  Keras' Lamb has no w: it applies its decay
+    before the norms are computed, which differs from `decoupled`.
 
     >>> lamb().flow.name
     'LAMB'
@@ -65,8 +65,8 @@ def lars(
 ) -> Optimizer:
     """b <- beta b + lr trust |theta|/(|u| + eps) u,   u = g + w theta,   theta <- theta - b by layers.    [optax.lars]
 
-    h = lr/(1 - beta), beta = R(-h/tau), like momentum; start="half" gives the flow's buffer the age h/2 and order 2.
-    `layers` are the sizes of the layers in theta, None for a single one.
+    h = lr/(1 - beta), beta = R(-h/tau), like momentum; start="half" gives the buffer the age h/2, for order 2.
+    `layers` are the sizes of the layers in theta, None for a single layer.
 
     >>> lars(lr=0.1).scheme.word
     'buffer drift'

@@ -1,8 +1,8 @@
 """Momentum methods: splittings of Newton's equation with friction.
 
 `map` names the rule that turns beta into friction, beta = R(-rate h): "exact" (exponential), "naive" (Euler) or
-"midpoint" (trapezoid).  `start` says where the flow starts that the iterates follow: "half" gives its memory the
-age h/2, and the iterates follow it to second order where the map is time-symmetric; "zero" starts it at rest.
+"midpoint" (trapezoid).  `start` is the initial state of the flow: "half" gives its memory the age h/2, so that
+the iterates follow it with order 2 if the map is time-symmetric; "zero" starts it at rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEAVY_BALL_MAPS = {"exponential": decay.exact, "naive": decay.euler, "midpoint":
 
 
 def gradient_paced(flow: Flow, speed: Speed) -> Flow:
-    """g <- s(t) g: the learning rate stands inside the buffer, as in Keras."""
+    """g <- s(t) g: the learning rate is inside the buffer, as in Keras."""
     return flow.filtered(lambda t, grad, theta: speed(t) * grad(theta))
 
 
@@ -41,7 +41,7 @@ def kick_paced(flow: Flow, speed: Speed) -> Flow:
 
 
 def _checked(settings: dict[str, Any], maps: Iterable[str] = decay.MAPS) -> dict[str, Any]:
-    """The settings that all of these share, checked."""
+    """The checked settings that all momentum methods share."""
     found = {
         **settings,
         "lr": check.rate("lr", settings["lr"]),
@@ -56,7 +56,7 @@ def _checked(settings: dict[str, Any], maps: Iterable[str] = decay.MAPS) -> dict
 def _averaged(
     make: Callable[..., Optimizer], word: str, settings: dict[str, Any], facts: Facts, flow: Any
 ) -> Optimizer:
-    """A word over theta' = -m, tau m' = g - m, with h = lr/(1 - beta) and m = (1 - beta) b_torch."""
+    """The optimizer of a word over theta' = -m, tau m' = g - m, with h = lr/(1 - beta) and m = (1 - beta) b_torch."""
     lr, beta, rule = settings["lr"], settings["beta"], decay.of_map(settings["map"])
     d = settings.get("dampening", 0.0)
     h = lr * (1 - d) / (1 - beta)
@@ -94,7 +94,7 @@ def _first_buffer(beta: Any, dampening: float) -> Start:
 
 
 def _half_step_later(begin: Start, rule: Decay) -> Start:
-    """The memory half a step after the first one, theta standing still."""
+    """The memory half a step after the first one, with theta fixed."""
     return lambda flow, grad, theta0, h: relaxed(flow, grad, begin(flow, grad, theta0, h), "memory", h / 2, rule)
 
 
@@ -110,8 +110,8 @@ def momentum(
     """b <- beta b + (1 - dampening) g,   theta <- theta - lr b.       [torch.optim.SGD(lr, momentum=beta)]
 
     Relax the averaged gradient m = (1 - beta) b, then drift: h = lr/(1 - beta), beta = R(-h/tau).  The libraries
-    agree at constant lr; under a schedule Keras has lr inside the buffer.  Dampening is torch's, whose first buffer
-    is g0 whatever the dampening.
+    agree at constant lr; under a schedule, Keras has lr inside the buffer.  Dampening is torch's; its first buffer is
+    g0 for any dampening.
 
     >>> momentum(lr=0.01, beta=0.9)
     momentum(lr=0.01, beta=0.9): heavy ball in lr-time by splitting 'memory drift', h = 0.1
@@ -144,8 +144,8 @@ def nesterov(
 ) -> Optimizer:
     """b <- beta b + g,   theta <- theta - lr (g + beta b).   [torch.optim.SGD(nesterov=True); Sutskever 2013, (3)]
 
-    Momentum whose drift looks one relaxation ahead; theta is the point that libraries store, x + beta (x - x_old).
-    For Keras the look-ahead is written out, beta m + (1 - beta) g: its lr stands inside the buffer and beside it.
+    Momentum whose drift looks ahead by one relaxation.  theta is the point that libraries store, x + beta (x - x_old).
+    For Keras the look-ahead is written out, beta m + (1 - beta) g, because its lr multiplies both terms.
 
     >>> nesterov().scheme
     Splitting('memory drift(memory)', exact decay, euler push)
@@ -160,12 +160,12 @@ def nesterov(
 
 
 def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "midpoint", start: str = "half") -> Optimizer:
-    """v <- beta v - (lr/h) g,   theta <- theta + h v: momentum's iterates on the clock of Newton's equation.
+    """v <- beta v - (lr/h) g,   theta <- theta + h v: the iterates of momentum in the time of Newton's equation.
 
     [Polyak 1964; claim I.3.]  A learning rate lr is a time step of about sqrt(lr):
     "midpoint" (leapfrog) lr = h^2/(1 + ah/2), beta = (1 - ah/2)/(1 + ah/2), order 2 with start="half";
     "exponential" h = sqrt(lr), beta = e^(-ah), and "naive" h = sqrt(lr), beta = 1 - ah, order 1.
-    start="half" begins the flow with half the first velocity, v(0) = -lr/(2h) g0.
+    start="half" starts the flow with half the first velocity, v(0) = -lr/(2h) g0.
 
     >>> heavy_ball(lr=0.01, beta=0.9).scheme.word
     'kick friction kick drift'

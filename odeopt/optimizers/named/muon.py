@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalised before it moves theta."""
+"""Muon: momentum, orthogonalised before it updates theta."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def muon(
 ) -> Optimizer:
     """m <- beta m + (1 - beta) g,   theta <- (1 - lr w) theta - lr s msign(beta m + (1 - beta) g).   [Keras' Muon]
 
-    theta is a matrix of `shape`, row by row (None: one row); s is sqrt(max(1, rows/columns)) in torch,
+    theta is a row-major matrix of `shape` (None: one row).  s is sqrt(max(1, rows/columns)) in torch,
     sqrt(max(1, columns/rows)) in optax, which corrects the bias of m, and 0.2 sqrt(max(rows, columns)) in Keras.
-    msign by 5 steps of Newton and Schulz, which leave singular values from 0.68 to 1.13 (of 0.01 to 1 times the norm),
-    or exactly by iterations=None.  torch computes it in bfloat16, and equals this to 1.3 % of the way, of which 6e-7
-    come from its max(norm, eps) in the place of norm + eps.
+    msign uses 5 Newton-Schulz iterations, which map singular values of 0.01 to 1 times the norm to 0.68 to 1.13;
+    iterations=None is exact.  torch computes msign in bfloat16 and agrees to 1.3 % of the displacement; its max(norm,
+    eps) instead of norm + eps accounts for 6e-7.
 
     >>> muon(lr=0.1).scheme.word
     'memory drift'
@@ -74,7 +74,7 @@ def muon(
 
 
 def _scale(like: str, shape: tuple[int, int] | None) -> float:
-    """The library's factor of lr for a shape."""
+    """The factor by which the library scales lr for a shape."""
     rows, columns = shape or (1, 1)
     factors = {"torch": max(1.0, rows / columns), "optax": max(1.0, columns / rows), "keras": 0.04 * max(rows, columns)}
     return math.sqrt(factors[like])

@@ -1,4 +1,4 @@
-"""Adam's relatives: with a running maximum, a rectified start, or Nesterov's look-ahead."""
+"""Variants of Adam: with a running maximum, a rectified start, or Nesterov's look-ahead."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def amsgrad(
 ) -> Optimizer:
     """M <- max(M, G),   theta <- theta - lr (m/c1)/(sqrt(M/c2) + eps).           [torch.optim.Adam(amsgrad=True)]
 
-    Keras has eps hat; optax takes the maximum of G/c2.
+    Keras uses root="hat"; optax takes the maximum of G/c2.
 
     >>> amsgrad(like="optax").flow.name
     Traceback (most recent call last):
@@ -51,7 +51,7 @@ def adamax(
 ) -> Optimizer:
     """u <- max(beta2 u, |g| + eps),   theta <- theta - lr (m/c1)/u.                            [torch.optim.Adamax]
 
-    Keras has max(beta2 u, |g|) and u + eps below.
+    Keras uses max(beta2 u, |g|) and divides by u + eps.
 
     >>> adamax().scheme.word
     'memory ceiling drift'
@@ -73,7 +73,7 @@ def radam(
 ) -> Optimizer:
     """theta <- theta - lr r (m/c1)/(sqrt(G/c2) + eps) once rho > 5, and theta - lr m/c1 before.     [torch.optim.RAdam]
 
-    torch has eps hat here (not in its Adam), optax has not.
+    torch uses root="hat" here, unlike in its Adam; optax does not.
 
     >>> radam().flow.name, radam(lr=0.1, like="optax").flow.name
     ('RAdam (eps hat)', 'RAdam')
@@ -97,9 +97,9 @@ def nadam(
 ) -> Optimizer:
     """theta <- theta - lr (mu+ m/(1 - P mu+) + (1 - mu) g/(1 - P))/(sqrt(G/c2) + eps).            [torch.optim.NAdam]
 
-    [Dozat 2016, alg. 1]  mu = beta1 (1 - .96^(n psi)/2) in step n = 1, 2, ..., mu+ is the next, and P the product of
-    all so far.  psi is torch's momentum_decay, .004; Keras has 1; optax has no schedule of momenta: psi = 0 stands for
-    mu = beta1, with g over 1 - beta1^n.
+    [Dozat 2016, alg. 1]  mu = beta1 (1 - .96^(n psi)/2) in step n = 1, 2, ...; mu+ is its next value, and P the
+    product of all mu so far.  psi is torch's momentum_decay, .004; Keras uses 1.  optax has no momentum schedule:
+    psi = 0 means mu = beta1, with g divided by 1 - beta1^n.
 
     >>> nadam().flow.name, nadam(lr=0.1, like="optax").flow.name
     ('NAdam (scheduled)', 'NAdam')

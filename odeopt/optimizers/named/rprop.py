@@ -1,4 +1,4 @@
-"""Rprop: the one optimizer here that follows no flow."""
+"""Rprop, the only named optimizer that follows no flow."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def rprop(
 ) -> Optimizer:
     """size <- size eta+ or size eta-,   theta <- theta - size sign(g).            [torch.optim.Rprop; optax.rprop]
 
-    lr is the first size only; optax (0.2.8) moves theta a step late, by what the gradient before called for.  Sizes
-    change by factors and not by small multiples of a time: there is no flow whose step this could be, and `compare`,
-    `solve`, `with_step` and schedules refuse it.
+    lr sets only the first size.  optax (0.2.8) delays the update of theta by one step, using the previous gradient.
+    Sizes change by fixed factors, not in proportion to a time step, so there is no flow: `compare`, `solve`,
+    `with_step` and schedules refuse Rprop.
 
     >>> rprop().describe().order
     'none: it follows no flow'

@@ -18,8 +18,8 @@ from odeopt.util.check import Array, Number
 def shampoo(lr: Number = 0.01, eps: Number = 1e-4, *, shape: tuple[int, int] = (1, 1)) -> Optimizer:
     """L <- L + G G^T,   R <- R + G^T G,   theta <- theta - lr L^(-1/4) G R^(-1/4), from L = R = eps I.
 
-    [Gupta, Koren and Singer 2018, alg. 1]  theta is a matrix of `shape`, row by row.  h = lr^2, and the flow's L and R
-    are lr^2 times these, as in Adagrad.
+    [Gupta, Koren and Singer 2018, alg. 1]  theta is a row-major matrix of `shape`.  h = lr^2, and L and R of the flow
+    are lr^2 times those of the optimizer, as in Adagrad.
 
     >>> shampoo(lr=0.1, shape=(2, 3)).scheme.word
     'memory drift'

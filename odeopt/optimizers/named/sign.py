@@ -1,6 +1,6 @@
-"""Sign methods: every step has the same length, whatever the gradient.
+"""Sign methods: the length of a step does not depend on the size of the gradient.
 
-delta > 0 smooths the sign to u/(|u| + delta).  With delta = 0 the flow is discontinuous: its iterates stay within a
+delta > 0 smooths the sign to u/(|u| + delta).  With delta = 0 the flow is discontinuous: the iterates stay within one
 step of it, but no order is defined.
 """
 
@@ -36,7 +36,7 @@ def signsgd(lr: Number | None = None, delta: Number = 0.0, like: str = "optax") 
 
 
 def normalized_gd(lr: Number | None = None, eps: Number | None = None, like: str = "optax") -> Optimizer:
-    """theta <- theta - lr g/(|g| + eps), |g| the norm of all of it.                 [optax.normalize_by_update_norm]
+    """theta <- theta - lr g/(|g| + eps), |g| the norm over all coordinates.         [optax.normalize_by_update_norm]
 
     Explicit Euler on the flow of unit speed, h = lr.
 
@@ -62,8 +62,8 @@ def lion(
 ) -> Optimizer:
     """theta <- (1 - lr w) theta - lr sign(beta1 m + (1 - beta1) g),   m <- beta2 m + (1 - beta2) g.     [optax.lion]
 
-    Both from the same state: explicit Euler in theta, exact relaxation of m, h = lr, beta2 = e^(-h/tau).  beta1 is a
-    weight, not a rate.  start="settled" begins with m = g0.
+    Both updates start from the same state: explicit Euler in theta, exact relaxation of m, h = lr, beta2 = e^(-h/tau).
+    beta1 is a weight, not a rate.  start="settled" starts with m = g0.
 
     >>> lion(lr=0.1).scheme.word
     '[drift memory]'

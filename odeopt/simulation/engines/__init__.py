@@ -1,1 +1,1 @@
-"""What takes many steps of a run at once: one engine for each kind of generated code."""
+"""The engines that take many steps of a run at once, one for each kind of generated code."""

@@ -1,4 +1,4 @@
-"""What runs a program on one path or many members by kernels of Numba, or on many by NumPy in blocks."""
+"""Engines that run a program by Numba kernels, on one path or many members, or by NumPy in blocks of members."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import BLOCK, members_source, path_source
-from odeopt.compiler.passes.shorten_chain import early
+from odeopt.compiler.passes.shorten_chain import shortened
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State, unpack
 from odeopt.simulation.engines.base import Leap, lap, moments
@@ -24,7 +24,7 @@ class Path:
     name, operations = "numba", 50_000_000
 
     def __init__(self, request: Request, program: Program) -> None:
-        self.program = program = early(program)
+        self.program = program = shortened(program)
         self.losses, self.calls, self.lap = program.loss is not None, False, lap(self.operations, program)
         self.constants = np.array([float(value) for value in program.values(request.opt)])
         self.h, self._loop = float(request.opt.h), _kernel(request, path_source(program, request.strided, self.losses))
@@ -32,13 +32,13 @@ class Path:
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = np.concatenate(y)
         done = self._loop(n, every, k, rows, losses, times, self.h, state, self.constants)
-        if done and not np.isfinite(state.sum()):  # which stays so
+        if done and not np.isfinite(state.sum()):  # once not finite, a state remains so
             done = int(np.count_nonzero(np.isfinite(sum(row[:done].sum(axis=1) for row in rows))))
         return Leap(done, unpack(state, y) if done == n else ())
 
 
 class Members:
-    """Many members in a compiled kernel, in blocks, on all cores."""
+    """Many members in a compiled kernel, in blocks on all cores."""
 
     name, operations = "numba", 4_000_000_000
 
@@ -96,7 +96,7 @@ class Blocks:
 
 
 def _split(values: Sequence[Any], own: Sequence[bool], members: tuple[int, ...]) -> tuple[Array, Array]:
-    """The constants as numbers (0 where each member has its own), and the members' own, a row each."""
+    """The shared constants (0 for those that differ by member), and the members' own constants, one row each."""
     rows = [np.broadcast_to(value, members).ravel() for value, mine in zip(values, own, strict=True) if mine]
     numbers = np.array([0.0 if mine else float(value) for value, mine in zip(values, own, strict=True)])
     return numbers, np.array(rows).reshape(len(rows), int(np.prod(members)))

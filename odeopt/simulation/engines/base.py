@@ -1,7 +1,7 @@
-"""What an engine is: it takes many steps at once and says how many rows of the state it has written.
+"""The protocol of an engine, which takes many steps at once and says how many rows of the state it has written.
 
-run(k, y, n, every, rows, losses, times) fills rows with the state after every `every` steps from step k on, and their
-times; it returns how many rows hold, the state and carried gradient after them, and an exception that ended them.
+run(k, y, n, every, rows, losses, times) writes the state and the time after every `every` steps from step k on.  It
+returns the number of valid rows, the state and carried gradient after them, and the exception that ended them, if any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from odeopt.util.check import Array
 
 
 class Leap(NamedTuple):
-    """n rows hold; the state after them, with the gradient there if the program carries it."""
+    """The number n of valid rows, and the state after them, followed by the gradient if the program carries it."""
 
     n: int
     y: tuple[Array, ...]
@@ -24,51 +24,51 @@ class Leap(NamedTuple):
 
 
 class Repeated(Protocol):
-    """What `Leaps` must know of a step: `Program`, or what JAX makes of a step."""
+    """The properties of a step that `Leaps` needs; `Program` and `ArrayStep` have them."""
 
     @property
     def count(self) -> int:
-        """Gradients a step."""
+        """The number of gradients per step."""
 
     @property
     def first(self) -> bool:
-        """Whether the first of them is at theta."""
+        """Whether the first gradient is evaluated at theta."""
 
     @property
     def carried(self) -> bool:
-        """Whether the state ends with the gradient at theta, which the step before has found."""
+        """Whether the state ends with the gradient at theta, which the previous step has evaluated."""
 
 
 class Engine(Protocol):
-    """What runs a program.
+    """Runs the program of a step many times per call.
 
-    lap:     how many steps one call may take, between two looks at the keyboard
-    losses:  whether it finds the losses too
-    calls:   whether it calls the problem's own gradient, which may raise
+    lap:     how many steps one call may take before `simulate` checks for Ctrl-C
+    losses:  whether it computes the losses too
+    calls:   whether it calls the problem's own gradient function, which may raise
     """
 
     @property
     def name(self) -> str:
-        """As `Trajectory.backend` has it."""
+        """The value of `Trajectory.backend`."""
 
     @property
     def program(self) -> Repeated:
-        """What it repeats."""
+        """The step that it repeats."""
 
     lap: int
     losses: bool
     calls: bool
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
-        """n rows, `every` steps each."""
+        """Computes n rows, `every` steps apart."""
 
 
 def lap(operations: int, program: Program, members: int = 1) -> int:
-    """The steps that are about so many operations, at least one."""
+    """The number of steps that cost about this many operations, at least one."""
     return max(1, operations // (max(1, len(program.body)) * members))
 
 
 def moments(k: int, n: int, every: int, h: Any) -> Array:
-    """The times of n records, one every so many steps after step k; (n, ...) for an h of each member."""
+    """The times of n records, `every` steps apart, after step k; shape (n, ...) if each member has its own h."""
     counts = k + every * np.arange(1.0, n + 1)
     return counts * h if np.ndim(h) == 0 else np.multiply.outer(counts, h)

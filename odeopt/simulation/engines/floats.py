@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.compiler.codegen.float_loop import walked
+from odeopt.compiler.codegen.float_loop import rows_on_floats
 from odeopt.compiler.step_program import Program
 from odeopt.core.state import State
 from odeopt.problems.members import of_one
@@ -22,7 +22,7 @@ from odeopt.util.check import Array
 class Floats:
     """One path on Python's floats."""
 
-    name, operations = "floats", 100_000  # of a lap, whose rows are Python's floats
+    name, operations = "floats", 100_000  # operations per call, whose rows are lists of Python floats
 
     def __init__(self, request: Request, program: Program, grad: Gradient) -> None:
         self.program, self.losses, self.calls = program, False, program.calls
@@ -31,14 +31,14 @@ class Floats:
         self.lap = lap(self.operations, program)
 
     def knowing(self, gradient: Array) -> Floats:
-        """The same engine, which is told this where it would call the problem's gradient."""
+        """The same engine with this value in place of every call of the problem's gradient."""
         made = copy(self)
         made._call = lambda *point: gradient.tolist()
         return made
 
     def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
-        table, error = walked(self.program, k, self.constants, state, n, every, self._call)
+        table, error = rows_on_floats(self.program, k, self.constants, state, n, every, self._call)
         ends = np.cumsum([u.shape[-1] for u in y])[:-1]
         parts = np.split(table, ends, axis=1)
         for row, part in zip(rows, parts, strict=False):

@@ -1,4 +1,7 @@
-"""Steps of a long theta in one pass each, where coordinates stand alone: NumPy's own take a pass for each operation."""
+"""Steps of a long theta in one pass each, for optimizers that act on each coordinate separately.
+
+NumPy's functions make one pass over theta for each operation.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from odeopt.simulation.request import Request
 
 
 class Wide:
-    """leap(k, y) -> (k + 1, y'), or (k, y) where the step itself must go, which always is if there is no such pass.
+    """leap(k, y) -> (k + 1, y'), or (k, y) if the interpreted step must be taken, as always without a one-pass step.
 
-    Each step makes new arrays: those of a state are never changed.
+    Each step makes new arrays; the arrays of a state never change.
     """
 
     def __init__(self, request: Request, grad: Gradient) -> None:

@@ -1,7 +1,7 @@
-"""Many steps in one call of JAX, on whatever device it has: one loop for every rule, compiled once.
+"""Many steps in one call of JAX, on its default device: one loop for every rule, compiled once.
 
-The numbers of steps and of records are arguments, so that nothing is compiled anew for a longer run; a guard that is
-met ends the loop.
+The numbers of steps and records are arguments, so a longer run compiles nothing new.  A guard that is true ends the
+loop.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from odeopt.simulation.engines.base import Leap, Repeated, moments
 from odeopt.simulation.request import Request
 from odeopt.util.check import Array
 
-ROOM, MOST = 1 << 18, 1 << 15  # numbers and records that one call may hand over
-LAP = 0.2  # seconds of a call, about
-STEP, OPERATION = 2e-6, {"cpu": 1e-9}  # seconds: a step that does nothing, and by device each operation or byte in it
-FASTEST = 1e-12  # seconds for an operation on any other device
+ROOM, MOST = 1 << 18, 1 << 15  # the most numbers and the most records that one call may return
+LAP = 0.2  # approximate seconds per call
+STEP, OPERATION = 2e-6, {"cpu": 1e-9}  # seconds for an empty step, and by device for each operation or byte
+FASTEST = 1e-12  # seconds per operation on any other device
 
 
 @dataclass(frozen=True)
 class Rule:
-    """move(t, y, constants) -> (the next y, whether a guard is met), y being arrays (..., width).
+    """move(t, y, constants) -> (the next y, whether a guard is true), where y is a tuple of arrays (..., width).
 
-    The first `recorded` arrays of y are recorded; `split` makes them of a state.  Rules with the same key are the same.
+    The first `recorded` arrays of y are recorded; `split` converts a state to y.  Rules with the same key are equal.
     """
 
     key: Any
@@ -42,10 +42,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Loop:
-    """run(room, strided, ends, k, n, every, y, h, constants): n rows, how many of them hold, and the last y.
+    """run(room, strided, ends, k, n, every, y, h, constants): n rows, how many of them are valid, and the last y.
 
-    A row is the state after `every` further steps (after one, unless strided), cut at the columns `ends`; room >= n.
-    `laps`: how many steps a call may take, for the kinds of arguments that it has had.
+    A row is the state after `every` further steps (after one, unless strided), split at the columns `ends`; room >= n.
+    `laps`: how many steps one call may take, for each combination of argument shapes seen so far.
     """
 
     run: Callable[..., tuple[Any, Any, Any]]
@@ -70,7 +70,7 @@ def compiled(rule: Rule) -> Loop:
 
         def far(now: Any) -> Any:
             end = now[0] + every
-            if y[0].ndim > 1:  # in pairs of steps: the second writes where the first has read, and nothing is copied
+            if y[0].ndim > 1:  # pairs of steps: the second writes to the buffer that the first has read, without copies
                 now = lax.while_loop(lambda now: (now[0] + 1 < end) & ~now[1], two, now)
             return lax.while_loop(lambda now: (now[0] < end) & ~now[1], one, now)
 
@@ -88,12 +88,12 @@ def compiled(rule: Rule) -> Loop:
 
 
 def steps_at_once(rule: Rule, t: Any, y: Any, constants: Any) -> int:
-    """How many steps take about LAP seconds, from the operations that XLA counts in one.
+    """The number of steps that take about LAP seconds, from XLA's count of the operations in one step.
 
-    They are counted and not timed, so that each run is cut into the same calls: where a guard is met, the cut decides
-    which steps the optimizer takes itself, and so the last digits.
+    Operations are counted rather than timed, so that every run is divided into the same calls.  If a guard is true,
+    this division decides which steps are interpreted, and so it affects the last digits.
     """
-    cost = jax.jit(rule.move).lower(t, y, constants).cost_analysis() or {}  # a device may not know it
+    cost = jax.jit(rule.move).lower(t, y, constants).cost_analysis() or {}  # some devices do not report it
     work = cost.get("flops", 0.0) + cost.get("bytes accessed", 0.0)
     return max(1, int(LAP / (STEP + work * OPERATION.get(jax.default_backend(), FASTEST))))
 
@@ -101,7 +101,7 @@ def steps_at_once(rule: Rule, t: Any, y: Any, constants: Any) -> int:
 class Scan:
     """One path, or many members, by JAX.
 
-    program: whose step the rule takes;  constants: what its `move` is given
+    program: the step that the rule takes;  constants: the last argument of its `move`
     """
 
     calls = losses = False
@@ -131,7 +131,7 @@ class Scan:
             done = int(held)
             for row, piece in zip(rows, found, strict=True):
                 row[a : a + done] = np.asarray(piece)[:done]
-            if y[0].ndim == 1 and not finite(tuple(map(np.asarray, now))):  # which stays so
+            if y[0].ndim == 1 and not finite(tuple(map(np.asarray, now))):  # once not finite, a state remains so
                 done = int(np.count_nonzero(np.isfinite(sum(row[a : a + done].sum(axis=1) for row in rows))))
             if done < m:
                 return Leap(a + done, tuple(row[a + done - 1] for row in rows) if a + done else ())

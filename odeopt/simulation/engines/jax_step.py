@@ -1,7 +1,8 @@
-"""The step of an optimizer as a rule that JAX repeats: the program's operations, or the step itself on JAX's arrays.
+"""The step of an optimizer as a rule that JAX repeats.
 
-A gradient that is a formula is traced with the step, coordinate by coordinate, as for every other engine.  A gradient
-that is a JAX function is called by the step, whose formulas then run on JAX's arrays as they are.
+A gradient that is a formula is traced with the step, coordinate by coordinate, as for every other engine; the rule
+then evaluates the program's operations.  A gradient that is a JAX function is called by the step, and the step's own
+formulas run on JAX's arrays.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import numpy as np
 from odeopt.arrays.jax import JAX
 from odeopt.arrays.protocol import Foreign, foreign, plain
 from odeopt.compiler.codegen.statements import step_lines
-from odeopt.compiler.ir import UFUNCS, Untraceable
-from odeopt.compiler.readings import formulas_of
+from odeopt.compiler.formula_keys import formulas_of
+from odeopt.compiler.ir import Untraceable
 from odeopt.compiler.step_program import Program, columns, evaluated
 from odeopt.compiler.trace import TracedGradient
 from odeopt.compiler.trace_cache import fingerprint
+from odeopt.core.operations import OPERATIONS
 from odeopt.core.state import State, column
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems.derivatives import Native
@@ -33,11 +35,11 @@ from odeopt.schemes.lookahead import innermost
 from odeopt.simulation.engines.jax_scan import Rule, Scan
 from odeopt.simulation.request import Request
 
-FUNCTIONS: dict[str, Any] = {name: getattr(jnp, name) for name in UFUNCS}
+FUNCTIONS: dict[str, Any] = {name: getattr(jnp, name) for name in OPERATIONS}
 
 
 def scan_of_program(request: Request, program: Program) -> Scan:
-    """The scan of a program; its constants, of all or of each member, are arguments."""
+    """The scan of a program; its constants, shared or one per member, are arguments of the compiled loop."""
     values = [np.asarray(column(value), dtype=float) for value in program.values(request.opt)]
     return Scan(request, program, _rule(program), values)
 
@@ -61,7 +63,7 @@ def _rule(program: Program) -> Rule:
 class ArrayStep:
     """A step on arrays (..., d) that calls `count` gradients, the first of them at theta if `first`.
 
-    `carried`: the arrays end with the gradient at theta, which the step before has found.
+    `carried`: the arrays end with the gradient at theta, which the previous step has evaluated.
     """
 
     rule: Rule
@@ -71,12 +73,12 @@ class ArrayStep:
 
 
 def scan_of_arrays(request: Request, step: ArrayStep, native: Native) -> Scan:
-    """The scan of a step on arrays; its parameters and the data of the gradient are arguments."""
+    """The scan of a step on arrays; its parameters and the gradient's data are arguments of the compiled loop."""
     return Scan(request, step, step.rule, _constants(request.opt, native))
 
 
 def array_step(opt: Optimizer, native: Native, y: State) -> ArrayStep:
-    """The step on states of these shapes; raises Untraceable where there is none."""
+    """The step on states of these shapes; raises Untraceable if JAX cannot trace it."""
     if isinstance(innermost(opt.scheme), Theta | BDF2):
         raise Untraceable(f"{opt.scheme.name} solves an equation in every step")
     try:
@@ -93,7 +95,7 @@ def _constants(opt: Optimizer, native: Native) -> Any:
 
 
 def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[ArrayStep, bool]:
-    flow, scheme = opt.flow, opt.scheme  # not opt itself, which forgets its rules when it dies
+    flow, scheme = opt.flow, opt.scheme  # not opt itself: a reference to it would keep its cached rules alive
     slope = jnp.vectorize(native.f, excluded=range(1, len(native.data) + 1), signature="(d)->(d)")
     seen: dict[str, Any] = {}
 
@@ -101,7 +103,7 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
         guards: list[Any] = []
 
         def false(x: Any) -> bool:
-            """As it is nearly always: the loop ends where it is true."""
+            """Records x as a guard and assumes that it is false; the loop ends at a step where it is true."""
             guards.append(jnp.any(x))
             return False
 
@@ -127,12 +129,12 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
 
 
 def formulas(opt: Optimizer) -> Hashable:
-    """What equals that of another optimizer only if its step differs in nothing but h and parameters."""
+    """A key that two optimizers share only if their steps differ in nothing but h and parameters."""
     flow = opt.flow
     try:
         return fingerprint(opt.scheme), flow.variables, flow.clocks, formulas_of(flow)
     except Untraceable:
-        return object()  # nothing else, as nobody knows what they read
+        return object()  # equal to nothing else: the values that the formulas read are unknown
 
 
 def _either(guards: Sequence[Any]) -> Any:
@@ -140,5 +142,5 @@ def _either(guards: Sequence[Any]) -> Any:
 
 
 def _like(value: Any, u: Any) -> Any:
-    """An array of the shape and kind of u, as a loop needs it."""
+    """The value as an array with the shape and dtype of u, which a JAX loop requires."""
     return jnp.broadcast_to(jnp.asarray(value, dtype=u.dtype), u.shape)

@@ -1,6 +1,6 @@
-"""A method of Runge and Kutta's kind as a kernel: each member with steps of its own, whose ends are the records.
+"""The loop of an adaptive Runge-Kutta or Rosenbrock method as a kernel: each member has its own steps.
 
-The first step and the rule for the next are SciPy's.  Kernels are kept by
+Steps end exactly at the records.  The first step and the step control are SciPy's.  The compiled kernels are kept by
 `odeopt.compiler.codegen.numba_cache`.
 """
 
@@ -13,7 +13,7 @@ from odeopt.compiler.codegen.numba_cache import JIT
 from odeopt.compiler.codegen.statements import block, indented, name_of
 from odeopt.compiler.rhs_program import FieldProgram
 
-REACHED, TOO_MANY, TOO_SMALL = 1, -5, -4  # what becomes of a member; 0 while it is on its way
+REACHED, TOO_MANY, TOO_SMALL = 1, -5, -4  # flags of a member; 0 while it is running
 
 LOOP = """
 {jit}
@@ -68,10 +68,15 @@ def loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, r
 
 @dataclass(frozen=True)
 class Method:
-    """Lines of a step by d from (s, y_0, ...), where f is k0_0, ..., to w_0, ...; e_0, ... are what errors may be.
+    """The lines of code of one method's step by d from (s, y_0, ...) to w_0, ...
 
-    stages: what gives w, in so many evaluations; error: what gives `error`, below 1 if it holds, and its order in d
-    room: what they need beside, once a call; accepted: what is done when the step is; growth: of d, at most
+    The lines may use k0_0, ..., which is f at the start of the step, and e_0, ..., which are the error bounds.
+
+    stages:      compute w, in `evaluations` calls of f
+    error:       computes `error`, which is below 1 in an accepted step; `order` is its order in d
+    growth:      largest factor between two steps
+    room:        allocates work space, once per call of the loop
+    accepted:    follows an accepted step
     """
 
     stages: Sequence[str]
@@ -84,10 +89,11 @@ class Method:
 
 
 def loop(program: FieldProgram, method: Method) -> str:
-    """loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, rtol, atol): members first..last-1.
+    """Code of loop(first, last, chunk, most, targets, rows, Y, S, H, at, count, flag, C, rtol, atol).
 
-    Each takes about `chunk` evaluations towards targets (N,) in s, `most` in all, and writes rows (N, M, n).  Y (M, n),
-    S, H (0: not yet known), at, count and flag (M,) are where it stands; C (constants, M); atol (M, n).
+    A call advances the members first..last-1 by about `chunk` evaluations each, at most `most` in all, towards the
+    targets (N,) in s.  It writes states to rows (N, M, n).  Y (M, n), S, H (0 if not yet known), at, count and flag
+    (M,) hold the progress of the members.  C has shape (constants, M), atol (M, n).
     """
     J = range(len(program.state))
     text = LOOP.format(
@@ -106,7 +112,7 @@ def loop(program: FieldProgram, method: Method) -> str:
 
 
 def right_hand_side(program: FieldProgram) -> str:
-    """f(s, state, constants), a tuple."""
+    """Code of f(s, state, constants), which returns a tuple."""
     lines, spelled = block(list(program.slopes), {})
     found = ", ".join(map(spelled, program.slopes))
     return "\n".join(
@@ -125,7 +131,7 @@ def names(letter: str, J: Iterable[int]) -> str:
 
 
 def weighted(weights: Iterable[float], terms: Iterable[str]) -> str:
-    """a k0_0 + b k1_0 + ..., without what has weight 0."""
+    """a k0_0 + b k1_0 + ..., without terms of weight 0."""
     return " + ".join(f"{float(w)!r} * {term}" for w, term in zip(weights, terms, strict=False) if w)
 
 

@@ -1,4 +1,7 @@
-"""Dormand & Prince's method of order 8, in a kernel; SciPy's coefficients and error.   [Hairer et al. 1993, II.5]"""
+"""Dormand & Prince's method of order 8 as a kernel, with SciPy's coefficients and error estimate.
+
+[Hairer et al. 1993, II.5]
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ STAGES = 12
 
 @lru_cache(maxsize=256)
 def source(program: FieldProgram) -> str:
-    """The kernel: see `odeopt.solvers.kernels.adaptive_rk.loop`."""
+    """Code of the kernel, see `odeopt.solvers.kernels.adaptive_rk.loop`."""
     from scipy.integrate import DOP853
 
     J, c = range(len(program.state)), constants(program)
@@ -22,7 +25,7 @@ def source(program: FieldProgram) -> str:
     for stage in range(1, STAGES):
         known, last = DOP853.A[stage, : stage - 1], float(DOP853.A[stage, stage - 1])
         begun = [f"y_{j} + d * ({combined(known, j)})" if known.any() else f"y_{j}" for j in J]
-        points = ", ".join(f"({begun[j]}) + (d * {last!r}) * {K[stage - 1][j]}" for j in J)  # which comes last
+        points = ", ".join(f"({begun[j]}) + (d * {last!r}) * {K[stage - 1][j]}" for j in J)  # newest last
         stages.append(f"{', '.join(K[stage])}, = f(s + {float(DOP853.C[stage])!r} * d, {points}, {c})")
     stages += [f"w_{j} = y_{j} + d * ({combined(DOP853.B, j)})" for j in J]
     stages.append(f"{', '.join(K[STAGES])}, = f(s + d, {names('w', J)}, {c})")

@@ -1,8 +1,8 @@
-"""Steinebach's Rodas5P, of order 5, L-stable, in a kernel: for stiff flows.   [Steinebach 2023, BIT 63, 27]
+"""Steinebach's Rodas5P, an L-stable method of order 5 for stiff flows, as a kernel.   [Steinebach 2023, BIT 63, 27]
 
 (1/(gamma h) - J) k_i = f(s + c_i h, y + sum_j a_ij k_j) + sum_j C_ij k_j / h + d_i h f_s,   J = f_y,
-y' = y + sum_j a_8j k_j + k_8, and k_8 is the error: a stage costs an evaluation and a solve, a step one Jacobian.
-c and d follow from the others, as a = alpha Gamma^-1 and C = 1/gamma - Gamma^-1.   [Hairer & Wanner 1996, IV.7]
+y' = y + sum_j a_8j k_j + k_8, and k_8 is the error.  A stage costs one evaluation and one solve, a step one Jacobian.
+c and d follow from a = alpha Gamma^-1 and C = 1/gamma - Gamma^-1.   [Hairer & Wanner 1996, IV.7]
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ROWS_C = (
 KNOWN = """
 def known(x):
     return x if abs(x) < inf else 0.0
-"""  # a derivative that is infinite would hold the step up for ever: its place is left to the error
+"""  # infinite derivatives count as 0, as they would shrink the step without end; the error estimate still holds
 FACTORED = """
 def factored(W, p):
     for i in range(NUMBER):
@@ -57,11 +57,11 @@ def factored(W, p):
             W[r, i] *= W[i, i]
             for c in range(i + 1, NUMBER):
                 W[r, c] -= W[r, i] * W[i, c]
-"""  # W = L U in its place, rows exchanged on the way, and the reciprocals of the pivots
+"""  # W = L U in place, with row exchanges p and the reciprocals of the pivots on the diagonal
 
 
 def coefficients() -> tuple[list[list[float]], list[list[float]], list[float], list[float]]:
-    """a, C, c and d."""
+    """The coefficients a, C, c and d."""
     lower = lambda rows: np.array([[*row, *[0.0] * (STAGES - len(row))] for row in rows])
     A, C = lower((*ROWS_A, (*ROWS_A[-1], 1.0), (*ROWS_A[-1], 1.0, 1.0))), lower(ROWS_C)
     Gamma = np.linalg.inv(np.eye(STAGES) / GAMMA - C)
@@ -71,7 +71,7 @@ def coefficients() -> tuple[list[list[float]], list[list[float]], list[float], l
 
 @lru_cache(maxsize=256)
 def source(program: FieldProgram) -> str | None:
-    """The kernel: see `odeopt.solvers.kernels.adaptive_rk.loop`; None where the Jacobian is too long to write down."""
+    """Code of the kernel, see `odeopt.solvers.kernels.adaptive_rk.loop`; None if the Jacobian is too long."""
     if program.partials is None:
         return None
     J, constant, (A, C, c, d) = range(len(program.state)), constants(program), coefficients()
@@ -98,7 +98,7 @@ def source(program: FieldProgram) -> str | None:
 
 
 def _jacobian(program: FieldProgram) -> str:
-    """jacobian(W, g, s, state, constants) = f_s, and W becomes g - J."""
+    """Code of jacobian(W, g, s, state, constants), which returns f_s and sets W to g - J."""
     rows = program.partials
     assert rows is not None
     lines, spelled = block([entry for row in rows for entry in row], {})
@@ -110,7 +110,7 @@ def _jacobian(program: FieldProgram) -> str:
 
 
 def linear_solver(n: int) -> tuple[str, str]:
-    """factored(W, p) and solved(W, p, b...), a tuple: x where W x = b."""
+    """Code of factored(W, p), and of solved(W, p, b...), which returns the x of W x = b as a tuple."""
     b, lines = names("b", range(n)), []
     for i in range(n):
         lines += [f"b_{i}, b_{r} = (b_{r}, b_{i}) if p[{i}] == {r} else (b_{i}, b_{r})" for r in range(i + 1, n)]

@@ -130,7 +130,7 @@ REFUSED = {
     "every third": (
         lambda: from_optax(optax.chain(optax.sgd(0.1), optax.apply_every(3)), BOWL.grad, np.ones(2), 0.1),
         ValueError,
-        "count must grow by 1 in each step",
+        "count must grow by 1 per step",
     ),
     "when finite": (
         lambda: from_optax(optax.apply_if_finite(optax.sgd(0.1), 3), BOWL.grad, np.ones(2), 0.1),

@@ -312,7 +312,7 @@ REFUSED = {
     "Circle by name": (soft(lambda: points(3), (POINTS, TAGS[:, 0]), "circle"), ValueError, "must not compare"),
     "a mask of two losses": (
         soft(lambda: two_heads(tagger(), 4), (WORDS, [TAGS, TAGS]), ENTROPY(from_logits=True)),
-        ValueError, "loss must be the only one where a mask, .* got 2 losses and 0 that layers add",
+        ValueError, "loss must be the only one if a mask, .* got 2 losses and 0 that layers add",
     ),
     "a mask and an activity": (
         soft(lambda: tagger(activity_regularizer="l2"), (WORDS, TAGS), ENTROPY(from_logits=True)),

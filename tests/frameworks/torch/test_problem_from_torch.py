@@ -191,7 +191,7 @@ REFUSED = {
     ),
     "dropout": (
         _refused(nn.Sequential(nn.Linear(1, 9), nn.Dropout(), nn.Linear(9, 1))),
-        ValueError, "module must be in eval mode where dropout.*call module.eval",
+        ValueError, "module must be in eval mode if dropout.*call module.eval",
     ),
     "batch normalisation": (
         _refused(nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))), ValueError, "module must be in eval mode",

@@ -507,7 +507,7 @@ REFUSED = {
     "matrices by hand": (
         lambda: to_torch(oo.Optimizer(oo.flows.shampoo((1, 2)), oo.schemes.euler, 0.1), [parameter()]),
         ValueError,
-        "cannot fit .* to a model",
+        "cannot use .* on a model",
     ),
     "clipped Muon": (
         lambda: to_torch(opts.clip_norm(opts.muon(), 1.0), [parameter()]),

@@ -231,7 +231,7 @@ def test_the_state_of_parameters_with_other_names_is_refused():
         p.grad = torch.ones(2)
     optimizer.step()
     other = to_torch(opts.momentum(0.1), reversed(params.items()))
-    with pytest.raises(ValueError, match="state must be of parameter 'second' where it is of 'first'"):
+    with pytest.raises(ValueError, match="state must be of parameter 'second', got the state of 'first'"):
         other.load_state_dict(optimizer.state_dict())
     other.state[params["first"]] = {}
     optimizer.load_state_dict(optimizer.state_dict())

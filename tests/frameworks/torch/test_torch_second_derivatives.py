@@ -242,6 +242,6 @@ def test_a_module_that_insists_on_single_precision_is_told_how():
 
 def test_labels_that_the_loss_does_not_take():
     with pytest.raises(
-        ValueError, match=r"for data of torch.float64 \(10, 3\), torch.bool \(10, 1\); it raises: Subtr"
+        ValueError, match=r"for data of torch.float64 \(10, 3\), torch.bool \(10, 1\), but it raises: Subtr"
     ):
         problem(nn.Linear(3, 1), F.binary_cross_entropy_with_logits, (X, LABELS[:, None] > 0))

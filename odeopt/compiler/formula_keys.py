@@ -1,4 +1,7 @@
-"""What a flow's formulas read: those of users may read something else at the next run, this package's own never do."""
+"""Keys for what a flow's formulas read, so that a program is traced anew when it changes.
+
+Only formulas of users can read values that change; those of this package never do.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from odeopt.core.flow import Field, Flow
 from odeopt.util import check
 
 PACKAGE = os.path.dirname(os.path.dirname(check.__file__)) + os.sep  # odeopt/
-KEPT = 64  # programs of one optimizer or flow
+KEPT = 64  # programs remembered per optimizer or flow
 
 _own: WeakKeyDictionary[Field, bool] = WeakKeyDictionary()  # whether all formulas of a flow are this package's
 
 
-def once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What is made for a key, or the Untraceable that was raised; the last KEPT are remembered in `known`.
+def remembered(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """make(), remembered in `known` under a key.  An exception becomes Untraceable, is remembered too, and is raised.
 
-    It is made anew each time where the key ends with None, what `read_by` gives where nothing is known.
+    The last KEPT results are remembered.  A key that ends with None (see `formula_key`) is never found again.
     """
     if key[-1] is None or key not in known:
         while len(known) >= KEPT:
@@ -37,10 +40,10 @@ def once(known: dict[Any, Any], key: tuple[Any, ...], make: Callable[[], Any]) -
     return found
 
 
-def read_by(flow: Field) -> Any:
-    """What equals another only if formulas written elsewhere read the same as then; () if there are none.
+def formula_key(flow: Field) -> Any:
+    """A key for all that formulas written outside this package read; () if there are no such formulas.
 
-    None where they read more than numbers, collections of them and functions, of which nothing is known.
+    It is None if they read objects whose changes cannot be seen: anything but numbers, collections and functions.
     """
     if not isinstance(flow, Flow) or _own.get(flow, False):
         return ()
@@ -53,7 +56,7 @@ def read_by(flow: Field) -> Any:
 
 
 def formulas_of(flow: Flow) -> Any:
-    """What equals that of another flow only if their formulas are the same and read the same; or raises Untraceable."""
+    """A key that is equal for two flows only if their formulas, and all they read, are equal; may raise Untraceable."""
     return fingerprint((flow.filters, flow.parts), FORMULA)
 
 
