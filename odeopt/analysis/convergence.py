@@ -112,7 +112,7 @@ def convergence(
     if len(counts) < 2:
         raise ValueError(f"steps must hold at least two different numbers of steps, got {steps!r}")
     solver = checked_solver(method, rtol, atol)
-    opts = [Optimizer(flow, scheme, t_end / n, start=start, flow_start=flow_start or start) for n in counts]
+    opts = [Optimizer(flow, scheme, t_end / n, start=start, flow_start=flow_start) for n in counts]
     pairs = zip(opts, counts, strict=True)
     error = np.array([_error(opt, problem, n, theta0, solver) for opt, n in pairs])
     if not np.all(np.isfinite(error)):

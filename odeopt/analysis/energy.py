@@ -80,12 +80,12 @@ def energy(run: Trajectory) -> Energy:
         raise ValueError(f"run must follow a flow with a known decreasing or conserved quantity, not {flow.name}")
     omitted = tuple(name for name, q in flow.quantities.items() if q.needs_minimizer and problem.minimizer is None)
     known = {name: q for name, q in flow.quantities.items() if name not in omitted}
-    values = {name: _along(q, run, flow, problem) for name, q in known.items()}
+    values = {name: _along(name, q, run, flow, problem) for name, q in known.items()}
     formulas = {name: q.text(flow.variables, tuple(flow.params)) for name, q in known.items()}
     return Energy(run.name, run.t, values, known, formulas, omitted)
 
 
-def _along(quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) -> Array:
+def _along(name: str, quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) -> Array:
     """The formula on all records at once: numbers per member are (n+1, ..., 1) beside theta (n+1, ..., d)."""
     loss = run.loss[..., None]
     t = run.t.reshape(*run.t.shape, *(1,) * (run.theta.ndim - run.t.ndim))
@@ -96,6 +96,9 @@ def _along(quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) ->
     placed = place(quantity.formula, (*OF_PROBLEM, *flow.variables), tuple(flow.params), params)
     with np.errstate(all="ignore"):  # Adam's clocks are 0 at first, where its formula has a limit
         value = placed(t, problem.grad, (loss, *of_minimizer, *state))
+    shape = np.shape(value)
+    if shape[-1:] not in ((), (1,)) or np.broadcast_shapes(shape, loss.shape) != loss.shape:
+        raise ValueError(f"quantity {name!r} must be one number per state, got shape {shape}: sum it with ops.total")
     return np.broadcast_to(value, loss.shape)[..., 0].copy()
 
 

@@ -16,18 +16,16 @@ from odeopt.core.state import State, pack, unpack
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import Increment, of_optimizer
 from odeopt.problems import Problem
+from odeopt.problems.differences import derivative_along, sizes, typical
 from odeopt.simulation.simulate import initial_point
 from odeopt.util.check import Array
-
-STEP = 6e-6  # balances h^2 of truncation against eps/h of rounding
-SMALL = 1e-3  # of the largest entry of a variable: smaller ones are moved as if they were of this size
 
 
 def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any) -> Array:
     """DPhi (n, n) at theta (d,), the problem's by default, and this memory (zero by default), for the step from t.
 
-    Rows and columns are theta and then the memory in the order of the flow's variables, n numbers in all.  By central
-    differences: entries are right to about 1e-9.
+    Rows and columns are theta and then the memory in the order of the flow's variables, n numbers in all.  By
+    differences: entries are right to about 1e-11.
 
     >>> from odeopt import optimizers, problems
     >>> opt = optimizers.momentum(lr=0.1, beta=0.8)
@@ -48,16 +46,16 @@ def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float 
 
 
 def increment_jacobian(d: Increment, y: State, t: Any = 0.0) -> Array:
-    """D(Phi - I) at y by central differences, from the increments Phi(y) - y, which keep their digits.
+    """D(Phi - I) at y by differences of the increments Phi(y) - y, which keep their digits.
 
-    Their width is that of each variable: squares must stay positive.
+    Each number moves by a small part of its own size, or of the size of its variable: squares must stay positive.  A
+    variable that is 0 has the size that one step gives it.
     """
-    flat = pack(y)
-    size = pack(tuple(np.maximum(np.abs(u), SMALL * (np.abs(u).max() or 1.0)) for u in y))
-    columns = []
-    for i, h in enumerate(STEP * size):
-        e = np.zeros_like(flat)
-        e[i] = h
-        ahead, behind = (pack(d(t, unpack(flat + sign * e, y))) for sign in (1, -1))
-        columns.append((ahead - behind) / (2 * h))
-    return np.array(columns).T
+    at = pack(y)
+    scales = [typical(u) if u.any() else typical(step) for u, step in zip(y, d(t, y), strict=True)]
+    size = pack(tuple(sizes(u, scale) for u, scale in zip(y, scales, strict=True)))
+
+    def column(axis: Array, s: float) -> Array:
+        return derivative_along(lambda x: pack(d(t, unpack(x, y))), at, s * axis, 1) / s
+
+    return np.array([column(axis, s) for axis, s in zip(np.eye(len(at)), size, strict=True)]).T

@@ -22,6 +22,7 @@ from odeopt.flows.gradient import gradient_flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
 from odeopt.schemes.implicit import BDF2, Theta, linear_increment
+from odeopt.util import check
 from odeopt.util.check import Array
 
 Matrices = NDArray[Any]  # real for real lr lambda, complex for complex
@@ -38,11 +39,12 @@ def as_optimizer(opt: Any) -> Optimizer:
     raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), or a scheme, got {opt!r}")
 
 
-def step_matrix(opt: Optimizer | Scheme, z: Any) -> Matrices:
+def step_matrix(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matrices:
     """M(z) with y_{n+1} = M y_n on L = lambda theta^2/2 for z = lr lambda; lr is h where the optimizer names none.
 
     z: a real or complex number or array, broadcast against the members of the optimizer; shape (..., n, n).  Rows and
     columns are theta and the memory that moves: without clocks and preconditioner, with what a multistep scheme keeps.
+    t: the time from which the step is taken, for an optimizer whose flow reads the time, as under a schedule.
 
     >>> from odeopt import optimizers, schemes
     >>> step_matrix(optimizers.gd(lr=0.1), 0.5)
@@ -51,43 +53,48 @@ def step_matrix(opt: Optimizer | Scheme, z: Any) -> Matrices:
     (2, 2)
     """
     opt, z = as_optimizer(opt), _values(z)
-    _refuse_time(opt)
+    begin = _time_of(opt, t)
     shape = np.broadcast_shapes(opt.members, z.shape)
     unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of the preconditioner: Adagrad's G is lr^2 times its library's
     curvature, unit = np.broadcast_to(z / opt.lr, shape)[..., None], np.broadcast_to(unit, shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        advance, size = _settled_step(opt, curvature, unit)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        try:
+            advance, size = _settled_step(opt, curvature, unit, begin)
+            M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
+        except ZeroDivisionError as error:
+            raise ValueError(
+                f"{opt.name} has no step from t = {begin:g}: {opt.flow.name} divides by 0 there"
+            ) from error
         generic = 2 + np.arange(size) / 3
-        M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
         linear = np.abs(advance(generic) - M @ generic) <= LINEAR * (1 + np.abs(M) @ generic)
-    pole = np.isnan(M).any(axis=(-2, -1))  # of an implicit scheme
+    pole = ~np.isfinite(M).all(axis=(-2, -1))  # of an implicit scheme
     if not np.all(linear[~pole]):
         raise ValueError(f"the step of {opt.name} is not linear in theta and its memory: it has no step matrix")
     return M
 
 
-def multipliers(opt: Optimizer | Scheme, z: Any) -> Matrices:
+def multipliers(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matrices:
     """The eigenvalues of M(z), shape (..., n); infinite at a pole of an implicit scheme.
 
     >>> from odeopt import optimizers
     >>> multipliers(optimizers.momentum(beta=0.25), 2.5).real.round(12).tolist()  # both -sqrt(beta), or their sum -1.25
     [-1.0, -0.25]
     """
-    M = step_matrix(opt, z)
+    M = step_matrix(opt, z, t)
     finite = np.isfinite(M).all(axis=(-2, -1))
     found = np.full(M.shape[:-1], np.inf, dtype=complex)
     found[finite] = np.linalg.eigvals(M[finite])
     return found
 
 
-def spectral_radius(opt: Optimizer | Scheme, z: Any) -> Array:
+def spectral_radius(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Array:
     """max |eigenvalue of M(z)|, shape (...): the factor per step by which the slowest part decays, or the worst grows.
 
     >>> from odeopt import optimizers
     >>> spectral_radius(optimizers.gd(), [0.5, 1.0, 3.0]).tolist()
     [0.5, 0.0, 2.0]
     """
-    return np.abs(multipliers(opt, z)).max(axis=-1)
+    return np.abs(multipliers(opt, z, t)).max(axis=-1)
 
 
 def amplification(scheme: Scheme, z: Any) -> Any:
@@ -103,8 +110,8 @@ def amplification(scheme: Scheme, z: Any) -> Any:
     return M[..., 0, 0]
 
 
-def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any) -> tuple[Callable[[Array], Any], int]:
-    """x (n,) -> its image (..., n) on all members at once, and n."""
+def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any, t: float) -> tuple[Callable[[Array], Any], int]:
+    """x (n,) -> its image (..., n) by the step from t on all members at once, and n."""
     flow, h = frozen(opt.flow), column(opt.h)
     step = _linearly(opt.scheme).bind(flow, lambda theta: curvature * theta)
     held = dict.fromkeys(flow.clocks, 1.0) | dict.fromkeys(flow.preconditioner.split(), preconditioner[..., None] ** 2)
@@ -116,13 +123,13 @@ def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any) -> tuple[
         return tuple({**values, **held}.get(name, 0.0) * ones for name in flow.variables)
 
     at_rest: State = state([1.0] * len(moving), held)
-    memory, length = step(0.0, at_rest, (), h)[2], 0
+    memory, length = step(t, at_rest, (), h)[2], 0
     while len(memory) > length:
-        length, memory = len(memory), step(0.0, at_rest, memory, h)[2]
+        length, memory = len(memory), step(t, at_rest, memory, h)[2]
 
     def advance(x: Array) -> Any:
         first, *rest = np.split(x, 1 + length)
-        y, _, memory = step(0.0, state(first, held), tuple(state(slot, {}) for slot in rest), h)
+        y, _, memory = step(t, state(first, held), tuple(state(slot, {}) for slot in rest), h)
         return np.concatenate([kept[i] * ones for kept in (y, *memory) for i in moving], axis=-1)
 
     return advance, len(moving) * (1 + length)
@@ -146,10 +153,23 @@ def _linearly(scheme: Scheme) -> Scheme:
     return replace(scheme, solve=linear_increment) if isinstance(scheme, Theta | BDF2) else scheme
 
 
-def _refuse_time(opt: Optimizer) -> None:
-    for key, group in opt.flow.parts.items():
-        if any("t" in reads(formula) for part in group for formula in part.formulas()):
-            raise ValueError(f"{opt.name} has no settled step: part {key!r} of {opt.flow.name} reads the time t")
+def reads_time(flow: Flow) -> str:
+    """The first part or filter of a flow that reads the time t, by name; "" if none does."""
+    parts = {f"part {key!r}": [f for part in group for f in part.formulas()] for key, group in flow.parts.items()}
+    places = {**parts, "the filter of the gradient": flow.filters}
+    return next((where for where, formulas in places.items() if any("t" in reads(f) for f in formulas)), "")
+
+
+def _time_of(opt: Optimizer, t: float | None) -> float:
+    """The time from which the step is taken; one whose flow reads the time must be told."""
+    if t is not None:
+        return check.scalar("t", check.nonnegative("t", t))
+    if where := reads_time(opt.flow):
+        raise ValueError(
+            f"{opt.name} has no settled step: {where} of {opt.flow.name} reads the time t; "
+            "give t, the time from which the step is taken"
+        )
+    return 0.0
 
 
 def _values(z: Any) -> Any:

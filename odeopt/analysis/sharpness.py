@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.linear import reads_time
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.stability import stability_limit
 from odeopt.optimizers.base import Optimizer
@@ -28,12 +29,15 @@ TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is ab
 
 @dataclass(frozen=True, eq=False)
 class Sharpness:
-    """`value` (n,) at the times `t` (n,), and the `threshold` of the optimizer: its stability limit over lr."""
+    """`value` (n,) at the times `t` (n,), and the `threshold` (n,) of the optimizer there: its stability limit over lr.
+
+    The threshold moves under a schedule only; it is NaN without an optimizer.
+    """
 
     name: str
     t: Array = field(repr=False)
     value: Array = field(repr=False)
-    threshold: float
+    threshold: Array
 
     @property
     def ratio(self) -> Array:
@@ -42,9 +46,11 @@ class Sharpness:
 
     def __repr__(self) -> str:
         low, high = self.value.min(), self.value.max()
+        first, last = self.threshold[0], self.threshold[-1]
+        threshold = f"{first:.4g}" if first == last or np.isnan(first) else f"{first:.4g} .. {last:.4g}"
         return (
             f"Sharpness along {self.name}: {len(self.t)} values, {low:.4g} .. {high:.4g}, last {self.value[-1]:.4g}; "
-            f"threshold {self.threshold:.4g}"
+            f"threshold {threshold}"
         )
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
@@ -57,7 +63,8 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
 
     Without `opt` P = 1, the sharpness of the loss, and the threshold is nan.  With the optimizer of the run P is its
     `preconditioner`, 1 for those that have none, and the threshold is stability_limit(opt)/lr: 2/lr for gradient
-    descent, 38/lr for Adam with beta1 = 0.9.  A record whose preconditioner is still empty, the first, is left out.
+    descent, 38/lr for Adam with beta1 = 0.9; under a schedule that of the step from each record.  A record whose
+    preconditioner is still empty, the first, is left out.
 
     >>> import odeopt as oo
     >>> opt, problem = oo.optimizers.gd(lr=0.04), oo.problems.quadratic((1, 20))
@@ -67,14 +74,21 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
     _check(run, problem, opt)
     records = np.arange(0, len(run), check.count("every", every, 1))
     if opt is None:
-        return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], 1.0), np.nan)
+        return Sharpness(
+            run.name, run.t[records], _largest(problem, run.theta[records], 1.0), np.full(len(records), np.nan)
+        )
     for name in opt.flow.preconditioner.split():
         records = records[run.state[name][records].any(axis=-1)]
     if not len(records):
         raise ValueError(f"every must be at most {len(run) - 1}, got {every}: a run begins without preconditioner")
-    threshold = stability_limit(opt) / check.scalar("lr", opt.lr)
+    threshold = _limits(opt, run.t[records]) / check.scalar("lr", opt.lr)
     scale = np.array([_inverse_root(preconditioner(opt, run, int(k))) for k in records])
     return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], scale), threshold)
+
+
+def _limits(opt: Optimizer, t: Array) -> Array:
+    """The stability limit at each of these times, once for a flow that does not read the time."""
+    return stability_limit(opt, t) if reads_time(opt.flow) else np.full(len(t), stability_limit(opt))
 
 
 def _inverse_root(P: Array) -> Array:

@@ -9,28 +9,46 @@ import numpy as np
 from odeopt.analysis.linear import as_optimizer, spectral_radius
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
+from odeopt.util import check
 from odeopt.util.check import Array
 
 ROUNDING = 1e-12  # how far beyond 1 a multiplier may be and still count as 1
-SMALLEST, LARGEST, POINTS = 1e-3, 1e4, 2000
+SMALLEST, LARGEST = 1e-3, 1e12  # lr lambda that are looked at
+STRETCH, POINTS = 10.0, 300  # one grid spans this factor; the next one is looked at where all of it is stable
 HALVINGS = 60  # of a bracket: more than float64 can tell apart
 
 
-def stability_limit(opt: Optimizer | Scheme) -> Any:
-    """The largest lr lambda up to which |multipliers| <= 1; h lambda for a scheme or an unnamed optimizer; inf if none.
+def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
+    """The largest lr lambda up to which |multipliers| <= 1; h lambda for a scheme or an unnamed optimizer.
 
-    The first crossing on a fine logarithmic grid from 1e-3 to 1e4, halved to rounding; 0 if even 1e-3 is unstable.
-    A number, or one per member of the optimizer.
+    The first crossing on a fine logarithmic grid from 1e-3 to 1e12, halved to rounding; 0 if even 1e-3 is unstable,
+    inf if all of the grid is stable.  A number, or one per member of the optimizer.
 
-    >>> from odeopt import optimizers, schemes
+    t: the time from which the step is taken, or several (k,), for a flow that reads the time: under a schedule the
+    factor s(t) is frozen there, and lr is the rate that s multiplies.  Several times give a limit each, (k, ...).
+
+    >>> from odeopt import optimizers, schedules, schemes
     >>> round(stability_limit(optimizers.momentum(beta=0.9)), 10), round(stability_limit(schemes.rk4), 10)
     (3.8, 2.7852935634)
     >>> stability_limit(optimizers.adam(beta1=np.array([0.0, 0.5, 0.9]))).round(10).tolist()
     [2.0, 6.0, 38.0]
+    >>> halving = optimizers.scheduled(optimizers.gd(lr=0.1), schedules.step(every=1, factor=0.5))
+    >>> stability_limit(halving, t=[0.0, 0.1, 0.2]).round(10).tolist()
+    [2.0, 4.0, 8.0]
     """
     opt = as_optimizer(opt)
-    grid = np.geomspace(SMALLEST, LARGEST, POINTS).reshape(-1, *(1,) * len(opt.members))
-    limit = first_crossing(opt, grid, is_stable(spectral_radius(opt, grid)))
+    if np.ndim(t):
+        times = check.point("t", t)
+        return np.array([stability_limit(opt, float(time)) for time in times])
+    limit: Any = np.full(opt.members, np.inf)
+    low = SMALLEST
+    while np.isinf(limit).any() and low < LARGEST:
+        high = min(low * STRETCH, LARGEST)
+        grid = np.geomspace(low, high, POINTS).reshape(-1, *(1,) * len(opt.members))
+        stable = is_stable(spectral_radius(opt, grid, t))
+        if not stable.all():
+            limit = np.where(np.isinf(limit), first_crossing(opt, grid, stable, t), limit)
+        low = high
     return float(limit) if limit.ndim == 0 else limit
 
 
@@ -39,13 +57,13 @@ def is_stable(radius: Any) -> Any:
     return radius <= 1 + ROUNDING
 
 
-def first_crossing(opt: Optimizer, grid: Array, stable: Any) -> Any:
+def first_crossing(opt: Optimizer, grid: Array, stable: Any, t: float | None = None) -> Any:
     """Per member, the end of the first stable stretch of a grid (k, 1, ...), refined; inf if the grid ends before."""
     first = np.argmin(stable, axis=0)
     flat = grid.ravel()
     low, high = flat[np.maximum(first - 1, 0)], flat[first]
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        inside = is_stable(spectral_radius(opt, middle))
+        inside = is_stable(spectral_radius(opt, middle, t))
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     return np.where(stable.all(axis=0), np.inf, np.where(stable[0], low, 0.0))

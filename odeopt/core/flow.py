@@ -295,7 +295,13 @@ def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], A
     i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
 
     def term(t: Any, grad: Grad, y: State) -> Any:
-        return slope(part, y[i], *[f(t, grad, y) for f in placed])
+        try:
+            return slope(part, y[i], *[f(t, grad, y) for f in placed])
+        except ZeroDivisionError as error:
+            raise ValueError(
+                f"{flow.name} divides by 0 in the equation of {part.slot} at t = {t}: start later, or give its relax "
+                "the limit of the slope, e.g. limit=lambda grad, theta: ..."
+            ) from error
 
     if isinstance(part, Push) or part.limit is None:
         return term

@@ -20,6 +20,8 @@ from odeopt.simulation.simulate import initial_point
 from odeopt.util import check
 from odeopt.util.check import Array
 
+ROUNDING = 1e-13  # of the fastest rate: a slower decay than that is none
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -93,7 +95,7 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     start = opt.initial_state(problem.oracle(), _single(opt, problem, None))
     M, c, N = linear_map(*step_as_map(opt, problem, start, 0.0))
     growth = np.abs(np.linalg.eigvals(M)).max()
-    if growth >= 1:
+    if growth >= 1 - ROUNDING:
         raise ValueError(f"{opt.name} has no stationary law here: its step has spectral radius {growth:.6g}")
     mean = solve(np.eye(len(M)) - M, c)
     return Moments(np.inf, mean, solve_discrete_lyapunov(M, N @ N.T), problem)
@@ -127,7 +129,7 @@ def flow_stationary(flow: Flow, problem: Problem) -> Moments:
 
     A, b, B = linear_map(*slope_as_map(flow, problem, flow.start(problem.theta0)))
     growth = np.linalg.eigvals(A).real.max()
-    if growth >= 0:
+    if growth >= -ROUNDING * np.abs(A).max():
         raise ValueError(f"{flow.name} has no stationary law here: its largest growth rate is {growth:.6g}")
     mean = -solve(A, b)
     return Moments(np.inf, mean, solve_continuous_lyapunov(A, -B @ B.T), problem)

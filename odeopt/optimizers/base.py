@@ -33,7 +33,7 @@ class Optimizer(Immutable):
     """Repeated steps of length `h` of `scheme` along `flow`.
 
     start:       the initial state of the iterates (in libraries: zero memory)
-    flow_start:  the initial state of the flow that the iterates follow
+    flow_start:  the initial state of the flow that the iterates follow; None: that of the iterates
     lr_time:     gradient-flow time per step, for the comparison with plain gradient flow
     pace:        where a learning-rate schedule enters the flow
     speed:       the factor s(t) of the schedule, if there is one
@@ -51,7 +51,7 @@ class Optimizer(Immutable):
     scheme: Scheme
     h: Number
     start: Start = rest
-    flow_start: Start = rest
+    flow_start: Start | None = None
     lr_time: Number | None = None
     name: str = "optimizer"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -64,9 +64,9 @@ class Optimizer(Immutable):
             raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {self.flow!r}")
         if not isinstance(self.scheme, Scheme):
             raise TypeError(f"scheme must be a scheme, e.g. odeopt.schemes.heun, got {self.scheme!r}")
-        for name in ("start", "flow_start"):
-            if not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be a function of odeopt.starts, got {getattr(self, name)!r}")
+        for name, allowed in (("start", ()), ("flow_start", (None,))):
+            if not (callable(value := getattr(self, name)) or value in allowed):
+                raise TypeError(f"{name} must be a function of odeopt.starts, got {value!r}")
         object.__setattr__(self, "h", check.positive("h", self.h))
         check.together(**{"h": self.h, **self.flow.params})
         if self.lr_time is None:
@@ -90,7 +90,7 @@ class Optimizer(Immutable):
 
     def matched_state(self, grad: Grad, theta0: Array) -> State:
         """The initial state of the flow that the iterates follow; theta0 is as in `initial_state`."""
-        return self.flow_start(self.flow, grad, theta0, self.h)
+        return (self.flow_start or self.start)(self.flow, grad, theta0, self.h)
 
     def with_step(self, h: Number) -> Optimizer:
         """The optimizer for the same flow with another step; each beta follows from the time constants of the flow.

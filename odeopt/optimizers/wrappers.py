@@ -185,7 +185,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
         flow=averaged(opt.flow, rate),
         scheme=Averaged(opt.scheme),
         start=_with_average(opt.start),
-        flow_start=_at_rest_or_with_average(opt.flow_start),
+        flow_start=_at_rest_or_with_average(opt.flow_start or opt.start),
     )
 
 

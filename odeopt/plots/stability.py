@@ -50,8 +50,8 @@ def sharpness(result: Sharpness, ax: Any = None, **line: Any) -> list[Any]:
     ax = style.axes(ax)
     look = {"color": style.colour(result.name), "label": style.label(result.name), **line}
     artists = list(ax.plot(result.t, result.value, **look))
-    if np.isfinite(result.threshold):
-        artists.append(ax.axhline(result.threshold, color=style.INK, linestyle=":", label="threshold"))
+    if np.isfinite(result.threshold).any():
+        artists += ax.plot(result.t, result.threshold, color=style.INK, linestyle=":", label="threshold")
     ax.set(xlabel="time t", ylabel="sharpness")
     return artists
 

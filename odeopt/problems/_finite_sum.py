@@ -9,7 +9,8 @@ import numpy as np
 
 from odeopt.problems.base import Problem
 from odeopt.problems.data import rows_of
-from odeopt.problems.derivatives import analytic_in_code, complex_step, three_point
+from odeopt.problems.derivatives import analytic_in_code, central_differences, complex_step
+from odeopt.problems.differences import typical
 from odeopt.problems.members import Function, batches, probe_points, single_value
 from odeopt.problems.samples import Samples
 from odeopt.util import check
@@ -66,12 +67,13 @@ def _over_samples(name: str, f: Function, rank: int, batched: bool | None, *poin
 
 
 def _numerical(loss: Function, near: Array, few: Sequence[Array]) -> Callable[..., Array]:
-    """The numerical gradient of one sample's loss, by complex step if the loss is analytic, else by differences."""
-    analytic = analytic_in_code(lambda theta: loss(theta, *(a[0] for a in few)), near)
-    derivative = complex_step if analytic else three_point
+    """The gradient of one sample's loss."""
+    usual = typical(near[0])
+    analytic = analytic_in_code(lambda theta: loss(theta, *(a[0] for a in few)), near, usual)
+    derivative = complex_step if analytic else central_differences
 
     def grad(theta: Array, *rows: Array) -> Array:
         apart = [np.expand_dims(a, a.ndim - (example.ndim - 1)) for a, example in zip(rows, few, strict=True)]
-        return derivative(lambda moved: loss(moved, *apart))(theta)
+        return derivative(lambda moved: loss(moved, *apart), usual)(theta)
 
     return grad

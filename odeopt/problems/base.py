@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
+from odeopt.problems.differences import typical
 from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.problems.members import Function, Looped, of_one, over_members, probe_points
 from odeopt.problems.oracle import Gradient
@@ -90,8 +91,8 @@ class Problem(Immutable):
                 raise ValueError("grad must be given for a loss whose numbers differ by member, got None")
 
         loss = over_members("loss", loss, 0, batched, near)
-        grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near)
-        hvp = over_members("hvp", hvp, 1, batched, near, near[::-1]) if hvp else hvp_of(grad, near)
+        grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near, typical(start))
+        hvp = over_members("hvp", hvp, 1, batched, near, near[::-1]) if hvp else hvp_of(grad, near, typical(start))
         vars(self).update(loss=loss, grad=grad, theta0=start, hvp=hvp, minimizer=end)
         vars(self).update(name=name, batched=batched, flow_solution=flow_solution, noise=noise)
         vars(self).update(samples=samples, parameters=parameters)
@@ -122,7 +123,7 @@ class Problem(Immutable):
 
     @property
     def gradient_source(self) -> str:
-        """The origin of the gradient: by hand, automatic differentiation, complex step or 3-point differences."""
+        """The origin of the gradient: by hand, automatic differentiation, complex step or central differences."""
         return _source(self.grad)
 
     @property
@@ -156,7 +157,8 @@ class Problem(Immutable):
         if isinstance(self.grad, Derived):
             raise ValueError(f"grad must be written by hand to be checked, got {self.gradient_source} of the loss")
         theta = self.theta0 if theta is None else self.at(theta).theta0
-        numeric = gradient_of(self.loss, probe_points(theta.reshape(-1, self.dim)[0]))
+        usual = typical(np.concatenate([theta.ravel(), self.theta0.ravel()]))
+        numeric = gradient_of(self.loss, probe_points(theta.reshape(-1, self.dim)[0]), usual)
         return GradientCheck(np.asarray(self.grad(theta)), numeric(theta), numeric.source)
 
     def __repr__(self) -> str:

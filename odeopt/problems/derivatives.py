@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.problems.differences import gradient_by_differences, product_by_differences, scaled, sizes
 from odeopt.problems.members import Function
 from odeopt.util.check import Array
 
 EPS = float(np.finfo(np.float64).eps)
-TINY = 1e-20  # the complex step subtracts nothing, so it may be as small as we like
-BRANCH = 1e-8  # an imaginary part beyond this share of the loss is no derivative
-STEP = EPS ** (1 / 3)  # balances h^2 of truncation against eps/h of rounding
-THREE_POINT = "3-point differences"
-COARSE_STEP = STEP ** (2 / 3)  # the same balance for a 3-point gradient, whose own error is eps^(2/3)
+TINY = 2.0**-66  # the complex step subtracts nothing, so it may be as small as we like
+BRANCH = 1e-8  # an imaginary part beyond this share of the loss may come from a complex branch
+STEP = EPS ** (1 / 3)  # of a single central difference, which needs to be right to a few digits only
+BY_DIFFERENCES = "central differences"
+COARSE = EPS ** (4 / 5)  # the relative error of a gradient by differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,78 +55,80 @@ class Automatic:
         return self.f(*arguments)
 
 
-def complex_step(loss: Function) -> Derived:
-    """dL/dtheta_j = Im L(theta + i h e_j) / h,   h = 1e-20.                              [Squire & Trapp 1998]"""
+def complex_step(loss: Function, usual: float = 1.0) -> Derived:
+    """dL/dtheta_j = Im L(theta + i h e_j) / h,   h = 1e-20 of theta_j's size.            [Squire & Trapp 1998]
+
+    usual: the usual size of theta, for coordinates that are 0 or small
+    """
 
     def grad(theta: Any) -> Array:
         theta = np.asarray(theta, dtype=np.float64)
-        axes = np.eye(theta.shape[-1])
-        value = np.asarray(loss(theta[..., None, :] + 1j * TINY * axes))
-        # outside its domain a real loss may have a complex branch, log(-2) = log(2) + i pi: no gradient there
-        inside = np.abs(value.imag) <= BRANCH * (1 + np.abs(value.real))
-        return np.where(inside, value.imag / TINY, np.nan)
+        h = TINY * sizes(theta, usual)
+
+        def imaginary(h: Array) -> tuple[Array, Array]:
+            value = np.asarray(loss(theta[..., None, :] + 1j * h[..., None] * np.eye(theta.shape[-1])))
+            return value.imag, BRANCH * (1 + np.abs(value.real))
+
+        whole, bound = imaginary(h)
+        slope = whole / h
+        if np.any(np.abs(whole) > bound):  # steep, or a complex branch, log(-2) = log(2) + i pi: no gradient there
+            half, _ = imaginary(h / 2)
+            slope = np.where(np.abs(2 * half - whole) <= BRANCH * np.abs(whole), slope, np.nan)
+        return slope
 
     return Derived(grad, "complex step")
 
 
-def three_point(loss: Function) -> Derived:
-    """dL/dtheta_j = (L(theta + h e_j) - L(theta - h e_j)) / 2h.              [Nocedal & Wright 2006, eq. 8.7]"""
-
-    def grad(theta: Any) -> Array:
-        theta = np.asarray(theta, dtype=np.float64)
-        h = STEP * np.maximum(1, np.abs(theta))
-        h = (theta + h) - theta  # the step that float64 really makes
-        steps = h[..., None] * np.eye(theta.shape[-1])
-        centre = theta[..., None, :]
-        return (loss(centre + steps) - loss(centre - steps)) / (2 * h)
-
-    return Derived(grad, THREE_POINT)
+def central_differences(loss: Function, usual: float = 1.0) -> Derived:
+    """The gradient by two central differences for each coordinate, extrapolated and compared."""
+    return Derived(lambda theta: gradient_by_differences(loss, np.asarray(theta, float), usual), BY_DIFFERENCES)
 
 
-def complex_step_hvp(grad: Function) -> Derived:
-    """H p = Im grad(theta + i h p) / h,   h = 1e-20.                                     [Squire & Trapp 1998]"""
-    return Derived(lambda theta, p: np.imag(grad(theta + 1j * TINY * np.asarray(p))) / TINY, "complex step of grad")
-
-
-def central_hvp(grad: Function, step: float = STEP) -> Derived:
-    """H p = (grad(theta + h p) - grad(theta - h p)) / 2h.                    [Nocedal & Wright 2006, sec. 8.1]"""
+def complex_step_hvp(grad: Function, usual: float = 1.0) -> Derived:
+    """H p = Im grad(theta + i h p) / h,   h p = 1e-20 of the size of theta.              [Squire & Trapp 1998]"""
 
     def hvp(theta: Any, p: Any) -> Array:
-        theta, p = np.broadcast_arrays(np.asarray(theta, dtype=np.float64), p)
-        length = np.max(np.abs(p), axis=-1, keepdims=True)
-        size = np.maximum(1, np.max(np.abs(theta), axis=-1, keepdims=True))
-        h = step * size / np.where(length > 0, length, 1)
-        return (grad(theta + h * p) - grad(theta - h * p)) / (2 * h)
+        theta, p = np.asarray(theta, dtype=np.float64), np.asarray(p, dtype=np.float64)
+        scale = scaled(p, sizes(theta, usual))
+        return np.imag(grad(theta + 1j * TINY * (p / scale))) / TINY * scale
 
-    return Derived(hvp, "central differences of grad")
+    return Derived(hvp, "complex step of grad")
 
 
-def gradient_of(loss: Function, points: Array) -> Derived:
-    """The complex step where it works at all points, else 3-point differences."""
-    return complex_step(loss) if analytic_in_code(loss, points) else three_point(loss)
+def central_hvp(grad: Function, usual: float = 1.0, rounding: float = EPS) -> Derived:
+    """H p by two central differences of the gradient along p, extrapolated and compared."""
+    return Derived(product_by_differences(grad, usual=usual, rounding=rounding), f"{BY_DIFFERENCES} of grad")
 
 
-def hvp_of(grad: Function, points: Array) -> Derived:
+def gradient_of(loss: Function, points: Array, usual: float = 1.0) -> Derived:
+    """The complex step where it works at all points, else central differences; `usual` is the usual size of theta."""
+    return (complex_step if analytic_in_code(loss, points, usual) else central_differences)(loss, usual)
+
+
+def hvp_of(grad: Function, points: Array, usual: float = 1.0) -> Derived:
     """The complex step of a gradient by hand where it works at all points, else central differences."""
     if isinstance(grad, Derived):
-        return central_hvp(grad, COARSE_STEP if grad.source == THREE_POINT else STEP)
-    return complex_step_hvp(grad) if analytic_in_code(grad, points) else central_hvp(grad)
+        return central_hvp(grad, usual, COARSE if grad.source == BY_DIFFERENCES else EPS)
+    return (complex_step_hvp if analytic_in_code(grad, points, usual) else central_hvp)(grad, usual)
 
 
-def analytic_in_code(f: Function, points: Array) -> bool:
+def analytic_in_code(f: Function, points: Array, usual: float = 1.0) -> bool:
     """Im f(x + i h p) / h = (f(x + s p) - f(x - s p)) / 2s at every point x, up to the error of the right side?
 
     abs, norm, conj and real parts are not analytic: they run on complex numbers and give a wrong derivative.  So do
     the branches of a piecewise function, which may begin far from these points: points up to 100 times as far out
-    are tried too, where f is finite.
+    are tried too, where f is finite, and up to 100 for small points.
     """
     rng = np.random.default_rng(1)
-    if not _agrees(f, points, rng.uniform(0.5, 1, size=points.shape), STEP):
+    near = rng.uniform(0.5, 1, size=points.shape) * np.maximum(usual, np.abs(points))
+    if not _agrees(f, points, near, STEP):
         return False
-    for scale in (0.1, 1.0, 10.0, 100.0):
-        far = points + scale * (1 + np.abs(points)) * rng.choice([-1.0, 1.0], size=points.shape)
-        if not all(_agrees(f, x[None], np.ones((1, x.size)), STEP * (1 + scale), outside=True) for x in far):
-            return False
+    for reach in {usual, max(usual, 1.0)}:
+        for scale in (0.1, 1.0, 10.0, 100.0):
+            far = points + scale * (reach + np.abs(points)) * rng.choice([-1.0, 1.0], size=points.shape)
+            steps = np.maximum(usual, np.abs(far))
+            if not all(_agrees(f, x[None], p[None], STEP, outside=True) for x, p in zip(far, steps, strict=True)):
+                return False
     return True
 
 

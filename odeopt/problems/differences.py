@@ -1,4 +1,4 @@
-"""H p by differences of the gradient, where the gradient cannot be differentiated automatically."""
+"""Derivatives by differences: two central ones, extrapolated and compared, by steps that suit each coordinate."""
 
 from __future__ import annotations
 
@@ -10,58 +10,112 @@ import numpy as np
 
 from odeopt.util.check import Array
 
-STEP = float(np.finfo(np.float64).eps) ** (1 / 5)  # balances h^4 of truncation against eps/h of rounding
-FLOOR = 1e-2  # the smallest size of a coordinate, relative to the typical size of theta
-APART = 1e-3  # the allowed difference between two step sizes, relative to H p
+EPS = float(np.finfo(np.float64).eps)
+FLOOR = 0.1  # of the usual size of a vector: how small a coordinate's own size may be
+APART = 1e-4  # of the change of f over a step, per step: how far two differences may be from each other
+NOISE = 1e3  # roundings of f that two differences may be apart
+NOISIER = 2.0  # where a smaller step makes them disagree so many times as much, they do so by noise
+SMALLER = 0.125 ** np.arange(6)  # parts of the first step; a smaller one is tried where two differences disagree
 
 
 class RoughGradient(UserWarning):
-    """Finite differences of a gradient with two step sizes disagree."""
+    """Two differences of a function are far from each other, however small the step."""
+
+
+def typical(theta: Array) -> float:
+    """The root mean square of all coordinates; 1 at 0, where nothing is known of the size."""
+    largest = float(np.max(np.abs(theta), initial=0.0))
+    if not (0 < largest < np.inf):
+        return 1.0
+    return largest * float(np.sqrt(np.mean((theta / largest) ** 2)))
+
+
+def sizes(theta: Array, usual: float | None = None) -> Array:
+    """|theta_j|, at least a tenth of the usual size (default: that of theta), as powers of 2: their steps are exact."""
+    exponent = np.frexp(np.maximum(np.abs(theta), FLOOR * (typical(theta) if usual is None else usual)))[1]
+    return np.ldexp(1.0, exponent - 1)
+
+
+def scaled(p: Array, size: Array) -> Array:
+    """The power of 2 by which p is divided so that it moves no coordinate by more than about its size; (..., 1)."""
+    exponent = np.frexp(np.max(np.abs(p) / size, axis=-1, keepdims=True))[1]
+    return np.ldexp(1.0, exponent)
+
+
+def derivative_along(f: Callable[[Any], Any], x: Array, p: Array, rank: int, rounding: float = EPS) -> Array:
+    """d/ds f(x + s p) at s = 0:   (4 D(h/2) - D(h))/3,   D(h) = (f(x + h p) - f(x - h p)) / 2h.   [Richardson 1911]
+
+    p is of the size of x.  h balances h^4 of truncation against rounding/h.  Where D(h) and D(h/2) disagree h is cut,
+    unless that makes it worse, and the step is taken that leaves the least doubt.  A warning says
+    where no step makes them agree.
+
+    rank:     that of one value of f: 0 for a number, 1 for a vector
+    rounding: the relative error of f
+    """
+
+    def size(u: Array) -> Array:
+        return np.max(np.abs(u), axis=-1, keepdims=True) if rank else np.abs(u)
+
+    at = np.asarray(f(x))
+    one = size(at)
+    found, doubt, share = np.full(at.shape, np.nan), np.full(one.shape, np.inf), np.full(one.shape, np.inf)
+    rough = improving = np.full(one.shape, True)
+    for h in rounding ** (1 / 5) * SMALLER:
+        coarse, change = _central(f, x, p, h, at, size)
+        fine, _ = _central(f, x, p, h / 2, at, size)
+        apart, lost = size(fine - coarse), rounding * one / h
+        before, share = share, apart / np.where(change == 0, 1, change)
+        improving = improving & ~(share > NOISIER * before) & ~((change == 0) & np.isfinite(before))
+        better = rough & improving & (apart + lost < doubt)
+        found, doubt = np.where(better, (4 * fine - coarse) / 3, found), np.where(better, apart + lost, doubt)
+        rough = np.where(better, apart > APART * change + NOISE * lost, rough)
+        if not (rough & improving).any():
+            break
+    if np.any(rough & np.isfinite(doubt)):
+        warnings.warn(
+            f"derivatives by differences are rough: two steps give slopes {np.max(doubt[np.isfinite(doubt)]):.1e} "
+            "apart at best; the function has a kink nearby, or is not computed in double precision",
+            RoughGradient,
+            stacklevel=3,
+        )
+    return found
+
+
+def _central(
+    f: Callable[[Any], Any], x: Array, p: Array, h: float, at: Array, size: Callable[[Array], Array]
+) -> tuple[Array, Array]:
+    """D(h), and how much f changes over the step, per step."""
+    ahead, behind = np.asarray(f(x + h * p)), np.asarray(f(x - h * p))
+    with np.errstate(invalid="ignore", over="ignore"):
+        change = np.maximum(size(ahead - at), size(behind - at)) / h
+        return (ahead - behind) / (2 * h), change
+
+
+def gradient_by_differences(f: Callable[[Any], Any], theta: Array, usual: float) -> Array:
+    """dL/dtheta_j, (..., d), of the loss f(theta) -> (...)."""
+    size = sizes(theta, usual)
+    centre, axes = theta[..., None, :], size[..., None] * np.eye(theta.shape[-1])
+    return derivative_along(f, centre, axes, 0) / size
 
 
 def product_by_differences(
     grad: Callable[..., Any],
     array: Callable[[Any], Array] = np.asarray,
     own: Callable[[Any], Any] = np.asarray,
+    usual: float | None = None,
+    rounding: float = EPS,
 ) -> Callable[..., Any]:
-    """H p = (4 D(h/2) - D(h))/3,   D(h) = (grad(theta + h p) - grad(theta - h p)) / 2h,   theta and p (d,).
+    """(theta, p) -> H p by differences of the gradient along p.
 
-    [Richardson 1911]  h moves each coordinate by at most a small fraction of its own size.  RoughGradient is warned of
-    if D(h) and D(h/2) disagree: the loss has a kink nearby, or its gradient is not computed in double precision.
-
-    array: converts a vector of the gradient's library to NumPy;  own: the inverse
+    array: a vector of the gradient's library as NumPy's;  own: the inverse;  usual: the usual size of theta
     """
 
     def product(theta: Any, p: Any, *more: Any) -> Any:
-        at, along = array(theta), array(p)
+        at, along = np.broadcast_arrays(np.asarray(array(theta), dtype=np.float64), array(p))
         if not along.any():
             return own(np.zeros_like(at))
-        h = STEP / np.max(np.abs(along) / _sizes(at))
-
-        def difference(h: float) -> Array:
-            ahead, behind = (array(grad(own(at + s * h * along), *more)) for s in (1, -1))
-            return (ahead - behind) / (2 * h)
-
-        coarse, fine = difference(h), difference(h / 2)
-        apart = float(np.max(np.abs(fine - coarse)))
-        if apart > APART * np.max(np.abs(fine)) + _rounding(array(grad(own(at), *more)), h):
-            warnings.warn(
-                f"H p by differences of the gradient is rough: steps h and h/2 give products {apart:.1e} apart, "
-                f"of size {np.max(np.abs(fine)):.1e}; the loss has a kink nearby, or is not in double precision",
-                RoughGradient,
-                stacklevel=2,
-            )
-        return own((4 * fine - coarse) / 3)
+        scale = scaled(along, sizes(at, usual))
+        slope = derivative_along(lambda x: array(grad(own(x), *more)), at, along / scale, 1, rounding)
+        return own(slope * scale)
 
     return product
-
-
-def _sizes(theta: Array) -> Array:
-    """|theta_j|, but at least a fraction of their root mean square; 1 if theta = 0."""
-    typical = float(np.sqrt(np.mean(theta**2)))
-    return np.maximum(np.abs(theta), FLOOR * typical) if typical else np.ones_like(theta)
-
-
-def _rounding(g: Array, h: float) -> float:
-    """A bound on the rounding error of the differences of g, with a safety factor of 1000."""
-    return 1e3 * float(np.finfo(np.float64).eps) * float(np.max(np.abs(g))) / h

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.problems.differences import typical
 from odeopt.util.check import Array
 
 Function = Callable[..., Any]  # f(theta) or f(theta, p)
@@ -46,8 +47,8 @@ def probe_points(theta0: Array) -> Array:
     number = 4 if theta0.size == 3 else 3
     spread = GOLDEN * np.arange(1, (number - 1) * theta0.size + 1) % 1  # Weyl's sequence: all entries differ
     nearby = 0.2 + 0.8 * spread.reshape(number - 1, theta0.size)
-    outward = np.where(theta0 < 0, -1, 1)  # positive entries stay positive: the loss may take logarithms
-    return np.concatenate([theta0[None], theta0 + 0.01 * (1 + np.abs(theta0)) * outward * nearby])
+    outward = np.where(theta0 < 0, -1, 1)  # positive stays positive: the loss may take logarithms
+    return np.concatenate([theta0[None], theta0 + 0.01 * (typical(theta0) + np.abs(theta0)) * outward * nearby])
 
 
 def batches(f: Function, *points: Array) -> bool:

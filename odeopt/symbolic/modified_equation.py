@@ -12,10 +12,9 @@ import sympy
 from odeopt.core.state import Grad, Rhs, State, column
 from odeopt.core.symbols import short, symbol
 from odeopt.problems import Problem
+from odeopt.problems.differences import product_by_differences, typical
 from odeopt.symbolic.loss_derivatives import g, h, scalar, t
 from odeopt.util.check import Array, Number
-
-STEP = np.finfo(np.float64).eps ** (1 / 3)  # of the central differences of H, for third derivatives of L
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +109,7 @@ def derivative_of(problem: Problem) -> Callable[..., Array]:
         *fewer, last = np.broadcast_arrays(*vectors)
         if not fewer:
             return problem.hvp(theta, last)
-        size = np.maximum(np.abs(last).max(axis=-1, keepdims=True), np.finfo(float).tiny)
-        step = STEP * np.maximum(1, np.abs(theta).max(axis=-1, keepdims=True)) / size
-        ahead, behind = (derivative(theta + sign * step * last, *fewer) for sign in (1, -1))
-        return (ahead - behind) / (2 * step)
+        return product_by_differences(lambda x: derivative(x, *fewer), usual=typical(problem.theta0))(theta, last)
 
     return derivative
 

@@ -49,8 +49,10 @@ class Series:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's protocol (NEP 13)."""
-        if method == "reduce" or ufunc.__name__ in ("equal", "not_equal"):  # no symbol is zero
+        if ufunc.__name__ in ("equal", "not_equal", "logical_or", "logical_and"):  # no symbol is zero
             return ufunc.__name__ != "equal"
+        if method == "reduce":
+            raise TypeError("a sum or norm over coordinates of a symbol has no series")
         arguments = [x if isinstance(x, Series) else Series({0: number(x)}, self.cut) for x in inputs]
         if method == "__call__" and not kwargs and ufunc.__name__ in ARITHMETIC:
             return ARITHMETIC[ufunc.__name__](*arguments)

@@ -50,6 +50,8 @@ def _explained(increment: Callable[[Grad], Increment], what: str) -> Callable[[G
                 return d(t, y)
             except TypeError as error:
                 raise ValueError(f"{what} cannot be run on symbols: {error}") from error
+            except IndexError as error:  # a symbol has no shape
+                raise ValueError(f"{what} cannot be run on symbols: it mixes coordinates by layer or matrix") from error
 
         return checked
 

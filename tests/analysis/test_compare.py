@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 import pytest
+from support import tables
 
 import odeopt as oo
 from odeopt import Status
@@ -265,3 +267,19 @@ def test_progress_without_a_terminal(monkeypatch, capsys):
     assert any("its flow, by 500000 evaluations at most: 0 s of at most 0.4 s" in line for line in lines)
     oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5, max_seconds=0.2, progress=False)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scheme", [oo.schemes.heun, oo.schemes.rk4])
+@pytest.mark.parametrize("start", [oo.starts.settled, oo.starts.aged(0.3)])
+def test_the_flow_starts_where_the_optimizer_does(scheme, start):
+    """Unless a match is declared, for a start given at once and one put in later: the error is that of the scheme."""
+    flow, problem = oo.flows.rmsprop(tau=0.5, eps=0.01), tables.smooth_problem()
+    at_once = oo.Optimizer(flow, scheme, 0.01, start=start)
+    later = dataclasses.replace(
+        oo.Optimizer(flow, oo.schemes.Splitting("memory drift"), 0.01), scheme=scheme, start=start
+    )
+    for opt in (at_once, later):
+        found = oo.compare(opt, problem, 100)
+        for name, value in found.iterates.state.items():
+            np.testing.assert_array_equal(found.flow.state[name][0], value[0])
+        assert found.max_error < 2e-3

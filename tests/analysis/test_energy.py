@@ -316,3 +316,12 @@ def test_projections_declare_nothing():
     for row in tables.ALL_FLOWS.values():
         if any(isinstance(part, Project) for part in row.flow.terms()):
             assert not row.flow.quantities
+
+
+@pytest.mark.parametrize("value", [lambda theta: theta, lambda theta: np.ones(7)])
+def test_a_quantity_of_wrong_shape_is_named(value):
+    descent = oo.push("theta", lambda grad, theta: -grad(theta))
+    flow = oo.flow("theta", descent=descent, quantities={"size": oo.decreasing(value)})
+    run = oo.simulate(oo.Optimizer(flow, oo.schemes.euler, 0.01), oo.problems.quadratic(), 5)
+    with pytest.raises(ValueError, match="quantity 'size' must be one number per state, got shape .*: sum it with"):
+        oo.energy(run)

@@ -80,7 +80,7 @@ def test_sharpness_of_the_loss_alone():
     run = oo.simulate(opts.adam(0.01), VALLEY, 10)
     found = oo.sharpness(run, VALLEY)
     np.testing.assert_allclose(found.value, [dense(VALLEY, theta) for theta in run.theta], rtol=1e-11)
-    assert np.isnan(found.threshold)
+    assert np.isnan(found.threshold).all()
 
 
 def test_the_largest_not_the_most_negative():
@@ -208,3 +208,12 @@ def test_bad_arguments():
         oo.sharpness(run, problem, every=0)
     with pytest.raises(ValueError, match="every must be at most 5, got 6"):
         oo.sharpness(oo.simulate(opts.adam(), problem, 5), problem, opts.adam(), every=6)
+
+
+def test_the_threshold_follows_a_schedule():
+    """2/(lr s(k)) at every record."""
+    schedule, problem = oo.schedules.cosine(20), oo.problems.quadratic((1, 20))
+    opt = oo.optimizers.scheduled(oo.optimizers.gd(lr=0.04), schedule)
+    found = oo.sharpness(oo.simulate(opt, problem, 15), problem, opt, every=5)
+    np.testing.assert_allclose(found.threshold, 2 / (0.04 * schedule(np.array([0, 5, 10, 15]))), rtol=1e-9)
+    assert "threshold 50 .. 341.4" in repr(found)

@@ -89,6 +89,52 @@ def test_chebyshevs_polynomial_leaves_the_unit_interval(s):
     assert 0.4 < second < 2 / 3 * (1 + 0.05)
 
 
+@pytest.mark.parametrize("s", [72, 100, 200])
+def test_limits_beyond_ten_thousand(s):
+    c = coefficients(1, s)
+    assert oo.stability_limit(schemes.rkc1(s)) == pytest.approx(2 * c.w0 / c.w1, rel=1e-8)
+
+
+@pytest.mark.parametrize("gap", [1e-4, 1e-6, 1e-8])
+def test_limits_of_long_memories(gap):
+    beta = 1 - gap
+    assert oo.stability_limit(opts.adam(0.01, beta1=beta)) == pytest.approx(2 * (1 + beta) / (1 - beta), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: opts.gd(0.1), lambda: opts.momentum(0.1), lambda: opts.adam(0.1), lambda: opts.rmsprop(0.1)]
+)
+def test_a_schedule_is_frozen_at_each_step(make):
+    """lr lambda may be 1/s(k) times as large in step k; the time must be told."""
+    schedule = oo.schedules.cosine(10)
+    opt = opts.scheduled(make(), schedule)
+    k = np.array([0, 3, 9])
+    limits = oo.stability_limit(opt, t=k * opt.h)
+    np.testing.assert_allclose(limits, oo.stability_limit(make()) / schedule(k), rtol=1e-9)
+    assert oo.stability_limit(opt, t=3 * opt.h) == limits[1]
+    with pytest.raises(ValueError, match="reads the time t; give t, the time from which the step is taken"):
+        oo.stability_limit(opt)
+    with pytest.raises(ValueError, match="t must be non-negative"):
+        oo.stability_limit(opt, t=-1.0)
+
+
+def test_the_limit_of_nesterov_k_at_a_late_step_is_that_of_beta_one():
+    assert oo.stability_limit(opts.nesterov_k(), t=1e8) == pytest.approx(4 / 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("run", [oo.simulate, lambda opt, problem: oo.solve(opt.flow, problem, 1.0)])
+def test_friction_that_is_infinite_at_the_start_is_named(run):
+    flow = oo.flow(
+        "theta v",
+        name="rolling",
+        drift=oo.push("theta", lambda v: v),
+        kick=oo.push("v", lambda grad, theta: -grad(theta)),
+        friction=oo.relax("v", rate=lambda t: 3 / t),
+    )
+    with pytest.raises(ValueError, match=r"rolling divides by 0 in the equation of v at t = 0.0: start later, or give"):
+        run(oo.Optimizer(flow, schemes.rk4, 0.1), oo.problems.quadratic())
+
+
 def test_exponential_schemes_of_the_averaged_gradient():
     """Exponential Euler is momentum that reads the old m: det M = q + (1 - q) h lambda = 1 at h lambda = 1."""
     for tau, h in ((0.5, 0.1), (0.1, 0.3)):

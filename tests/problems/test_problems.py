@@ -279,7 +279,7 @@ def test_what_was_found_is_said():
     said = {
         "Problem q: d = 3, gradient by hand, batched": (quartic, cubic),
         "Problem q: d = 3, gradient by complex step, batched": (quartic, None),
-        "Problem q: d = 3, gradient by 3-point differences, batched": (lambda x: np.sum(np.abs(x) ** 4, axis=-1), None),
+        "Problem q: d = 3, gradient by central differences, batched": (lambda x: np.sum(np.abs(x) ** 4, axis=-1), None),
         "Problem q: d = 3, gradient by hand, grad looped over members": (quartic, indexed),
         "Problem q: d = 3, gradient by hand, looped over members": (lambda x: x @ x**3, indexed),
     }
@@ -331,10 +331,10 @@ def test_numerical_gradients_are_as_accurate_as_they_can_be():
         problem = Problem(loss, theta0=np.ones(4))
         errors[problem.gradient_source] = np.max(np.abs(problem.grad(theta) - exact.grad(theta)))
     scale = np.max(np.abs(exact.grad(theta)))
-    assert set(errors) == {"complex step", "3-point differences"}
+    assert set(errors) == {"complex step", "central differences"}
     assert errors["complex step"] <= 100 * EPS * scale
     # h = eps^(1/3) max(1, |x|): h^2 L'''/6 and eps L / h are about eps^(2/3) = 4e-11 of grad; measured 4e-11
-    assert EPS <= errors["3-point differences"] / scale <= 1e-9
+    assert EPS <= errors["central differences"] / scale <= 1e-9
 
 
 def test_numerical_hvp_by_every_route():
@@ -367,7 +367,7 @@ def test_numerical_hvp_by_every_route():
 )
 def test_losses_that_are_not_analytic_in_code(loss, theta0):
     problem = Problem(loss, theta0=theta0)
-    assert problem.gradient_source == "3-point differences"
+    assert problem.gradient_source == "central differences"
     theta = points_near(theta0, 4)
     np.testing.assert_allclose(problem.grad(theta), 2 * theta, atol=1e-8)
 
@@ -425,7 +425,7 @@ def test_theta0_is_a_read_only_copy():
 def test_replace_derives_anew():
     problem = Problem(lambda x: x[0] ** 2 + x[1] ** 2, theta0=[1.0, 2.0])
     other = dataclasses.replace(problem, loss=lambda x: np.sum(np.abs(x) ** 3, axis=-1), name="cubic")
-    assert repr(other) == "Problem cubic: d = 2, gradient by 3-point differences, batched"
+    assert repr(other) == "Problem cubic: d = 2, gradient by central differences, batched"
     np.testing.assert_allclose(other.grad(np.array([1.0, 2.0])), [3, 12], rtol=1e-9)
 
 
