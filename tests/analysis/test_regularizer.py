@@ -186,7 +186,7 @@ def _of(part, **rest):
     [
         ("adam", TypeError, "opt must be an Optimizer"),
         (opts.gd(np.array([0.1, 0.2])), ValueError, "h must be a single number here"),
-        (opts.adagrad(), ValueError, "adagrad has no known implicit regularizer: only Adam, RMSprop"),
+        (opts.adagrad(), ValueError, "adagrad has no known implicit regularizer; only Adam, RMSprop"),
         (opts.nesterov_k(), ValueError, "nesterov_k has no implicit regularizer: its step changes with time"),
         (on_gradient_flow(schemes.ab2), ValueError, "AB2 is a multistep scheme"),
         (

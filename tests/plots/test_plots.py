@@ -185,7 +185,7 @@ def test_sharpness_beside_its_threshold(ax):
     result = sharpened()
     line, threshold = plots.sharpness(result, ax)
     np.testing.assert_array_equal(line.get_xydata(), np.stack([result.t, result.value], axis=-1))
-    assert threshold.get_ydata() == pytest.approx([50, 50])
+    assert threshold.get_ydata() == pytest.approx(np.full(len(result.t), 50.0))
 
 
 def test_dense_output_is_drawn_between_the_records(ax):
