@@ -157,9 +157,9 @@ class Problem(Immutable):
         if isinstance(self.grad, Derived):
             raise ValueError(f"grad must be written by hand to be checked, got {self.gradient_source} of the loss")
         theta = self.theta0 if theta is None else self.at(theta).theta0
-        usual = typical(np.concatenate([theta.ravel(), self.theta0.ravel()]))
+        usual = typical(np.concatenate([u.reshape(-1, self.dim) for u in (theta, self.theta0)]))
         numeric = gradient_of(self.loss, probe_points(theta.reshape(-1, self.dim)[0]), usual)
-        return GradientCheck(np.asarray(self.grad(theta)), numeric(theta), numeric.source)
+        return GradientCheck(np.asarray(self.grad(theta)), numeric(theta), usual, numeric.source)
 
     def __repr__(self) -> str:
         source = self.gradient_source if self.gradient_source == "by hand" else f"by {self.gradient_source}"

@@ -55,10 +55,10 @@ class Automatic:
         return self.f(*arguments)
 
 
-def complex_step(loss: Function, usual: float = 1.0) -> Derived:
+def complex_step(loss: Function, usual: Array) -> Derived:
     """dL/dtheta_j = Im L(theta + i h e_j) / h,   h = 1e-20 of theta_j's size.            [Squire & Trapp 1998]
 
-    usual: the usual size of theta, for coordinates that are 0 or small
+    usual: the usual sizes of theta (d,), for coordinates that are 0 or small
     """
 
     def grad(theta: Any) -> Array:
@@ -79,12 +79,12 @@ def complex_step(loss: Function, usual: float = 1.0) -> Derived:
     return Derived(grad, "complex step")
 
 
-def central_differences(loss: Function, usual: float = 1.0) -> Derived:
+def central_differences(loss: Function, usual: Array) -> Derived:
     """The gradient by two central differences for each coordinate, extrapolated and compared."""
     return Derived(lambda theta: gradient_by_differences(loss, np.asarray(theta, float), usual), BY_DIFFERENCES)
 
 
-def complex_step_hvp(grad: Function, usual: float = 1.0) -> Derived:
+def complex_step_hvp(grad: Function, usual: Array) -> Derived:
     """H p = Im grad(theta + i h p) / h,   h p = 1e-20 of the size of theta.              [Squire & Trapp 1998]"""
 
     def hvp(theta: Any, p: Any) -> Array:
@@ -95,24 +95,25 @@ def complex_step_hvp(grad: Function, usual: float = 1.0) -> Derived:
     return Derived(hvp, "complex step of grad")
 
 
-def central_hvp(grad: Function, usual: float = 1.0, rounding: float = EPS) -> Derived:
+def central_hvp(grad: Function, usual: Array, rounding: float = EPS) -> Derived:
     """H p by two central differences of the gradient along p, extrapolated and compared."""
     return Derived(product_by_differences(grad, usual=usual, rounding=rounding), f"{BY_DIFFERENCES} of grad")
 
 
-def gradient_of(loss: Function, points: Array, usual: float = 1.0) -> Derived:
-    """The complex step where it works at all points, else central differences; `usual` is the usual size of theta."""
+def gradient_of(loss: Function, points: Array, usual: Array) -> Derived:
+    """The complex step where it works at all points, else central differences; `usual` has the usual sizes of theta (d,)."""
     return (complex_step if analytic_in_code(loss, points, usual) else central_differences)(loss, usual)
 
 
-def hvp_of(grad: Function, points: Array, usual: float = 1.0) -> Derived:
+def hvp_of(grad: Function, points: Array, usual: Array) -> Derived:
     """The complex step of a gradient by hand where it works at all points, else central differences."""
     if isinstance(grad, Derived):
         return central_hvp(grad, usual, COARSE if grad.source == BY_DIFFERENCES else EPS)
-    return (complex_step_hvp if analytic_in_code(grad, points, usual) else central_hvp)(grad, usual)
+    analytic = analytic_in_code(lambda theta: usual * grad(theta), points, usual)  # all entries in units of the loss
+    return (complex_step_hvp if analytic else central_hvp)(grad, usual)
 
 
-def analytic_in_code(f: Function, points: Array, usual: float = 1.0) -> bool:
+def analytic_in_code(f: Function, points: Array, usual: Array) -> bool:
     """Im f(x + i h p) / h = (f(x + s p) - f(x - s p)) / 2s at every point x, up to the error of the right side?
 
     abs, norm, conj and real parts are not analytic: they run on complex numbers and give a wrong derivative.  So do
@@ -123,7 +124,7 @@ def analytic_in_code(f: Function, points: Array, usual: float = 1.0) -> bool:
     near = rng.uniform(0.5, 1, size=points.shape) * np.maximum(usual, np.abs(points))
     if not _agrees(f, points, near, STEP):
         return False
-    for reach in {usual, max(usual, 1.0)}:
+    for reach in (usual, np.maximum(usual, 1.0)) if np.any(usual < 1) else (usual,):
         for scale in (0.1, 1.0, 10.0, 100.0):
             far = points + scale * (reach + np.abs(points)) * rng.choice([-1.0, 1.0], size=points.shape)
             steps = np.maximum(usual, np.abs(far))

@@ -11,7 +11,8 @@ import numpy as np
 from odeopt.util.check import Array
 
 EPS = float(np.finfo(np.float64).eps)
-FLOOR = 0.1  # of the usual size of a vector: how small a coordinate's own size may be
+FLOOR = 0.1  # of the usual size of a coordinate: how small its own size may become
+ZERO = 1e-9  # of the mean size of all coordinates: one below it counts as 0
 APART = 1e-4  # of the change of f over a step, per step: how far two differences may be from each other
 NOISE = 1e3  # roundings of f that two differences may be apart
 NOISIER = 2.0  # where a smaller step makes them disagree so many times as much, they do so by noise
@@ -22,16 +23,20 @@ class RoughGradient(UserWarning):
     """Two differences of a function are far from each other, however small the step."""
 
 
-def typical(theta: Array) -> float:
-    """The root mean square of all coordinates; 1 at 0, where nothing is known of the size."""
-    largest = float(np.max(np.abs(theta), initial=0.0))
-    if not (0 < largest < np.inf):
-        return 1.0
-    return largest * float(np.sqrt(np.mean((theta / largest) ** 2)))
+def typical(theta: Array) -> Array:
+    """The usual size (d,) of each coordinate of theta (..., d): its largest value, or the mean size where that is 0.
+
+    A coordinate below a billionth of the others counts as 0.  The size is 1 where all are 0.
+    """
+    own = np.max(np.abs(theta).reshape(-1, theta.shape[-1]), axis=0)
+    mean = float(np.mean(own))
+    if not 0 < mean < np.inf:
+        return np.ones_like(own)
+    return np.where(own > ZERO * mean, own, mean)
 
 
-def sizes(theta: Array, usual: float | None = None) -> Array:
-    """|theta_j|, at least a tenth of the usual size (default: that of theta), as powers of 2: their steps are exact."""
+def sizes(theta: Array, usual: Array | None = None) -> Array:
+    """|theta_j|, at least a tenth of its usual size (default: by theta), as powers of 2, so that steps are exact."""
     exponent = np.frexp(np.maximum(np.abs(theta), FLOOR * (typical(theta) if usual is None else usual)))[1]
     return np.ldexp(1.0, exponent - 1)
 
@@ -91,7 +96,7 @@ def _central(
         return (ahead - behind) / (2 * h), change
 
 
-def gradient_by_differences(f: Callable[[Any], Any], theta: Array, usual: float) -> Array:
+def gradient_by_differences(f: Callable[[Any], Any], theta: Array, usual: Array) -> Array:
     """dL/dtheta_j, (..., d), of the loss f(theta) -> (...)."""
     size = sizes(theta, usual)
     centre, axes = theta[..., None, :], size[..., None] * np.eye(theta.shape[-1])
@@ -102,20 +107,21 @@ def product_by_differences(
     grad: Callable[..., Any],
     array: Callable[[Any], Array] = np.asarray,
     own: Callable[[Any], Any] = np.asarray,
-    usual: float | None = None,
+    usual: Array | None = None,
     rounding: float = EPS,
 ) -> Callable[..., Any]:
     """(theta, p) -> H p by differences of the gradient along p.
 
-    array: a vector of the gradient's library as NumPy's;  own: the inverse;  usual: the usual size of theta
+    array: a vector of the gradient's library as NumPy's;  own: the inverse;  usual: the usual sizes of theta (d,)
     """
 
     def product(theta: Any, p: Any, *more: Any) -> Any:
         at, along = np.broadcast_arrays(np.asarray(array(theta), dtype=np.float64), array(p))
         if not along.any():
             return own(np.zeros_like(at))
-        scale = scaled(along, sizes(at, usual))
-        slope = derivative_along(lambda x: array(grad(own(x), *more)), at, along / scale, 1, rounding)
-        return own(slope * scale)
+        size = sizes(at, usual)
+        scale = scaled(along, size)  # times its size, every entry of the gradient is a change of the loss
+        slope = derivative_along(lambda x: size * array(grad(own(x), *more)), at, along / scale, 1, rounding)
+        return own(slope / size * scale)
 
     return product

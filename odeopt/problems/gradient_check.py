@@ -8,22 +8,27 @@ import numpy as np
 
 from odeopt.util.check import Array
 
-SMALL = 1e-3  # below this part of the largest entry, errors are relative to that part
+SMALL = 1e-3  # entries below this part of the largest, in units of the loss, have errors relative to that part
 
 
 @dataclass(frozen=True, eq=False)
 class GradientCheck:
-    """error_j = |g_j - n_j| / max(|g_j|, |n_j|, 1e-3 max_k |n_k|),   g by hand, n by `method`, both (..., d)."""
+    """error_j = |g_j - n_j| / max(|g_j|, |n_j|, 1e-3 max_k |n_k s_k|/s_j),   g by hand, n by `method`, both (..., d).
+
+    size: s (d,), the usual sizes of theta, which make entries comparable
+    """
 
     analytic: Array
     numeric: Array
+    size: Array
     method: str
 
     @property
     def error(self) -> Array:
         """The relative error of every entry, NaN where the gradient is not finite."""
         g, n = np.abs(self.analytic), np.abs(self.numeric)
-        scale = np.maximum(np.maximum(g, n), SMALL * np.max(n, axis=-1, keepdims=True))
+        largest = np.max(n * self.size, axis=-1, keepdims=True) / self.size
+        scale = np.maximum(np.maximum(g, n), SMALL * largest)
         return np.abs(self.analytic - self.numeric) / np.where(scale == 0, 1, scale)
 
     @property

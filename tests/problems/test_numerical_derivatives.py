@@ -111,3 +111,26 @@ def test_no_warning_at_a_minimum_or_on_a_plateau():
         warnings.simplefilter("error")
         problem = Problem(lambda x: 1 + np.abs(x[0] - 1) ** 3 + (np.real(x[0]) - 1) ** 2 + 0 * x[1], theta0=[3.0, 1.0])
         np.testing.assert_allclose(problem.grad(np.array([1.0, 5.0])), 0, atol=1e-6)
+
+
+UNLIKE = 10.0 ** np.array([-4.0, -1.0, 0.0, 4.0])
+
+
+def unlike(x):
+    """sum_j f(x_j/s_j) with sizes s from 1e-4 to 1e4, its gradient, and its diagonal Hessian."""
+    u = x / UNLIKE
+    return np.sum(u**4 + np.sin(u), axis=-1), (4 * u**3 + np.cos(u)) / UNLIKE, (12 * u**2 - np.sin(u)) / UNLIKE**2
+
+
+@pytest.mark.parametrize("view", [lambda x: x, np.real], ids=["analytic", "not analytic"])
+def test_every_coordinate_has_steps_of_its_own_size(view):
+    """Every entry of the gradient and of H e_j, not only the largest ones; and check_gradient believes and doubts."""
+    loss, grad = (lambda x: unlike(view(x))[0]), (lambda x: unlike(view(x))[1])
+    start, x = UNLIKE * [1.0, -0.5, 2.0, 0.7], UNLIKE * [0.6, 0.9, -1.1, 0.4]
+    np.testing.assert_allclose(Problem(loss, theta0=start).grad(x), unlike(x)[1], rtol=1e-10)
+    by_hand = Problem(loss, grad, theta0=start)
+    for j, e in enumerate(np.eye(4)):
+        np.testing.assert_allclose(by_hand.hvp(x, e), unlike(x)[2] * e, rtol=1e-9)
+        wrong = Problem(loss, lambda x, e=e: grad(x) * (1 + 1e-5 * e), theta0=start).check_gradient(x)
+        assert (wrong.worst, wrong.max_error) == (j, pytest.approx(1e-5, rel=1e-3))
+    assert by_hand.check_gradient(x).max_error < 1e-9
