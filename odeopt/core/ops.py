@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import abs, exp, expm1, log, log1p, maximum, minimum, sign, sqrt, tanh
 
-from odeopt.core.symbols import Symbol, applied, symbol
+from odeopt.core.symbols import Symbol, Symbolic, symbol
 
 __all__ = [
     "abs",
@@ -67,7 +67,7 @@ def where_positive(x: Any, a: Any, b: Any) -> Any:
     >>> where_positive(np.array([2.0, -1.0]), 1.0, 0.0)
     array([1., 0.])
     """
-    return x.where_positive(a, b) if isinstance(x, Symbol) else np.where(x > 0, a, b)
+    return x.where_positive(a, b) if isinstance(x, Symbolic) else np.where(x > 0, a, b)
 
 
 def total(x: Any) -> Any:
@@ -77,7 +77,7 @@ def total(x: Any) -> Any:
     array([[7.],
            [1.]])
     """
-    return x.total() if isinstance(x, Symbol) else np.sum(x, axis=-1, keepdims=True)
+    return x.total() if isinstance(x, Symbolic) else np.sum(x, axis=-1, keepdims=True)
 
 
 def norm(x: Any) -> Any:
@@ -87,7 +87,7 @@ def norm(x: Any) -> Any:
     array([[5.],
            [0.]])
     """
-    return x.norm() if isinstance(x, Symbol) else np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
+    return x.norm() if isinstance(x, Symbolic) else np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
 
 
 def norms(x: Any, layers: tuple[int, ...] | None = None) -> Any:
@@ -96,7 +96,7 @@ def norms(x: Any, layers: tuple[int, ...] | None = None) -> Any:
     >>> norms(np.array([3.0, 4.0, 0.0, 2.0]), (2, 2))
     array([5., 5., 2., 2.])
     """
-    if isinstance(x, Symbol):
+    if isinstance(x, Symbolic):
         return x.norm("" if layers is None else "layer")
     if layers is None:
         return norm(x)
@@ -112,7 +112,7 @@ def rms(x: Any) -> Any:
     >>> rms(np.array([3.0, 4.0, 0.0, 0.0]))
     array([2.5])
     """
-    return applied("rms", x) if isinstance(x, Symbol) else np.sqrt(np.mean(x * x, axis=-1, keepdims=True))
+    return x.applied("rms") if isinstance(x, Symbolic) else np.sqrt(np.mean(x * x, axis=-1, keepdims=True))
 
 
 def matrix(x: Any, shape: tuple[int, int]) -> Any:
@@ -128,7 +128,7 @@ def row_mean(x: Any, shape: tuple[int, int]) -> Any:
     >>> row_mean(np.array([1.0, 3.0, 5.0, 5.0]), (2, 2))
     array([2., 2., 5., 5.])
     """
-    return applied("row_mean", x) if isinstance(x, Symbol) else _mean(x, shape, -1)
+    return x.applied("row_mean") if isinstance(x, Symbolic) else _mean(x, shape, -1)
 
 
 def column_mean(x: Any, shape: tuple[int, int]) -> Any:
@@ -137,7 +137,7 @@ def column_mean(x: Any, shape: tuple[int, int]) -> Any:
     >>> column_mean(np.array([1.0, 3.0, 5.0, 5.0]), (2, 2))
     array([3., 4., 3., 4.])
     """
-    return applied("column_mean", x) if isinstance(x, Symbol) else _mean(x, shape, -2)
+    return x.applied("column_mean") if isinstance(x, Symbolic) else _mean(x, shape, -2)
 
 
 def _mean(x: Any, shape: tuple[int, int], axis: int) -> Any:
@@ -158,8 +158,8 @@ def msign(x: Any, shape: tuple[int, int] | None = None, iterations: int | None =
     >>> msign(np.array([3.0, 0.0, 0.0, -2.0]), (2, 2))
     array([ 1.,  0.,  0., -1.])
     """
-    if isinstance(x, Symbol):
-        return applied("msign", x)
+    if isinstance(x, Symbolic):
+        return x.applied("msign")
     X = matrix(x, shape or (1, x.shape[-1]))
     if iterations is None:
         U, _, V = np.linalg.svd(X, full_matrices=False)
@@ -179,8 +179,8 @@ def row_gram(x: Any, shape: tuple[int, int]) -> Any:
     >>> row_gram(np.array([1.0, 2.0]), (2, 1))
     array([1., 2., 2., 4.])
     """
-    if isinstance(x, Symbol):
-        return applied("row_gram", x)
+    if isinstance(x, Symbolic):
+        return x.applied("row_gram")
     X = matrix(x, shape)
     return (X @ X.swapaxes(-1, -2)).reshape(*x.shape[:-1], -1)
 
@@ -191,8 +191,8 @@ def column_gram(x: Any, shape: tuple[int, int]) -> Any:
     >>> column_gram(np.array([1.0, 2.0]), (2, 1))
     array([5.])
     """
-    if isinstance(x, Symbol):
-        return applied("column_gram", x)
+    if isinstance(x, Symbolic):
+        return x.applied("column_gram")
     X = matrix(x, shape)
     return (X.swapaxes(-1, -2) @ X).reshape(*x.shape[:-1], -1)
 
@@ -205,6 +205,8 @@ def between(L: Any, x: Any, R: Any, shape: tuple[int, int], power: float) -> Any
     """
     if isinstance(x, Symbol):
         return L**power * x * R**power
+    if isinstance(x, Symbolic):
+        return x.applied("between")
     return (_power(L, shape[0], power) @ matrix(x, shape) @ _power(R, shape[1], power)).reshape(x.shape)
 
 

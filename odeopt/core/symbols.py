@@ -24,8 +24,28 @@ _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa",
 _LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
 
 
+class Symbolic:
+    """What a formula may run on beside arrays, and what `odeopt.ops` asks of it where NumPy has no ufunc."""
+
+    def total(self) -> Any:
+        """The sum over the coordinates."""
+        raise NotImplementedError
+
+    def norm(self, of: str = "") -> Any:
+        """The Euclidean norm over the coordinates, or over those of each layer."""
+        raise NotImplementedError
+
+    def where_positive(self, a: Any, b: Any) -> Any:
+        """a where this is positive, else b."""
+        raise NotImplementedError
+
+    def applied(self, name: str) -> Any:
+        """Any other function of `odeopt.ops`."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Symbol:
+class Symbol(Symbolic):
     """A formula as text and as LaTeX, with the precedence of its outermost operation."""
 
     text: str
@@ -120,6 +140,10 @@ class Symbol:
             rf"\begin{{cases}} {a.latex} & {self.latex} > 0 \\ {b.latex} \end{{cases}}",
         )
 
+    def applied(self, name: str) -> Symbol:
+        """name(self)."""
+        return _function(name, [self])
+
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Raises TypeError: a symbol has no entries to reduce over."""
         raise TypeError(f"{self.text} is a symbol, not an array")
@@ -149,11 +173,6 @@ def _function(name: str, inputs: list[Symbol]) -> Symbol:
         as_latex.format(latex) if as_latex else rf"\operatorname{{{name}}}({latex})",
         root_of=inputs[0] if name == "sqrt" else None,
     )
-
-
-def applied(name: str, *arguments: Any) -> Symbol:
-    """name(arguments), for functions that are not ufuncs."""
-    return _function(name, [_symbol(a) for a in arguments])
 
 
 def symbol(name: str) -> Symbol:

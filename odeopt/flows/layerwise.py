@@ -27,8 +27,8 @@ def lamb(
 
     |.| is the norm over a layer.  `layers` lists the layer sizes; None means a single layer.
 
-    >>> print(str(lamb(tau1=0.1, tau2=10.0, layers=(2, 3))).partition("theta' = ")[2][:60])
-    -(||theta||_layer/||m/c1/(sqrt(G/c2) + eps) + weight_decay*t
+    >>> print(str(lamb(tau1=0.1, tau2=10.0, layers=(2, 3))).partition("theta' = ")[2][:62])
+    -((||theta||_layer/||m/c1/(sqrt(G/c2) + eps) + weight_decay*th
     """
     check.layers("layers", layers)
 
@@ -83,4 +83,4 @@ def lars(
 def _trust(theta: Any, u: Any, layers: tuple[int, ...] | None, ratio: Callable[[Any, Any], Any]) -> Any:
     """ratio(|theta|, |u|), or 1 if either norm is 0."""
     length, speed = ops.norms(theta, layers), ops.norms(u, layers)
-    return ops.where_positive(ops.minimum(length, speed), ratio(length, speed), 1.0)
+    return ops.where_positive(length, ops.where_positive(speed, ratio(length, speed), 1.0), 1.0)

@@ -101,7 +101,7 @@ def central_hvp(grad: Function, usual: Array, rounding: float = EPS) -> Derived:
 
 
 def gradient_of(loss: Function, points: Array, usual: Array) -> Derived:
-    """The complex step where it works at all points, else central differences; `usual` has the usual sizes of theta (d,)."""
+    """The complex step where it works at all points, else differences; `usual`: the usual sizes of theta (d,)."""
     return (complex_step if analytic_in_code(loss, points, usual) else central_differences)(loss, usual)
 
 

@@ -40,7 +40,7 @@ def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
     y = variables(opt.flow)
     start: Any = tuple(Series({0: u}, order) for u in y)
     field: Any = ModifiedFlow(step, order).rhs(gradient)(Series({0: t}, order), start)
-    terms = {u: tuple(tidy(F[k]) for k in range(order)) for u, F in zip(y, field, strict=True)}
+    terms = {u: tuple(tidy(F.of(k)) for k in range(order)) for u, F in zip(y, field, strict=True)}
     name = f"modified equation of {opt.name}, order {order}"
     return ModifiedEquation(name, terms, opt.flow.params, opt.h, lambda grad, theta0, **m: opt.flow.start(theta0, **m))
 

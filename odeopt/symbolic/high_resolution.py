@@ -16,7 +16,7 @@ from odeopt.core.symbols import symbol
 from odeopt.problems import Problem
 from odeopt.symbolic.loss_derivatives import Derivative, expanded, g, h, rate, theta
 from odeopt.symbolic.modified_equation import EquationField, ModifiedEquation
-from odeopt.symbolic.series import Vector
+from odeopt.symbolic.sums import Vector
 from odeopt.util import check
 from odeopt.util.check import Array
 

@@ -1,7 +1,7 @@
-"""grad L(theta + u) = g + H u + third(L)[u, u]/2 + ...: the one place where coordinates mix.
+"""grad L(theta + u) = g + H u + third(L)[u, u]/2 + ...
 
-All formulas of optimizers act on each coordinate, so vectors are commuting symbols here; the derivatives of L are
-opaque multilinear functions of such vectors.
+Formulas of optimizers act on each coordinate, or take sums over all of them, so vectors are commuting symbols here;
+the derivatives of L are opaque multilinear functions of such vectors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import sympy
 
-from odeopt.symbolic.series import Series, Vector, expanded
+from odeopt.symbolic.series import Series
+from odeopt.symbolic.sums import Vector, expanded, parted
 
 
 def scalar(name: str) -> Any:
@@ -35,7 +36,7 @@ class Derivative(sympy.Function):
         for i, u in enumerate(map(expanded, vectors)):
             if u.is_Add:
                 return sympy.Add(*[cls(*vectors[:i], term, *vectors[i + 1 :]) for term in u.args])
-            scalar, vector = u.as_independent(Vector, Derivative, as_Add=False)
+            scalar, vector = parted(u)
             if u == 0 or scalar != 1:
                 return scalar * cls(*vectors[:i], vector, *vectors[i + 1 :]) if u != 0 else u
         ordered = sorted(vectors, key=sympy.default_sort_key)

@@ -24,6 +24,7 @@ from odeopt.symbolic.loss_derivatives import Derivative, g, gradient, rate, scal
 from odeopt.symbolic.modified_equation import ModifiedEquation
 from odeopt.symbolic.series import Series
 from odeopt.symbolic.step_expansion import formal_step, tidy, variables
+from odeopt.symbolic.sums import Total, expanded
 from odeopt.util.check import Array, Number
 
 CUT = 2
@@ -49,15 +50,17 @@ def memoryless_limit(opt: Optimizer) -> ModifiedEquation:
         return d(Series({0: t}, CUT), state)
 
     unknown = variables(opt.flow)[1:]
-    M0 = _solved(opt, [u[0] for u in increments([(u,) for u in unknown])[1:]], unknown)
-    velocity = {theta: increments([(m,) for m in M0])[0][1]}
+    M0 = _solved(opt, [u.of(0) for u in increments([(u,) for u in unknown])[1:]], unknown)
+    velocity = {theta: increments([(m,) for m in M0])[0].of(1)}
     lag = zip(increments(list(zip(M0, unknown, strict=True)))[1:], M0, strict=True)
-    M1 = _solved(opt, [u[1] - rate(m, velocity) for u, m in lag], unknown)
+    M1 = _solved(opt, [u.of(1) - rate(m, velocity) for u, m in lag], unknown)
     moved = increments(list(zip(M0, M1, strict=True)))[0]
-    if moved[1] == 0:
+    if moved.of(1) == 0:
         raise ValueError(f"{opt.name} stands still on its clock as lr -> 0 at fixed beta: use optimizers.momentum")
-    second = moved[2] - rate(moved[1], {theta: moved[1]}) / 2
-    terms = {theta: (tidy(moved[1]), _by_beta(second, [scalar(name) for name in values if name.startswith("beta")]))}
+    second = moved.of(2) - rate(moved.of(1), {theta: moved.of(1)}) / 2
+    betas = [scalar(name) for name in values if name.startswith("beta")]
+    first = _collected(moved.of(1), betas) if moved.of(1).has(Total) else tidy(moved.of(1))
+    terms = {theta: (first, _by_beta(second, betas))}
     return ModifiedEquation(f"memoryless limit of {opt.name}", terms, values, opt.h, _behind_startup(opt))
 
 
@@ -73,11 +76,11 @@ def _fixed_betas(opt: Optimizer) -> tuple[dict[str, Series], dict[str, Number]]:
         if isinstance(part, Relax):
             (name, *others), power = reads(part.rate) or ("",), 0
             if name in params and not others:
-                power = {1 / p: 1, p: -1}.get(part.rate(Series({0: p}, CUT))[0], 0)
+                power = {1 / p: 1, p: -1}.get(part.rate(Series({0: p}, CUT)).of(0), 0)
             if not power:
                 raise ValueError(f"{opt.name}: the rate of {part.slot} must be a parameter or 1/parameter here")
             beta = scalar(name.replace("tau", "beta") if name.startswith("tau") else "beta")
-            (of_beta,) = sympy.solve(rule.kept(Series({0: z}, CUT))[0] - beta, z)
+            (of_beta,) = sympy.solve(rule.kept(Series({0: z}, CUT)).of(0) - beta, z)
             params[name] = Series({power: of_beta**-power}, CUT)
             values.pop(name, None)
             values[beta.name] = rule.kept(opt.h * part.rate(opt.flow.params[name]))
@@ -86,17 +89,21 @@ def _fixed_betas(opt: Optimizer) -> tuple[dict[str, Series], dict[str, Number]]:
 
 def _solved(opt: Optimizer, equations: list[Any], unknown: Sequence[Any]) -> list[Any]:
     """The root of equations that are linear in the unknown."""
+    if any(total.has(*unknown) for equation in equations for total in equation.atoms(Total)):
+        raise ValueError(f"{opt.name} has no memoryless limit here: its memory reads a norm of itself")
     try:
         matrix, right = sympy.linear_eq_to_matrix(equations, unknown)
-        return [sympy.simplify(m) for m in matrix.LUsolve(right)] if equations else []
+        return [m if m.has(Total) else sympy.simplify(m) for m in matrix.LUsolve(right)] if equations else []
     except (NonInvertibleMatrixError, NonlinearError) as error:
         raise ValueError(f"{opt.name} has no memoryless limit: its memory does not relax to a value") from error
 
 
 def _by_beta(expression: Any, betas: list[Any]) -> Any:
     """Simplified with g = |g| sign(g), sign(g)^2 = 1; in partial fractions where there are several beta."""
+    if expression.has(Total):
+        return _collected(expression, betas)
     size, sign = sympy.Dummy("size", positive=True), sympy.Dummy("sign")
-    held = {u: sympy.Dummy() for u in expression.atoms(Derivative)}
+    held = {u: sympy.Dummy() for u in expression.atoms(Derivative, Total)}
     bare = expression.xreplace(held).subs({sympy.Abs(g): size, sympy.sign(g): sign}).subs(g, size * sign).expand()
     even = bare.replace(lambda u: u.is_Pow and u.base == sign, lambda u: sign ** (u.exp % 2))
     pieces = [sympy.factor(even)]
@@ -110,6 +117,15 @@ def _by_beta(expression: Any, betas: list[Any]) -> Any:
             lambda u, b=beta: u.is_Pow and u.base == b - 1, lambda u, b=beta: (-1) ** u.exp * (1 - b) ** u.exp
         )
     return total
+
+
+def _collected(expression: Any, betas: list[Any]) -> Any:
+    """Terms that differ in their powers of beta alone as one."""
+    coefficients: dict[Any, Any] = {}
+    for term in sympy.Add.make_args(expanded(expression)):
+        rest, of_beta = term.as_independent(*betas, as_Add=False) if betas else (term, sympy.Integer(1))
+        coefficients[rest] = coefficients.get(rest, 0) + of_beta
+    return sympy.Add(*[sympy.factor(of_beta) * rest for rest, of_beta in coefficients.items()])
 
 
 def _behind_startup(opt: Optimizer) -> Any:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import sympy
 
+from odeopt.core import ops
 from odeopt.core.state import Grad, Rhs, State, column
 from odeopt.core.symbols import short, symbol
 from odeopt.problems import Problem
 from odeopt.problems.differences import product_by_differences, typical
 from odeopt.symbolic.loss_derivatives import g, h, scalar, t
+from odeopt.symbolic.sums import DIMENSION
 from odeopt.util.check import Array, Number
 
 
@@ -21,8 +23,9 @@ from odeopt.util.check import Array, Number
 class ModifiedEquation:
     """y' = F_1 + h F_2 + ..., exact to the order that `terms` holds: {variable: (F_1, F_2, ...)}, SymPy expressions.
 
-    In them g is grad L(theta), H[u] the Hessian times u, third(L)[u, v] the next derivative; all else is by
-    coordinate.  `start(grad, theta0, memory)` is where the field starts that the iterates follow.
+    In them g is grad L(theta), H[u] the Hessian times u, third(L)[u, v] the next derivative, sum(u) the sum of u over
+    the d coordinates; all else is by coordinate.  `begin(grad, theta0, memory)` is where the field starts that the
+    iterates follow.
     """
 
     name: str
@@ -90,8 +93,10 @@ class EquationField:
         """F_1 + h F_2 + ... at (t, y)."""
         terms, params = self.equation.terms, self.equation.params
         symbols = [t, *terms, g, h, *map(scalar, params)]
-        total = [sum(c * h**k for k, c in enumerate(found)) for found in terms.values()]
-        modules = [{"derivative": derivative_of(self.problem)}, "numpy"]
+        total = [
+            sum(c * h**k for k, c in enumerate(found)).subs(DIMENSION, self.problem.dim) for found in terms.values()
+        ]
+        modules = [{"derivative": derivative_of(self.problem), "total": ops.total}, "numpy"]
         function = sympy.lambdify(symbols, total, modules=modules)
         constants = [column(value) for value in (self.equation.h, *params.values())]
 

@@ -16,22 +16,13 @@ import numpy as np
 import sympy
 
 from odeopt.core.operations import OPERATIONS
+from odeopt.core.symbols import Symbolic
+from odeopt.symbolic.sums import DIMENSION, Total, expanded
 
 ROUNDING = 4e-16
 
 
-class Vector(sympy.Symbol):
-    """A symbol with a value per coordinate; all other symbols are scalars."""
-
-
-def expanded(u: Any) -> Any:
-    """A sum of products, whose denominators stay as they are."""
-    sums = [power for power in u.atoms(sympy.Pow) if power.base.is_Add and power.exp.is_negative]
-    held = {p: (Vector if p.has(Vector) else sympy.Symbol)(f"_{i}", positive=True) for i, p in enumerate(sums)}
-    return sympy.expand(u.xreplace(held)).xreplace({short: power for power, short in held.items()})
-
-
-class Series:
+class Series(Symbolic):
     """Coefficients by power of h, from any negative power to `cut`."""
 
     ndim, shape = 0, ()
@@ -41,8 +32,13 @@ class Series:
         kept = {k: expanded(sympy.sympify(c)) for k, c in coefficients.items() if k <= cut}
         self.coefficients, self.cut = {k: c for k, c in kept.items() if c != 0}, cut
 
-    def __getitem__(self, power: int) -> Any:
+    def of(self, power: int) -> Any:
+        """The coefficient of a power of h."""
         return self.coefficients.get(power, sympy.Integer(0))
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        """What a function of NumPy would take for one entry."""
+        raise TypeError("a symbol has no entries")
 
     def __repr__(self) -> str:
         return " + ".join(f"({c})*h^{k}" for k, c in sorted(self.coefficients.items())) or "0"
@@ -51,8 +47,8 @@ class Series:
         """NumPy's protocol (NEP 13)."""
         if ufunc.__name__ in ("equal", "not_equal", "logical_or", "logical_and"):  # no symbol is zero
             return ufunc.__name__ != "equal"
-        if method == "reduce":
-            raise TypeError("a sum or norm over coordinates of a symbol has no series")
+        if method != "__call__":
+            raise TypeError(f"{ufunc.__name__}.{method} of a symbol has no series")
         arguments = [x if isinstance(x, Series) else Series({0: number(x)}, self.cut) for x in inputs]
         if method == "__call__" and not kwargs and ufunc.__name__ in ARITHMETIC:
             return ARITHMETIC[ufunc.__name__](*arguments)
@@ -60,6 +56,22 @@ class Series:
         if method == "__call__" and not kwargs and row is not None and row.symbolic is not None:
             return _composed(partial(row.symbolic, sympy), arguments[0])
         raise TypeError(f"{ufunc.__name__} of a symbol has no series")
+
+    def total(self) -> Series:
+        return Series({k: Total(c) for k, c in self.coefficients.items()}, self.cut)
+
+    def norm(self, of: str = "") -> Series:
+        if of:
+            raise TypeError(f"the norm of each {of} of a symbol has no series")
+        return Norm(np.sqrt((self * self).total()).coefficients, self.cut)
+
+    def where_positive(self, a: Any, b: Any) -> Any:
+        raise TypeError("where_positive of a symbol of either sign has no series")
+
+    def applied(self, name: str) -> Series:
+        if name != "rms":
+            raise TypeError(f"{name} of a symbol has no series")
+        return np.sqrt((self * self).total() / Series({0: DIMENSION}, self.cut))
 
     __add__ = __radd__ = lambda self, other: np.add(self, other)
     __mul__ = __rmul__ = lambda self, other: np.multiply(self, other)
@@ -73,6 +85,13 @@ class Series:
     __eq__ = lambda self, other: False
 
 
+class Norm(Series):
+    """The series of a norm, which is positive: no symbol is zero."""
+
+    def where_positive(self, a: Any, b: Any) -> Any:
+        return a
+
+
 def number(value: Any) -> Any:
     """The number as SymPy has it; what a short fraction rounds to, as 1/6 in a tableau, is that fraction."""
     exact = Fraction(float(value)).limit_denominator(1000)
@@ -81,7 +100,7 @@ def number(value: Any) -> Any:
 
 
 def _plus(a: Series, b: Series) -> Series:
-    return Series({k: a[k] + b[k] for k in a.coefficients | b.coefficients}, a.cut)
+    return Series({k: a.of(k) + b.of(k) for k in a.coefficients | b.coefficients}, a.cut)
 
 
 def _times(a: Series, b: Series) -> Series:
@@ -94,12 +113,12 @@ def _times(a: Series, b: Series) -> Series:
 
 def _power(a: Series, exponent: Series) -> Series:
     """(c h^k (1 + d))^p = c^p h^(kp) (1 + d)^p."""
-    p, k = exponent[0], min(a.coefficients, default=0)
-    if set(exponent.coefficients) - {0} or a[k] == 0 or not (k * p).is_integer:
+    p, k = exponent.of(0), min(a.coefficients, default=0)
+    if set(exponent.coefficients) - {0} or a.of(k) == 0 or not (k * p).is_integer:
         raise TypeError(f"({a})^({exponent}) has no series")
-    relative = Series({j - k: c / a[k] for j, c in a.coefficients.items()}, a.cut)
+    relative = Series({j - k: c / a.of(k) for j, c in a.coefficients.items()}, a.cut)
     one_plus = _composed(lambda x: x**p, relative)
-    return Series({j + int(k * p): c * a[k] ** p for j, c in one_plus.coefficients.items()}, a.cut)
+    return Series({j + int(k * p): c * a.of(k) ** p for j, c in one_plus.coefficients.items()}, a.cut)
 
 
 def _composed(f: Callable[[Any], Any], a: Series) -> Series:
@@ -110,7 +129,7 @@ def _composed(f: Callable[[Any], Any], a: Series) -> Series:
     slope, power = f(x), Series({0: sympy.Integer(1)}, a.cut)
     change, total = Series({k: c for k, c in a.coefficients.items() if k > 0}, a.cut), Series({}, a.cut)
     for m in range(a.cut + 1):
-        total = _plus(total, _times(Series({0: slope.subs(x, a[0]) / factorial(m)}, a.cut), power))
+        total = _plus(total, _times(Series({0: slope.subs(x, a.of(0)) / factorial(m)}, a.cut), power))
         slope, power = sympy.diff(slope, x), _times(power, change)
         if not power.coefficients:
             break

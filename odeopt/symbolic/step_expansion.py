@@ -14,7 +14,10 @@ from odeopt.core.state import Grad, State
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import Increment, OneStep, of_scheme
 from odeopt.symbolic.loss_derivatives import scalar, theta
-from odeopt.symbolic.series import Series, Vector
+from odeopt.symbolic.series import Series
+from odeopt.symbolic.sums import Vector
+
+UNRUNNABLE = (TypeError, IndexError, AttributeError)  # what NumPy raises where a symbol is not an array
 
 
 def formal_step(opt: Optimizer, params: Mapping[str, Any], cut: int) -> OneStep:
@@ -42,16 +45,14 @@ def _explained(increment: Callable[[Grad], Increment], what: str) -> Callable[[G
     def explained(grad: Grad) -> Increment:
         try:
             d = increment(grad)
-        except TypeError as error:
+        except UNRUNNABLE as error:
             raise ValueError(f"{what} cannot be run on symbols: {error}") from error
 
         def checked(t: Any, y: State) -> State:
             try:
                 return d(t, y)
-            except TypeError as error:
+            except UNRUNNABLE as error:
                 raise ValueError(f"{what} cannot be run on symbols: {error}") from error
-            except IndexError as error:  # a symbol has no shape
-                raise ValueError(f"{what} cannot be run on symbols: it mixes coordinates by layer or matrix") from error
 
         return checked
 

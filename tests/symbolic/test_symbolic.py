@@ -19,7 +19,8 @@ from odeopt.symbolic import eliminate_velocity, memoryless_limit, modified_equat
 from odeopt.symbolic.high_resolution import velocity  # noqa: E402
 from odeopt.symbolic.loss_derivatives import Derivative as H  # noqa: E402
 from odeopt.symbolic.loss_derivatives import g, h, rate, scalar, t, theta  # noqa: E402
-from odeopt.symbolic.series import Series, Vector  # noqa: E402
+from odeopt.symbolic.series import Series  # noqa: E402
+from odeopt.symbolic.sums import DIMENSION, Total, Vector, expanded  # noqa: E402
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-13}
 MILD = oo.problems.rosenbrock(b=1).at([-0.3, 0.8])
@@ -81,6 +82,52 @@ def test_equals_the_black_box_to_its_order(family, order):
     """
     coarse, fine = (off_by(FAMILIES[family], order, h) for h in (4e-3, 1e-3))
     assert fine < 1e-8 or np.log(coarse / fine) / np.log(4) == pytest.approx(order, abs=0.25)
+
+
+def test_norms_print_as_sums_over_the_coordinates():
+    first, second = modified_equation(opts.normalized_gd(0.1)).terms[theta]
+    size = sympy.sqrt(Total(g**2))
+    assert first == -g / (size + eps)
+    assert same(second, (g * Total(g * H(g)) / (size * (size + eps)) - H(g)) / (size + eps) ** 2 / 2)
+    assert str(modified_equation(opts.normalized_gd(0.1), 1)).startswith("theta' = -g/(eps + sqrt(sum(g**2)))\n")
+    assert r"\sum \left(g^{2}\right)" in modified_equation(opts.normalized_gd(0.1), 1).latex()
+
+
+def test_sums_are_linear_and_scalars():
+    assert Total(2 * h * g + a * v) == 2 * h * Total(g) + a * Total(v)
+    assert Total(Total(g) * v) == Total(g) * Total(v)
+    assert Total(a) == a * DIMENSION
+    assert H(Total(g) * v) == Total(g) * H(v)
+    assert same(rate(Total(g * v), {theta: v, v: -g}), Total(v * H(v)) - Total(g**2))
+
+
+def test_memoryless_limit_of_lars():
+    """The step of LARS on a memory at its value: trust |theta|/(|u| + eps) u, u = g + w theta."""
+    trust, w = scalar("trust"), scalar("weight_decay")
+    first = memoryless_limit(opts.lars(0.1)).terms[theta][0]
+    u = sympy.sqrt(Total(expanded((g + w * theta) ** 2)))
+    assert same(first, -trust * sympy.sqrt(Total(theta**2)) / (u + eps) * (g + w * theta))
+
+
+REDUCTIONS = {
+    "np.max": lambda grad, theta: -grad(theta) / np.max(grad(theta)),
+    "np.mean": lambda grad, theta: -grad(theta) / np.mean(grad(theta), axis=-1, keepdims=True),
+    "np.sum": lambda grad, theta: -grad(theta) / np.sum(grad(theta)),
+    "np.linalg.norm": lambda grad, theta: -grad(theta) / np.linalg.norm(grad(theta)),
+    "np.mean of theta": lambda theta: -theta * np.mean(theta),
+    "entries": lambda grad, theta: -grad(theta) / grad(theta)[..., :1],
+    "an entry": lambda grad, theta: -grad(theta) / grad(theta)[..., 0],
+    "a row": lambda grad, theta: -grad(theta) / grad(theta)[0],
+    "a shape": lambda grad, theta: -grad(theta) / theta.shape[-1],
+    "a matrix product": lambda grad, theta: -grad(theta) @ np.ones((2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_other_reductions_of_a_formula_are_refused(name):
+    flow = oo.flow("theta", drift=oo.push("theta", REDUCTIONS[name]), name="mine")
+    with pytest.raises(ValueError, match="mine by Euler cannot be run on symbols"):
+        modified_equation(oo.Optimizer(flow, schemes.euler, 0.1))
 
 
 def test_gradient_descent():
@@ -216,6 +263,7 @@ MEMORYLESS = {
     "adam": lambda lr: opts.adam(lr, 0.5, 0.7, 0.1),
     "rmsprop": lambda lr: opts.rmsprop(lr, 0.7, 0.1, start="settled"),
     "rmsprop from zero": lambda lr: opts.rmsprop(lr, 0.7, 0.1),
+    "normalized_gd": lambda lr: opts.normalized_gd(lr, 0.1),
 }
 
 
@@ -306,7 +354,7 @@ def test_series_are_those_of_sympy():
         (Series({1: 1}, cut) / Series({1: tau, 2: 1}, cut), 1 / (tau + h)),
     ]:
         exact = sympy.series(expected, h, 0, 3).removeO()
-        assert all(same(found[k], exact.coeff(h, k)) for k in range(3))
+        assert all(same(found.of(k), exact.coeff(h, k)) for k in range(3))
 
 
 def test_prints_as_text_and_latex():
