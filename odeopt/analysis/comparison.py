@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.modified import modified_flow, series_radius
 from odeopt.analysis.smoothness import difficulties, jumps
 from odeopt.core.state import State, named
 from odeopt.flows import gradient_flow
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.foreign import ForeignStep
+from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
 from odeopt.schemes import euler
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
@@ -25,6 +28,8 @@ from odeopt.util.plotted import plotted
 from odeopt.util.progress import lines
 from odeopt.util.status import Status
 
+ORDER = 3  # of the modified flow with which a foreign step is compared
+CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
 FINE = 64  # a power of 2, so that the times of records stay the same to the last bit
 SMALL = 200  # coordinates: for more a solver finds its limits sooner, and interpolants take much memory
 EVALUATIONS = 500_000  # the budget of a small problem
@@ -128,7 +133,7 @@ class Comparison:
 
 
 def compare(
-    opt: Optimizer,
+    opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
     theta0: Any = None,
@@ -142,7 +147,8 @@ def compare(
 ) -> Comparison:
     """Run an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
 
-    method, rtol and atol are those of `solve`.  If the iterates leave the finite numbers, the flows end with them.
+    method, rtol and atol are those of `solve`.  If the iterates leave the finite numbers, the flows end with them.  A
+    step from `from_step` is compared with its `modified_flow` of order 3; a remark says where that flow has no meaning.
 
     max_evaluations: of the right-hand side, by each method that `solve` tries.  The default is 500 000 for up to 200
                      coordinates.  It is 20 000 for more, and 2000 where in addition the gradient jumps.  When they are
@@ -162,15 +168,16 @@ def compare(
     True
     """
     check.count("steps", steps, 1)
-    if isinstance(opt, Optimizer):
-        refuse_without_flow("compare", opt.flow)
-        refuse_noise("compare", opt.flow)
+    made = as_optimizer(opt)
+    if isinstance(made, Optimizer) and not isinstance(made.scheme, ForeignStep):
+        refuse_without_flow("compare", made.flow)
+        refuse_noise("compare", made.flow)
     small = isinstance(problem, Problem) and problem.dim <= SMALL
     budget = None if max_evaluations is None else check.count("max_evaluations", max_evaluations, 1)
     solver = {**checked_solver(method, rtol, atol, dense=small), "dense_output": small, "max_evaluations": budget}
     stage = Stage(check.scalar("max_seconds", check.positive("max_seconds", max_seconds)), progress)
     with time_limit(stage.max_seconds), lines(stage.text, progress):
-        return _compared(opt, problem, steps, theta0, solver, stage)
+        return _compared(made, problem, steps, theta0, solver, stage)
 
 
 def _compared(
@@ -188,7 +195,7 @@ def _compared(
         with np.errstate(all="ignore"):
             y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
             kinked = jumps(problem, y[0], run.final)
-            stage.remarks = difficulties(opt.flow, problem, y[0], kinked)
+            stage.remarks = difficulties(opt.flow, problem, y[0], kinked) + _without_series(opt, problem, y)
         if solver["max_evaluations"] is None:
             solver["max_evaluations"] = _budget(problem, kinked)
         stage.begin(f"its flow, by {solver['max_evaluations']} evaluations at most")
@@ -206,6 +213,8 @@ def _flow(
     opt: Optimizer, problem: Problem, run: Trajectory, y: State, solver: dict[str, Any], stage: Stage
 ) -> Trajectory:
     """The flow of an optimizer, by a solver or by small steps."""
+    if isinstance(opt.scheme, ForeignStep):
+        return solve(modified_flow(opt, ORDER), problem, run.t, y[0], memory=named(opt.flow.memory, y), **solver)
     why = f"{opt.flow.name} has projections"
     if not projections_that_are_read(opt.flow):
         memory = named(opt.flow.memory, y)
@@ -215,6 +224,19 @@ def _flow(
         why = solved.message
     stage.begin(f"its flow, by steps of h/{FINE}")
     return _by_small_steps(opt, problem, len(run) - 1, y, why)
+
+
+def _without_series(opt: Optimizer, problem: Problem, y: State) -> tuple[str, ...]:
+    """A remark if the series of the modified flow diverges for a foreign step."""
+    if not isinstance(opt.scheme, ForeignStep) or y[0].ndim > 1:
+        return ()
+    radius = series_radius(of_optimizer(opt), problem, 0.0, y)
+    if radius <= CONVERGENT:
+        return ()
+    return (
+        f"the series of the modified flow diverges: |mu - 1| is {radius:.3g} for a multiplier of the first step; "
+        "a memory that is replaced in every step has none",
+    )
 
 
 def _gradient_flow(

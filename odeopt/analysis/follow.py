@@ -8,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.comparison import distance, largest
+from odeopt.analysis.comparison import CONVERGENT, distance, largest
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
-from odeopt.core.state import finite
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
 from odeopt.simulation.simulate import initial_point, simulate
-from odeopt.simulation.trajectory import Recorder, Source, Trajectory
+from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
-from odeopt.util.status import Status
-
-CONVERGENT = 1 + 1e-6  # |mu - 1| = 1 up to rounding for variables that a step forgets at once, e.g. by a projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +98,7 @@ def follow(
     check.count("steps", steps, 1), check.count("checks", checks, 1)
     if initial_point(flow.members, problem, theta0).ndim > 1:
         raise ValueError("opt and theta0 must have a single member here, got an ensemble")
-    run = simulate(opt, problem, steps, theta0) if isinstance(opt, Optimizer) else _run(flow, problem, steps, theta0)
+    run = simulate(opt, problem, steps, theta0)
     checked = np.unique(np.linspace(0, len(run) - 1, checks).round().astype(int))
     states = [(run.theta[k], *(v[k] for v in run.state.values())) for k in checked]
     found = np.array([series_radius(flow.map, problem, run.t[k], y) for k, y in zip(checked, states, strict=True)])
@@ -112,22 +108,6 @@ def follow(
     return Following(
         run, solve(flow, problem, run.t, run.theta[0], memory=first, **solver), flow, problem, checked, found
     )
-
-
-def _run(flow: ModifiedFlow, problem: Problem, steps: int, theta0: Any) -> Trajectory:
-    """The iterates of a one-step map; they end with the last finite state."""
-    step, grad = flow.map, problem.oracle()
-    h = float(step.h)
-    first = step.start(initial_point((), problem, theta0))
-    path, status, message = Recorder(steps + 1, 0.0, first), Status.DONE, f"{steps} steps"
-    with np.errstate(all="ignore"):
-        for k, y in enumerate(step.states(first, steps, grad)):
-            if not finite(y):
-                status, message = Status.NOT_FINITE, f"not finite at step {k}; ends with the last finite state"
-                break
-            if k:
-                path.append(k * h, y)
-    return path.trajectory(Source(flow, problem, grad, step.name), status, message)
 
 
 def _beyond(name: str, checked: Array, indicator: Array) -> str:

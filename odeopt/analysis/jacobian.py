@@ -14,14 +14,16 @@ import numpy as np
 
 from odeopt.core.state import State, pack, unpack
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.one_step import Increment, of_optimizer
+from odeopt.optimizers.one_step import Increment, OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.differences import derivative_along, sizes, typical
 from odeopt.simulation.simulate import initial_point
 from odeopt.util.check import Array
 
 
-def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any) -> Array:
+def step_jacobian(
+    opt: Optimizer | OneStep, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any
+) -> Array:
     """DPhi (n, n) at theta (d,), the problem's by default, and this memory (zero by default), for the step from t.
 
     Rows and columns are theta and then the memory in the order of the flow's variables, n numbers in all.  By
@@ -33,6 +35,7 @@ def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float 
     >>> DPhi.shape, round(float(np.linalg.det(DPhi)), 6)  # 0.8^2
     ((4, 4), 0.64)
     """
+    opt = as_optimizer(opt)
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     if opt.members:
@@ -40,8 +43,8 @@ def step_jacobian(opt: Optimizer, problem: Problem, theta: Any = None, t: float 
     theta = initial_point((), problem, theta)
     if theta.ndim != 1:
         raise ValueError(f"theta must have shape ({problem.dim},), got {theta.shape}")
-    y = opt.flow.start(theta, **memory)
-    increments = increment_jacobian(of_optimizer(opt).increment(problem.oracle()), y, t)
+    step = of_optimizer(opt)
+    increments = increment_jacobian(step.increment(problem.oracle()), step.start(theta, **memory), t)
     return np.eye(len(increments)) + increments
 
 

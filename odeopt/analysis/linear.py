@@ -20,6 +20,8 @@ from odeopt.core.formula import reads
 from odeopt.core.state import State, column
 from odeopt.flows.gradient import gradient_flow
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.foreign import ForeignStep
+from odeopt.optimizers.one_step import as_optimizer as of_step
 from odeopt.schemes.base import Scheme
 from odeopt.schemes.implicit import BDF2, Theta, linear_increment
 from odeopt.util import check
@@ -32,7 +34,10 @@ LINEAR = 1e-9  # how far a linear step may miss superposition, relative: roundin
 
 def as_optimizer(opt: Any) -> Optimizer:
     """An optimizer as it is; a scheme as the optimizer of gradient flow with h = 1."""
+    opt = of_step(opt)
     if isinstance(opt, Optimizer):
+        if isinstance(opt.scheme, ForeignStep) and "grad" not in opt.scheme.reads:
+            raise ValueError(f"step {opt.name!r} must read grad, as in step(y, grad), to run on L = lambda theta^2/2")
         return opt
     if isinstance(opt, Scheme):
         return Optimizer(gradient_flow(), opt, 1.0, name=opt.name)

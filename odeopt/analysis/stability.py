@@ -14,6 +14,7 @@ from odeopt.util.check import Array
 
 ROUNDING = 1e-12  # how far beyond 1 a multiplier may be and still count as 1
 SMALLEST, LARGEST = 1e-3, 1e12  # lr lambda that are looked at
+LEAST, CONTRACTS = 1e-9, 1e-3  # what is looked at below, where a step must contract by this part of lr lambda
 STRETCH, POINTS = 10.0, 300  # one grid spans this factor; the next one is looked at where all of it is stable
 HALVINGS = 60  # of a bracket: more than float64 can tell apart
 
@@ -21,11 +22,13 @@ HALVINGS = 60  # of a bracket: more than float64 can tell apart
 def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
     """The largest lr lambda up to which |multipliers| <= 1; h lambda for a scheme or an unnamed optimizer.
 
-    The first crossing on a fine logarithmic grid from 1e-3 to 1e12, halved to rounding; 0 if even 1e-3 is unstable,
-    inf if all of the grid is stable.  A number, or one per member of the optimizer.
+    The first crossing on a fine logarithmic grid from 1e-3 to 1e12, halved to rounding; inf if all of it is stable.
+    If even 1e-3 is unstable, limits down to 1e-9 are found where the step contracts below them, else the limit is 0.
+    A number, or one per member of the optimizer.
 
-    t: the time from which the step is taken, or several (k,), for a flow that reads the time: under a schedule the
-    factor s(t) is frozen there, and lr is the rate that s multiplies.  Several times give a limit each, (k, ...).
+    t: the time from which the step is taken, or several, for a flow that reads the time: under a schedule the
+    factor s(t) is frozen there, and lr is the rate that s multiplies.  Several times (k, ...) give a limit each, with
+    the members as the last axes.
 
     >>> from odeopt import optimizers, schedules, schemes
     >>> round(stability_limit(optimizers.momentum(beta=0.9)), 10), round(stability_limit(schemes.rk4), 10)
@@ -38,8 +41,8 @@ def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
     """
     opt = as_optimizer(opt)
     if np.ndim(t):
-        times = check.point("t", t)
-        return np.array([stability_limit(opt, float(time)) for time in times])
+        times = check.numbers_of("t", t)
+        return np.array([stability_limit(opt, float(at)) for at in times.ravel()]).reshape(*times.shape, *opt.members)
     limit: Any = np.full(opt.members, np.inf)
     low = SMALLEST
     while np.isinf(limit).any() and low < LARGEST:
@@ -49,6 +52,10 @@ def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
         if not stable.all():
             limit = np.where(np.isinf(limit), first_crossing(opt, grid, stable, t), limit)
         low = high
+    if np.any(limit == 0):
+        grid = np.geomspace(LEAST, SMALLEST, POINTS).reshape(-1, *(1,) * len(opt.members))
+        contracts = spectral_radius(opt, grid, t) < 1 - CONTRACTS * grid
+        limit = np.where(limit == 0, first_crossing(opt, grid, contracts, t), limit)
     return float(limit) if limit.ndim == 0 else limit
 
 

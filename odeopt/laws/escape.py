@@ -137,7 +137,7 @@ def _critical_point(problem: Problem, name: str, guess: Any, negative: int) -> t
         raise ValueError(f"{name} must be one finite theta of shape ({problem.dim},), got {guess!r}")
     for _ in range(50):
         H = _hessian(problem, theta)
-        if not np.linalg.cond(H) < 1e12:
+        if not (np.isfinite(H).all() and np.linalg.cond(H) < 1e12):
             break
         step = np.linalg.solve(H, problem.grad(theta))
         theta = theta - step

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from odeopt.core.flow import Flow
 from odeopt.core.state import Grad, State, column, plus
+from odeopt.core.symbols import short
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.foreign import ForeignStep, arguments_of
 from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -20,7 +22,10 @@ Increment = Callable[[Any, State], State]
 
 @dataclass(frozen=True, eq=False)
 class OneStep:
-    """A one-step map; `increment(grad)` is (t, y) -> Phi(y) - y, and `start(theta0, **memory)` the first state."""
+    """A one-step map; `increment(grad)` is (t, y) -> Phi(y) - y, and `start(theta0, **memory)` the first state.
+
+    foreign: the map as an Optimizer, where it comes from `from_step`
+    """
 
     name: str
     h: Any
@@ -28,6 +33,10 @@ class OneStep:
     members: tuple[int, ...]
     increment: Callable[[Grad], Increment]
     start: Callable[..., State]
+    foreign: Optimizer | None = None
+
+    def __repr__(self) -> str:
+        return f"step {self.name!r} of {', '.join(self.variables)}, h = {short(self.h)}"
 
     def iterates(self, theta0: Any, steps: int, grad: Grad = lambda theta: theta) -> Array:
         """theta_0, ..., theta_n, shape (n+1, ..., d)."""
@@ -44,7 +53,13 @@ class OneStep:
 
 def of_optimizer(opt: Optimizer) -> OneStep:
     """The step of an optimizer.  Memory starts at rest unless given.  Multistep schemes are refused."""
-    return of_scheme(opt.flow, opt.scheme, opt.h, opt.name)
+    step = of_scheme(opt.flow, opt.scheme, opt.h, opt.name)
+    return replace(step, start=opt.scheme.start) if isinstance(opt.scheme, ForeignStep) else step
+
+
+def as_optimizer(opt: Any) -> Any:
+    """What `from_step` made as an Optimizer; anything else unchanged."""
+    return opt.foreign if isinstance(opt, OneStep) and opt.foreign is not None else opt
 
 
 def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
@@ -65,12 +80,20 @@ def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
 
 
 def from_step(
-    step: Callable[[State], State], memory: Mapping[str, Any] | None = None, h: float = 1.0, name: str = "step"
+    step: Callable[..., State], memory: Mapping[str, Any] | None = None, h: float = 1.0, name: str = "step"
 ) -> OneStep:
     """A user-defined step `step((theta, *memory)) -> (theta, *memory)`; initial memory is given by name.
 
-    Anything that depends on the step count must be part of the memory.  h is the time per step.  Increments are
-    differences of states: if a step is 1e-8 of the state, its increment has about eight correct digits.
+    step:   a function of the state y = (theta, *memory), and of `grad` and `h` if it names them: `step(y)` has a
+            gradient of its own; `step(y, grad)` runs on every problem; `step(y, grad, h)` also has every step size, and
+            a modified equation as a formula
+    memory: the initial values; a number stands for an array of the shape of theta.  Anything that depends on the step
+            count must be part of the memory
+    h:      the time per step
+
+    `simulate`, `compare`, `follow`, `modified_flow` and `odeopt.testing.check_optimizer` take the result like an
+    optimizer.  So do `stability_limit` if the step reads grad, and `odeopt.symbolic` if it reads grad and h.
+    Increments are differences of states: if a step is 1e-8 of the state, its increment has about eight correct digits.
 
     >>> halving = from_step(lambda y: (y[0] / 2,), h=0.1)
     >>> halving.iterates([8.0], steps=3).ravel().tolist()
@@ -78,21 +101,8 @@ def from_step(
     """
     if not callable(step):
         raise TypeError(f"step must be a function of a state, got {step!r}")
-    first = {key: check.point(key, value) for key, value in (memory or {}).items()}
+    first = {key: check.finite(key, v) if np.ndim(v) == 0 else check.point(key, v) for key, v in (memory or {}).items()}
     h = check.scalar("h", check.positive("h", h))
-
-    def increment(grad: Grad) -> Increment:
-        def d(t: Any, y: State) -> State:
-            new = tuple(np.asarray(u, dtype=float) for u in step(y))
-            if [u.shape for u in new] != [u.shape for u in y]:
-                raise ValueError(f"step must keep the shapes {[u.shape for u in y]}, got {[u.shape for u in new]}")
-            return tuple(v - u for u, v in zip(y, new, strict=True))
-
-        return d
-
-    def start(theta0: Array, **memory: Any) -> State:
-        for key in memory:
-            check.choice("state variable", key, first)
-        return (np.array(theta0), *(np.array(memory.get(key, value), dtype=float) for key, value in first.items()))
-
-    return OneStep(name, h, ("theta", *first), (), increment, start)
+    scheme = ForeignStep(step, arguments_of(step), first, h, name)
+    opt = Optimizer(scheme.written(), scheme, h, start=lambda flow, grad, theta0, h: scheme.start(theta0), name=name)
+    return replace(of_optimizer(opt), foreign=opt)

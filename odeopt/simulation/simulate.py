@@ -10,6 +10,8 @@ import numpy as np
 
 from odeopt.core.state import State, column, finite, finite_members
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.foreign import ForeignStep
+from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import EvaluationError, Gradient
 from odeopt.schemes.base import StepFailure
@@ -61,7 +63,7 @@ class StepByStep:
 
 
 def simulate(
-    opt: Optimizer,
+    opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
     theta0: Any = None,
@@ -73,7 +75,7 @@ def simulate(
     progress: bool | None = None,
     backend: str = "auto",
 ) -> Trajectory:
-    """The iterates of an optimizer, as a Trajectory with t = k h.
+    """The iterates of an optimizer, or of a step from `from_step`, as a Trajectory with t = k h.
 
     theta0 (default: the problem's) has shape (d,) or (..., d).  Array hyperparameters of shape (...) broadcast over the
     members.  Every `record_every`-th step and the last step are recorded.
@@ -101,6 +103,7 @@ def simulate(
     >>> run.theta.shape, run.ngev, run.status.name, bool(run.loss[-1] < 1e-2 * run.loss[0])
     ((101, 2), 100, 'DONE', True)
     """
+    opt = as_optimizer(opt)
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     check.switch("progress", progress)
@@ -128,6 +131,10 @@ def simulate(
 def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:
     """The leap of this run: an engine for many steps or for one-pass steps if it pays, else `StepByStep`."""
     backend = request.backend
+    if isinstance(request.opt.scheme, ForeignStep):
+        if backend not in ("auto", "numpy"):
+            raise ValueError(f"backend must be 'auto' or 'numpy' for a step from from_step, got {backend!r}")
+        return StepByStep()
     if backend == "auto" and not request.noisy and not request.members and request.sizes[0] >= WIDE:
         from odeopt.simulation.engines.fused import Wide
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from odeopt.analysis.modified import ModifiedFlow
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
 from odeopt.symbolic.high_resolution import HighResolution, eliminated
 from odeopt.symbolic.loss_derivatives import gradient, scalar, t
 from odeopt.symbolic.memoryless import memoryless_limit
@@ -23,7 +24,7 @@ __all__ = ["HighResolution", "ModifiedEquation", "eliminate_velocity", "memoryle
 LARGEST = 4
 
 
-def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
+def modified_equation(opt: Optimizer | OneStep, order: int = 2) -> ModifiedEquation:
     """y' = F_1 + h F_2 + ... + h^(K-1) F_K, the equation that the iterates follow with order K, 1 to 4.
 
     >>> from odeopt import optimizers
@@ -32,6 +33,7 @@ def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
     m'     = (g - m)/tau + h*H[m]/(2*tau)
     with g = grad L(theta), H its Hessian, h = 0.1, tau = 0.949122
     """
+    opt = as_optimizer(opt)
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
     if check.count("order", order, 1) > LARGEST:
@@ -39,13 +41,25 @@ def modified_equation(opt: Optimizer, order: int = 2) -> ModifiedEquation:
     step = formal_step(opt, {name: Series({0: scalar(name)}, order) for name in opt.flow.params}, order)
     y = variables(opt.flow)
     start: Any = tuple(Series({0: u}, order) for u in y)
+    _refuse_jumps(opt.name, y, step.increment(gradient)(Series({0: t}, order), start))
     field: Any = ModifiedFlow(step, order).rhs(gradient)(Series({0: t}, order), start)
     terms = {u: tuple(tidy(F.of(k)) for k in range(order)) for u, F in zip(y, field, strict=True)}
+    begin = of_optimizer(opt).start
     name = f"modified equation of {opt.name}, order {order}"
-    return ModifiedEquation(name, terms, opt.flow.params, opt.h, lambda grad, theta0, **m: opt.flow.start(theta0, **m))
+    return ModifiedEquation(name, terms, opt.flow.params, opt.h, lambda grad, theta0, **m: begin(theta0, **m))
 
 
-def eliminate_velocity(opt: Optimizer) -> HighResolution:
+def _refuse_jumps(name: str, variables: Any, increments: Any) -> None:
+    """Raises ValueError if a step of length 0 moves the state: its logarithm has no series in h."""
+    for u, d in zip(variables, increments, strict=True):
+        if d.of(0) != 0:
+            raise ValueError(
+                f"{name} has no modified equation: it moves {u} by {d.of(0)} however small h is; "
+                "memoryless_limit has the equation of theta alone"
+            )
+
+
+def eliminate_velocity(opt: Optimizer | OneStep) -> HighResolution:
     """X'' = A_1 + h A_2: the modified equation of order 2 without its velocity.       [Shi, Du, Jordan, Su 2022]
 
     >>> from odeopt import optimizers

@@ -19,6 +19,7 @@ from odeopt.core.flow import Relax
 from odeopt.core.formula import reads
 from odeopt.core.state import Grad, State
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.schemes.splitting import Splitting
 from odeopt.symbolic.loss_derivatives import Derivative, g, gradient, rate, scalar, t, theta
 from odeopt.symbolic.modified_equation import ModifiedEquation
@@ -30,7 +31,7 @@ from odeopt.util.check import Array, Number
 CUT = 2
 
 
-def memoryless_limit(opt: Optimizer) -> ModifiedEquation:
+def memoryless_limit(opt: Optimizer | OneStep) -> ModifiedEquation:
     """theta' = F_1 + h F_2, followed with order 2 for lr -> 0 at fixed beta, from behind the start-up.
 
     Gradient descent [Barrett and Dherin 2021, thm 3.1], momentum [Ghosh et al. 2023], Adam [Cattaneo, Klusowski and
@@ -41,6 +42,10 @@ def memoryless_limit(opt: Optimizer) -> ModifiedEquation:
     theta' = -g - h*(beta + 1)*H[g]/(2*(1 - beta))
     with g = grad L(theta), H its Hessian, h = 0.1, beta = 0.9
     """
+    return _limit_of(as_optimizer(opt))
+
+
+def _limit_of(opt: Optimizer) -> ModifiedEquation:
     params, values = _fixed_betas(opt)
     d = formal_step(opt, params, CUT).increment(gradient)
 

@@ -17,11 +17,15 @@ from odeopt.symbolic.loss_derivatives import scalar, theta
 from odeopt.symbolic.series import Series
 from odeopt.symbolic.sums import Vector
 
+TAKEN = {"g": "the gradient", "h": "the step", "d": "the number of coordinates", "H": "the Hessian"}
 UNRUNNABLE = (TypeError, IndexError, AttributeError)  # what NumPy raises where a symbol is not an array
 
 
 def formal_step(opt: Optimizer, params: Mapping[str, Any], cut: int) -> OneStep:
     """The step along the flow with these parameters, to the power `cut` of h."""
+    for name in (*opt.flow.variables, *opt.flow.params):
+        if name in TAKEN:
+            raise ValueError(f"{opt.name}: {name!r} must have another name in formulas, where it is {TAKEN[name]}")
     flow = replace(opt.flow, params=MappingProxyType(dict(params)))
     step = of_scheme(flow, opt.scheme, Series({1: sympy.Integer(1)}, cut), opt.name)
     return replace(step, increment=_explained(step.increment, f"{opt.flow.name} by {opt.scheme.name}"))

@@ -364,3 +364,24 @@ def test_bad_arguments():
         oo.stability_chart(lambda b: opts.momentum(0.1, b), [0.0, 0.5], [2.0, 1.0])
     with pytest.raises(ValueError, match=r"make\(beta\) must have one member per beta, \(2,\), got \(\)"):
         oo.stability_chart(lambda b: opts.momentum(0.1, 0.9), [0.0, 0.5])
+
+
+@pytest.mark.parametrize("h", [1e-6, 1e-3, 1.0, 1e4])
+def test_limits_in_h_lambda_scale_with_the_step(h):
+    """Velocity Verlet: h^2 lambda < 4, also where h lambda is below 1e-3; explicit Euler without friction grows."""
+    word = schemes.Splitting("drift kick friction kick drift", order=2)
+    assert h * oo.stability_limit(oo.Optimizer(oo.flows.heavy_ball(1.0), word, h)) == pytest.approx(4, rel=1e-5)
+    assert oo.stability_limit(oo.Optimizer(oo.flows.heavy_ball(0.0), schemes.euler, h)) == 0
+
+
+def test_members_and_times_of_any_shape_together():
+    opt = opts.scheduled(opts.gd(np.array([0.1, 0.2, 0.4])), lambda k: 1 / (1 + k))
+    limits = oo.stability_limit(opt, t=[[0.0], [0.4]])
+    assert limits.shape == (2, 1, 3)
+    np.testing.assert_allclose(limits[1, 0], 2 * (1 + 0.4 / np.array([0.1, 0.2, 0.4])), rtol=1e-9)
+
+
+def test_a_region_at_a_time():
+    """The friction of nesterov_k vanishes late: the step there is that of Nesterov's look-ahead with beta = 1."""
+    region = oo.stability_region(opts.nesterov_k(0.01), (0.1, 1.6), (-0.01, 0.01), points=16, t=1e6)
+    np.testing.assert_array_equal(region.stable.any(axis=0), region.z[0].real < 4 / 3)

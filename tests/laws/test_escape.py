@@ -139,3 +139,12 @@ def test_bad_input(name):
     call, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["minimum", "saddle"])
+def test_a_hessian_that_is_not_finite_is_named(name):
+    """Newton may come where the Hessian is NaN."""
+    problem = oo.Problem(WELL.loss, WELL.grad, hvp=lambda x, p: np.where(x == -1, WELL.hvp(x, p), np.nan), theta0=[1.0])
+    points = {"minimum": -0.9 if name == "minimum" else -1.0, "saddle": 0.0}
+    with pytest.raises(ValueError, match=f"{name} must be near a zero of the gradient where H is regular"):
+        kramers_time(problem, 0.1, **points)

@@ -129,3 +129,18 @@ def test_what_is_refused():
         from_torch(torch.optim.SGD([p], lr=0.1, momentum=0.9, dampening=0.5), lambda: p.sum())
     with pytest.raises(TypeError, match="optimizer must be torch's own, got one made from momentum"):
         from_torch(to_torch(oo.optimizers.momentum(0.1), [p]), lambda: p.sum())
+
+
+def test_a_library_optimizer_goes_where_ours_go():
+    """torch's Adam in `simulate`, `compare` and `check_optimizer`: our Adam's iterates, and its own modified flow."""
+    p = torch.nn.Parameter(torch.tensor([1.0, -1.0], dtype=torch.float64))
+    curvature = torch.tensor([1.0, 5.0], dtype=torch.float64)
+    theirs = from_torch(torch.optim.NAdam([p], lr=0.01), lambda: (curvature * p**2).sum() / 2)
+    bowl = oo.problems.quadratic((1, 5), angle=0).at([1.0, -1.0])
+    run = oo.simulate(theirs, bowl, 40).check()
+    np.testing.assert_array_equal(run.theta, theirs.iterates(bowl.theta0, 40))
+    sgd = from_torch(torch.optim.SGD([p], lr=0.02), lambda: (curvature * p**2).sum() / 2)
+    found = oo.compare(sgd, bowl, 30)
+    assert found.success
+    np.testing.assert_allclose(found.iterates.theta, oo.simulate(oo.optimizers.gd(0.02), bowl, 30).theta, rtol=1e-12)
+    assert found.max_error < oo.compare(oo.optimizers.gd(0.02), bowl, 30).max_error / 10
