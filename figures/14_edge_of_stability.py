@@ -35,7 +35,7 @@ def draw():
             late[name].append(np.median(found.ratio[-len(found.ratio) // 4 :]))
             look = {"color": tint(name, i), "linewidth": 0.9}
             ax.plot(found.t / lr, found.value, label=f"{lr:g}", **look)
-            ax.axhline(found.threshold, color=look["color"], linestyle=":")
+            ax.axhline(found.threshold[0], color=look["color"], linestyle=":")
             panels[2].semilogy(run.loss, zorder=3 - i, **look)
         ax.set(xlabel="steps", title=style.label(name))
         ax.legend(title="lr", title_fontsize=7, loc="lower right")

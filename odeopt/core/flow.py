@@ -290,18 +290,33 @@ def _behind(filter: Placed, t: Any, grad: Grad, y: State, theta: Any) -> Any:
     return filter(t, grad, (theta, *y[1:]))
 
 
-def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
-    """The term that a part adds to the right-hand side, as a function of (t, grad, y)."""
-    i, placed = flow.variables.index(part.slot), [flow.placed(f) for f in part.formulas()]
+def _evaluated(flow: Flow, part: Push | Relax, formula: Formula) -> Placed:
+    """The placed formula, which names the equation in which it divides by 0.
 
-    def term(t: Any, grad: Grad, y: State) -> Any:
+    A formula that reads the gradient is left alone, because the error may be the gradient's own.
+    """
+    placed = flow.placed(formula)
+    if "grad" in reads(formula):
+        return placed
+
+    def named(t: Any, grad: Grad, y: State) -> Any:
         try:
-            return slope(part, y[i], *[f(t, grad, y) for f in placed])
+            return placed(t, grad, y)
         except ZeroDivisionError as error:
             raise ValueError(
                 f"{flow.name} divides by 0 in the equation of {part.slot} at t = {t}: start later, or give its relax "
                 "the limit of the slope, e.g. limit=lambda grad, theta: ..."
             ) from error
+
+    return named
+
+
+def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
+    """The term that a part adds to the right-hand side, as a function of (t, grad, y)."""
+    i, placed = flow.variables.index(part.slot), [_evaluated(flow, part, f) for f in part.formulas()]
+
+    def term(t: Any, grad: Grad, y: State) -> Any:
+        return slope(part, y[i], *[f(t, grad, y) for f in placed])
 
     if isinstance(part, Push) or part.limit is None:
         return term

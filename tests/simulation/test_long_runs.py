@@ -12,8 +12,8 @@ from support import tables
 
 import odeopt as oo
 from odeopt import Status, optimizers
+from odeopt.simulation import simulate
 from odeopt.simulation.engines import arrays, floats
-from odeopt.simulation.simulate import simulate
 from odeopt.util.progress import Silent
 
 STARTS = np.random.default_rng(0).uniform(-1, 1, (20_000, 2))

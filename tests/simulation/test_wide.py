@@ -8,7 +8,7 @@ from support.elementwise import PROBLEM, ROWS, WHOLE, fits
 
 import odeopt as oo
 from odeopt import optimizers
-from odeopt.simulation.simulate import simulate
+from odeopt.simulation import simulate
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def _environment() -> tuple[Any, ...]:
 
     processor = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(), platform.machine()
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
-    svml = numba.config.USING_SVML  # type: ignore[attr-defined]  # Intel's functions on vectors, if installed
+    svml = vars(numba.config)["USING_SVML"]  # whether Intel's functions on vectors are installed
     return sys.version, numba.__version__, llvmlite.__version__, processor, svml, settings
 
 
