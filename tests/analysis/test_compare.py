@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 
 import numpy as np
@@ -172,12 +173,14 @@ def test_ctrl_c_ends_the_whole_at_once(limit):
 
 @pytest.mark.parametrize("steps", [5, 1000])
 def test_the_clock_ends_a_comparison_and_changes_no_digit(steps):
-    problem, _ = counted(0, seconds=0.005)
+    """5 steps take a quarter of a second, 1000 or the flow many: bounds with room for a busy machine."""
+    oo.compare(opts.momentum(0.1), counted(0)[0], 5)  # what is imported late is imported now
+    problem, _ = counted(0, seconds=0.05)
     begun = time.perf_counter()
-    cmp = oo.compare(opts.momentum(0.1), problem, steps, max_seconds=0.5)
-    assert time.perf_counter() - begun < 3
+    cmp = oo.compare(opts.momentum(0.1), problem, steps, max_seconds=2.0)
+    assert time.perf_counter() - begun < 20
     assert cmp.status is Status.OUT_OF_TIME
-    assert "max_seconds = 0.5 s are over" in cmp.message
+    assert "max_seconds = 2 s are over" in cmp.message
     assert cmp.iterates.success is (steps == 5)
     whole = oo.simulate(opts.momentum(0.1), counted(0)[0], steps)
     assert len(cmp.iterates) > 1
@@ -261,10 +264,9 @@ def test_a_large_network_of_relus_gets_small_steps():
 
 def test_progress_without_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(shown, "BEAT", 0.05)
-    oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5, max_seconds=0.4)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines
-    assert any("its flow, by 500000 evaluations at most: 0 s of at most 0.4 s" in line for line in lines)
+    oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5)  # more than ten beats, on a busy machine too
+    told = capsys.readouterr().err
+    assert re.search(r"its flow, by 500000 evaluations at most: \d+ s of at most 60 s", told)
     oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5, max_seconds=0.2, progress=False)
     assert not capsys.readouterr().err
 
