@@ -103,7 +103,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Entries:
 
 
 def _filled(value: float, x: Any, dtype: Any = None) -> Entries:
-    """zeros_like, ones_like, empty_like: an array of numbers, to which a function may assign nodes."""
+    """zeros_like, ones_like, full_like, empty_like: an array of numbers, to which a function may assign nodes."""
     u = entries_of(x)
     kind = u.dtype if dtype is None else np.dtype(dtype)
     if kind != FLOAT:
@@ -141,6 +141,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.zeros_like: partial(_filled, 0.0),
     np.ones_like: partial(_filled, 1.0),
     np.empty_like: partial(_filled, np.nan),
+    np.full_like: lambda a, fill_value, dtype=None: _filled(float(fill_value), a, dtype),
     np.shape: lambda a: np.shape(entries_of(a).entries),
     np.ndim: lambda a: np.ndim(entries_of(a).entries),
     np.size: lambda a: np.size(entries_of(a).entries),

@@ -21,7 +21,7 @@ from odeopt.util.threads import in_parts
 class Path:
     """One path in a compiled kernel."""
 
-    name, operations = "numba", 50_000_000
+    name, operations = "numba", 10_000_000
 
     def __init__(self, request: Request, program: Program) -> None:
         self.program = program = shortened(program)
