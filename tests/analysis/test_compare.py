@@ -264,6 +264,7 @@ def test_a_large_network_of_relus_gets_small_steps():
 
 def test_progress_without_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(shown, "BEAT", 0.05)
+    monkeypatch.setattr(shown, "seen", lambda: False)  # another test may have imported Jupyter
     oo.compare(opts.momentum(0.1), counted(0, seconds=0.005)[0], 5)  # more than ten beats, on a busy machine too
     told = capsys.readouterr().err
     assert re.search(r"its flow, by 500000 evaluations at most: \d+ s of at most 60 s", told)
