@@ -16,9 +16,10 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import initial_point
 from odeopt.schemes import euler
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation.simulate import initial_point, simulate
+from odeopt.simulation.simulate import simulate
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check

@@ -13,8 +13,9 @@ from odeopt.core.state import named
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.starts import Start, rest
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import initial_point
 from odeopt.schemes.base import Scheme
-from odeopt.simulation.simulate import initial_point, simulate
+from odeopt.simulation.simulate import simulate
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.solvers.tolerances import ATOL
 from odeopt.util import check

@@ -13,7 +13,8 @@ from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
-from odeopt.simulation.simulate import initial_point, simulate
+from odeopt.problems.initial_point import initial_point
+from odeopt.simulation.simulate import simulate
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check

@@ -17,7 +17,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import Increment, OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.differences import derivative_along, sizes, typical
-from odeopt.simulation.simulate import initial_point
+from odeopt.problems.initial_point import initial_point
 from odeopt.util.check import Array
 
 

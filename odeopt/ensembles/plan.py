@@ -17,9 +17,9 @@ from odeopt.ensembles.statistics import Census, Sums, sums, sums_of_each
 from odeopt.noise._gaussian import Gaussian
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import initial_point
 from odeopt.problems.oracle import EvaluationError
 from odeopt.simulation.noisy_step import is_noisy, normals_per_step, width
-from odeopt.simulation.simulate import initial_point
 from odeopt.util import check
 from odeopt.util.check import Array
 

@@ -11,12 +11,19 @@ from typing import Any
 import numpy as np
 
 from odeopt.problems import Problem
+from odeopt.problems.data import rows_of
 from odeopt.problems.derivatives import Automatic, Native
 from odeopt.problems.members import ROUNDING, Function, probe_points
 from odeopt.problems.parameters import Parameters
 from odeopt.problems.samples import Samples
 from odeopt.util.check import Array
 
+KEPT = {
+    "f": np.float64,
+    "i": np.int64,
+    "u": np.int64,
+    "b": np.bool_,
+}  # the types in which a network reads data, by kind
 Axes = tuple[int | None, ...]  # one entry per argument: 0 if it is a stack, None if all members share it
 
 
@@ -167,3 +174,12 @@ def _is_mean(samples: Samples, of_all: Any, theta: Array) -> bool:
     if not _works(lambda: samples.losses(theta)):
         return False
     return bool(np.abs(np.mean(samples.losses(theta)) - of_all) <= samples.n * ROUNDING * np.abs(of_all))
+
+
+def data_rows(data: Any) -> tuple[Array, ...]:
+    """Copies of the arrays of a tuple (X, y).
+
+    >>> [a.dtype.name for a in data_rows(([[1.0], [2.0]], [0, 1]))]
+    ['float64', 'int64']
+    """
+    return tuple(a.astype(KEPT[a.dtype.kind]) for a in rows_of(data))

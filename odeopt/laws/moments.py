@@ -16,7 +16,7 @@ from odeopt.core.flow import Flow
 from odeopt.laws.linear_map import linear_map, slope_as_map, step_as_map
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.simulation.simulate import initial_point
+from odeopt.problems.initial_point import initial_point
 from odeopt.util import check
 from odeopt.util.check import Array
 

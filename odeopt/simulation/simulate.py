@@ -13,6 +13,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import initial_point
 from odeopt.problems.oracle import EvaluationError, Gradient
 from odeopt.schemes.base import StepFailure
 from odeopt.schemes.splitting import Splitting
@@ -175,22 +176,6 @@ def _refuse_singular_start(opt: Optimizer, y: State) -> None:
             f"start must not be at rest for {opt.scheme.name}: {opt.flow.name} is singular there; "
             "use start=odeopt.starts.settled, or a splitting that relaxes the memory first"
         )
-
-
-def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
-    """theta0, checked against the problem and broadcast over the members."""
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
-    theta0 = check.point("theta0", problem.theta0 if theta0 is None else theta0)
-    if theta0.shape[-1] != problem.dim:
-        raise ValueError(f"theta0 must have last axis {problem.dim} like the problem, got shape {theta0.shape}")
-    if not members:
-        return theta0
-    try:
-        shape = np.broadcast_shapes((*members, 1), theta0.shape)
-    except ValueError as error:
-        raise ValueError(f"theta0 of shape {theta0.shape} does not broadcast over members {members}") from error
-    return np.broadcast_to(theta0, shape).copy()
 
 
 def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Callable[[int, State, bool], None]:

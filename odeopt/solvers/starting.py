@@ -10,8 +10,8 @@ import numpy as np
 from odeopt.core.flow import Field, Flow, Relax
 from odeopt.core.state import State
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import initial_point
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation.simulate import initial_point
 from odeopt.util.check import Array
 
 

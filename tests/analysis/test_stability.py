@@ -89,7 +89,7 @@ def test_chebyshevs_polynomial_leaves_the_unit_interval(s):
     assert 0.4 < second < 2 / 3 * (1 + 0.05)
 
 
-@pytest.mark.parametrize("s", [72, 100, 200])
+@pytest.mark.parametrize("s", [72, 100, pytest.param(200, marks=pytest.mark.slow)])
 def test_limits_beyond_ten_thousand(s):
     c = coefficients(1, s)
     assert oo.stability_limit(schemes.rkc1(s)) == pytest.approx(2 * c.w0 / c.w1, rel=1e-8)

@@ -16,6 +16,7 @@ from support import repeats
 from odeopt.util import parallel_arrays, threads
 
 FAST = find_spec("numba") is not None
+QUICK = ("short", "solve")  # a second or two each; the others are slow
 FRAMEWORKS = [name for name, (package, _) in repeats.FRAMEWORKS.items() if find_spec(package)]
 
 
@@ -53,6 +54,7 @@ def compared(names, before, tmp_path):
     return {name: results for name, results in found.items() if len(results) > 1}
 
 
+@pytest.mark.slow
 def test_calls_without_a_compiler(tmp_path):
     before = [*repeats.FORCED] if FAST else []
     assert compared([*repeats.PLAIN], before, tmp_path) == {}
@@ -72,8 +74,9 @@ def test_calls_of_frameworks(name, tmp_path):
     assert compared([name], [*others, "floats"], tmp_path) == {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", repeats.PLAIN)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in repeats.PLAIN]
+)
 def test_a_call_alone_in_a_new_process(name, tmp_path):
     alone = digests([name], tmp_path, 0)
     assert digests([name, name], tmp_path, 1) == alone

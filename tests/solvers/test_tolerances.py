@@ -41,7 +41,9 @@ FLOWS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "friction 3/t" else ()) for name in FLOWS]
+)
 def test_units_do_not_matter(name, method):
     flow, time = FLOWS[name]
     if method == "Rodas5P":

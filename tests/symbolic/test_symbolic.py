@@ -101,6 +101,7 @@ def test_sums_are_linear_and_scalars():
     assert same(rate(Total(g * v), {theta: v, v: -g}), Total(v * H(v)) - Total(g**2))
 
 
+@pytest.mark.slow
 def test_memoryless_limit_of_lars():
     """The step of LARS on a memory at its value: trust |theta|/(|u| + eps) u, u = g + w theta."""
     trust, w = scalar("trust"), scalar("weight_decay")

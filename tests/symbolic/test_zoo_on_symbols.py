@@ -67,7 +67,16 @@ def gap(make, h):
     return max(np.abs(u - v).max() for u, v in zip(formula, numeric, strict=True))
 
 
-@pytest.mark.parametrize(("name", "make"), [pytest.param(name, make, id=name) for name, make in zoo()])
+LENGTHY = ("lamb 0", "root mean square")  # formulas of thousands of terms
+
+
+def marked(name):
+    return pytest.mark.slow if name in LENGTHY else ()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [pytest.param(name, make, id=name, marks=marked(name)) for name, make in zoo()]
+)
 def test_the_whole_zoo_equals_the_black_box_or_is_refused_by_name(name, make):
     from odeopt.symbolic import modified_equation
 

@@ -12,9 +12,8 @@ try:
 except ImportError as error:
     raise ImportError("jax is needed here: install odeopt-toolkit[jax]") from error
 
-from odeopt.frameworks.autodiff import Library, pieces, problem_of
+from odeopt.frameworks.autodiff import Library, data_rows, pieces, problem_of
 from odeopt.frameworks.flatten import joined
-from odeopt.frameworks.rows import data_rows
 from odeopt.problems import Problem
 from odeopt.problems.members import Function
 from odeopt.problems.parameters import Parameters

@@ -13,10 +13,9 @@ except ImportError as error:
     raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
 
 
-from odeopt.frameworks.autodiff import Library, pieces, problem_of
+from odeopt.frameworks.autodiff import Library, data_rows, pieces, problem_of
 from odeopt.frameworks.flatten import joined
 from odeopt.frameworks.keras.arrays import own
-from odeopt.frameworks.rows import data_rows
 from odeopt.problems import Problem
 from odeopt.problems.parameters import Parameters
 from odeopt.util import check

@@ -13,9 +13,8 @@ try:
 except ImportError as error:
     raise ImportError("torch is needed here: install odeopt-toolkit[torch]") from error
 
-from odeopt.frameworks.autodiff import Library, pieces, problem_of
+from odeopt.frameworks.autodiff import Library, data_rows, pieces, problem_of
 from odeopt.frameworks.flatten import joined
-from odeopt.frameworks.rows import data_rows
 from odeopt.frameworks.torch.backward import by_backward, dense, holding
 from odeopt.frameworks.torch.data import arrays_of, plain
 from odeopt.problems import Problem
