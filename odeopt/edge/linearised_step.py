@@ -29,11 +29,12 @@ AGREE = 1e-9  # relative: how far a recorded step may be from the step itself
 
 @dataclass(frozen=True, eq=False)
 class Linearised:
-    """A step near a state: `increment` (n,), and the products D p and D^T q with D = DPhi - I, for rows (k, n)."""
+    """A step near a state: `increment` (n,), and the products D p and D^T q with D = DPhi - I, for rows (k, size)."""
 
     increment: Array
     product: Product
     transposed: Product
+    size: int
 
 
 class Hessian:
@@ -101,13 +102,14 @@ class StepMap:
         state = unpack(y, self.like)
         if not self._recorded:
             D = increment_jacobian(self._plain, state, t)
-            return Linearised(pack(self._plain(t, state)), lambda p: p @ D.T, lambda q: q @ D)
+            return Linearised(pack(self._plain(t, state)), lambda p: p @ D.T, lambda q: q @ D, self.size)
         made = self._record(t, state)
         increment = pack(tuple(u.value if isinstance(u, Taped) else np.asarray(u) for u in made.outputs))
         return Linearised(
             increment,
             lambda p: np.concatenate(made.push(unpack(p, self.like)), axis=-1),
             lambda q: np.concatenate(made.pull(unpack(q, self.like)), axis=-1),
+            self.size,
         )
 
     def increment(self, t: float, y: Array) -> Array:

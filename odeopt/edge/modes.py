@@ -1,0 +1,133 @@
+"""Multipliers of a step near the unit circle, with right vectors v and left vectors w: DPhi v = mu v, w DPhi = mu w.
+
+Each mode is found by products with D = DPhi - I or its transpose alone.  A small state has its whole matrix instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
+from odeopt.edge.linearised_step import Linearised
+from odeopt.util.check import Array
+
+DENSE = 60  # numbers of a state up to which the whole matrix is cheaper
+REAL = 1e-9  # relative imaginary part of a multiplier that counts as real
+NEAR = 0.05  # 1 - |mu| below which a real mode is about to reach the unit circle
+NEAR_PAIR = 0.01  # the same for a complex pair: many of momentum's stay at |mu| = sqrt(beta), whatever the loss
+TURN = np.pi / 4  # per step: a pair that turns more slowly is followed by the flow itself, not averaged
+EXACT, ROUGH = 1e-5, 1e-2  # relative residuals of the modes near the circle, and of the largest one if it is not near
+SPARE = 2  # modes that are followed beside those near the circle, so that none comes unseen
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """k modes: multipliers mu (k,), complex, right vectors V (n, k) and left vectors W (k, n), with W V = I.
+
+    A real mode has real vectors.  Of a complex pair only the mode in the upper half plane is kept.
+    """
+
+    mu: Array
+    V: Array
+    W: Array
+
+    def __len__(self) -> int:
+        return len(self.mu)
+
+    @property
+    def real(self) -> Array:
+        """Which modes are real (k,)."""
+        return _real(self.mu)
+
+    @property
+    def phase(self) -> Array:
+        """mu/|mu| (k,); -1 for a real mode at the edge."""
+        return self.mu / np.abs(self.mu)
+
+    @property
+    def slack(self) -> Array:
+        """1 - |mu| (k,): how far each is inside the unit circle."""
+        return 1 - np.abs(self.mu)
+
+    def kept(self, which: Array) -> Modes:
+        """The modes of these indices."""
+        return Modes(self.mu[which], self.V[:, which], self.W[which])
+
+    def scaled(self, size: Array) -> Modes:
+        """The same modes with right vectors divided by these sizes (k,)."""
+        return Modes(self.mu, self.V / size, self.W * size[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The modes of a step, most negative first, and where the next search starts."""
+
+    modes: Modes
+    right: Array | None = None
+    left: Array | None = None
+
+
+def oscillates(mu: Array) -> Array:
+    """Which multipliers alternate, or turn by at least `TURN` a step; of a pair the one in the upper half plane."""
+    return np.where(_real(mu), mu.real < 0, np.angle(mu) >= TURN)
+
+
+def near(mu: Array) -> Array:
+    """Which multipliers oscillate at the unit circle or are about to reach it."""
+    return oscillates(mu) & (1 - np.abs(mu) < np.where(_real(mu), NEAR, NEAR_PAIR))
+
+
+def _real(mu: Array) -> Array:
+    return np.abs(mu.imag) <= REAL * np.abs(mu)
+
+
+def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.Generator) -> Found:
+    """All modes near the circle, and others up to `least` in all; raises NotFound."""
+    if step.size <= DENSE:
+        return Found(_dense(step, least))
+    size = 1 + least + SPARE if before is None or before.right is None else len(before.right)
+    needed = lambda gain: np.where(near(1 + gain), EXACT, np.where(np.arange(len(gain)) < least, ROUGH, np.inf))
+    while True:
+        right = invariant(step.product, _start(before.right if before else None, size, step.size, rng), needed)
+        many = int(np.count_nonzero(np.isfinite(needed(right.gain)))) + SPARE
+        if many <= size or size >= step.size // 3:
+            break
+        size = many
+    left = invariant(step.transposed, _start(before.left if before else None, size, step.size, rng), needed)
+    return Found(_chosen(step, right, left, least), right.rows[: many + 1], left.rows[: many + 1])
+
+
+def _start(before: Array | None, size: int, n: int, rng: np.random.Generator) -> Array:
+    """Rows (size, n): the last ones, completed by random rows, of which there is at least one."""
+    known = np.zeros((0, n)) if before is None else before[: size - 1]
+    fresh = rng.standard_normal((size - len(known), n)) / n**0.5
+    return np.concatenate([known, fresh])
+
+
+def _dense(step: Linearised, least: int) -> Modes:
+    """The modes of a small step from its whole matrix."""
+    from scipy.linalg import eig
+
+    D = step.product(np.eye(step.size)).T
+    if not np.isfinite(D).all():
+        raise NotFound("the derivative of the step is not finite")
+    gain, left, right = eig(D, left=True, right=True)
+    order = np.argsort(-np.abs(gain))
+    return _modes(1 + gain[order], right[:, order], left.conj().T[order], least)
+
+
+def _chosen(step: Linearised, right: Invariant, left: Invariant, least: int) -> Modes:
+    partner = paired(right.gain, left.gain)
+    return _modes(1 + right.gain, right.vectors.T, left.vectors[partner], least)
+
+
+def _modes(mu: Array, V: Array, W: Array, least: int) -> Modes:
+    """The modes to keep among these, which come in the order of |mu - 1|, scaled so that W V = I."""
+    turning = np.flatnonzero(oscillates(mu) | (mu.imag > REAL * np.abs(mu)))
+    keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1])[0]], dtype=int)
+    mu, V, W = mu[keep].astype(complex), V[:, keep].astype(complex), W[keep].astype(complex)
+    real = _real(mu)
+    V[:, real], W[real] = V[:, real].real, W[real].real
+    return Modes(mu, V, np.linalg.solve(W @ V, W) if len(mu) else W)
