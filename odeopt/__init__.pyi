@@ -28,6 +28,8 @@ from .analysis.stability import stability_limit
 from .analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
+from .edge.central_flow import central_flow
+from .edge.result import CentralFlow
 from .ensembles import Ensemble, ensemble
 from .optimizers import schedules, starts
 from .optimizers.base import Optimizer
@@ -45,6 +47,7 @@ __all__ = [
     "IVP",
     "BatchComparison",
     "BatchScaling",
+    "CentralFlow",
     "Comparison",
     "Convergence",
     "Energy",
@@ -65,6 +68,7 @@ __all__ = [
     "analysis",
     "batch_scaling",
     "batch_schedule",
+    "central_flow",
     "compare",
     "compare_batches",
     "conserved",

@@ -96,6 +96,7 @@ class Path:
         self._rng = np.random.default_rng(SEED)
         self.records: list[Record] = []
         self.left_out = 0
+        self._slow = (0.0, 0.0)
 
     def run(self, steps: int, progress: bool | None) -> tuple[Status, str]:
         """Follows the flow for this many steps of the optimizer."""
@@ -113,10 +114,16 @@ class Path:
         except EvaluationError as error:
             return Status.EVALUATION_FAILED, f"{error} (in step {n})"
         except NotFinite as error:
-            return Status.NOT_FINITE, f"{error} in step {n}; ends with the last finite state, step {n - 1}"
+            return Status.NOT_FINITE, f"{error} in step {n}; ends with the last finite state, step {len(self.records) - 1}"
         except (Unsolvable, NotFound) as error:
             return Status.STEP_FAILED, f"step {n} failed: {error}"
-        return Status.DONE, f"{steps} steps" + (f"; {self.left_out} modes at the edge left out" if self.left_out else "")
+        return Status.DONE, f"{steps} steps{self._remarks()}"
+
+    def _remarks(self) -> str:
+        """What a reader must know of a path that reached its end."""
+        slow = f"; a pair that turns once in {self._slow[1]:.0f} steps reached |mu| = {self._slow[0]:.4g} and was not averaged"
+        left_out = f"; {self.left_out} modes at the edge were left out"
+        return (left_out if self.left_out else "") + (slow if self._slow[0] > 1 + OUTSIDE / 2 else "")
 
     def _step(self, n: int, point: Point) -> Point:
         """One step of the optimizer, in substeps that are halved where needed and doubled again after."""
@@ -143,6 +150,8 @@ class Path:
         found = modes_of(here, before, 1, self._rng)
         modes = found.modes.kept(np.argsort(found.modes.slack, kind="stable"))
         at_edge = near(modes.mu)
+        slow = modes.mu[~oscillates(modes.mu)]
+        self._slow = max([self._slow, *((float(np.abs(mu)), float(2 * np.pi / np.angle(mu))) for mu in slow)])
         self.left_out = max(self.left_out, int(np.count_nonzero(at_edge)) - self._limit)
         modes = modes.kept(np.arange(min(len(modes), self._limit)))
         d = len(form.split(y)["theta"])
