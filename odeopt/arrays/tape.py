@@ -92,7 +92,9 @@ class Taped(NDArrayOperatorsMixin):
             else:
                 return value
         pairs = zip(inputs, slopes, strict=True)
-        return self.tape.record(value, *(_scaling(u, slope, np.shape(value)) for u, slope in pairs if isinstance(u, Taped)))
+        return self.tape.record(
+            value, *(_scaling(u, slope, np.shape(value)) for u, slope in pairs if isinstance(u, Taped))
+        )
 
 
 def _apply(name: str, *values: Any) -> Any:
@@ -115,7 +117,9 @@ def _sum(x: Taped, axis: Any = None, keepdims: bool = False) -> Taped:
     if axis != -1 or not keepdims:
         raise TypeError("only sums over the last axis that keep it can be recorded: use odeopt.ops.total")
     total: Map = lambda p: np.sum(p, axis=-1, keepdims=True)
-    return x.tape.record(total(x.value), Link(x.index, total, lambda q: np.broadcast_to(q, (*q.shape[:-1], *x.shape[-1:]))))
+    return x.tape.record(
+        total(x.value), Link(x.index, total, lambda q: np.broadcast_to(q, (*q.shape[:-1], *x.shape[-1:])))
+    )
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {

@@ -17,7 +17,6 @@ from odeopt.core.state import State, pack, unpack
 from odeopt.edge.linearised_step import Linearised, StepMap
 from odeopt.edge.modes import Modes
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.differences import scaled, sizes
 from odeopt.problems.oracle import Gradient
@@ -65,7 +64,7 @@ class AveragedStep:
 
     def __init__(self, opt: Optimizer, problem: Problem, grad: Gradient, y: State, order: int) -> None:
         self.opt, self.order, self.start = opt, order, pack(y)
-        self._map = StepMap(of_optimizer(opt), problem, grad, y)
+        self._map = StepMap(opt, problem, grad, y)
         self.hessian, self.means = self._map.hessian, self._map.means
 
     def split(self, y: Array) -> dict[str, Array]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from odeopt.analysis.sharpness import thresholds
-from odeopt.core.flow import Flow
 from odeopt.core.state import State
 from odeopt.edge.averaged_step import AveragedStep
 from odeopt.edge.central_path import Form, Path, Record
@@ -104,7 +103,14 @@ def _start(opt: Optimizer, grad: Gradient, theta0: Array, memory: Mapping[str, A
 
 
 def _result(
-    opt: Optimizer, problem: Problem, grad: Gradient, field: Form, form: str, records: list[Record], status: Status, message: str
+    opt: Optimizer,
+    problem: Problem,
+    grad: Gradient,
+    field: Form,
+    form: str,
+    records: list[Record],
+    status: Status,
+    message: str,
 ) -> CentralFlow:
     states = [field.split(r.y) for r in records]
     theta = np.array([s["theta"] for s in states])

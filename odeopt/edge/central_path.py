@@ -19,6 +19,7 @@ from odeopt.edge.linearised_step import Hessian, Linearised
 from odeopt.edge.modes import Found, Modes, modes_of, near, oscillates
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems.oracle import EvaluationError
+from odeopt.schemes.base import StepFailure
 from odeopt.util.check import Array
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
@@ -99,7 +100,14 @@ class Path:
         self._slow = (0.0, 0.0)
 
     def run(self, steps: int, progress: bool | None) -> tuple[Status, str]:
-        """Follows the flow for this many steps of the optimizer."""
+        """Follows the flow for this many steps of the optimizer; at least the start is recorded."""
+        status, message = self._run(steps, progress)
+        if not self.records:
+            none = np.zeros(0)
+            self.records.append(Record(0.0, self._form.start, none, none, 0.0, np.zeros((0, 0)), none, 0.0))
+        return status, message
+
+    def _run(self, steps: int, progress: bool | None) -> tuple[Status, str]:
         n = 0
         try:
             with bar(steps, f"central flow of {self._form.opt.name}", progress) as shown:
@@ -114,16 +122,20 @@ class Path:
         except EvaluationError as error:
             return Status.EVALUATION_FAILED, f"{error} (in step {n})"
         except NotFinite as error:
-            return Status.NOT_FINITE, f"{error} in step {n}; ends with the last finite state, step {len(self.records) - 1}"
-        except (Unsolvable, NotFound) as error:
+            return (
+                Status.NOT_FINITE,
+                f"{error} in step {n}; ends with the last finite state, step {len(self.records) - 1}",
+            )
+        except (Unsolvable, NotFound, StepFailure) as error:
             return Status.STEP_FAILED, f"step {n} failed: {error}"
         return Status.DONE, f"{steps} steps{self._remarks()}"
 
     def _remarks(self) -> str:
         """What a reader must know of a path that reached its end."""
-        slow = f"; a pair that turns once in {self._slow[1]:.0f} steps reached |mu| = {self._slow[0]:.4g} and was not averaged"
+        size, turn = self._slow
+        slow = f"; a pair that turns once in {turn:.0f} steps reached |mu| = {size:.4g} and was not averaged"
         left_out = f"; {self.left_out} modes at the edge were left out"
-        return (left_out if self.left_out else "") + (slow if self._slow[0] > 1 + OUTSIDE / 2 else "")
+        return (left_out if self.left_out else "") + (slow if size > 1 + OUTSIDE / 2 else "")
 
     def _step(self, n: int, point: Point) -> Point:
         """One step of the optimizer, in substeps that are halved where needed and doubled again after."""
@@ -174,5 +186,14 @@ class Path:
         active = H[np.ix_(inside, inside)] if k else np.zeros((0, 0))
         directions, weights = principal(V[:, inside], solved.X)
         self.records.append(
-            Record(point.t, point.y, point.modes.mu, np.diag(H), float(np.sum(active * solved.X)) / 2, directions, weights, solved.residual)
+            Record(
+                point.t,
+                point.y,
+                point.modes.mu,
+                np.diag(H),
+                float(np.sum(active * solved.X)) / 2,
+                directions,
+                weights,
+                solved.residual,
+            )
         )

@@ -70,9 +70,7 @@ def _unit(i: int, j: int, k: int) -> Array:
     return E
 
 
-def _followed(
-    s: Array, M: Array, whole: Callable[[Array], Array], flat: Callable[[Array], Array]
-) -> Array:
+def _followed(s: Array, M: Array, whole: Callable[[Array], Array], flat: Callable[[Array], Array]) -> Array:
     """The root z of p(-Z) - S - M p(Z) as the smoothing goes to 0."""
 
     def residual(z: Array, mu: float) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-
 import numpy as np
 
 from odeopt.util.check import Array
@@ -36,7 +35,10 @@ class Covariance:
 
     def __repr__(self) -> str:
         ranks = np.array([len(w) for w in self.weights])
-        return f"Covariance at {len(self)} records: up to {ranks.max(initial=0)} directions, trace up to {self.trace.max(initial=0.0):.3g}"
+        return (
+            f"Covariance at {len(self)} records: up to {ranks.max(initial=0)} directions, "
+            f"trace up to {self.trace.max(initial=0.0):.3g}"
+        )
 
 
 def principal(V: Array, X: Array) -> tuple[Array, Array]:
@@ -46,5 +48,3 @@ def principal(V: Array, X: Array) -> tuple[Array, Array]:
     directions, length, _ = np.linalg.svd(np.concatenate([factor.real, factor.imag], axis=1), full_matrices=False)
     used = length**2 > NONE * (length[:1] ** 2).sum()
     return directions[:, used], length[used] ** 2
-
-

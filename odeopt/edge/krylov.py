@@ -72,7 +72,11 @@ def _ritz(Q: Array, A: Array, p: int) -> tuple[Array, Array, Array]:
 def _spanning(gain: Array, vectors: Array) -> Array:
     """Real rows that span the vectors: both parts of one of each pair."""
     upper = gain.imag >= 0
-    rows = [part for g, v in zip(gain[upper], vectors[upper], strict=True) for part in ((v.real, v.imag) if g.imag else (v.real,))]
+    rows = [
+        part
+        for g, v in zip(gain[upper], vectors[upper], strict=True)
+        for part in ((v.real, v.imag) if g.imag else (v.real,))
+    ]
     return np.array(rows)
 
 
@@ -82,7 +86,7 @@ def _orthonormal(rows: Array, beside: Array) -> Array:
     rows = rows / np.where(size > 0, size, 1.0)
     for _ in range(2):  # twice is enough [Giraud, Langou and Rozloznik 2005]
         rows = rows - (rows @ beside.T) @ beside
-    U, length, basis = np.linalg.svd(rows, full_matrices=False)
+    _, length, basis = np.linalg.svd(rows, full_matrices=False)
     found = basis[length > DEPENDENT]
     found = found - (found @ beside.T) @ beside
     return found / np.linalg.norm(found, axis=1, keepdims=True)

@@ -15,10 +15,13 @@ import numpy as np
 from odeopt.analysis.jacobian import increment_jacobian
 from odeopt.arrays.tape import Derivative, Link, Tape, Taped
 from odeopt.core.state import State, pack, unpack
-from odeopt.optimizers.one_step import OneStep
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.derivatives import BY_DIFFERENCES, COARSE, EPS
 from odeopt.problems.oracle import EvaluationError, Gradient
+from odeopt.schemes.implicit import BDF2, Theta
+from odeopt.schemes.lookahead import innermost
 from odeopt.util.check import Array
 
 Product = Callable[[Array], Array]
@@ -77,11 +80,13 @@ class StepMap:
     means:    how it is differentiated, in words
     """
 
-    def __init__(self, step: OneStep, problem: Problem, grad: Gradient, y: State) -> None:
+    def __init__(self, opt: Optimizer, problem: Problem, grad: Gradient, y: State) -> None:
+        step = of_optimizer(opt)
         self.like, self.h, self._grad = y, step.h, grad
         self.hessian = Hessian(problem)
-        self._plain, self._taped = step.increment(grad), step.increment(_Slope(grad, self.hessian))  # type: ignore[arg-type]
-        reason = self._refusal(y)
+        self._plain, self._taped = step.increment(grad), step.increment(_Slope(grad, self.hessian))
+        implicit = isinstance(innermost(opt.scheme), Theta | BDF2)
+        reason = "it solves an equation" if implicit else self._refusal(y)
         self._recorded = not reason
         exact = self._recorded and not problem.hvp_source.startswith(BY_DIFFERENCES)
         self.rounding = EPS if exact else COARSE
@@ -136,4 +141,8 @@ class StepMap:
             return f"it raises {type(error).__name__} on recorded arrays: {error}"
         found = pack(tuple(u.value if isinstance(u, Taped) else np.asarray(u) for u in made))
         apart = np.abs(found - pack(own))
-        return "" if np.all(apart <= AGREE * np.abs(pack(own)) + AGREE * np.abs(found)) else "it moves otherwise when recorded"
+        return (
+            ""
+            if np.all(apart <= AGREE * np.abs(pack(own)) + AGREE * np.abs(found))
+            else "it moves otherwise when recorded"
+        )

@@ -6,12 +6,15 @@ Each mode is found by products with D = DPhi - I or its transpose alone.  A smal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
 from odeopt.edge.linearised_step import Linearised
-from odeopt.util.check import Array
+
+Matrices = NDArray[Any]  # real or complex, or of bools
 
 DENSE = 60  # numbers of a state up to which the whole matrix is cheaper
 REAL = 1e-9  # relative imaginary part of a multiplier that counts as real
@@ -29,33 +32,33 @@ class Modes:
     A real mode has real vectors.  Of a complex pair only the mode in the upper half plane is kept.
     """
 
-    mu: Array
-    V: Array
-    W: Array
+    mu: Matrices
+    V: Matrices
+    W: Matrices
 
     def __len__(self) -> int:
         return len(self.mu)
 
     @property
-    def real(self) -> Array:
+    def real(self) -> Matrices:
         """Which modes are real (k,)."""
         return _real(self.mu)
 
     @property
-    def phase(self) -> Array:
+    def phase(self) -> Matrices:
         """mu/|mu| (k,); -1 for a real mode at the edge."""
         return self.mu / np.abs(self.mu)
 
     @property
-    def slack(self) -> Array:
+    def slack(self) -> Matrices:
         """1 - |mu| (k,): how far each is inside the unit circle."""
         return 1 - np.abs(self.mu)
 
-    def kept(self, which: Array) -> Modes:
+    def kept(self, which: Matrices) -> Modes:
         """The modes of these indices."""
         return Modes(self.mu[which], self.V[:, which], self.W[which])
 
-    def scaled(self, size: Array) -> Modes:
+    def scaled(self, size: Matrices) -> Modes:
         """The same modes with right vectors divided by these sizes (k,)."""
         return Modes(self.mu, self.V / size, self.W * size[:, None])
 
@@ -65,21 +68,21 @@ class Found:
     """The modes of a step, most negative first, and where the next search starts."""
 
     modes: Modes
-    right: Array | None = None
-    left: Array | None = None
+    right: Matrices | None = None
+    left: Matrices | None = None
 
 
-def oscillates(mu: Array) -> Array:
+def oscillates(mu: Matrices) -> Matrices:
     """Which multipliers alternate, or turn by at least `TURN` a step; of a pair the one in the upper half plane."""
     return np.where(_real(mu), mu.real < 0, np.angle(mu) >= TURN)
 
 
-def near(mu: Array) -> Array:
+def near(mu: Matrices) -> Matrices:
     """Which multipliers oscillate at the unit circle or are about to reach it."""
     return oscillates(mu) & (1 - np.abs(mu) < np.where(_real(mu), NEAR, NEAR_PAIR))
 
 
-def _real(mu: Array) -> Array:
+def _real(mu: Matrices) -> Matrices:
     return np.abs(mu.imag) <= REAL * np.abs(mu)
 
 
@@ -99,7 +102,7 @@ def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.
     return Found(_chosen(step, right, left, least), right.rows[: many + 1], left.rows[: many + 1])
 
 
-def _start(before: Array | None, size: int, n: int, rng: np.random.Generator) -> Array:
+def _start(before: Matrices | None, size: int, n: int, rng: np.random.Generator) -> Matrices:
     """Rows (size, n): the last ones, completed by random rows, of which there is at least one."""
     known = np.zeros((0, n)) if before is None else before[: size - 1]
     fresh = rng.standard_normal((size - len(known), n)) / n**0.5
@@ -123,7 +126,7 @@ def _chosen(step: Linearised, right: Invariant, left: Invariant, least: int) -> 
     return _modes(1 + right.gain, right.vectors.T, left.vectors[partner], least)
 
 
-def _modes(mu: Array, V: Array, W: Array, least: int) -> Modes:
+def _modes(mu: Matrices, V: Matrices, W: Matrices, least: int) -> Modes:
     """The modes to keep among these, which come in the order of |mu - 1|, scaled so that W V = I."""
     turning = np.flatnonzero(oscillates(mu) | (mu.imag > REAL * np.abs(mu)))
     keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1])[0]], dtype=int)

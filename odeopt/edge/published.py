@@ -66,7 +66,11 @@ class Published:
             C.append(self._speed() * Hv[:, None] * Hv[None])
             N.append((curvature[:, None, None] + curvature[:, None]) / 4 * v[:, None] * v[None] / np.sqrt(nu))
         return Pieces(
-            here.increment, np.concatenate(C, axis=-1), np.concatenate(N, axis=-1), np.diag(2 - curvature), entries(modes.real)
+            here.increment,
+            np.concatenate(C, axis=-1),
+            np.concatenate(N, axis=-1),
+            np.diag(2 - curvature),
+            entries(modes.real),
         )
 
     def _speed(self) -> float:
