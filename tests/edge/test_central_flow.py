@@ -32,6 +32,30 @@ def published_gd(problem, lr, steps, substeps):
     return np.array(path)
 
 
+def published_rmsprop(problem, eta, rho, eps, G, steps, substeps):
+    """w' = -[g + s2 grad S/2]/P, G' = ((1 - rho)/rho) [g^2 + s2 (H v)^2 - G], S = v H v, v P v = 1: one mode, dense."""
+    w, dt, path = problem.theta0.copy(), 1 / substeps, [(problem.theta0, G)]
+    eye = np.eye(len(w))
+    for _ in range(steps):
+        for _ in range(substeps):
+            P, H, g, e = (
+                (np.sqrt(G) + eps) / eta,
+                problem.hvp(np.broadcast_to(w, eye.shape), eye),
+                problem.grad(w),
+                1e-5,
+            )
+            S, U = np.linalg.eigh(H / np.sqrt(P[:, None] * P))
+            v, speed = U[:, -1] / np.sqrt(P), (1 - rho) / rho
+            third = (problem.hvp(w + e * v, v) - problem.hvp(w - e * v, v)) / (2 * e)
+            in_G = -S[-1] * v * v / (2 * eta * np.sqrt(G))
+            drift, push = (-g / P, speed * (g * g - G)), (-third / (2 * P), speed * (H @ v) ** 2)
+            slack = 2 - S[-1] - dt * (third @ drift[0] + in_G @ drift[1])
+            s2 = max(0.0, -slack / -(dt * (third @ push[0] + in_G @ push[1])))
+            w, G = (u + dt * (a + s2 * b) for u, a, b in zip((w, G), drift, push, strict=True))
+        path.append((w, G))
+    return [np.array(u) for u in zip(*path, strict=True)]
+
+
 @pytest.mark.parametrize("form", ["step", "published"])
 def test_exact_two_cycle(form):
     """MATHS H4: y = 2/lr, sigma^2 = 2 a, excess loss sigma^2/lr."""
@@ -83,6 +107,19 @@ def test_substeps_converge():
     far = {s: np.linalg.norm(path - limit, axis=1).max() for s, path in paths.items()}
     assert far[16] < 0.02
     assert 1.6 < far[4] / far[8] < 2.4
+
+
+@pytest.mark.parametrize(
+    ("lr", "eps", "steps"), [(0.02, 1e-2, 45), pytest.param(0.005, 1e-3, 200, marks=pytest.mark.slow)]
+)
+def test_rmsprop_is_the_published_flow_at_equal_substeps(lr, eps, steps):
+    problem, opt = network(7), opts.rmsprop(lr, 0.95, eps=eps)
+    G = problem.grad(problem.theta0) ** 2 + 1e-3
+    flow = oo.central_flow(opt, problem, steps, memory={"G": G}, form="published")
+    theta, second = published_rmsprop(problem, lr, 0.95, eps, G, steps, 4)
+    assert flow.oscillating.max() == 1
+    np.testing.assert_allclose(flow.theta, theta, atol=1e-6)
+    np.testing.assert_allclose(flow.state["G"], second, atol=1e-6)
 
 
 def test_the_start_of_rmsprop_by_name_and_refused_without():
