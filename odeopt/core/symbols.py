@@ -205,7 +205,7 @@ def short(value: Any) -> str:
     return f"<{' x '.join(map(str, np.shape(value)))} values>" if np.ndim(value) else repr(value)
 
 
-class Oracle(Symbol):
+class GradientSymbol(Symbol):
     """The symbol of the gradient, with the Hessian product and noise variance that formulas may use."""
 
     def hvp(self, theta: Any, p: Any) -> Symbol:
@@ -217,7 +217,7 @@ class Oracle(Symbol):
         return Symbol("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
 
 
-GRADIENT = Oracle("grad L", r"\nabla L")
+GRADIENT = GradientSymbol("grad L", r"\nabla L")
 
 
 def _symbol(value: Any) -> Symbol:
