@@ -64,7 +64,8 @@ class Looks:
 
 def test_a_point_where_a_program_agreed_is_not_compared_again_and_no_other_point_is_concluded_from_it():
     program, look = Looks(None), Looks(True)
-    assert agreed_at(program, "here", look) and agreed_at(program, "here", look)
+    assert agreed_at(program, "here", look)
+    assert agreed_at(program, "here", look)
     assert look.count == 1
     assert agreed_at(program, "there", look)
     assert look.count == 2
