@@ -16,10 +16,11 @@ from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class Energy:
+class Energy(Saved):
     """values[name] (n+1, ...) of every quantity of a run's flow at the run's times t.
 
     `quantities[name]` has the formula, its law and where that law holds; `formulas[name]` is the formula in print.

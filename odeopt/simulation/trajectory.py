@@ -12,21 +12,24 @@ import numpy as np
 
 from odeopt.core.flow import Field
 from odeopt.core.state import State
+from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class Trajectory(Saved):
     """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
 
     nfev and ngev count loss and gradient evaluations; `sol(t)`, if requested, interpolates theta.  If the run ended
     early, all arrays end at the last finite state.  In an ensemble the run continues until every member has failed;
     `finite` (...) says which members reached the end.  If each member has its own step h, t has shape (n+1, ...).
-    `flow` and `problem` were solved or simulated; `backend` names the engine.
+    `flow` and `problem` were solved or simulated, by the steps of `optimizer` if there is one; `backend` names the
+    engine.
     """
 
     t: Array
@@ -42,6 +45,7 @@ class Trajectory:
     flow: Field | None = field(default=None, repr=False)
     problem: Problem | None = field(default=None, repr=False)
     backend: str = "numpy"
+    optimizer: Optimizer | None = field(default=None, repr=False)
 
     @property
     def success(self) -> bool:
@@ -89,13 +93,14 @@ def _span(value: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The origin of a path: a flow on a problem, the gradient that counts its evaluations, and the engine used."""
+    """The origin of a path: a flow on a problem, the gradient that counts evaluations, the engine, the optimizer."""
 
     flow: Field
     problem: Problem
     grad: Gradient
     name: str
     backend: str = "numpy"
+    optimizer: Optimizer | None = None
 
 
 LOSS_BLOCK = 30_000  # numbers; they fit into the processor's cache
@@ -164,6 +169,7 @@ class Recorder:
             flow=source.flow,
             problem=source.problem,
             backend=source.backend,
+            optimizer=source.optimizer,
         )
 
     def _losses(self, loss: Callable[[Array], Any], status: Status, message: str) -> tuple[Array, Status, str]:
