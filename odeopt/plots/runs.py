@@ -24,7 +24,7 @@ def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     """Loss against t, one line per member, logarithmic if all losses are positive; returns the Line2D artists."""
     ax = style.axes(ax)
     loss = run.loss.reshape(len(run), -1)
-    t = run.t.reshape(len(run), -1)
+    t = run.times.reshape(len(run), -1)
     lines = ax.plot(t, loss, **{"color": style.colour(run.name), "label": run.name, **line})
     for extra in lines[1:]:
         extra.set_label("_member")

@@ -7,7 +7,7 @@ from typing import Any
 
 from odeopt.results.encoding import Reader, Writer
 from odeopt.results.kinds import RESULTS
-from odeopt.util import check, storage
+from odeopt.util import storage
 
 FORMAT = 1  # rises when a file of today could no longer be read
 MISTAKES = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)  # of a reader, in a tree
@@ -29,12 +29,11 @@ def load(path: str | Path, of: type | None = None) -> Any:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = oo.simulate(oo.optimizers.gd(lr=0.1), oo.problems.quadratic(), 2).save(f"{folder}/run")
     ...     oo.load(path)
-    Trajectory of gd: 3 records of theta (2,), t = 0 .. 0.2, loss 10.5 .. 10.3281, 2 gradients, DONE: 2 steps
+    Trajectory of gd: 3 records of theta (2,), t = 0 .. 0.2, loss 2.50603 .. 2.18938, 2 gradients, DONE: 2 steps
     """
     kind, arrays, facts = storage.read(path)
-    check.choice(f"kind of file {path}", kind, RESULTS)
-    if of is not None and RESULTS[kind] is not of:
-        raise ValueError(f"path must be a saved {of.__name__}, {path} is a saved {kind}")
+    if kind not in RESULTS or of not in (None, RESULTS[kind]):
+        raise ValueError(f"path must be a saved {of.__name__ if of else 'result'}, {path} is a saved {kind}")
     if facts.get("format") != FORMAT:
         raise ValueError(f"path must be of format {FORMAT}, {path} has {facts.get('format')!r}: load it by its odeopt")
     try:

@@ -41,8 +41,7 @@ def _work_precision(result: WorkPrecision) -> Frame:
 
 
 def _energy(result: Energy) -> Frame:
-    shape = np.shape(next(iter(result.values.values()), result.t))
-    return Frame({name: value.ravel() for name, value in result.values.items()}, by_member(result.t, shape))
+    return Frame({name: value.ravel() for name, value in result.values.items()}, by_member(result.times))
 
 
 def _sharpness(result: Sharpness) -> Frame:
@@ -86,10 +85,7 @@ def _ensemble(run: Ensemble) -> Frame:
 
 def _moments(result: Moments) -> Frame:
     mean, variance = (np.atleast_2d(u) for u in (result.mean, np.diagonal(result.covariance, axis1=-2, axis2=-1)))
-    columns = {
-        **by_coordinate("mean", np.atleast_2d(result.mean)),
-        **by_coordinate("variance", np.atleast_2d(variance)),
-    }
+    columns = by_coordinate("mean", mean) | by_coordinate("variance", variance)
     return Frame(columns, {"t": np.atleast_1d(result.t)})
 
 
@@ -104,7 +100,8 @@ def _gradient_check(result: GradientCheck) -> Frame:
 
 
 def _brownian_path(path: BrownianPath) -> Frame:
-    return Frame(by_coordinate("xi", path.xi), by_member(np.arange(path.steps), path.xi.shape[:-1], "step"))
+    steps = np.indices(path.xi.shape[:-1])[0]
+    return Frame(by_coordinate("xi", path.xi), by_member(steps, "step"))
 
 
 def _training(result: Training) -> Frame:

@@ -25,11 +25,11 @@ def by_coordinate(name: str, values: Array) -> dict[str, Array]:
     return {f"{name}[{i}]": values[..., i].ravel() for i in range(values.shape[-1])}
 
 
-def by_member(t: Any, shape: tuple[int, ...], name: str = "t") -> dict[str, Array]:
-    """The index of rows (record, *members) of this shape: the time, and the number of the member along each axis."""
-    times = np.broadcast_to(t.reshape(*t.shape, *(1,) * (len(shape) - t.ndim)), shape)
-    axes = ["member"] if len(shape) == 2 else [f"member {i}" for i in range(len(shape) - 1)]
-    return {name: times.ravel(), **{axis: np.indices(shape)[i + 1].ravel() for i, axis in enumerate(axes)}}
+def by_member(times: Any, name: str = "t") -> dict[str, Array]:
+    """The names of rows (record, *members): the time, of this shape, and the number of the member along each axis."""
+    members = np.indices(times.shape)[1:]
+    axes = ["member"] if len(members) == 1 else [f"member {i}" for i in range(len(members))]
+    return {name: times.ravel(), **{axis: number.ravel() for axis, number in zip(axes, members, strict=True)}}
 
 
 def trajectory(run: Trajectory) -> Frame:
@@ -38,7 +38,7 @@ def trajectory(run: Trajectory) -> Frame:
     for name, value in run.state.items():
         clock = value.shape[-1] == 1 < run.theta.shape[-1]
         columns |= {name: value.ravel()} if clock else by_coordinate(name, value)
-    return Frame(columns, by_member(run.t, run.loss.shape))
+    return Frame(columns, by_member(run.times))
 
 
 def comparison(result: Comparison) -> Frame:
@@ -63,7 +63,7 @@ def _together(result: Any, flows: Mapping[str, tuple[Trajectory, Array]]) -> Fra
         theta, loss = (_padded(u[:due], len(iterates)) for u in (run.theta, run.loss))
         columns |= {f"{name} {key}": u for key, u in by_coordinate("theta", theta).items()}
         columns[f"{name} loss"] = loss.ravel()
-    return Frame(columns, by_member(iterates.t, iterates.loss.shape))
+    return Frame(columns, by_member(iterates.times))
 
 
 def _padded(values: Array, length: int) -> Array:

@@ -62,6 +62,11 @@ class Trajectory(Saved):
         """Shape (...): the members whose last theta is finite."""
         return np.isfinite(self.theta[-1]).all(axis=-1)
 
+    @property
+    def times(self) -> Array:
+        """t of every member, with the shape of the loss (n+1, ...)."""
+        return of_members(self.t, self.loss.shape)
+
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Plots the loss against time, one line per member, and returns the artists."""
         return plotted(self, ax=ax, **options)
@@ -81,6 +86,11 @@ class Trajectory(Saved):
             f"Trajectory of {self.name}: {len(self)} records of theta {self.theta.shape[1:]}, {ends}, "
             f"{self.ngev} gradients, {self.status.name}: {self.message}"
         )
+
+
+def of_members(t: Array, shape: tuple[int, ...]) -> Array:
+    """t (n+1,) or (n+1, ...) broadcast to the shape (n+1, ...) of all members."""
+    return np.broadcast_to(t.reshape(len(t), *(1,) * (len(shape) - t.ndim), *t.shape[1:]), shape)
 
 
 def _span(value: Any) -> str:

@@ -110,7 +110,9 @@ def assert_same(a, b, path="result"):
         assert str(a) == str(b), path
     elif isinstance(a, oo.Problem):
         assert repr(a) == repr(b), path
-        assert_same([a.theta0, a.loss(a.theta0), a.grad(a.theta0)], [b.theta0, b.loss(a.theta0), b.grad(a.theta0)], path)
+        assert_same(
+            [a.theta0, a.loss(a.theta0), a.grad(a.theta0)], [b.theta0, b.loss(a.theta0), b.grad(a.theta0)], path
+        )
     elif isinstance(a, Quantity):
         assert (a.law, a.where) == (b.law, b.where), path
     elif is_dataclass(a):
