@@ -14,12 +14,15 @@ from odeopt.analysis.convergence import Convergence, WorkPrecision
 from odeopt.analysis.energy import Energy
 from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
+from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.gauge import EdgeGauge
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.fokker_planck import FokkerPlanck
 from odeopt.laws.moments import Moments
 from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
+from odeopt.simulation.trajectory import of_members
 from odeopt.util.tables import dataframe
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -104,6 +107,15 @@ def _brownian_path(path: BrownianPath) -> Frame:
     return Frame(by_coordinate("xi", path.xi), by_member(steps, "step"))
 
 
+def _edge_gauge(result: EdgeGauge) -> Frame:
+    columns = {"zeta": result.zeta.ravel(), "zeta_2": result.zeta_2.ravel()}
+    return Frame(columns, by_member(of_members(result.t, result.zeta.shape)))
+
+
+def _batch_sharpness(result: BatchSharpness) -> Frame:
+    return Frame({"value": result.value, "error": result.error}, {"t": result.t})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -130,6 +142,8 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "FokkerPlanck": _fokker_planck,
     "GradientCheck": _gradient_check,
     "BrownianPath": _brownian_path,
+    "EdgeGauge": _edge_gauge,
+    "BatchSharpness": _batch_sharpness,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -13,6 +13,8 @@ from odeopt.analysis.modified import ModifiedFlow
 from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.core.time_map import Clock
+from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.gauge import EdgeGauge
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.flux import Flux
 from odeopt.laws.fokker_planck import FokkerPlanck
@@ -33,7 +35,7 @@ RESULTS: dict[str, type] = {
     for kind in (
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
-        GradientCheck, BrownianPath, Training, Vectors,
+        GradientCheck, BrownianPath, EdgeGauge, BatchSharpness, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Clock, ClosedForm, Flux, Grid, Group, ModifiedFlow)
