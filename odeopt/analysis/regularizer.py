@@ -25,6 +25,7 @@ from odeopt.problems import Problem
 from odeopt.schemes.splitting import Splitting
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.saved import Saved
 
 LINEAR = 1e-8  # relative error of superposition
 ADAM = (flows.adam,)  # the flows whose regularizer is known
@@ -49,7 +50,7 @@ ONE_NORM = Penalty(
 
 
 @dataclass(frozen=True)
-class ImplicitRegularizer:
+class ImplicitRegularizer(Saved):
     """slope L + coefficient P(grad L), descended from theta0 + shift g0, with time `lr_time` per step."""
 
     name: str
