@@ -28,13 +28,17 @@ from .analysis.stability import stability_limit
 from .analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
+from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.central_flow import central_flow
+from .edge.gauge import EdgeGauge, edge_gauge
 from .edge.result import CentralFlow
+from .edge.transfer_function import transfer_function
 from .ensembles import Ensemble, ensemble
 from .optimizers import schedules, starts
 from .optimizers.base import Optimizer
 from .optimizers.one_step import from_step
 from .problems import Problem
+from .results import load
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
@@ -47,9 +51,11 @@ __all__ = [
     "IVP",
     "BatchComparison",
     "BatchScaling",
+    "BatchSharpness",
     "CentralFlow",
     "Comparison",
     "Convergence",
+    "EdgeGauge",
     "Energy",
     "Ensemble",
     "Flow",
@@ -68,6 +74,7 @@ __all__ = [
     "analysis",
     "batch_scaling",
     "batch_schedule",
+    "batch_sharpness",
     "central_flow",
     "compare",
     "compare_batches",
@@ -77,6 +84,7 @@ __all__ = [
     "critical_beta",
     "decay",
     "decreasing",
+    "edge_gauge",
     "energy",
     "ensemble",
     "flow",
@@ -86,6 +94,7 @@ __all__ = [
     "implicit_regularizer",
     "ivp",
     "laws",
+    "load",
     "modified_flow",
     "noise",
     "noise_ratio",
@@ -109,6 +118,7 @@ __all__ = [
     "starts",
     "symbolic",
     "testing",
+    "transfer_function",
     "tuned_gd",
     "tuned_momentum",
     "tuned_nesterov",

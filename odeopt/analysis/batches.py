@@ -16,13 +16,14 @@ from odeopt.problems import Problem
 from odeopt.simulation.simulate import simulate
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 RECORDS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class BatchComparison:
+class BatchComparison(Saved):
     """E[L] of runs with several batch sizes that see the same number of samples; printing it shows a table.
 
     Each of `steps`, `samples`, `loss` and `error` (its standard error over the members) maps a batch size to an array

@@ -57,7 +57,7 @@ def step_matrix(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matr
     >>> step_matrix(schemes.ab2, 1.0).shape  # theta, and the slope of the last step
     (2, 2)
     """
-    opt, z = as_optimizer(opt), _values(z)
+    opt, z = as_optimizer(opt), real_or_complex(z)
     begin = _time_of(opt, t)
     shape = np.broadcast_shapes(opt.members, z.shape)
     unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of the preconditioner: Adagrad's G is lr^2 times its library's
@@ -109,7 +109,7 @@ def amplification(scheme: Scheme, z: Any) -> Any:
     >>> amplification(schemes.heun, np.array([-1.0, -2.0]))
     array([0.5, 1. ])
     """
-    M = step_matrix(scheme, -_values(z))
+    M = step_matrix(scheme, -real_or_complex(z))
     if M.shape[-1] > 1:
         raise ValueError(f"scheme must be a one-step scheme, got {scheme.name}")
     return M[..., 0, 0]
@@ -177,8 +177,8 @@ def _time_of(opt: Optimizer, t: float | None) -> float:
     return 0.0
 
 
-def _values(z: Any) -> Any:
-    """z as an array of real or complex numbers."""
+def real_or_complex(z: Any) -> Any:
+    """z as an array of floats or complex numbers; TypeError for anything else."""
     array = np.asarray(z)
     if array.dtype.kind not in "iufc":
         raise TypeError(f"z must be numbers (real or complex), got {z!r}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def drift_paced(flow: Flow, speed: Speed) -> Flow:
     """theta' = s(t) F: the learning rate multiplies the increment of theta, as in torch."""
-    return flow.paced("drift", speed)
+    return flow.theta_paced(speed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +128,14 @@ class Optimizer(Immutable):
         if self.recipe is None:
             raise ValueError(f"get_config needs a named optimizer, {self.name} was built by hand from a flow")
         return configuration(self.recipe.make, self.settings)
+
+    def __reduce__(self) -> Any:
+        """What pickle writes: the recipe, if it makes this optimizer."""
+        from odeopt.optimizers.remaking import made, remade
+
+        if self.recipe is not None and remade(self):
+            return made, (self.recipe.make, dict(self.recipe.settings))
+        return super().__reduce__()
 
     def __str__(self) -> str:
         title = self.recipe.title() if self.recipe else self.name

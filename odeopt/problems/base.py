@@ -144,7 +144,13 @@ class Problem(Immutable):
         start = check.point("theta0", theta0)
         if start.shape[-1] != self.dim:
             raise ValueError(f"theta0 must have shape ({self.dim},) or (..., {self.dim}), got {start.shape}")
-        return dataclasses.replace(self, theta0=start)
+        moved = dataclasses.replace(self, theta0=start)
+        moved.remember(self.origin)
+        return moved
+
+    def __reduce__(self) -> Any:
+        """What pickle writes: the call that made the problem and its start, or else its functions."""
+        return super().__reduce__() if self.origin is None else (_again, (self.origin, self.theta0))
 
     def check_gradient(self, theta: Any = None) -> GradientCheck:
         """Compares the gradient by hand with the best numerical one, at theta (default: theta0).
@@ -172,6 +178,10 @@ class Problem(Immutable):
         title = f"Problem {self.name}" if self.name else "Problem"
         noise = f", {self.noise.name}" if self.noise else ""
         return f"{title}: d = {self.dim}, gradient {source}, {members}{noise}"
+
+
+def _again(call: Any, theta0: Array) -> Problem:
+    return call.again().at(theta0)
 
 
 def _source(f: Any) -> str:

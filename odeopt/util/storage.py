@@ -33,6 +33,14 @@ def save(path: str | Path, kind: str, arrays: Mapping[str, Array], facts: Mappin
 
 def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and facts of a file of this kind; ValueError if it is damaged or of another kind."""
+    found, arrays, facts = read(path)
+    if found != kind:
+        raise ValueError(f"path must be a saved {kind}, {path} is a saved {found}")
+    return arrays, facts
+
+
+def read(path: str | Path) -> tuple[str, dict[str, Array], dict[str, Any]]:
+    """The kind, the arrays and the facts of a file; ValueError if it is damaged."""
     content = Path(path).read_bytes()
     data, digest = content[:-DIGEST], content[-DIGEST:]
     if hashlib.sha256(data).digest() != digest:
@@ -40,6 +48,4 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     facts = json.loads(arrays.pop(FACTS).tobytes())
-    if (found := facts.pop("kind")) != kind:
-        raise ValueError(f"path must be a saved {kind}, {path} is a saved {found}")
-    return arrays, facts
+    return facts.pop("kind"), arrays, facts

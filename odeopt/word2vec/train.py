@@ -17,6 +17,7 @@ from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.interrupts import noted
 from odeopt.util.progress import bar
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 from odeopt.word2vec import checkpoint as files
 from odeopt.word2vec.course import Course, Plan, Progress
@@ -29,7 +30,7 @@ SAVE_EVERY = 200  # batches
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class Training(Saved):
     """The result of `train`.
 
     vectors: the word vectors
