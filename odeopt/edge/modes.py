@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
-from odeopt.edge.linearised_step import Linearised
+from odeopt.edge.linearised_step import Linearised, Product
 
 Matrices = NDArray[Any]  # real or complex, or of bools
 
@@ -91,15 +91,31 @@ def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.
     if step.size <= DENSE:
         return Found(_dense(step, least))
     size = 1 + least + SPARE if before is None or before.right is None else len(before.right)
-    needed = lambda gain: np.where(near(1 + gain), EXACT, np.where(np.arange(len(gain)) < least, ROUGH, np.inf))
     while True:
-        right = invariant(step.product, _start(before.right if before else None, size, step.size, rng), needed)
-        many = int(np.count_nonzero(np.isfinite(needed(right.gain)))) + SPARE
-        if many <= size or size >= step.size // 3:
-            break
-        size = many
-    left = invariant(step.transposed, _start(before.left if before else None, size, step.size, rng), needed)
-    return Found(_chosen(step, right, left, least), right.rows[: many + 1], left.rows[: many + 1])
+        right = _search(step.product, before.right if before else None, size, step.size, least, rng)
+        left = _search(step.transposed, before.left if before else None, size, step.size, least, rng)
+        keep = np.isfinite(_needed(right.gain, least))
+        partner = paired(right.gain, left.gain)
+        apart = np.abs(right.gain - left.gain[partner])[keep].max(initial=0.0)
+        many = int(np.count_nonzero(keep)) + SPARE
+        if many <= size and apart <= ROUGH:
+            V, W = _plain(1 + right.gain, right.vectors), _plain(1 + left.gain, left.vectors)[partner]
+            modes = _modes(1 + right.gain, V.T, W, least)
+            return Found(modes, right.rows[: many + 1], left.rows[: many + 1])
+        if size >= step.size // 3:
+            raise NotFound(f"left and right modes of the step are {apart:.1e} apart")
+        size = max(many, size + 1)
+
+
+def _needed(gain: Matrices, least: int) -> Matrices:
+    """The residuals that are allowed, of gains in the order of falling modulus."""
+    return np.where(near(1 + gain), EXACT, np.where(np.arange(len(gain)) < least, ROUGH, np.inf))
+
+
+def _search(
+    product: Product, before: Matrices | None, size: int, n: int, least: int, rng: np.random.Generator
+) -> Invariant:
+    return invariant(product, _start(before, size, n, rng), lambda gain: _needed(gain, least))
 
 
 def _start(before: Matrices | None, size: int, n: int, rng: np.random.Generator) -> Matrices:
@@ -118,19 +134,20 @@ def _dense(step: Linearised, least: int) -> Modes:
         raise NotFound("the derivative of the step is not finite")
     gain, left, right = eig(D, left=True, right=True)
     order = np.argsort(-np.abs(gain))
-    return _modes(1 + gain[order], right[:, order], left.conj().T[order], least)
+    mu = 1 + gain[order]
+    return _modes(mu, _plain(mu, right.T[order]).T, _plain(mu.conj(), left.T[order]).conj(), least)
 
 
-def _chosen(step: Linearised, right: Invariant, left: Invariant, least: int) -> Modes:
-    partner = paired(right.gain, left.gain)
-    return _modes(1 + right.gain, right.vectors.T, left.vectors[partner], least)
+def _plain(mu: Matrices, vectors: Matrices) -> Matrices:
+    """The vectors (m, n), real for real multipliers: two equal ones may come as a pair with tiny imaginary parts."""
+    real = np.where(mu.imag < 0, vectors.imag.T, vectors.real.T).T
+    return np.where(_real(mu)[:, None], real, vectors)
 
 
 def _modes(mu: Matrices, V: Matrices, W: Matrices, least: int) -> Modes:
     """The modes to keep among these, which come in the order of |mu - 1|, scaled so that W V = I."""
+    mu = np.where(_real(mu), mu.real, mu)
     turning = np.flatnonzero(oscillates(mu) | (mu.imag > REAL * np.abs(mu)))
     keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1])[0]], dtype=int)
     mu, V, W = mu[keep].astype(complex), V[:, keep].astype(complex), W[keep].astype(complex)
-    real = _real(mu)
-    V[:, real], W[real] = V[:, real].real, W[real].real
     return Modes(mu, V, np.linalg.solve(W @ V, W) if len(mu) else W)

@@ -14,8 +14,9 @@ from odeopt.core.state import State
 from odeopt.edge.averaged_step import Pieces, entries
 from odeopt.edge.linearised_step import Hessian, Linearised
 from odeopt.edge.modes import Modes
-from odeopt.optimizers import gd, rmsprop
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.named.adaptive import rmsprop
+from odeopt.optimizers.named.gradient import gd
 from odeopt.problems import Problem
 from odeopt.problems.derivatives import BY_DIFFERENCES, COARSE, EPS
 from odeopt.problems.differences import scaled, sizes

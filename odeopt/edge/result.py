@@ -11,11 +11,12 @@ import numpy as np
 from odeopt.edge.covariance import Covariance
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class CentralFlow:
+class CentralFlow(Saved):
     """The path around which the iterates oscillate, at the times t (n+1,) of the steps, and the oscillation.
 
     theta (n+1, d), state[name]:  the averaged state

@@ -58,7 +58,7 @@ def test_a_users_step_is_recorded_and_an_implicit_one_is_not():
         nu = nu + 0.1 * (oo.ops.total(grad(theta) ** 2) - nu)
         return theta - h * grad(theta) / np.sqrt(nu), nu
 
-    own = oo.from_step(scalar, {"nu": [2.0]}, h=0.01).foreign
+    own = oo.from_step(scalar, {"nu": [2.0]}, h=0.01).optimizer
     step, d, y, t = later_state(own, PROBLEM)
     D = increment_jacobian(d, y, t)
     assert step.means == "its operations, recorded"
