@@ -103,7 +103,7 @@ def _converged(exponent: Callable[[Array], Array], ends: Array) -> float:
         if abs(value - last) <= AGREE * value < np.inf:
             return value
         last = value
-    raise ValueError(f"temperature must be higher, or loss smoother: the integral did not converge, last {last:g}")
+    raise ValueError(f"temperature must be higher, or loss smoother: the integral did not converge, ends at {last:g}")
 
 
 def _double_integral(exponent: Callable[[Array], Array], ends: Array, n: int) -> float:

@@ -1,4 +1,4 @@
-"""What tells how near the edge of stability a run is, against time."""
+"""Gauges of the edge of stability along a run, against time."""
 
 from __future__ import annotations
 
