@@ -163,7 +163,7 @@ def test_a_problem_for_each_member():
         oo.problems.rosenbrock(b=2).hvp(problem.theta0[1], np.ones(2)),
         rtol=1e-12,
     )
-    with pytest.raises(ValueError, match="grad must be given for a loss whose numbers differ by member"):
+    with pytest.raises(ValueError, match="grad must be given if each member has its own numbers in the loss"):
         oo.Problem(problem.loss, theta0=problem.theta0, batched=True)
 
 
