@@ -12,6 +12,7 @@ from odeopt.util import check
 from odeopt.util.check import Number
 
 Shape = tuple[int, int] | None
+MOST = 1000  # Newton-Schulz iterations
 
 
 def muon(
@@ -61,8 +62,8 @@ def muon_corrected(
 
 def _sign(shape: Shape, iterations: int | None) -> Callable[[Any, Any], Any]:
     shape = check.shape("shape", shape)
-    if iterations is not None:
-        check.count("iterations", iterations, 1)
+    if iterations is not None and check.count("iterations", iterations, 1) > MOST:
+        raise ValueError(f"iterations must be at most {MOST}, or None for the exact sign, got {iterations}")
     return lambda x, eps: ops.msign(x, shape, iterations, eps)
 
 

@@ -14,6 +14,7 @@ from odeopt.core.flow import Field
 from odeopt.core.state import State
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
+from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.status import Status
@@ -77,6 +78,11 @@ class Trajectory:
             f"Trajectory of {self.name}: {len(self)} records of theta {self.theta.shape[1:]}, {ends}, "
             f"{self.ngev} gradients, {self.status.name}: {self.message}"
         )
+
+
+def a_run(run: Any) -> Trajectory:
+    """The run; TypeError for anything else."""
+    return check.instance("run", run, Trajectory, "a Trajectory of odeopt.simulate or odeopt.solve")
 
 
 def _span(value: Any) -> str:

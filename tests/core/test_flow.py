@@ -106,7 +106,7 @@ def test_projection_adds_nothing_to_the_right_hand_side():
         (dict(variables="theta", params={"a": float("nan")}), "a must be finite, got nan"),
         (dict(variables="theta v", params={"v": 2.0}), "variables, params, .* must differ, got v twice"),
         (dict(variables="theta t"), "got t twice"),
-        (dict(variables="theta", clocks="c"), "clock must be one of theta, got 'c'"),
+        (dict(variables="theta", clocks="c"), "name in clocks must be one of theta, got 'c'"),
         (dict(variables="theta", onset=oo.Onset(lambda w: w)), "argument of the onset must be one of"),
         (dict(variables="theta", a=relax("theta", rate=1.0, limit=lambda w: w)), "argument of part 'a' must be one of"),
     ],
