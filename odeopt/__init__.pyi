@@ -28,6 +28,9 @@ from .analysis.stability import stability_limit
 from .analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
+from .edge.batch_sharpness import BatchSharpness, batch_sharpness
+from .edge.gauge import EdgeGauge, edge_gauge
+from .edge.transfer_function import transfer_function
 from .ensembles import Ensemble, ensemble
 from .optimizers import schedules, starts
 from .optimizers.base import Optimizer
@@ -45,8 +48,10 @@ __all__ = [
     "IVP",
     "BatchComparison",
     "BatchScaling",
+    "BatchSharpness",
     "Comparison",
     "Convergence",
+    "EdgeGauge",
     "Energy",
     "Ensemble",
     "Flow",
@@ -65,6 +70,7 @@ __all__ = [
     "analysis",
     "batch_scaling",
     "batch_schedule",
+    "batch_sharpness",
     "compare",
     "compare_batches",
     "conserved",
@@ -73,6 +79,7 @@ __all__ = [
     "critical_beta",
     "decay",
     "decreasing",
+    "edge_gauge",
     "energy",
     "ensemble",
     "flow",
@@ -105,6 +112,7 @@ __all__ = [
     "starts",
     "symbolic",
     "testing",
+    "transfer_function",
     "tuned_gd",
     "tuned_momentum",
     "tuned_nesterov",

@@ -5,6 +5,7 @@ Every function takes a result and `ax=None` and returns its artists.  It shows n
 
 from odeopt.plots.energy import energy
 from odeopt.plots.ensembles import ensemble
+from odeopt.plots.gauges import batch_sharpness, edge_gauge
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
@@ -12,9 +13,11 @@ from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
+    "batch_sharpness",
     "comparison",
     "convergence",
     "density",
+    "edge_gauge",
     "energy",
     "ensemble",
     "following",

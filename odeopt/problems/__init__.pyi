@@ -1,3 +1,4 @@
+from ._catapult import catapult
 from ._finite_sum import finite_sum
 from ._quadratic import quadratic
 from .base import Problem
@@ -9,6 +10,7 @@ from .test_functions import beale, double_well, himmelblau, rosenbrock, saddle, 
 __all__ = [
     "Problem",
     "beale",
+    "catapult",
     "double_well",
     "finite_sum",
     "himmelblau",

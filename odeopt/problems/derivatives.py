@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,10 +108,15 @@ def gradient_of(loss: Function, points: Array, usual: Array) -> Derived:
 
 def hvp_of(grad: Function, points: Array, usual: Array) -> Derived:
     """The complex step of a gradient by hand where it works at all points, else central differences."""
+    return hvp_rule(grad, points, usual)(grad)
+
+
+def hvp_rule(grad: Function, points: Array, usual: Array) -> Callable[[Function], Derived]:
+    """The function grad -> hvp that suits this gradient, for others computed like it: those of batches."""
     if isinstance(grad, Derived):
-        return central_hvp(grad, usual, COARSE if grad.source == BY_DIFFERENCES else EPS)
+        return partial(central_hvp, usual=usual, rounding=COARSE if grad.source == BY_DIFFERENCES else EPS)
     analytic = analytic_in_code(lambda theta: usual * grad(theta), points, usual)  # all entries in units of the loss
-    return (complex_step_hvp if analytic else central_hvp)(grad, usual)
+    return partial(complex_step_hvp if analytic else central_hvp, usual=usual)
 
 
 def analytic_in_code(f: Function, points: Array, usual: Array) -> bool:

@@ -70,11 +70,14 @@ def finite(name: str, value: Any) -> Number:
 
 def complex_numbers(name: str, value: Any) -> Any:
     """Finite real or complex numbers, as an array."""
+    text = "numbers (real or complex) without a mask"
     try:
         array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError):
-        return numbers_of(name, value)  # says what is wrong
-    if array.dtype.kind != "c" or np.ma.is_masked(value):
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} must be {text}, got {shown(value)}: {error}") from error
+    if array.dtype.kind not in "iufcO" or np.ma.is_masked(value):
+        raise TypeError(f"{name} must be {text}, got {shown(value)}")
+    if array.dtype.kind != "c":
         return np.asarray(finite(name, value))
     if not array.size or not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {shown(value)}")

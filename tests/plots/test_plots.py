@@ -24,6 +24,7 @@ PLANE = oo.problems.quadratic((1, 20))
 LINE = oo.laws.langevin(oo.problems.double_well(), 0.1, (-2, 2), 40)
 DISC = oo.laws.langevin(PLANE, 0.1, ((-2, 2), (-2, 2)), 10)
 VALLEY = oo.problems.valley(d=3).at((-0.5, 0.3, 0.2))
+SUM = oo.problems.least_squares((np.random.default_rng(0).normal(size=(5, 2)), np.arange(5)))
 
 
 def compared(problem=PLANE, theta0=None, **settings):
@@ -48,6 +49,15 @@ def sharpened():
     return oo.sharpness(oo.simulate(opt, VALLEY, 20), VALLEY, opt)
 
 
+def gauged(**settings):
+    return oo.edge_gauge(oo.simulate(oo.optimizers.gd(lr=0.04), VALLEY, 20, **settings))
+
+
+def batched(opt=None):
+    noisy = oo.noise.minibatches(SUM, 2)
+    return oo.batch_sharpness(oo.simulate(opt or oo.optimizers.gd(lr=0.1), noisy, 8, rng=0), opt)
+
+
 CASES = {  # name: (the call, how many artists of which kind)
     "comparison in the plane": (lambda ax: plots.comparison(compared(), ax), 3),
     "comparison over time": (lambda ax: plots.comparison(compared(VALLEY), ax), 3),
@@ -56,6 +66,10 @@ CASES = {  # name: (the call, how many artists of which kind)
     "work_precision": (lambda ax: plots.work_precision(worked(), ax), 2),
     "energy": (lambda ax: plots.energy(oo.energy(compared().iterates), ax), 1),
     "energy of an ensemble": (lambda ax: plots.energy(oo.energy(compared(theta0=np.eye(2)).flow), ax), 2),
+    "edge_gauge": (lambda ax: plots.edge_gauge(gauged(), ax), 3),
+    "edge_gauge of an ensemble": (lambda ax: plots.edge_gauge(gauged(theta0=np.eye(3)), ax), 7),
+    "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
+    "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
@@ -186,6 +200,16 @@ def test_sharpness_beside_its_threshold(ax):
     line, threshold = plots.sharpness(result, ax)
     np.testing.assert_array_equal(line.get_xydata(), np.stack([result.t, result.value], axis=-1))
     assert threshold.get_ydata() == pytest.approx(np.full(len(result.t), 50.0))
+
+
+def test_gauges_beside_their_limits(ax):
+    zeta, zeta_2, one = gauged().plot(ax)
+    np.testing.assert_array_equal(zeta.get_ydata(), gauged().zeta)
+    np.testing.assert_array_equal(zeta_2.get_ydata(), gauged().zeta_2)
+    assert set(one.get_ydata()) == {1.0}
+    _, small, large = batched(oo.optimizers.momentum(0.1, 0.5)).plot(Figure().subplots())
+    assert small.get_ydata() == pytest.approx([10.0, 10.0])
+    assert large.get_ydata() == pytest.approx([30.0, 30.0])
 
 
 def test_dense_output_is_drawn_between_the_records(ax):

@@ -22,6 +22,7 @@ OVERLAP = (rng.normal(size=(40, 3)), rng.integers(0, 2, size=40))  # no plane se
 
 TABLE = {  # public name: the arguments to test it with
     "beale": [{}],
+    "catapult": [{}, {"width": 3, "output": -0.5, "curvature": 1.5}],
     "double_well": [{}, {"d": 4}],
     "himmelblau": [{}],
     "finite_sum": [
@@ -113,6 +114,7 @@ def test_minimizer(name, arguments):
     if problem.minimizer is None:
         assert (name, arguments.get("ridge"), arguments.get("eigenvalues")) in {
             ("tanh_network", None, None),  # unknown
+            ("catapult", None, None),  # not a single one
             ("finite_sum", None, None),  # unknown
             ("logistic_regression", 0.0, None),  # need not exist
             ("quadratic", None, (-1, 3)),  # unbounded below

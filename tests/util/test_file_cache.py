@@ -11,7 +11,7 @@ from support.damage import DAMAGES, KINDS, flipped
 
 from odeopt.util.file_cache import DIGEST, FileCache
 
-DATA = bytes(range(256)) * 4
+DATA = bytes(range(32))
 
 
 @pytest.fixture

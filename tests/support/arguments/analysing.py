@@ -125,4 +125,9 @@ ROWS: dict[str, Row] = {
     "Ensemble.save": row(lambda: dict(path="b.npz"), call=lambda **k: made().many.save(**k), path=NAME),
     "Ensemble.load": row(lambda: dict(path=made().many.save("y")), call=loaded, path=NAME),
     "IVP.unpack": row(lambda: dict(y=np.zeros(4)), call=lambda **k: made().ivp.unpack(**k), y=NOTHING),
+    "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "edge_gauge": row(lambda: dict(run=made().run), run=NOTHING),
+    "batch_sharpness": row(
+        lambda: dict(run=made().drawn, every=2), run=NOTHING, opt=NOTHING, every=COUNT, batches=COUNT, rng=SEED
+    ),
 }

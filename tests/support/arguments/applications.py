@@ -72,6 +72,8 @@ ROWS: dict[str, Row] = {
         for name, argument, key in [
             ("comparison", "cmp", "compared"),
             ("convergence", "result", "converged"),
+            ("edge_gauge", "gauge", "gauge"),
+            ("batch_sharpness", "result", "steep"),
             ("energy", "result", "energy"),
             ("ensemble", "run", "many"),
             ("following", "result", "followed"),

@@ -28,6 +28,7 @@ ROWS: dict[str, Row] = {
     ),
     "Problem.load": row(lambda: dict(theta=[1.0, 1.0]), call=lambda **k: NAMED.load(**k), theta=NOTHING),
     "Problem.check_gradient": row(call=PROBLEM.check_gradient, theta=NOTHING),
+    "problems.catapult": row(width=WORK, output="minus zero", curvature=POSITIVE),
     "problems.double_well": row(d=WORK),
     "problems.valley": row(d=WORK, b=POSITIVE),
     "problems.rosenbrock": row(a=FINITE, b=POSITIVE),

@@ -70,8 +70,10 @@ def made() -> SimpleNamespace:
         region=oo.stability_region(schemes.euler, points=3),
         priced=oo.work_precision(BALL, {"a": schemes.rk4}, PROBLEM, 0.2, (4,)),
         ivp=oo.ivp(BALL, PROBLEM), regular=oo.analysis.implicit_regularizer(GD),
+        drawn=oo.simulate(GD, DRAWN, 4, rng=0), gauge=oo.edge_gauge(run),
         batches=oo.compare_batches({2: GD}, SUM, 4, members=2, rng=0),
         scaling=oo.batch_scaling(GD, 2), path=noise.brownian_path(4, 1, rng=0),
+        steep=oo.batch_sharpness(oo.simulate(GD, DRAWN, 4, rng=0)),
         fast=oo.symbolic.eliminate_velocity(optimizers.heavy_ball()),
     )  # fmt: skip
 

@@ -1,0 +1,133 @@
+"""E_B[g_B.H_B g_B/|g_B|^2], the curvature of a batch along its own gradient: at the edge of SGD it is 2/lr.
+
+[Andreyev and Beneventano 2024, "Edge of stochastic stability"]  With momentum it ends at 2 (1 - beta)/lr for small
+batches, where an update is the sum of many independent gradients, and at 2 (1 + beta)/lr, the limit of full batches,
+for large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from odeopt.analysis.stability import stability_limit
+from odeopt.edge.transfer_function import transfer_function
+from odeopt.noise._every_batch import Indices, every_batch, number_of_batches, random_batches
+from odeopt.noise._minibatches import Minibatches, minibatches_of
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.problems.derivatives import Derived, hvp_rule
+from odeopt.problems.differences import typical
+from odeopt.problems.members import probe_points
+from odeopt.simulation.trajectory import Trajectory, a_run
+from odeopt.util import check
+from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
+from odeopt.util.plotted import plotted
+
+BLOCK = 2**20  # numbers of gradients held in memory at a time
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSharpness:
+    """`value` (n,) at the times `t` (n,), and its standard `error` (n,): 0 where `batches` are all that there are.
+
+    limits: (2/(lr Q(1)), stability limit/lr) of the optimizer, for small and for large batches; both 2/lr for gradient
+    descent, NaN without an optimizer.  Q is its `transfer_function`.
+    """
+
+    name: str
+    t: Array = field(repr=False)
+    value: Array = field(repr=False)
+    error: Array = field(repr=False)
+    batches: int
+    limits: tuple[float, float]
+
+    def __repr__(self) -> str:
+        small, large = self.limits
+        return (
+            f"BatchSharpness along {self.name}: {len(self.t)} values from {self.batches} batches, "
+            f"last {self.value[-1]:.4g} +- {self.error[-1]:.1g}; limits {small:.4g} and {large:.4g}"
+        )
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """The batch sharpness against time with its limits; returns the artists."""
+        return plotted(self, ax=ax, **options)
+
+
+def batch_sharpness(
+    run: Trajectory, opt: Optimizer | None = None, *, every: int = 1, batches: int = 1000, rng: Any = 0
+) -> BatchSharpness:
+    """E_B[g_B.H_B g_B/|g_B|^2] at every `every`-th record of a run with minibatches, by products of batch losses.
+
+    opt:     the optimizer of the run, for its limits; without preconditioner and weight decay
+    batches: how many random batches are taken at each record, drawn by `rng`.  Where no more than these exist all of
+             them are taken once, and the mean is exact.  All have the size of the noise: the shorter one that ends an
+             epoch is left out
+
+    >>> import odeopt as oo
+    >>> noisy = oo.noise.minibatches(oo.problems.least_squares(), 1)
+    >>> opt = oo.optimizers.gd(lr=0.1)
+    >>> batch_sharpness(oo.simulate(opt, noisy, 20, rng=0), opt, every=10)
+    BatchSharpness along gd: 3 values from 442 batches, last 11 +- 0; limits 20 and 20
+    """
+    problem, law = _checked(run, opt)
+    every, batches = check.count("every", every, 1), check.count("batches", batches, 2)
+    generator = check.generator("rng", rng)
+    taken = min(batches, number_of_batches(law))
+    within_memory("batches", taken, NUMBER * taken)
+    records = np.arange(0, len(run), min(every, len(run)))
+    found = [_at(problem, theta, batches, generator) for theta in run.theta[records]]
+    value, error = np.array(found).T
+    return BatchSharpness(run.name, run.t[records], value, error, taken, _limits(opt))
+
+
+def _at(problem: Problem, theta: Array, batches: int, rng: np.random.Generator) -> tuple[float, float]:
+    """The mean of the quotient and its standard error at one theta (d,)."""
+    law, rule = minibatches_of(problem), hvp_rule(problem.grad, probe_points(theta), typical(theta))
+    rows = max(1, BLOCK // max(theta.size, law.size))
+    if number_of_batches(law) <= batches:
+        mean = 0.0
+        for some, weights in every_batch(law, rows):
+            mean += float(weights @ _quotients(law, rule, theta, some))
+        return mean, 0.0
+    drawn = (
+        _quotients(law, rule, theta, random_batches(law, min(rows, batches - first), rng))
+        for first in range(0, batches, rows)
+    )
+    values = np.concatenate(list(drawn))
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(batches))
+
+
+def _quotients(law: Minibatches, rule: Callable[[Any], Derived], theta: Array, some: Indices) -> Array:
+    """g_B.H_B g_B/|g_B|^2 of batches (m, size); NaN where the gradient of a batch is 0."""
+    at = np.broadcast_to(theta, (len(some), theta.size))
+
+    def grad(theta: Array) -> Array:
+        return law.samples.batch_grad(theta, some)
+
+    g = grad(at)
+    with np.errstate(invalid="ignore"):
+        return np.sum(g * rule(grad)(at, g), axis=-1) / np.sum(g**2, axis=-1)
+
+
+def _limits(opt: Optimizer | None) -> tuple[float, float]:
+    if opt is None:
+        return np.nan, np.nan
+    lr = check.scalar("lr", opt.lr)
+    return 2 / (lr * transfer_function(opt, 1).real), stability_limit(opt) / lr
+
+
+def _checked(run: Any, opt: Any) -> tuple[Problem, Minibatches]:
+    if a_run(run).problem is None:
+        raise TypeError(f"run must be made by odeopt.simulate, got {run!r}")
+    if opt is not None and not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be the Optimizer of the run or None, got {opt!r}")
+    if run.theta.ndim != 2:
+        raise ValueError(f"run must be of one member, with theta (n, {run.problem.dim}), got {run.theta.shape}")
+    if opt is not None and opt.flow.preconditioner:
+        raise ValueError(f"opt must not have a preconditioner, {opt.name} has {opt.flow.preconditioner}")
+    return run.problem, minibatches_of(run.problem)
