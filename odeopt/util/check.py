@@ -70,7 +70,7 @@ def finite(name: str, value: Any) -> Number:
 
 def complex_numbers(name: str, value: Any) -> Any:
     """Finite real or complex numbers, as an array."""
-    text = "numbers (real or complex) without a mask"
+    text = "numbers (real or complex), unmasked"
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
