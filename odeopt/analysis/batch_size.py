@@ -13,10 +13,11 @@ from odeopt.noise.base import noise_of
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.problems.base import Problem, point_of
 from odeopt.util import check
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class BatchScaling:
+class BatchScaling(Saved):
     """The optimizer `before`, and `optimizer` for a batch `kappa` times as large.
 
     Printing it shows the rule and its reason.  q is the factor by which sqrt(E[G]) shrinks: 1 if the optimizer does not
@@ -55,7 +56,7 @@ class BatchScaling:
         return round(check.count("steps", steps) / self.kappa)
 
     def __str__(self) -> str:
-        old, new = _numbers(self.before), _numbers(self.optimizer)
+        old, new = numbers_in(self.before), numbers_in(self.optimizer)
         changes = [f"{key:<13}{short(old[key])} -> {short(new[key])}" for key in old if np.any(old[key] != new[key])]
         title = f"{self.before.name}, batch x {self.kappa:g}: {self.rule} rule"
         return "\n".join([title, *changes, f"{'steps':<13}n -> n/{self.kappa:g}", self.why])
@@ -138,7 +139,7 @@ def _ratio(value: Any) -> float:
     return found
 
 
-def _numbers(opt: Optimizer) -> dict[str, Any]:
+def numbers_in(opt: Optimizer) -> dict[str, Any]:
     """The numerical settings of the optimizer and of the optimizers that it wraps."""
-    inner = _numbers(opt.settings["opt"]) if "opt" in opt.settings else {}
+    inner = numbers_in(opt.settings["opt"]) if "opt" in opt.settings else {}
     return {**inner, **{k: v for k, v in opt.settings.items() if isinstance(v, float | np.ndarray)}}

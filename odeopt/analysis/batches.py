@@ -17,6 +17,7 @@ from odeopt.simulation.simulate import simulate
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 RECORDS = 200
@@ -24,7 +25,7 @@ BATCH = 40  # bytes of one number in a list
 
 
 @dataclass(frozen=True, eq=False)
-class BatchComparison:
+class BatchComparison(Saved):
     """E[L] of runs with several batch sizes that see the same number of samples; printing it shows a table.
 
     Each of `steps`, `samples`, `loss` and `error` (its standard error over the members) maps a batch size to an array

@@ -18,10 +18,11 @@ from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class StabilityRegion:
+class StabilityRegion(Saved):
     """max |multiplier| over the plane of complex z = lr lambda: `z` and `radius` have shape (rows, columns)."""
 
     name: str
@@ -66,7 +67,7 @@ def stability_region(
 
 
 @dataclass(frozen=True, eq=False)
-class StabilityChart:
+class StabilityChart(Saved):
     """The multipliers over (z, beta), shape (betas, zs, n).  `limit` (betas,) is inf if it lies beyond the chart."""
 
     name: str

@@ -20,10 +20,11 @@ from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class Following:
+class Following(Saved):
     """The iterates and their modified flow from the same first state, step by step.
 
     error (n+1,):   the largest coordinate of |theta_n - theta(t_n)|, up to the end of the shorter run

@@ -23,6 +23,7 @@ from odeopt.problems import Problem
 from odeopt.problems.initial_point import single_point
 from odeopt.schemes.implicit import solve_increment
 from odeopt.util import check
+from odeopt.util.absent import Absent
 from odeopt.util.check import Array
 
 LARGEST = 8
@@ -57,7 +58,7 @@ class ModifiedFlow:
     central: bool = False
 
     def __post_init__(self) -> None:
-        check.instance("map", self.map, OneStep, "a step, e.g. from odeopt.from_step")
+        check.instance("map", self.map, OneStep | Absent, "a step, e.g. from odeopt.from_step")
         if check.count("order", self.order, 1) > LARGEST:
             raise ValueError(f"order must be 1 to {LARGEST}, got {self.order}")
         if check.flag("central", self.central) and self.order % 2:

@@ -22,6 +22,7 @@ from odeopt.problems.base import Problem, a_problem
 from odeopt.schemes.splitting import Splitting
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.saved import Saved
 
 LINEAR = 1e-8  # relative error of superposition
 ROUNDING = 1e-11  # rounding error of the coefficient and the shift, in units of the step
@@ -44,7 +45,7 @@ ONE_NORM = Penalty(
 
 
 @dataclass(frozen=True)
-class ImplicitRegularizer:
+class ImplicitRegularizer(Saved):
     """slope L + coefficient P(grad L), descended from theta0 + shift g0, with time `lr_time` per step."""
 
     name: str

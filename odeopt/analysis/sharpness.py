@@ -22,13 +22,14 @@ from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
 TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square
 
 
 @dataclass(frozen=True, eq=False)
-class Sharpness:
+class Sharpness(Saved):
     """`value` (n,) at the times `t` (n,), and the `threshold` (n,) of the optimizer there: its stability limit over lr.
 
     The threshold moves under a schedule only; it is NaN without an optimizer.

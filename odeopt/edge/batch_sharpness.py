@@ -27,12 +27,13 @@ from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 BLOCK = 2**20  # numbers of gradients held in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
-class BatchSharpness:
+class BatchSharpness(Saved):
     """`value` (n,) at the times `t` (n,), and its standard `error` (n,): 0 where `batches` are all that there are.
 
     limits: (2/(lr Q(1)), stability limit/lr) of the optimizer, for small and for large batches; both 2/lr for gradient

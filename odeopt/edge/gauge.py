@@ -16,6 +16,7 @@ from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 BLOCK = 30_000  # numbers of theta whose gradients and products are computed in one call
 
@@ -44,7 +45,7 @@ def zeta_2(lr: Any, slope: Any, curvature: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class EdgeGauge:
+class EdgeGauge(Saved):
     """zeta and zeta_2 (n, ...) of the n steps of a run, at the times t (n,) from which they are taken."""
 
     name: str

@@ -23,10 +23,11 @@ from odeopt.laws.target import leaks, level_of
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class FokkerPlanck:
+class FokkerPlanck(Saved):
     """The equation on its grid, made by `fokker_planck`, `langevin` or `kramers`.
 
     A density is an array over the cells: probability per length or area.

@@ -20,12 +20,13 @@ from odeopt.problems.initial_point import single_point
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
+from odeopt.util.saved import Saved
 
 ROUNDING = 1e-13  # of the fastest rate: a slower decay than that is none
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Moments(Saved):
     """Mean (..., n) and covariance (..., n, n) of the state y, theta first, at the times t (...,), or for t = inf.
 
     theta_mean and theta_covariance are the parts of theta.  loss is E[L].  temperature is the mean of lambda Var(theta)

@@ -13,10 +13,11 @@ from odeopt.noise._streams import normals
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_memory
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class BrownianPath:
+class BrownianPath(Saved):
     """W at the times k T/n: xi (n, *members, width) holds its increments over sqrt(T/n), standard normals.
 
     `coarsened(k)` is the same path at every k-th of these times, `refined(rng)` at twice as many times.  As the noise

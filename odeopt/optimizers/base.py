@@ -132,6 +132,14 @@ class Optimizer(Immutable):
             raise ValueError(f"get_config needs a named optimizer, {self.name} was built by hand from a flow")
         return configuration(self.recipe.make, self.settings)
 
+    def __reduce__(self) -> Any:
+        """What pickle writes: the recipe, if it makes this optimizer."""
+        from odeopt.optimizers.remaking import made, remade
+
+        if self.recipe is not None and remade(self):
+            return made, (self.recipe.make, dict(self.recipe.settings))
+        return super().__reduce__()
+
     def __str__(self) -> str:
         title = self.recipe.title() if self.recipe else self.name
         return f"{title}: {self.flow.name} by {self.scheme.name}, h = {short(self.h)}\n{self.flow}"

@@ -25,7 +25,7 @@ Increment = Callable[[Any, State], State]
 class OneStep:
     """A one-step map; `increment(grad)` is (t, y) -> Phi(y) - y, and `start(theta0, **memory)` the first state.
 
-    foreign: the map as an Optimizer, where it comes from `from_step`
+    optimizer: the optimizer whose step it is; what `from_step` made is one too
     """
 
     name: str
@@ -34,10 +34,14 @@ class OneStep:
     members: tuple[int, ...]
     increment: Callable[[Grad], Increment]
     start: Callable[..., State]
-    foreign: Optimizer | None = None
+    optimizer: Optimizer | None = None
 
     def __repr__(self) -> str:
         return f"step {self.name!r} of {', '.join(self.variables)}, h = {short(self.h)}"
+
+    def __reduce__(self) -> Any:
+        """What pickle writes: the optimizer whose step it is, if there is one."""
+        return super().__reduce__() if self.optimizer is None else (of_optimizer, (self.optimizer,))
 
     def iterates(self, theta0: Any, steps: int, grad: Grad = lambda theta: theta) -> Array:
         """theta_0, ..., theta_n, shape (n+1, ..., d)."""
@@ -57,12 +61,13 @@ class OneStep:
 def of_optimizer(opt: Optimizer) -> OneStep:
     """The step of an optimizer.  Memory starts at rest unless given.  Multistep schemes are refused."""
     step = of_scheme(opt.flow, opt.scheme, opt.h, opt.name)
-    return replace(step, start=opt.scheme.start) if isinstance(opt.scheme, ForeignStep) else step
+    start = opt.scheme.start if isinstance(opt.scheme, ForeignStep) else step.start
+    return replace(step, start=start, optimizer=opt)
 
 
 def as_optimizer(opt: Any) -> Any:
-    """What `from_step` made as an Optimizer; anything else unchanged."""
-    return opt.foreign if isinstance(opt, OneStep) and opt.foreign is not None else opt
+    """The optimizer whose step this is; anything else unchanged."""
+    return opt.optimizer if isinstance(opt, OneStep) and opt.optimizer is not None else opt
 
 
 def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
@@ -110,4 +115,4 @@ def from_step(
     h = check.scalar("h", check.positive("h", h))
     scheme = ForeignStep(step, arguments_of(step), first, h, name)
     opt = Optimizer(scheme.written(), scheme, h, start=lambda flow, grad, theta0, h: scheme.start(theta0), name=name)
-    return replace(of_optimizer(opt), foreign=opt)
+    return of_optimizer(opt)

@@ -39,6 +39,10 @@ class Schedule(Immutable):
         given = {**self.settings, **({"stretch": self.stretch} if self.stretch != 1 else {})}
         return f"{self.name}({', '.join(f'{key}={short(value)}' for key, value in given.items())})"
 
+    def __reduce__(self) -> Any:
+        """What pickle writes: the name and the settings, or the function of a custom schedule."""
+        return (_again, (self.name, self.settings, self.stretch)) if self.name in MAKERS else super().__reduce__()
+
     def stretched(self, ratio: float) -> Schedule:
         """The same schedule in time, for steps `ratio` times as long."""
         return replace(self, stretch=self.stretch * check.scalar("ratio", check.positive("ratio", ratio)))
@@ -137,6 +141,12 @@ def warm_up(steps: int, then: Any = None) -> Schedule:
 
 def of_name(name: str, settings: Mapping[str, Any]) -> Schedule:
     """The schedule described by a configuration."""
-    makers = {made.__name__: made for made in (constant, step, exponential, cosine, warm_up)}
     made = check.mapping("settings", settings, "arguments of the schedule to their values")
-    return makers[check.choice("name", name, makers)](**made)
+    return MAKERS[check.choice("name", name, MAKERS)](**made)
+
+
+MAKERS = {made.__name__: made for made in (constant, step, exponential, cosine, warm_up)}
+
+
+def _again(name: str, settings: Mapping[str, Any], stretch: float) -> Schedule:
+    return replace(of_name(name, settings), stretch=stretch)

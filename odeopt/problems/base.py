@@ -142,7 +142,13 @@ class Problem(Immutable):
         >>> Problem(lambda x: x @ x, theta0=[1.0, 2.0]).at([[1, 0], [0, 1], [1, 1]]).theta0.shape
         (3, 2)
         """
-        return dataclasses.replace(self, theta0=point_of(self, "theta0", theta0))
+        moved = dataclasses.replace(self, theta0=point_of(self, "theta0", theta0))
+        moved.remember(self.origin)
+        return moved
+
+    def __reduce__(self) -> Any:
+        """What pickle writes: the call that made the problem and its start, or else its functions."""
+        return super().__reduce__() if self.origin is None else (_again, (self.origin, self.theta0))
 
     def check_gradient(self, theta: Any = None) -> GradientCheck:
         """Compares the gradient by hand with the best numerical one, at theta (default: theta0).
@@ -183,6 +189,10 @@ def point_of(problem: Problem, name: str, theta: Any) -> Array:
 def a_problem(problem: Any) -> Problem:
     """The problem; TypeError for anything else."""
     return check.instance("problem", problem, Problem, "a Problem, e.g. odeopt.problems.quadratic()")
+
+
+def _again(call: Any, theta0: Array) -> Problem:
+    return call.again().at(theta0)
 
 
 def _source(f: Any) -> str:

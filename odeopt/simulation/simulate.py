@@ -127,7 +127,7 @@ def simulate(
         status, message = _run(request, bind, y, _watcher(request, path, callback), leap)
         if status is Status.NOT_FINITE and path.step < steps and not grad.finite:
             message += "; the gradient was NaN or infinite"
-    return path.trajectory(Source(opt.flow, problem, grad, opt.name, leap.name), status, message)
+    return path.trajectory(Source(opt.flow, problem, grad, opt.name, leap.name, opt), status, message)
 
 
 def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.util.names import hint
+
 Array = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Number = float | Array
 
@@ -260,12 +262,7 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(names)}, got {shown(value)}")
     if value not in names:
-        import difflib
-
-        folded = {name.casefold(): name for name in names}
-        close = difflib.get_close_matches(value.casefold(), folded, n=1)
-        hint = f"; did you mean {folded[close[0]]!r}?" if close else ""
-        raise ValueError(f"{name} must be one of {', '.join(names)}, got {shown(value)}{hint}")
+        raise ValueError(f"{name} must be one of {', '.join(names)}, got {shown(value)}{hint(value, names)}")
     return value
 
 

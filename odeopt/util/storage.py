@@ -38,7 +38,15 @@ def save(path: str | Path, kind: str, arrays: Mapping[str, Array], facts: Mappin
 
 
 def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays and facts of a file of this kind; ValueError if it is damaged or of another kind.
+    """The arrays and facts of a file of this kind; ValueError if it is damaged or of another kind."""
+    found, arrays, facts = read(path)
+    if found != kind:
+        raise ValueError(f"path must be a saved {kind}, {path} is a saved {found}")
+    return arrays, facts
+
+
+def read(path: str | Path) -> tuple[str, dict[str, Array], dict[str, Any]]:
+    """The kind, the arrays and the facts of a file; ValueError if it is damaged or something else.
 
     A path that `save` took is right, and so is the path that it returned.
     """
@@ -51,9 +59,6 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(arrays.pop(FACTS).tobytes())
-        found = facts.pop("kind")
+        return facts.pop("kind"), arrays, facts
     except (KeyError, AttributeError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"path must be a file that odeopt saved, {path} is something else: {error}") from error
-    if found != kind:
-        raise ValueError(f"path must be a saved {kind}, {path} is a saved {found}")
-    return arrays, facts

@@ -18,6 +18,7 @@ from odeopt.util.check import Array
 from odeopt.util.interrupts import noted
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.progress import bar
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 from odeopt.word2vec import checkpoint as files
 from odeopt.word2vec.course import Course, Plan, Progress
@@ -31,7 +32,7 @@ TABLES = 4  # words and contexts, each with a memory
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class Training(Saved):
     """The result of `train`.
 
     vectors: the word vectors

@@ -11,6 +11,7 @@ import numpy as np
 
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.saved import Saved
 from odeopt.word2vec.text import sample
 
 
@@ -25,7 +26,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, eq=False)
-class Vectors:
+class Vectors(Saved):
     """The vectors of a vocabulary: words (V,), vectors (V, dim), one row per word.
 
     `len`, `in` and iteration are those of the words, as in a dictionary from words to vectors.

@@ -122,8 +122,16 @@ ROWS: dict[str, Row] = {
         )
         for name in ("steps_to", "samples_to")
     },
-    "Ensemble.save": row(lambda: dict(path="b.npz"), call=lambda **k: made().many.save(**k), path=NAME),
-    "Ensemble.load": row(lambda: dict(path=made().many.save("y")), call=loaded, path=NAME),
+    "load": row(
+        lambda: dict(path=made().many.save("y")),
+        call=lambda path, **of: loaded(path, lambda path: oo.load(path, **of)),
+        path=NAME,
+        of=NOTHING,
+    ),
+    "BatchComparison.save": row(lambda: dict(path="b.npz"), call=lambda path: made().many.save(path), path=NAME),
+    "BatchComparison.load": row(
+        lambda: dict(path=made().many.save("y")), call=lambda path: loaded(path, oo.Ensemble.load), path=NAME
+    ),
     "IVP.unpack": row(lambda: dict(y=np.zeros(4)), call=lambda **k: made().ivp.unpack(**k), y=NOTHING),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
     "edge_gauge": row(lambda: dict(run=made().run), run=NOTHING),

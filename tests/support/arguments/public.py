@@ -12,7 +12,7 @@ import odeopt as oo
 
 
 def public() -> dict[str, Any]:
-    """Every public function and class, and every method of a class that takes arguments, by name."""
+    """Every public function and class, and every method of a class that takes arguments, by name; each once."""
     found: dict[str, Any] = {}
     for module in modules():
         prefix = module.__name__.removeprefix("odeopt").removeprefix(".")
@@ -20,7 +20,11 @@ def public() -> dict[str, Any]:
             thing = getattr(module, name)
             if callable(thing) and not any(thing is other for other in found.values()):
                 found[f"{prefix}.{name}".lstrip(".")] = thing
-    return {**found, **{key: f for name, thing in found.items() for key, f in methods(name, thing)}}
+    for name, thing in list(found.items()):
+        for key, f in methods(name, thing):
+            if not any(f is other for other in found.values()):
+                found[key] = f
+    return found
 
 
 def modules() -> Iterator[ModuleType]:
@@ -40,8 +44,9 @@ def names(module: ModuleType) -> list[str]:
 
 
 def methods(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
-    """The public methods of a class that take arguments."""
-    for key, value in vars(thing).items() if inspect.isclass(thing) else ():
+    """The public methods of a class that take arguments, those of its base classes in odeopt included."""
+    bases = [base for base in thing.__mro__ if base.__module__.startswith("odeopt")] if inspect.isclass(thing) else []
+    for key, value in ((key, value) for base in bases for key, value in vars(base).items()):
         f = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         alone = 0 if isinstance(value, staticmethod) else 1
         if inspect.isfunction(f) and not key.startswith("_") and len(inspect.signature(f).parameters) > alone:
@@ -49,9 +54,9 @@ def methods(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 def parameters(f: Any) -> dict[str, inspect.Parameter]:
-    """The arguments of a function that have a name, without self and cls."""
+    """The arguments of a function that have a name, without self and cls, with the defaults that its code has."""
     try:
-        found = inspect.signature(f).parameters.values()
+        found = inspect.signature(inspect.unwrap(f)).parameters.values()
     except (ValueError, TypeError):  # an alias of a type
         return {}
     variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)

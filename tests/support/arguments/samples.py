@@ -84,11 +84,11 @@ def axes(name: str) -> Any:
     return Figure().add_subplot()
 
 
-def loaded(path: Any) -> Any:
+def loaded(path: Any, load: Any) -> Any:
     """What was saved under a name can be loaded by it."""
     if isinstance(path, str):
         made().many.save(path)
-    return oo.Ensemble.load(path)
+    return load(path)
 
 
 def conforms(**given: Any) -> None:

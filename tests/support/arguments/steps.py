@@ -49,7 +49,7 @@ ROWS: dict[str, Row] = {
     "optimizers.schedules.cosine": row(lambda: dict(steps=2), steps=COUNT, final=NONNEGATIVE),
     "optimizers.schedules.warm_up": row(lambda: dict(steps=2), steps=COUNT, then=NOTHING),
     "optimizers.schedules.of_name": row(lambda: dict(name="constant", settings={}), name=NOTHING, settings="none"),
-    "optimizers.schedules.Schedule.stretched": row(
+    "optimizers.schedules.Rate.stretched": row(
         lambda: dict(ratio=2.0), call=oo.schedules.constant().stretched, ratio=POSITIVE
     ),
 }

@@ -23,15 +23,15 @@ REASONS = {
         core.ops.norms core.ops.ratio core.ops.rms core.ops.row_gram core.ops.row_mean core.ops.sign core.ops.sqrt
         core.ops.tanh core.ops.total core.ops.where_positive""",
     "takes states or gradients of any array library, also traced ones; runs check them before": """
-        Flow.placed Flow.diffusion Flow.driven Flow.rhs Flow.start Optimizer.start Optimizer.pace
+        Flow.placed Flow.diffusion Flow.driven Flow.rhs Flow.start Optimizer.pace
         Optimizer.initial_state Optimizer.matched_state core.flow.Project.paced core.flow.Push.paced
         core.flow.Relax.paced core.flow.Relax.driven core.flow.Quantity.text analysis.ModifiedFlow.start
-        analysis.ModifiedFlow.rhs analysis.OneStep.states optimizers.schedules.Schedule.at_time
+        analysis.ModifiedFlow.rhs analysis.OneStep.states
         optimizers.schedules.Rate.at_time optimizers.starts.rest optimizers.starts.settled
         optimizers.starts.singular_match schemes.AdamsBashforth.bind schemes.BDF2.bind schemes.BDF2.solve
         schemes.Chebyshev.bind schemes.Exponential.bind schemes.RungeKutta.bind schemes.RungeKutta.error_estimate
         schemes.Splitting.bind schemes.Splitting.normals schemes.Splitting.along schemes.StochasticRungeKutta.bind
-        schemes.StochasticRungeKutta.normals schemes.Theta.bind schemes.Theta.solve word2vec.CBOW.start
+        schemes.StochasticRungeKutta.normals schemes.Theta.bind word2vec.CBOW.start
         word2vec.CBOW.batch word2vec.CBOW.loss word2vec.CBOW.grad word2vec.SkipGram.start word2vec.SkipGram.batch
         word2vec.SkipGram.loss word2vec.SkipGram.grad IVP.vector_field""",
     "passes its arguments on to odeopt.plots": """
@@ -41,6 +41,7 @@ REASONS = {
     "SciPy's own class, whose arguments tests/solvers/test_guarded.py checks": """
         solvers.GuardedBDF solvers.GuardedDOP853 solvers.GuardedLSODA solvers.GuardedRK23 solvers.GuardedRK45
         solvers.GuardedRadau""",
+    "called by the library alone": "Flow.remember",
     "passes fields on to dataclasses.replace": "Flow.altered",
     "has the argument `map` of the optimizers, and refuses by that name": "core.decay.of_map",
 }
