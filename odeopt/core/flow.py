@@ -84,6 +84,21 @@ class Flow(Immutable):
     filters: tuple[Formula, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
+    ages: str = ""
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The names of the parts that move theta."""
+        return tuple(key for key, group in self.parts.items() if any(p.slot == self.variables[0] for p in group))
+
+    @property
+    def mover(self) -> tuple[str, Push]:
+        """The name and the force of the one part that moves theta; raises ValueError if there is no such push."""
+        if len(self.moving) == 1:
+            (name,), (part, *others) = self.moving, self.parts[self.moving[0]]
+            if not others and isinstance(part, Push) and not part.rate:
+                return name, part
+        raise ValueError(f"flow must move theta by one push without decay, got {self.name}")
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -144,6 +159,13 @@ class Flow(Immutable):
             speed = check.scalar("speed", check.finite("speed", speed))
         parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
         return self.altered(parts=parts)
+
+    def theta_paced(self, speed: Speed | float) -> Flow:
+        """The same flow with theta' = s(t) F."""
+        paced = self
+        for name in self.moving:
+            paced = paced.paced(name, speed)
+        return paced
 
     def driven(self, name: str, slot: str, speed: Speed) -> Flow:
         """The same flow with u' = rate (s(t) target - u) for the relaxation of `slot` in the part `name`."""
@@ -229,6 +251,7 @@ def flow(
     preconditioner: str = "",
     quantities: Mapping[str, Quantity] | None = None,
     lengths: Mapping[str, int] | None = None,
+    ages: str = "",
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts.  A tuple of parts acts as one part of a splitting.
@@ -236,8 +259,9 @@ def flow(
     Formulas act on each coordinate or over the last axis (`ops.norm`), so ensemble members do not interact.
     Clocks hold one number per member, shape (..., 1).  Every other variable has the shape of theta, unless `lengths`
     gives it a last axis of another length (the matrices of Shampoo).  `preconditioner` names the variables that only
-    scale the gradient; linear stability analysis freezes them.  `quantities` lists the decreasing and conserved
-    quantities of the flow, for `odeopt.energy`.
+    scale the gradient; linear stability analysis freezes them.  `ages` names the parts that act, in this order, to give
+    the memory an age at fixed theta, for `odeopt.starts`.  `quantities` lists the decreasing and conserved quantities
+    of the flow, for `odeopt.energy`.
 
     >>> flow("theta v", {"damping": 0.5}, drift=push("theta", lambda v: v),
     ...      kick=push("v", lambda grad, theta: -grad(theta)), friction=relax("v", rate=lambda damping: damping))
@@ -245,7 +269,7 @@ def flow(
     v'     = -grad L(theta) - damping*v
     with damping = 0.5
     """
-    texts = {"variables": variables, "clocks": clocks, "name": name, "preconditioner": preconditioner}
+    texts = {"variables": variables, "clocks": clocks, "name": name, "preconditioner": preconditioner, "ages": ages}
     for argument, text in texts.items():
         check.label(argument, text)
     given = check.mapping("params", params, "names to numbers")
@@ -270,6 +294,8 @@ def flow(
     sizes = check.mapping("lengths", lengths, "names of variables to numbers")
     for slot, length in sizes.items():
         check.count(f"length of {check.choice('name in lengths', slot, slots[1:])}", length, 1)
+    for part in ages.split():
+        check.choice("name in ages", part, groups)
     known = MappingProxyType(check.mapping("quantities", quantities, "names to decreasing(...) or conserved(...)"))
     check_quantities(known, names)
     made = Flow(
@@ -282,6 +308,7 @@ def flow(
         preconditioner,
         quantities=known,
         lengths=MappingProxyType(sizes),
+        ages=ages,
     )
     if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
         raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from odeopt.core.formula import Formula, place, reads
-from odeopt.core.symbols import GRADIENT, Symbol, symbol
+from odeopt.core.symbols import GRADIENT, atom, symbol
 from odeopt.util import check
 
 OF_MINIMIZER = ("gap", "offset")
@@ -33,8 +33,8 @@ class Quantity:
 
     def text(self, variables: Sequence[str], params: Sequence[str]) -> str:
         """The printed formula."""
-        L, theta = Symbol("L", "L"), symbol("theta")
-        known = (L, L - Symbol("L*", "L_*"), theta - Symbol("theta*", r"\theta_*"))
+        L, theta = atom("L", "L"), symbol("theta")
+        known = (L, L - atom("L*", "L_*"), theta - atom("theta*", r"\theta_*"))
         placed = place(self.formula, (*OF_PROBLEM, *variables), params, [symbol(name) for name in params])
         return str(placed(symbol("t"), GRADIENT, (*known, *[symbol(name) for name in variables])))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def drift_paced(flow: Flow, speed: Speed) -> Flow:
     """theta' = s(t) F: the learning rate multiplies the increment of theta, as in torch."""
-    return flow.paced("drift", speed)
+    return flow.theta_paced(speed)
 
 
 @dataclass(frozen=True, eq=False)

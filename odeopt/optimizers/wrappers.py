@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from odeopt.core import ops
-from odeopt.core.flow import Flow, Push, Speed
+from odeopt.core.flow import Flow, Speed
 from odeopt.core.formula import Formula, mapped
 from odeopt.core.state import Grad, State, column
-from odeopt.flows.averaging import averaged
+from odeopt.flows.averaging import AVERAGING, averaged
 from odeopt.optimizers import schedules
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
@@ -113,11 +113,9 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     weight_decay = check.nonnegative("weight_decay", weight_decay)
     flow = an_optimizer(opt).flow
     check.distinct("params", ("weight_decay", *flow.params))
-    (drift,) = flow.parts[check.choice("part", "drift", flow.parts)]
-    if not isinstance(drift, Push) or drift.rate:
-        raise ValueError(f"opt must move theta by a push without decay, got {opt.name}")
+    name, push = flow.mover
     rate = weight_decay * opt.lr / opt.h
-    parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force, opt.speed)),)})
+    parts = MappingProxyType({**flow.parts, name: (replace(push, force=_decaying(push.force, opt.speed)),)})
     params = MappingProxyType({**flow.params, "weight_decay": rate})
 
     def at(h: Any) -> dict[str, Any]:
@@ -148,7 +146,7 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     if alpha > 1:
         raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
     scheme = Lookahead(an_optimizer(opt).scheme, alpha, every)
-    flow = opt.flow.paced("drift", alpha)
+    flow = opt.flow.theta_paced(alpha)
     lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
     settings = {"opt": opt, "alpha": alpha, "every": every}
     return _wrapped(lookahead, settings, opt, order=1, flow=flow, scheme=scheme, lr_time=lr_time)
@@ -183,7 +181,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
         opt,
         at=at,
         flow=averaged(opt.flow, rate),
-        scheme=Averaged(opt.scheme),
+        scheme=Averaged(opt.scheme, AVERAGING),
         start=_with_average(opt.start),
         flow_start=_at_rest_or_with_average(opt.flow_start or opt.start),
     )

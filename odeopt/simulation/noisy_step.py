@@ -84,7 +84,7 @@ def driven(opt: Optimizer, problem: Problem, grad: Gradient, draws: Iterator[Any
         return lambda t, y, memory, h: step(t, y, memory, h, list(islice(draws, number)))
 
     def sampled(t: Any, y: Any, memory: Any, h: Any) -> Any:
-        grad.under(next(draws))
+        grad.use_draw(next(draws))
         return step(t, y, memory, h)
 
     return sampled

@@ -141,6 +141,7 @@ ROWS: dict[str, Row] = {
         preconditioner=NOTHING,
         quantities=NOTHING,
         lengths=NOTHING,
+        ages=NOTHING,
         v=NOTHING,
     ),
     "push": row(lambda: dict(slot="v"), slot=NAME, force=EACH, rate=EACH, noise=NOTHING),
@@ -152,6 +153,7 @@ ROWS: dict[str, Row] = {
     "core.flow.derivative": row(lambda: dict(flow=BALL, part=BALL.parts["kick"][0]), flow=NOTHING, part=NOTHING),
     "Flow.with_params": row(lambda: dict(damping=1.0), call=BALL.with_params, damping=EACH),
     "Flow.paced": row(lambda: dict(name="kick", speed=0.5), call=BALL.paced, name=NOTHING, speed=FINITE),
+    "Flow.theta_paced": row(lambda: dict(speed=0.5), call=BALL.theta_paced, speed=FINITE),
     "Flow.filtered": row(lambda: dict(filter=lambda theta: theta, c=1.0), call=BALL.filtered, filter=NOTHING, c=EACH),
     "Optimizer": row(
         lambda: dict(flow=BALL, scheme=schemes.euler, h=0.1),
