@@ -13,7 +13,7 @@ from odeopt.core.formula import place
 from odeopt.core.quantities import OF_PROBLEM
 from odeopt.core.state import column
 from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Trajectory, of_members
+from odeopt.simulation.trajectory import Trajectory, a_run, of_members
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -79,8 +79,9 @@ def energy(run: Trajectory) -> Energy:
     >>> result.values["energy"].shape, result.violation["energy"]
     ((201,), 0.0)
     """
-    if not isinstance(run, Trajectory) or run.flow is None or run.problem is None:
-        raise TypeError(f"run must be a Trajectory of odeopt.simulate or odeopt.solve, got {run!r}")
+    a_run(run)
+    if run.flow is None or run.problem is None:
+        raise TypeError(f"run must be made by odeopt.simulate or odeopt.solve, got {run!r}")
     flow, problem = run.flow, run.problem
     if not isinstance(flow, Flow) or not flow.quantities:
         raise ValueError(f"run must follow a flow with a known decreasing or conserved quantity, got {flow.name}")

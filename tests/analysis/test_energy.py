@@ -323,5 +323,7 @@ def test_a_quantity_of_wrong_shape_is_named(value):
     descent = oo.push("theta", lambda grad, theta: -grad(theta))
     flow = oo.flow("theta", descent=descent, quantities={"size": oo.decreasing(value)})
     run = oo.simulate(oo.Optimizer(flow, oo.schemes.euler, 0.01), oo.problems.quadratic(), 5)
-    with pytest.raises(ValueError, match="quantity 'size' must be one number per state, got shape .*: use ops.total for sums"):
+    with pytest.raises(
+        ValueError, match="quantity 'size' must be one number per state, got shape .*: use ops.total for sums"
+    ):
         oo.energy(run)

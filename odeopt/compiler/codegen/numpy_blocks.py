@@ -103,9 +103,12 @@ def _step(program: Program) -> tuple[list[str], int, int]:
 
 
 def _calls(
-    body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str],
+    body: Sequence[Node],
+    outputs: Sequence[Any],
+    guarded: Sequence[Node],
+    names: dict[int, str],
     homes: Mapping[int, Node] = MappingProxyType({}),
-) -> tuple[list[str], int, int]:  # fmt: skip
+) -> tuple[list[str], int, int]:
     """Calls of NumPy with out=, and the numbers of work arrays.  The targets are added to `names`.
 
     A result keeps its work array until its last use.
