@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -32,6 +32,7 @@ def rod_flow(
     theta0: Any = None,
     delta0: Any = None,
     memory: Mapping[str, Any] | None = None,
+    smooth: Iterable[str] | None = None,
     substeps: int = 4,
     order: int = 2,
     rank: int = 6,
@@ -44,16 +45,19 @@ def rod_flow(
         theta' = -(lr/2) (g+ + g-) - (lr^2/8) (H+ + H-) (g+ + g-),
         Sigma' = (lr^2/4) (g+ g+^T + g- g-^T) - 2 Sigma.                  [Regis and Chewi 2026, without H]
     It is exact where the iterates alternate between two points.  Here y is theta and all memory, so that the same holds
-    for every optimizer.  Nothing but increments of the step is evaluated, 3 (2 rank + 1) of them in a stage, all at
-    once, and three stages in a substep.
+    for every optimizer whose `smooth` variables do not alternate.  Nothing but increments of the step is evaluated: at
+    most 3 (2 rank + 1) of them in each of the three stages of a substep.
 
     theta0, memory: the start, by default that of the optimizer on this problem; memory, {"G": ...}, by name
     delta0:         the rods' halves at the start, (d,) or (k, d), with theta0 in their middle.  By default the first
                     two iterates are the ends of one rod; record 0 is then their first, and the flow begins between them
+    smooth:         names of variables without rods, which see the mean over those of the others.  By default the
+                    preconditioner and the clocks of the optimizer: rods could make these squares negative
     substeps:       of order 3 in each step, at least 2
     order:          1 without the term -DF F/2, as published
     rank:           the most rods at once.  Smooth motion needs one or two, and each oscillating direction one.  An
-                    oscillation that is smaller than `rank` others is not followed yet
+                    oscillation that is smaller than `rank` others is not followed yet.  The rods of smooth motion
+                    seed oscillations, which therefore begin earlier than those of iterates that grow from rounding
     progress:       a bar: True, False, or None for one at a terminal
 
     >>> import odeopt as oo
@@ -70,13 +74,12 @@ def rod_flow(
     check.switch("progress", progress)
     theta = single_point(problem, theta0)
     given = None if delta0 is None else _halves(delta0, problem.dim, rank)
+    still = _still(opt, smooth)
     counted = Counted(problem.grad)
     grad = Gradient(counted, problem.hvp)
     with np.errstate(all="ignore"):
         like = first_state(opt, grad, theta, memory)
-        ends = list(accumulate(u.size for u in like))
-        blocks = [slice(end - u.size, end) for u, end in zip(like, ends, strict=True)]
-        motion = RodMotion(_increments(opt, grad, like), order, rank, blocks)
+        motion = RodMotion(_increments(opt, grad, like), order, rank, _blocks(opt, like, still))
         records = Records(opt, problem, like)
         status, message = _run(motion, records, pack(like), given, substeps, steps, record_every, progress)
     return records.result(counted.count, status, message)
@@ -102,6 +105,25 @@ def _halves(delta0: Any, d: int, rank: int) -> Array:
     if len(rows) > rank:
         raise ValueError(f"delta0 must have at most rank = {rank} rows, got {len(rows)}")
     return rows
+
+
+def _still(opt: Optimizer, smooth: Iterable[str] | None) -> set[str]:
+    """The names of the variables without rods."""
+    if smooth is None:
+        return {*opt.flow.preconditioner.split(), *opt.flow.clocks}
+    if isinstance(smooth, str) or not isinstance(smooth, Iterable):
+        raise TypeError(f"smooth must be None or names of variables, got {smooth!r}")
+    return {check.choice("smooth variable", name, opt.flow.memory) for name in smooth}
+
+
+def _blocks(opt: Optimizer, like: State, still: set[str]) -> list[slice]:
+    """The other variables as slices of a packed state."""
+    ends = accumulate(u.size for u in like)
+    return [
+        slice(end - u.size, end)
+        for name, u, end in zip(opt.flow.variables, like, ends, strict=True)
+        if name not in still
+    ]
 
 
 def _increments(opt: Optimizer, grad: Gradient, like: State) -> Increments:
@@ -159,4 +181,4 @@ def _started(motion: RodMotion, y: Array, given: Array | None) -> tuple[float, R
     if given is not None:
         return 0.0, Rods(y, np.pad(given, ((0, 0), (0, y.size - given.shape[1]))))
     half = motion.increments(0.0, y[None])[0] / 2
-    return 0.5, Rods(y + half, half[None])
+    return 0.5, Rods(y + half, motion.swinging(half[None]))

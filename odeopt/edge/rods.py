@@ -44,8 +44,8 @@ class RodMotion:
 
     order:  1 leaves out the term -DF F/2
     rank:   the most rods that are kept, the longest ones
-    blocks: the variables of a state, as slices; rods are compared by their shares of each variable's Sigma, so that
-            units do not matter
+    blocks: the variables of a state that swing from iterate to iterate, as slices.  Rods are 0 in the others, and are
+            compared by their shares of each variable's Sigma, so that units do not matter
     """
 
     increments: Increments
@@ -65,8 +65,15 @@ class RodMotion:
     def _euler(self, t: float, u: Rods, h: float) -> Rods:
         F, a = self._forces(t, u.y, u.D)
         velocity = F - self._along(t, u, F) / 2 if self.order == 2 else F
-        D = np.concatenate([np.sqrt(1 - 2 * h) * u.D, np.sqrt(h / 2) * F[None], np.sqrt(h / 2) * a])
-        return self._kept(u.y + h * velocity, D)
+        moved = self.swinging(np.concatenate([F[None], a]))
+        return self._kept(u.y + h * velocity, np.concatenate([np.sqrt(1 - 2 * h) * u.D, np.sqrt(h / 2) * moved]))
+
+    def swinging(self, D: Array) -> Array:
+        """The rows D (k, n) with 0 in the variables that do not swing."""
+        found = np.zeros_like(D)
+        for block in self.blocks:
+            found[:, block] = D[:, block]
+        return found
 
     def _forces(self, t: float, y: Array, D: Array) -> tuple[Array, Array]:
         """F (n,) and the a_i (k, n)."""
