@@ -3,10 +3,11 @@
 The public names stand in `__init__.pyi`; what they name is imported when it is first used.
 """
 
-import lazy_loader
+from odeopt.util.door import door
 
 __version__ = "0.1.0"
-__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+ROOMS = ("optimizers", "flows", "schemes", "problems", "noise", "analysis", "laws", "plots")
+__getattr__, _, __all__ = door(__name__, __file__, rooms=ROOMS)
 
 
 def __dir__() -> list[str]:

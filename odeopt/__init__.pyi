@@ -38,6 +38,7 @@ from .optimizers import schedules, starts
 from .optimizers.base import Optimizer
 from .optimizers.one_step import from_step
 from .problems import Problem
+from .results import load
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
@@ -92,6 +93,7 @@ __all__ = [
     "implicit_regularizer",
     "ivp",
     "laws",
+    "load",
     "modified_flow",
     "noise",
     "noise_ratio",

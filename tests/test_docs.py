@@ -82,3 +82,9 @@ def test_links_lead_somewhere(name):
     text = (ROOT / name).read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), ROOT / "figures/gallery/README.md"], ids=lambda path: path.name)
+def test_files_that_are_named_exist(path):
+    for name in re.findall(r"`((?:tests|odeopt|figures|notebooks|benchmarks)/[\w/.]+)`", path.read_text()):
+        assert (ROOT / name).exists(), name

@@ -10,13 +10,14 @@ import numpy as np
 from odeopt.analysis.batch_rules import is_adaptive, scaled, shrink
 from odeopt.core.symbols import short
 from odeopt.noise.base import noise_of
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
+from odeopt.optimizers.base import Optimizer, an_optimizer
+from odeopt.problems.base import Problem, point_of
 from odeopt.util import check
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class BatchScaling:
+class BatchScaling(Saved):
     """The optimizer `before`, and `optimizer` for a batch `kappa` times as large.
 
     Printing it shows the rule and its reason.  q is the factor by which sqrt(E[G]) shrinks: 1 if the optimizer does not
@@ -55,7 +56,7 @@ class BatchScaling:
         return round(check.count("steps", steps) / self.kappa)
 
     def __str__(self) -> str:
-        old, new = _numbers(self.before), _numbers(self.optimizer)
+        old, new = numbers_in(self.before), numbers_in(self.optimizer)
         changes = [f"{key:<13}{short(old[key])} -> {short(new[key])}" for key in old if np.any(old[key] != new[key])]
         title = f"{self.before.name}, batch x {self.kappa:g}: {self.rule} rule"
         return "\n".join([title, *changes, f"{'steps':<13}n -> n/{self.kappa:g}", self.why])
@@ -98,10 +99,10 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
     steps        n -> n/4
     noise ratio inf: sqrt(E[G]) shrinks by q = 0.5; lr -> kappa q lr keeps the drift per sample
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     kappa = check.scalar("kappa", check.positive("kappa", kappa))
-    ratio = _ratio(noise_ratio) if is_adaptive(opt) else None
+    given = None if noise_ratio is None else _ratio(noise_ratio)
+    ratio = _required(given) if is_adaptive(opt) else None
     q = 1.0 if ratio is None else shrink(ratio, kappa)
     return BatchScaling(opt, scaled(opt, kappa, q), kappa, ratio, q)
 
@@ -115,26 +116,30 @@ def noise_ratio(problem: Problem, theta: Any = None) -> Any:
     >>> noise_ratio(noise.gaussian(problems.quadratic((1, 2), angle=0), 3.0), [1.0, 1.0])
     3.6
     """
-    law, at = noise_of(problem), problem if theta is None else problem.at(theta)
-    signal, spread = np.sum(problem.grad(at.theta0) ** 2, axis=-1), np.sum(law.variance(at.theta0), axis=-1)
+    law, at = noise_of(problem), problem.theta0 if theta is None else point_of(problem, "theta", theta)
+    signal, spread = np.sum(problem.grad(at) ** 2, axis=-1), np.sum(law.variance(at), axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(spread > 0, spread / signal, 0.0)
     return float(ratio) if ratio.ndim == 0 else ratio
 
 
-def _ratio(value: Any) -> float:
-    if value is None:
+def _required(ratio: float | None) -> float:
+    if ratio is None:
         raise ValueError(
             "noise_ratio must be given for an adaptive optimizer: odeopt.noise_ratio(problem), "
             "or numpy.inf if noise dominates"
         )
+    return ratio
+
+
+def _ratio(value: Any) -> float:
     found = check.scalar("noise_ratio", check.numbers_of("noise_ratio", value))
     if not found >= 0:
         raise ValueError(f"noise_ratio must be at least 0, got {value!r}")
     return found
 
 
-def _numbers(opt: Optimizer) -> dict[str, Any]:
+def numbers_in(opt: Optimizer) -> dict[str, Any]:
     """The numerical settings of the optimizer and of the optimizers that it wraps."""
-    inner = _numbers(opt.settings["opt"]) if "opt" in opt.settings else {}
+    inner = numbers_in(opt.settings["opt"]) if "opt" in opt.settings else {}
     return {**inner, **{k: v for k, v in opt.settings.items() if isinstance(v, float | np.ndarray)}}

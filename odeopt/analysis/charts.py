@@ -16,11 +16,13 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class StabilityRegion:
+class StabilityRegion(Saved):
     """max |multiplier| over the plane of complex z = lr lambda: `z` and `radius` have shape (rows, columns)."""
 
     name: str
@@ -57,13 +59,15 @@ def stability_region(
     if opt.members:
         raise ValueError(f"opt must be a single optimizer here, got members {opt.members}")
     number = check.count("points", points, 2)
-    x, y = (np.linspace(*_window(name, window), number) for name, window in (("re", re), ("im", im)))
+    size = len(opt.flow.variables)
+    within_memory("points", points, 2 * NUMBER * number**2 * size * (size + 3))
+    x, y = (np.linspace(*check.interval(name, window), number) for name, window in (("re", re), ("im", im)))
     z = x + 1j * y[:, None]
     return StabilityRegion(opt.name, z, spectral_radius(opt, z, t))
 
 
 @dataclass(frozen=True, eq=False)
-class StabilityChart:
+class StabilityChart(Saved):
     """The multipliers over (z, beta), shape (betas, zs, n).  `limit` (betas,) is inf if it lies beyond the chart."""
 
     name: str
@@ -97,11 +101,14 @@ class StabilityChart:
         return plotted(self, ax=ax, **options)
 
 
-def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None) -> StabilityChart:
+def stability_chart(
+    make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None, t: float | None = None
+) -> StabilityChart:
     """The multipliers of make(beta) at lr lambda = z, for all pairs of the increasing grids beta (m,) and z (n,).
 
     `make` is called once with all betas and must return their ensemble, as every optimizer of odeopt does.
-    Defaults: beta from 0 to 0.995, z from 0.02 to 4, 200 of each.
+    Defaults: beta from 0 to 0.995, z from 0.02 to 4, 200 of each.  t: the time from which the step is taken, for a flow
+    that reads it, as under a schedule.
 
     >>> from odeopt import optimizers
     >>> chart = stability_chart(lambda beta: optimizers.momentum(beta=beta), beta=[0.0, 0.5, 0.9])
@@ -110,20 +117,12 @@ def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any
     """
     beta = _grid("beta", np.linspace(0, 0.995, 200) if beta is None else beta)
     z = _grid("z", np.linspace(0.02, 4, 200) if z is None else z)
-    opt = as_optimizer(make(beta))
+    opt = as_optimizer(check.function("make", make, "all betas, an array")(beta), "make(beta)")
     if opt.members != beta.shape:
         raise ValueError(f"make(beta) must have one member per beta, {beta.shape}, got {opt.members}")
-    found = multipliers(opt, z[:, None])
-    limit = first_crossing(opt, z[:, None], is_stable(np.abs(found).max(axis=-1)))
+    found = multipliers(opt, z[:, None], t)
+    limit = first_crossing(opt, z[:, None], is_stable(np.abs(found).max(axis=-1)), t)
     return StabilityChart(opt.name, z, beta, np.moveaxis(found, 1, 0), limit)
-
-
-def _window(name: str, value: Any) -> tuple[float, float]:
-    """The window as (low, high), checked to be finite and increasing."""
-    array = check.numbers_of(name, value)
-    if array.shape != (2,) or not np.all(np.isfinite(array)) or not array[0] < array[1]:
-        raise ValueError(f"{name} must be (low, high), finite and increasing, got {value!r}")
-    return float(array[0]), float(array[1])
 
 
 def _grid(name: str, value: Any) -> Array:

@@ -27,6 +27,7 @@ from odeopt.util.check import Array
 from odeopt.util.deadline import time_is_up, time_limit
 from odeopt.util.plotted import plotted
 from odeopt.util.progress import lines
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 ORDER = 3  # of the modified flow with which a foreign step is compared
@@ -76,7 +77,7 @@ def largest(error: Array, flow: Trajectory) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Saved):
     """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, step for step.
 
     error (n+1, ...): the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
@@ -257,7 +258,7 @@ def _by_small_steps(opt: Optimizer, problem: Problem, steps: int, y: State, why:
     """A flow by the optimizer's own steps, FINE times as many, and why no solver could do it."""
     fine = replace(opt.with_step(np.asarray(opt.h) / FINE), start=lambda flow, grad, theta0, h: y)
     run = simulate(fine, problem, steps * FINE, y[0], record_every=FINE, progress=False)
-    return replace(run, name=opt.flow.name, message=f"{run.message} of h/{FINE}: {why}")
+    return replace(run, name=opt.flow.name, optimizer=None, message=f"{run.message} of h/{FINE}: {why}")
 
 
 def _budget(problem: Problem, kinked: bool) -> int:
@@ -271,6 +272,7 @@ def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list
     """The flow of an optimizer and plain gradient flow where they were not solved: the first record of the iterates."""
     memory = {name: value[:1] for name, value in run.state.items()}
     t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
-    first = replace(run, t=t, theta=theta, loss=loss, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
+    path = replace(run, t=t, theta=theta, loss=loss, optimizer=None)
+    first = replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
     flow = replace(first, name=opt.flow.name, state=memory)
     return [flow, replace(first, name=gradient_flow().name, flow=gradient_flow(), state={})]

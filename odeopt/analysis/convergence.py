@@ -21,13 +21,14 @@ from odeopt.solvers.tolerances import ATOL
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 STEPS = (200, 400, 800, 1600)
 REFERENCE = 10.0  # the approximate ratio of the reference's error to the tolerance of its steps
 
 
 @dataclass(frozen=True, eq=False)
-class Convergence:
+class Convergence(Saved):
     """Steps h, errors max_n |theta_n - theta(t_n)|, and the slope of log error on log h.
 
     Errors below `floor`, the reference's own error, are ignored.  If fewer than two errors are above it, the order is
@@ -53,7 +54,7 @@ class Convergence:
 
 
 @dataclass(frozen=True, eq=False)
-class WorkPrecision:
+class WorkPrecision(Saved):
     """For each scheme, the gradient evaluations and the errors at t_end; a run that diverged has error inf."""
 
     gradients: Mapping[str, Array]
@@ -117,7 +118,10 @@ def convergence(
     pairs = zip(opts, counts, strict=True)
     error = np.array([_error(opt, problem, n, theta0, solver) for opt, n in pairs])
     if not np.all(np.isfinite(error)):
-        raise ValueError(f"steps must be large enough for finite runs, got {counts} with errors {error.tolist()}")
+        raise ValueError(
+            f"steps must be large enough for finite runs to t_end = {t_end:g}, "
+            f"got {counts} with errors {error.tolist()}"
+        )
     h = np.array([opt.h for opt in opts])
     size = float(np.abs(initial_point((), problem, theta0)).max())
     floor = REFERENCE * (rtol * size + (ATOL * rtol * size if atol is None else atol))

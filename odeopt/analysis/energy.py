@@ -13,13 +13,14 @@ from odeopt.core.formula import place
 from odeopt.core.quantities import OF_PROBLEM
 from odeopt.core.state import column
 from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory, a_run, of_members
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class Energy:
+class Energy(Saved):
     """values[name] (n+1, ...) of every quantity of a run's flow at the run's times t.
 
     `quantities[name]` has the formula, its law and where that law holds; `formulas[name]` is the formula in print.
@@ -41,6 +42,11 @@ class Energy:
         value (the drift) of what is conserved.
         """
         return {name: _violation(self.quantities[name].law, value) for name, value in self.values.items()}
+
+    @property
+    def times(self) -> Array:
+        """t of every member, with the shape of a quantity (n+1, ...)."""
+        return of_members(self.t, next((value.shape for value in self.values.values()), self.t.shape))
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Every quantity against time over its first value; returns the artists."""
@@ -73,8 +79,9 @@ def energy(run: Trajectory) -> Energy:
     >>> result.values["energy"].shape, result.violation["energy"]
     ((201,), 0.0)
     """
-    if not isinstance(run, Trajectory) or run.flow is None or run.problem is None:
-        raise TypeError(f"run must be a Trajectory of odeopt.simulate or odeopt.solve, got {run!r}")
+    a_run(run)
+    if run.flow is None or run.problem is None:
+        raise TypeError(f"run must be made by odeopt.simulate or odeopt.solve, got {run!r}")
     flow, problem = run.flow, run.problem
     if not isinstance(flow, Flow) or not flow.quantities:
         raise ValueError(f"run must follow a flow with a known decreasing or conserved quantity, not {flow.name}")
@@ -88,7 +95,7 @@ def energy(run: Trajectory) -> Energy:
 def _along(name: str, quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) -> Array:
     """The formula on all records at once: numbers per member are (n+1, ..., 1) beside theta (n+1, ..., d)."""
     loss = run.loss[..., None]
-    t = run.t.reshape(*run.t.shape, *(1,) * (run.theta.ndim - run.t.ndim))
+    t = run.times[..., None]
     best = problem.minimizer
     of_minimizer = (None, None) if best is None else (loss - problem.loss(best), run.theta - best)
     state = [run.theta, *[run.state[name] for name in flow.memory]]

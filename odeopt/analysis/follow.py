@@ -20,10 +20,11 @@ from odeopt.solvers.solve import checked_solver, solve
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 
 @dataclass(frozen=True, eq=False)
-class Following:
+class Following(Saved):
     """The iterates and their modified flow from the same first state, step by step.
 
     error (n+1,):   the largest coordinate of |theta_n - theta(t_n)|, up to the end of the shorter run
@@ -100,7 +101,7 @@ def follow(
     if initial_point(flow.members, problem, theta0).ndim > 1:
         raise ValueError("opt and theta0 must have a single member here, got an ensemble")
     run = simulate(opt, problem, steps, theta0)
-    checked = np.unique(np.linspace(0, len(run) - 1, checks).round().astype(int))
+    checked = np.unique(np.linspace(0, len(run) - 1, min(checks, len(run))).round().astype(int))
     states = [(run.theta[k], *(v[k] for v in run.state.values())) for k in checked]
     found = np.array([series_radius(flow.map, problem, run.t[k], y) for k, y in zip(checked, states, strict=True)])
     first = {name: v[0] for name, v in run.state.items()}

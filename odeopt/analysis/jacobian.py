@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from odeopt.core.state import State, pack, unpack
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import Increment, OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.differences import derivative_along, sizes, typical
-from odeopt.problems.initial_point import initial_point
+from odeopt.problems.initial_point import single_point
+from odeopt.util import check
 from odeopt.util.check import Array
 
 
@@ -35,14 +36,10 @@ def step_jacobian(
     >>> DPhi.shape, round(float(np.linalg.det(DPhi)), 6)  # 0.8^2
     ((4, 4), 0.64)
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    opt = an_optimizer(as_optimizer(opt))
     if opt.members:
         raise ValueError(f"opt must be a single optimizer, got members of shape {opt.members}")
-    theta = initial_point((), problem, theta)
-    if theta.ndim != 1:
-        raise ValueError(f"theta must have shape ({problem.dim},), got {theta.shape}")
+    theta, t = single_point(problem, "theta", theta), check.scalar("t", check.nonnegative("t", t))
     step = of_optimizer(opt)
     increments = increment_jacobian(step.increment(problem.oracle()), step.start(theta, **memory), t)
     return np.eye(len(increments)) + increments

@@ -32,7 +32,7 @@ Matrices = NDArray[Any]  # real for real lr lambda, complex for complex
 LINEAR = 1e-9  # how far a linear step may miss superposition, relative: rounding, grown over many stages
 
 
-def as_optimizer(opt: Any) -> Optimizer:
+def as_optimizer(opt: Any, name: str = "opt") -> Optimizer:
     """An optimizer as it is; a scheme as the optimizer of gradient flow with h = 1."""
     opt = of_step(opt)
     if isinstance(opt, Optimizer):
@@ -41,7 +41,7 @@ def as_optimizer(opt: Any) -> Optimizer:
         return opt
     if isinstance(opt, Scheme):
         return Optimizer(gradient_flow(), opt, 1.0, name=opt.name)
-    raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), or a scheme, got {opt!r}")
+    raise TypeError(f"{name} must be an Optimizer, e.g. odeopt.optimizers.adam(), or a scheme, got {check.shown(opt)}")
 
 
 def step_matrix(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matrices:
@@ -57,7 +57,7 @@ def step_matrix(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matr
     >>> step_matrix(schemes.ab2, 1.0).shape  # theta, and the slope of the last step
     (2, 2)
     """
-    opt, z = as_optimizer(opt), real_or_complex(z)
+    opt, z = as_optimizer(opt), check.complex_numbers("z", z)
     begin = _time_of(opt, t)
     shape = np.broadcast_shapes(opt.members, z.shape)
     unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of the preconditioner: Adagrad's G is lr^2 times its library's
@@ -109,7 +109,8 @@ def amplification(scheme: Scheme, z: Any) -> Any:
     >>> amplification(schemes.heun, np.array([-1.0, -2.0]))
     array([0.5, 1. ])
     """
-    M = step_matrix(scheme, -real_or_complex(z))
+    check.instance("scheme", scheme, Scheme, "a scheme, e.g. odeopt.schemes.heun")
+    M = step_matrix(scheme, -check.complex_numbers("z", z))
     if M.shape[-1] > 1:
         raise ValueError(f"scheme must be a one-step scheme, got {scheme.name}")
     return M[..., 0, 0]
@@ -175,11 +176,3 @@ def _time_of(opt: Optimizer, t: float | None) -> float:
             "give t, the time from which the step is taken"
         )
     return 0.0
-
-
-def real_or_complex(z: Any) -> Any:
-    """z as an array of floats or complex numbers; TypeError for anything else."""
-    array = np.asarray(z)
-    if array.dtype.kind not in "iufc":
-        raise TypeError(f"z must be numbers (real or complex), got {z!r}")
-    return array + 0.0

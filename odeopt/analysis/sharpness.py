@@ -17,18 +17,19 @@ from odeopt.analysis.linear import reads_time
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.stability import stability_limit
 from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Trajectory
+from odeopt.problems.base import Problem, a_problem
+from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
 TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square
 
 
 @dataclass(frozen=True, eq=False)
-class Sharpness:
+class Sharpness(Saved):
     """`value` (n,) at the times `t` (n,), and the `threshold` (n,) of the optimizer there: its stability limit over lr.
 
     The threshold moves under a schedule only; it is NaN without an optimizer.
@@ -72,7 +73,7 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
     Sharpness along gd: 3 values, 20 .. 20, last 20; threshold 50
     """
     _check(run, problem, opt)
-    records = np.arange(0, len(run), check.count("every", every, 1))
+    records = np.arange(0, len(run), min(check.count("every", every, 1), len(run)))
     if opt is None:
         return Sharpness(
             run.name, run.t[records], _largest(problem, run.theta[records], 1.0), np.full(len(records), np.nan)
@@ -125,10 +126,8 @@ def _top(product: Callable[[Array], Array], start: Array) -> tuple[float, Array]
 
 
 def _check(run: Any, problem: Any, opt: Any) -> None:
-    if not isinstance(run, Trajectory):
-        raise TypeError(f"run must be a Trajectory, from odeopt.simulate or odeopt.solve, got {run!r}")
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
+    a_run(run)
+    a_problem(problem)
     if opt is not None and not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be the Optimizer of the run or None, got {opt!r}")
     if run.theta.ndim != 2 or run.theta.shape[-1] != problem.dim:

@@ -41,7 +41,7 @@ def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
     """
     opt = as_optimizer(opt)
     if np.ndim(t):
-        times = check.numbers_of("t", t)
+        times = np.asarray(check.nonnegative("t", t))
         return np.array([stability_limit(opt, float(at)) for at in times.ravel()]).reshape(*times.shape, *opt.members)
     limit: Any = np.full(opt.members, np.inf)
     low = SMALLEST

@@ -176,7 +176,9 @@ def _traced(
     xi = [traced(graph, "normal", row, noise.width) for row in range(noise.rows)]
     if noise.grad is not None:
         function = lambda theta: noise.grad(theta, xi[0])
-    grad = TracedGradient(on_nodes(function or called(graph)), y[0] if carried else None, g, noise.root)
+    grad = TracedGradient(on_nodes(function or called(graph)), noise.root)
+    if carried:
+        grad.learn(y[0], g)
     step = opt.scheme.bind(replace(opt.flow, params=MappingProxyType(params)), grad)
     h, t = graph.input("step", varies=False), scalar(graph.input("time", varies=True))
     new, _, memory = step(t, y, (), scalar(h), xi) if opt.flow.noisy else step(t, y, (), scalar(h))

@@ -13,7 +13,7 @@ DIGITS = 0.5  # share of the digits that must agree
 ROUNDED, CANCELLED = 16, 4096  # roundings allowed: of the number, and of the largest in its array (cancellation)
 KEPT = 64  # points remembered per program
 
-_agreed: WeakKeyDictionary[Any, dict[Any, bool]] = WeakKeyDictionary()
+_agreed: WeakKeyDictionary[Any, dict[Any, None]] = WeakKeyDictionary()  # the points of each program, oldest first
 
 
 def agree(
@@ -50,5 +50,5 @@ def agreed_at(program: Any, point: Any, look: Callable[[], bool | None]) -> bool
     while len(known) >= KEPT:
         del known[next(iter(known))]
     if found := look():
-        known[point] = True
+        known[point] = None
     return found

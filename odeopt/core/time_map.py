@@ -41,6 +41,8 @@ class Clock:
 def record_times(t: Any) -> Array:
     """Increasing finite times (n+1,) or (n+1, ...) from an end or a grid; the grids of members are proportional."""
     array = check.numbers_of("t", t)
+    if array.size == 0:
+        raise ValueError(f"t must not be empty, got {check.shown(t)}")
     if array.ndim == 0:
         return np.linspace(0.0, check.scalar("t", check.positive("t", float(array))), POINTS)
     with np.errstate(over="ignore"):

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 
 BLOCK = 30_000  # numbers of theta whose gradients and products are computed in one call
 
@@ -44,7 +45,7 @@ def zeta_2(lr: Any, slope: Any, curvature: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class EdgeGauge:
+class EdgeGauge(Saved):
     """zeta and zeta_2 (n, ...) of the n steps of a run, at the times t (n,) from which they are taken."""
 
     name: str
@@ -97,8 +98,8 @@ def _dots(a: Array, b: Array) -> Array:
 
 
 def _problem_of(run: Any) -> Problem:
-    if not isinstance(run, Trajectory) or run.problem is None:
-        raise TypeError(f"run must be a Trajectory of odeopt.simulate, got {run!r}")
+    if a_run(run).problem is None:
+        raise TypeError(f"run must be made by odeopt.simulate, got {run!r}")
     if run.problem.noise is not None:
         raise ValueError(
             f"run must be one without noise, got {run.problem.noise.name}: its losses are not those of its batches; "

@@ -17,7 +17,6 @@ import numpy as np
 from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.costs import WIDEST
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.step_program import QUIET, Noise, Program, program
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.compiler.verify import OTHER, agree
@@ -109,7 +108,7 @@ def traced(plan: Plan, sizes: list[int]) -> tuple[Program, bool]:
         raise Untraceable(f"it has more than {WIDEST} coordinates")
     grad, noise = of_one(problem.grad), _noise(plan)
     tried = lambda seen: _tried(lambda: program(opt, grad, None, sizes, noise, seen))
-    make = lambda seen: folded(steadily(lambda: tried(seen), lambda: fingerprint(grad)))
+    make = lambda seen: steadily(lambda: tried(seen), lambda: fingerprint(grad))
     try:
         for read in (*plan.formulas, of_one(problem.loss)):
             fingerprint(read)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from odeopt.util import storage
+from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
-from odeopt.util.tables import dataframe, dataset
+from odeopt.util.tables import dataset
+
+AXES = {
+    **dict.fromkeys(("t", "loss_mean", "loss_variance", "alive"), "n+1"),
+    **dict.fromkeys(("mean", "variance"), "n+1 k"),
+    "covariance": "n+1 k k",
+    "probabilities": "q",
+    "quantiles": "n+1 q k",
+    "edges": "edges",
+    "counts": "n+1 k bins",
+    "first_passage": "members",
+    "paths": "n+1 m d",
+    "final": "members d",
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class Ensemble(Saved):
     """Statistics of `members` runs at the times t (n+1,); k observables, by default the coordinates of theta.
 
     mean, variance (n+1, k):   over the finite members, as loss_mean and loss_variance (n+1,) are
@@ -53,6 +66,9 @@ class Ensemble:
     generator: str = ""
     final: Array = field(default_factory=lambda: np.empty((0, 0)))
 
+    def __post_init__(self) -> None:
+        check.axes(vars(self), AXES)
+
     @property
     def success(self) -> bool:
         """True if the run reached its end with every member finite."""
@@ -82,27 +98,6 @@ class Ensemble:
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """The mean of each observable and its band of one standard deviation; returns the artists."""
         return plotted(self, ax=ax, **options)
-
-    def save(self, path: str | Path) -> Path:
-        """Writes an .npz file, whole or not at all, with a checksum."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), np.ndarray)}
-        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in arrays}
-        return storage.save(path, "ensemble", arrays, {**facts, "status": int(self.status)})
-
-    @classmethod
-    def load(cls, path: str | Path) -> Ensemble:
-        """The ensemble that `save` wrote to this file; raises ValueError if the file is damaged or of another kind."""
-        arrays, facts = storage.load(path, "ensemble")
-        facts.update(status=Status(facts["status"]), observables=tuple(facts["observables"]))
-        return cls(**{**arrays, **facts})
-
-    def to_dataframe(self) -> Any:
-        """A pandas DataFrame: a row per time, columns mean_..., variance_..., loss_mean, ..., alive."""
-        columns = {"alive": self.alive, "loss_mean": self.loss_mean, "loss_variance": self.loss_variance}
-        for i, name in enumerate(self.observables):
-            columns[f"mean {name}"], columns[f"variance {name}"] = self.mean[:, i], self.variance[:, i]
-            columns |= {f"quantile {p:g} {name}": self.quantiles[:, j, i] for j, p in enumerate(self.probabilities)}
-        return dataframe(columns, self.t)
 
     def to_xarray(self) -> Any:
         """An xarray Dataset with the dimensions t, observable, probability, bin, member."""

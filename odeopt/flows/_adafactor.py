@@ -32,6 +32,8 @@ def adafactor(
     with step = 0.1, decay = 0.8, eps = 1e-30, floor = 0.001, clip = 1
     """
     check.shape("shape", shape)
+    check.flag("relative", relative)
+    check.flag("clamped", clamped)
     params = {
         "step": check.positive("step", step),
         "decay": check.positive("decay", decay),
@@ -47,6 +49,7 @@ def adafactor(
         params,
         name="Adafactor",
         preconditioner=" ".join(means),
+        ages="memory",
         memory=tuple(_memory(slot, mean, clamped) for slot, mean in means.items()),
         drift=adafactor_drift(shape, clamped, (lambda t: 1.0) if relative else None),
     )

@@ -12,6 +12,7 @@ from odeopt.util import check
 from odeopt.util.check import Number
 
 Shape = tuple[int, int] | None
+MOST = 1000  # Newton-Schulz iterations
 
 
 def muon(
@@ -34,7 +35,7 @@ def muon(
         return -scale * sign(weight * m + (1 - weight) * grad(theta), eps) - weight_decay * theta
 
     params = _params(tau1, weight, scale, weight_decay, eps)
-    return flow("theta m", params, name="Muon", memory=mean, drift=push("theta", velocity))
+    return flow("theta m", params, name="Muon", ages="memory", memory=mean, drift=push("theta", velocity))
 
 
 def muon_corrected(
@@ -56,13 +57,13 @@ def muon_corrected(
 
     params = _params(tau1, weight, scale, weight_decay, eps)
     memory, drift = (mean, clock1), push("theta", velocity)
-    return flow("theta m c1", params, clocks="c1", name="Muon (corrected)", memory=memory, drift=drift)
+    return flow("theta m c1", params, clocks="c1", name="Muon (corrected)", ages="memory", memory=memory, drift=drift)
 
 
 def _sign(shape: Shape, iterations: int | None) -> Callable[[Any, Any], Any]:
     shape = check.shape("shape", shape)
-    if iterations is not None:
-        check.count("iterations", iterations, 1)
+    if iterations is not None and check.count("iterations", iterations, 1) > MOST:
+        raise ValueError(f"iterations must be at most {MOST}, or None for the exact sign, got {iterations}")
     return lambda x, eps: ops.msign(x, shape, iterations, eps)
 
 

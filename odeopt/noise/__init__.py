@@ -1,5 +1,6 @@
 """Noise: problems with noisy gradients, and the streams of random numbers that drive them."""
 
-import lazy_loader
+from odeopt.util.door import door
+from odeopt.util.origin import repeatable
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = door(__name__, __file__, wrap=repeatable)

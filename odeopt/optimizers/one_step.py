@@ -16,6 +16,7 @@ from odeopt.optimizers.foreign import ForeignStep, arguments_of
 from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 
 Increment = Callable[[Any, State], State]
 
@@ -24,7 +25,7 @@ Increment = Callable[[Any, State], State]
 class OneStep:
     """A one-step map; `increment(grad)` is (t, y) -> Phi(y) - y, and `start(theta0, **memory)` the first state.
 
-    foreign: the map as an Optimizer, where it comes from `from_step`
+    optimizer: the optimizer whose step it is; what `from_step` made is one too
     """
 
     name: str
@@ -33,20 +34,26 @@ class OneStep:
     members: tuple[int, ...]
     increment: Callable[[Grad], Increment]
     start: Callable[..., State]
-    foreign: Optimizer | None = None
+    optimizer: Optimizer | None = None
 
     def __repr__(self) -> str:
         return f"step {self.name!r} of {', '.join(self.variables)}, h = {short(self.h)}"
 
+    def __reduce__(self) -> Any:
+        """What pickle writes: the optimizer whose step it is, if there is one."""
+        return super().__reduce__() if self.optimizer is None else (of_optimizer, (self.optimizer,))
+
     def iterates(self, theta0: Any, steps: int, grad: Grad = lambda theta: theta) -> Array:
         """theta_0, ..., theta_n, shape (n+1, ..., d)."""
-        return np.array([y[0] for y in self.states(self.start(check.point("theta0", theta0)), steps, grad)])
+        start = check.point("theta0", theta0)
+        within_memory("steps", check.count("steps", steps), NUMBER * steps * start.size)
+        return np.array([y[0] for y in self.states(self.start(start), steps, grad)])
 
     def states(self, y: State, steps: int, grad: Grad = lambda theta: theta) -> Iterator[State]:
         """Yields the state y and the next `steps` states."""
-        d = self.increment(grad)
+        d = self.increment(check.function("grad", grad, "theta"))
         yield y
-        for k in range(check.count("steps", steps)):
+        for k in range(within_a_day("steps", check.count("steps", steps))):
             y = plus(y, d(k * column(self.h), y))
             yield y
 
@@ -54,12 +61,13 @@ class OneStep:
 def of_optimizer(opt: Optimizer) -> OneStep:
     """The step of an optimizer.  Memory starts at rest unless given.  Multistep schemes are refused."""
     step = of_scheme(opt.flow, opt.scheme, opt.h, opt.name)
-    return replace(step, start=opt.scheme.start) if isinstance(opt.scheme, ForeignStep) else step
+    start = opt.scheme.start if isinstance(opt.scheme, ForeignStep) else step.start
+    return replace(step, start=start, optimizer=opt)
 
 
 def as_optimizer(opt: Any) -> Any:
-    """What `from_step` made as an Optimizer; anything else unchanged."""
-    return opt.foreign if isinstance(opt, OneStep) and opt.foreign is not None else opt
+    """The optimizer whose step this is; anything else unchanged."""
+    return opt.optimizer if isinstance(opt, OneStep) and opt.optimizer is not None else opt
 
 
 def of_scheme(flow: Flow, scheme: Scheme, h: Any, name: str) -> OneStep:
@@ -101,8 +109,10 @@ def from_step(
     """
     if not callable(step):
         raise TypeError(f"step must be a function of a state, got {step!r}")
-    first = {key: check.finite(key, v) if np.ndim(v) == 0 else check.point(key, v) for key, v in (memory or {}).items()}
+    check.label("name", name)
+    given = check.mapping("memory", memory, "names to numbers or arrays")
+    first = {key: check.finite(key, v) if np.ndim(v) == 0 else check.point(key, v) for key, v in given.items()}
     h = check.scalar("h", check.positive("h", h))
     scheme = ForeignStep(step, arguments_of(step), first, h, name)
     opt = Optimizer(scheme.written(), scheme, h, start=lambda flow, grad, theta0, h: scheme.start(theta0), name=name)
-    return replace(of_optimizer(opt), foreign=opt)
+    return of_optimizer(opt)

@@ -98,7 +98,7 @@ def _short(value: Any) -> str:
     """A setting in one line; an optimizer by its title."""
     if isinstance(value, tuple):
         return str(value)
-    if isinstance(value, Schedule | np.ndarray | float | int | str):
+    if isinstance(value, Schedule | np.ndarray | float | int | str | None):
         return short(value)
     return value.recipe.title() if value.recipe else value.name
 

@@ -21,9 +21,9 @@ def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
     """
     ax = style.axes(ax)
     n = len(result.t)
-    t, lines = result.t.reshape(n, -1), []
+    t, lines = result.times.reshape(n, -1), []
     for look, (name, value) in zip(LOOKS, result.values.items(), strict=False):
-        shown = (value / value[0]).reshape(n, -1)
+        shown = (value / np.where(value[0] == 0, 1, value[0])).reshape(n, -1)
         label = f"{name} ({result.quantities[name].law})"
         drawn = ax.plot(t, shown, **{"color": style.colour(result.name), "linestyle": look, "label": label, **line})
         for extra in drawn[1:]:

@@ -11,6 +11,7 @@ from odeopt.analysis.comparison import Comparison
 from odeopt.analysis.follow import Following
 from odeopt.plots import style
 from odeopt.plots.landscapes import landscape, path
+from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.util.check import Array
 from odeopt.util.plotted import draws
@@ -23,7 +24,7 @@ def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     """Loss against t, one line per member, logarithmic if all losses are positive; returns the Line2D artists."""
     ax = style.axes(ax)
     loss = run.loss.reshape(len(run), -1)
-    t = run.t.reshape(len(run), -1)
+    t = run.times.reshape(len(run), -1)
     lines = ax.plot(t, loss, **{"color": style.colour(run.name), "label": run.name, **line})
     for extra in lines[1:]:
         extra.set_label("_member")
@@ -79,7 +80,7 @@ def _dots_over(lines: list[Any], pair: Any, name: str, ax: Any, window: dict[str
     every = max(1, len(pair.iterates) // DOTS)
     dots = {"linestyle": "none", "marker": "o", "markersize": 2.6, "markevery": every, "zorder": 3}
     which = f"{style.label(name)}, every {every} steps" if every > 1 else style.label(name)
-    if pair.problem.dim == 2:
+    if pair.problem.dim == 2 and isinstance(pair.problem, Problem):  # loaded results may have its description only
         landscape(pair.problem, ax, around=_seen(pair), **window)
     draw = path if pair.problem.dim == 2 else trajectory
     drawn = [draw(run, ax, label=label, **look) for run, label, look in lines]

@@ -1,5 +1,6 @@
 """Problems to minimise: `Problem` for your own functions, and ready-made problems with derivatives by hand."""
 
-import lazy_loader
+from odeopt.util.door import door
+from odeopt.util.origin import repeatable
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = door(__name__, __file__, wrap=repeatable)

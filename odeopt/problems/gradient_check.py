@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from odeopt.util.check import Array
+from odeopt.util.saved import Saved
 
 SMALL = 1e-3  # entries below this part of the largest, in units of the loss, have errors relative to that part
 
 
 @dataclass(frozen=True, eq=False)
-class GradientCheck:
+class GradientCheck(Saved):
     """error_j = |g_j - n_j| / max(|g_j|, |n_j|, 1e-3 max_k |n_k s_k|/s_j),   g by hand, n by `method`, both (..., d).
 
     size: s (d,), the usual sizes of theta, which make entries comparable

@@ -1,5 +1,5 @@
 """Discretisations: a scheme turns a flow and a step into an optimizer."""
 
-import lazy_loader
+from odeopt.util.door import door, explaining
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = door(__name__, __file__, wrap=explaining)

@@ -12,21 +12,25 @@ import numpy as np
 
 from odeopt.core.flow import Field
 from odeopt.core.state import State
+from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
+from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class Trajectory(Saved):
     """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
 
     nfev and ngev count loss and gradient evaluations; `sol(t)`, if requested, interpolates theta.  If the run ended
     early, all arrays end at the last finite state.  In an ensemble the run continues until every member has failed;
     `finite` (...) says which members reached the end.  If each member has its own step h, t has shape (n+1, ...).
-    `flow` and `problem` were solved or simulated; `backend` names the engine.
+    `flow` and `problem` were solved or simulated, by the steps of `optimizer` if there is one; `backend` names the
+    engine.
     """
 
     t: Array
@@ -42,6 +46,7 @@ class Trajectory:
     flow: Field | None = field(default=None, repr=False)
     problem: Problem | None = field(default=None, repr=False)
     backend: str = "numpy"
+    optimizer: Optimizer | None = field(default=None, repr=False)
 
     @property
     def success(self) -> bool:
@@ -57,6 +62,11 @@ class Trajectory:
     def finite(self) -> Any:
         """Shape (...): the members whose last theta is finite."""
         return np.isfinite(self.theta[-1]).all(axis=-1)
+
+    @property
+    def times(self) -> Array:
+        """t of every member, with the shape of the loss (n+1, ...)."""
+        return of_members(self.t, self.loss.shape)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Plots the loss against time, one line per member, and returns the artists."""
@@ -79,6 +89,16 @@ class Trajectory:
         )
 
 
+def a_run(run: Any) -> Trajectory:
+    """The run; TypeError for anything else."""
+    return check.instance("run", run, Trajectory, "a Trajectory of odeopt.simulate or odeopt.solve")
+
+
+def of_members(t: Array, shape: tuple[int, ...]) -> Array:
+    """t (n+1,) or (n+1, ...) broadcast to the shape (n+1, ...) of all members."""
+    return np.broadcast_to(t.reshape(len(t), *(1,) * (len(shape) - t.ndim), *t.shape[1:]), shape)
+
+
 def _span(value: Any) -> str:
     finite = np.asarray(value)[np.isfinite(value)]
     if finite.size == 0:
@@ -89,13 +109,14 @@ def _span(value: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The origin of a path: a flow on a problem, the gradient that counts its evaluations, and the engine used."""
+    """The origin of a path: a flow on a problem, the gradient that counts evaluations, the engine, the optimizer."""
 
     flow: Field
     problem: Problem
     grad: Gradient
     name: str
     backend: str = "numpy"
+    optimizer: Optimizer | None = None
 
 
 LOSS_BLOCK = 30_000  # numbers; they fit into the processor's cache
@@ -164,6 +185,7 @@ class Recorder:
             flow=source.flow,
             problem=source.problem,
             backend=source.backend,
+            optimizer=source.optimizer,
         )
 
     def _losses(self, loss: Callable[[Array], Any], status: Status, message: str) -> tuple[Array, Status, str]:

@@ -1,5 +1,5 @@
 """Solutions of the flow: `solve`, `ivp` for a solver that you call yourself, and guarded methods for `solve_ivp`."""
 
-import lazy_loader
+from odeopt.util.door import door
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = door(__name__, __file__)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from odeopt.core.flow import Flow
+from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.solvers.initial_value import InitialValue
 from odeopt.util import check
@@ -35,15 +36,22 @@ def closed_form(equation: InitialValue, dense: bool) -> Trajectory | None:
     rows[...], clock[...] = theta[1:], times[1:]
     path.keep(len(times) - 1, -1)
     message = f"closed form (auto: {problem.name or 'the problem'} knows its gradient flow)"
-    sol = _between(solution, theta0, times) if dense else None
+    sol = ClosedForm(problem, theta0, times[0], times[-1]) if dense else None
     source = Source(flow, problem, equation.grad, flow.name, "closed form")
     return path.trajectory(source, Status.DONE, message, sol)
 
 
-def _between(solution: Callable[..., Any], theta0: Array, times: Array) -> Callable[[Any], Array]:
-    """theta(t) for t, a number or (n,), within the run."""
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """theta(t) for t, a number or (n,), from `first` to `last`, by `problem.flow_solution` from theta0."""
 
-    def sol(t: Any) -> Array:
-        return np.asarray(solution(check.within("t", t, times[0], times[-1]) - times[0], theta0))
+    problem: Problem
+    theta0: Array
+    first: float
+    last: float
 
-    return sol
+    def __call__(self, t: Any) -> Array:
+        assert self.problem.flow_solution is not None
+        return np.asarray(
+            self.problem.flow_solution(check.within("t", t, self.first, self.last) - self.first, self.theta0)
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,18 +70,24 @@ class Records:
         self.path.append(t, unpack(vector, self.equation.y))
 
 
-def interpolant(pieces: list[Any], clock: Clock, like: State) -> Callable[[Any], Array]:
-    """theta(t) for t, a number or (n,), within the run, from the solver's interpolants."""
-    ends = np.array([piece.t for piece in pieces])
-    last = clock.time(ends[-1])
+@dataclass(frozen=True, eq=False, repr=False)
+class Interpolant:
+    """theta(t) for t, a number or (n,), within the run, from the solver's interpolants; `like` is a state."""
 
-    def theta(t: float) -> Array:
-        s = float(clock.s_of(t))
-        piece = pieces[min(int(np.searchsorted(ends, s)), len(pieces) - 1)]
-        return unpack(piece(s), like)[0]
+    pieces: list[Any]
+    clock: Clock
+    like: State
 
-    def sol(t: Any) -> Array:
-        times = check.within("t", t, clock.t0, last)
-        return theta(float(times)) if times.ndim == 0 else np.array([theta(ti) for ti in times])
+    @cached_property
+    def ends(self) -> Array:
+        """The values of s at which the pieces end."""
+        return np.array([piece.t for piece in self.pieces])
 
-    return sol
+    def __call__(self, t: Any) -> Array:
+        times = check.within("t", t, self.clock.t0, self.clock.time(self.ends[-1]))
+        return self._theta(float(times)) if times.ndim == 0 else np.array([self._theta(ti) for ti in times])
+
+    def _theta(self, t: float) -> Array:
+        s = float(self.clock.s_of(t))
+        piece = self.pieces[min(int(np.searchsorted(self.ends, s)), len(self.pieces) - 1)]
+        return unpack(piece(s), self.like)[0]

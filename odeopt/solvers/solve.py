@@ -17,7 +17,7 @@ from odeopt.solvers.closed_form import closed_form
 from odeopt.solvers.counted_rhs import CountedRhs
 from odeopt.solvers.ending import Reason
 from odeopt.solvers.initial_value import Functions, InitialValue, initial_value
-from odeopt.solvers.recording import Records, interpolant
+from odeopt.solvers.recording import Interpolant, Records
 from odeopt.solvers.scipy_solvers import Task, integrate
 from odeopt.solvers.starting import checked_start
 from odeopt.solvers.strategy import Asked, Attempt, plan
@@ -120,7 +120,7 @@ def _attempt(
         reason, message = integrate(Task(attempt, rhs, records, shown), asked.rtol, asked.atol)
     equation.grad.count += functions.gradients * rhs.count
     pieces = records.pieces if equation.times.ndim == 1 else []
-    sol = interpolant(pieces, equation.clock, equation.y) if pieces else None
+    sol = Interpolant(pieces, equation.clock, equation.y) if pieces else None
     means = "numba" if attempt.kernel else functions.refused() or functions.means
     status = reason.status if reason else Status.DONE
     return _trajectory(equation, path, status, message, sol, means), reason, records.last.s

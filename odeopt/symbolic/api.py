@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from odeopt.analysis.modified import ModifiedFlow
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
 from odeopt.symbolic.high_resolution import HighResolution, eliminated
 from odeopt.symbolic.loss_derivatives import gradient, scalar, t
@@ -33,9 +33,7 @@ def modified_equation(opt: Optimizer | OneStep, order: int = 2) -> ModifiedEquat
     m'     = (g - m)/tau + h*H[m]/(2*tau)
     with g = grad L(theta), H its Hessian, h = 0.1, tau = 0.949122
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    opt = an_optimizer(as_optimizer(opt))
     if check.count("order", order, 1) > LARGEST:
         raise ValueError(f"order must be 1 to {LARGEST}, got {order}")
     step = formal_step(opt, {name: Series({0: scalar(name)}, order) for name in opt.flow.params}, order)

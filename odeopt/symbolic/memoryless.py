@@ -18,7 +18,7 @@ from odeopt.core import decay
 from odeopt.core.flow import Relax
 from odeopt.core.formula import reads
 from odeopt.core.state import Grad, State
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.schemes.splitting import Splitting
 from odeopt.symbolic.loss_derivatives import Derivative, g, gradient, rate, scalar, t, theta
@@ -71,8 +71,7 @@ def _limit_of(opt: Optimizer) -> ModifiedEquation:
 
 def _fixed_betas(opt: Optimizer) -> tuple[dict[str, Series], dict[str, Number]]:
     """The flow's parameters with beta = R(-rate h) held fixed, (1/rate = h/z, rate = z/h), and the values of beta."""
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     rule = opt.scheme.decay if isinstance(opt.scheme, Splitting) else decay.exact
     params = {name: Series({0: scalar(name)}, CUT) for name in opt.flow.params}
     values: dict[str, Number] = dict(opt.flow.params)

@@ -12,7 +12,7 @@ import sympy
 from odeopt.core import ops
 from odeopt.core.state import Grad, Rhs, State, column
 from odeopt.core.symbols import short, symbol
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
 from odeopt.problems.differences import product_by_differences, typical
 from odeopt.symbolic.loss_derivatives import g, h, scalar, t
 from odeopt.symbolic.sums import DIMENSION
@@ -46,7 +46,7 @@ class ModifiedEquation:
 
     def field(self, problem: Problem) -> EquationField:
         """The field on this problem, whose Hessian it needs, for `solve`."""
-        return EquationField(self, problem)
+        return EquationField(self, a_problem(problem))
 
     def latex(self) -> str:
         """The equations, aligned."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from odeopt.util.check import Array
-
 
 def _library(name: str) -> Any:
     try:
@@ -16,10 +14,12 @@ def _library(name: str) -> Any:
         raise ImportError(f"{name} is needed here: install odeopt-toolkit[tables]") from error
 
 
-def dataframe(columns: Mapping[str, Array], t: Array) -> Any:
-    """A pandas.DataFrame of these columns (n+1,), with one row for each time t (n+1,)."""
+def dataframe(columns: Mapping[Any, Any], index: Mapping[str, Any]) -> Any:
+    """A pandas.DataFrame of these columns (n,), whose index consists of these columns (n,)."""
     pandas = _library("pandas")
-    return pandas.DataFrame(dict(columns), index=pandas.Index(t, name="t"))
+    (name, first), *more = index.items()
+    rows = pandas.MultiIndex.from_arrays([*index.values()], names=[*index]) if more else pandas.Index(first, name=name)
+    return pandas.DataFrame(dict(columns), index=rows)
 
 
 def dataset(data: Mapping[str, Any], coordinates: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:

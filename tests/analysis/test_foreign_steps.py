@@ -129,7 +129,7 @@ def only_grad(y, grad):
         (lambda own: oo.stability_limit(own), "step 'own' must read grad, as in step(y, grad), to run on L"),
         (lambda own: check_optimizer(own, 1, BOWL), "h must be 0.1, as step 'own' does not read it, got 0.025"),
         (lambda own: oo.simulate(own, BOWL, 500, backend="floats"), "backend must be 'auto' or 'numpy' for a step"),
-        (lambda own: oo.solve(own.foreign.flow, BOWL, 1.0), "own follows no flow"),
+        (lambda own: oo.solve(own.optimizer.flow, BOWL, 1.0), "own follows no flow"),
         (lambda own: oo.from_step(lambda y, lr: y), "argument of step must be one of grad, h, got 'lr'"),
     ],
 )

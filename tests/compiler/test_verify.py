@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import odeopt as oo
-from odeopt.compiler.verify import agree
+from odeopt.compiler.verify import KEPT, agree, agreed_at
 
 ONES = np.ones(3)
 
@@ -49,6 +49,44 @@ def test_single_precision_has_half_the_digits():
     rounded = (ONES / 3).astype(np.float32)
     assert agree([rounded], [ONES / 3], precision=np.float32)
     assert not agree([rounded], [ONES / 3])
+
+
+class Looks:
+    """A comparison that is counted."""
+
+    def __init__(self, found):
+        self.found, self.count = found, 0
+
+    def __call__(self):
+        self.count += 1
+        return self.found
+
+
+def test_a_point_where_a_program_agreed_is_not_compared_again_and_no_other_point_is_concluded_from_it():
+    program, look = Looks(None), Looks(True)
+    assert agreed_at(program, "here", look)
+    assert agreed_at(program, "here", look)
+    assert look.count == 1
+    assert agreed_at(program, "there", look)
+    assert look.count == 2
+    assert agreed_at(Looks(None), "here", look)
+    assert look.count == 3
+
+
+@pytest.mark.parametrize("found", [False, None])
+def test_what_did_not_agree_is_compared_again(found):
+    program, look = Looks(None), Looks(found)
+    assert agreed_at(program, "here", look) is agreed_at(program, "here", look) is found
+    assert look.count == 2
+
+
+def test_the_oldest_points_are_forgotten():
+    program, look = Looks(None), Looks(True)
+    for point in [*range(KEPT + 1), *range(1, KEPT + 1)]:
+        agreed_at(program, point, look)
+    assert look.count == KEPT + 1
+    agreed_at(program, 0, look)
+    assert look.count == KEPT + 2
 
 
 @pytest.mark.parametrize("backend", ["floats", "blocks", "auto", pytest.param("numba", marks=pytest.mark.numba)])

@@ -174,3 +174,42 @@ def test_every_reason_has_its_status():
     assert oo.solve(oo.flows.gradient_flow(), oo.problems.rosenbrock(b=5), 1.0, max_evaluations=3).status.name == (
         Reason.BUDGET.status.name
     )
+
+
+@pytest.mark.parametrize("method", ["RK23", "RK45"])
+def test_a_solution_that_overflows_is_not_kept(method):
+    """y' = 1e308 is finite; y is not, from t = 1.8 on."""
+    found = solve_ivp(lambda t, y: np.full(1, 1e308), (0, 10), [0.0], GUARDED[method])
+    assert (found.success, found.message.reason) == (False, Reason.NOT_FINITE)
+    np.testing.assert_allclose(found.y[0], 1e308 * found.t)
+
+
+@pytest.mark.filterwarnings("ignore:lsoda:UserWarning")
+def test_lsoda_does_not_stay_in_one_place():
+    """On y' = y^2 it would make step after step of length 0 while y grows, until the evaluations are used up."""
+    found = solve_ivp(lambda t, y: y**2, (0, 2), [1.0], GUARDED["LSODA"], rtol=1e-9, atol=1e-12)
+    assert found.message.reason is Reason.STEP_FAILED
+    assert (np.diff(found.t) > 0).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_lsoda_names_the_value_that_is_not_finite(bad):
+    found = solve_ivp(lambda t, y: np.where(t < 1, -y, bad), (0, 3), [1.0], GUARDED["LSODA"])
+    assert found.message.reason is Reason.RHS_NOT_FINITE
+    assert found.t[-1] <= 1
+
+
+@pytest.mark.parametrize("method", GUARDED)
+def test_after_a_step_that_failed_the_solver_stands_where_the_last_one_ended(method):
+    ends = []
+
+    def on_step(solver):
+        if len(ends) == 3:
+            raise KeyboardInterrupt
+        ends.append((solver.t, *solver.y))
+
+    solver = GUARDED[method](pendulum, 0.0, np.array([1.0, 0.0]), 3.0, on_step=on_step)
+    while solver.status == "running":
+        solver.step()
+    assert solver.status == "failed"
+    assert (solver.t, *solver.y) == ends[-1]

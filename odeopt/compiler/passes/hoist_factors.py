@@ -1,4 +1,4 @@
-"""A pass that multiplies shared factors once a step instead of once per coordinate or member: c (a x) = (c a) x.
+"""A pass that multiplies shared factors once a step instead of once per coordinate: c (a x) = (c a) x.
 
 x/c becomes (1/c) x, sqrt(c x) becomes sqrt(c) sqrt(x) and c x + a becomes c (x + a/c), which brings factors together:
 one division and one root remain of Adam's formula.  The sum u + (v - u) becomes v.
@@ -17,17 +17,16 @@ from odeopt.compiler.step_program import Program, varying
 Scaled = tuple[Any, Any]  # (c, x) for c x, with a constant c
 
 
-def folded(program: Program, positive: Iterable[Any] = ()) -> Program:
+def folded(program: Program, positive: Iterable[Any]) -> Program:
     """The same step, to rounding, with fewer operations.  positive: constants that are known to be above 0."""
     folding = Folding(program.h.graph, {node.index for node in positive})
-    for node in varying([*program.results, *program.seen]):
+    for node in varying(program.results):
         if node.op not in ("call", "entry"):
             folding.known[node.index] = folding.scaled(node)
     return replace(
         program,
         outputs=tuple(tuple(map(folding.whole, nodes)) for nodes in program.outputs),
         guards=tuple(map(folding.whole, program.guards)),
-        seen=tuple(map(folding.whole, program.seen)),
     )
 
 

@@ -1,0 +1,149 @@
+"""Results as columns of numbers: what `to_dataframe` shows of each type, by one function a type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from odeopt.analysis.batch_size import BatchScaling, numbers_in
+from odeopt.analysis.batches import BatchComparison
+from odeopt.analysis.charts import StabilityChart, StabilityRegion
+from odeopt.analysis.convergence import Convergence, WorkPrecision
+from odeopt.analysis.energy import Energy
+from odeopt.analysis.regularizer import ImplicitRegularizer
+from odeopt.analysis.sharpness import Sharpness
+from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.gauge import EdgeGauge
+from odeopt.ensembles.result import Ensemble
+from odeopt.laws.fokker_planck import FokkerPlanck
+from odeopt.laws.moments import Moments
+from odeopt.noise.brownian import BrownianPath
+from odeopt.problems.gradient_check import GradientCheck
+from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
+from odeopt.simulation.trajectory import of_members
+from odeopt.util.tables import dataframe
+from odeopt.word2vec.train import Training
+from odeopt.word2vec.vectors import Vectors
+
+
+def to_dataframe(result: Any) -> Any:
+    """A pandas.DataFrame of the result; ImportError without the extra `tables`."""
+    return dataframe(*FRAMES[type(result).__name__](result))
+
+
+def _convergence(result: Convergence) -> Frame:
+    return Frame({"error": result.error}, {"h": result.h})
+
+
+def _work_precision(result: WorkPrecision) -> Frame:
+    names = np.repeat(list(result.error), [len(error) for error in result.error.values()])
+    columns = {key: np.concatenate([*getattr(result, key).values()]) for key in ("gradients", "error")}
+    return Frame(columns, {"scheme": names})
+
+
+def _energy(result: Energy) -> Frame:
+    return Frame({name: value.ravel() for name, value in result.values.items()}, by_member(result.times))
+
+
+def _sharpness(result: Sharpness) -> Frame:
+    return Frame({"value": result.value, "threshold": result.threshold, "ratio": result.ratio}, {"t": result.t})
+
+
+def _stability_region(result: StabilityRegion) -> Frame:
+    z = result.z.ravel()
+    return Frame({"radius": result.radius.ravel(), "stable": result.stable.ravel()}, {"re": z.real, "im": z.imag})
+
+
+def _stability_chart(result: StabilityChart) -> Frame:
+    beta, z = (u.ravel() for u in np.meshgrid(result.beta, result.z, indexing="ij"))
+    return Frame({"radius": result.radius.ravel(), "stable": result.stable.ravel()}, {"beta": beta, "z": z})
+
+
+def _batch_comparison(result: BatchComparison) -> Frame:
+    sizes = list(result.steps)
+    of = {key: np.concatenate([getattr(result, key)[size] for size in sizes]) for key in ("samples", "loss", "error")}
+    steps = np.concatenate([result.steps[size] for size in sizes])
+    return Frame(of, {"batch": np.repeat(sizes, [len(result.steps[size]) for size in sizes]), "step": steps})
+
+
+def _batch_scaling(result: BatchScaling) -> Frame:
+    before, after = numbers_in(result.before), numbers_in(result.optimizer)
+    return Frame({"before": [*before.values()], "after": [after[key] for key in before]}, {"setting": [*before]})
+
+
+def _implicit_regularizer(result: ImplicitRegularizer) -> Frame:
+    numbers = {"slope": result.slope, "coefficient": result.coefficient, "shift": result.shift}
+    return Frame({key: [value] for key, value in numbers.items()}, {"optimizer": [result.name]})
+
+
+def _ensemble(run: Ensemble) -> Frame:
+    columns = {"alive": run.alive, "loss_mean": run.loss_mean, "loss_variance": run.loss_variance}
+    for i, name in enumerate(run.observables):
+        columns[f"mean {name}"], columns[f"variance {name}"] = run.mean[:, i], run.variance[:, i]
+        columns |= {f"quantile {p:g} {name}": run.quantiles[:, j, i] for j, p in enumerate(run.probabilities)}
+    return Frame(columns, {"t": run.t})
+
+
+def _moments(result: Moments) -> Frame:
+    mean, variance = (np.atleast_2d(u) for u in (result.mean, np.diagonal(result.covariance, axis1=-2, axis2=-1)))
+    columns = by_coordinate("mean", mean) | by_coordinate("variance", variance)
+    return Frame(columns, {"t": np.atleast_1d(result.t)})
+
+
+def _fokker_planck(law: FokkerPlanck) -> Frame:
+    """The stationary density."""
+    return Frame({"density": law.stationary().ravel()}, by_coordinate("theta", law.grid.points))
+
+
+def _gradient_check(result: GradientCheck) -> Frame:
+    columns = {key: getattr(result, key).ravel() for key in ("analytic", "numeric", "error")}
+    return Frame(columns, {"coordinate": np.arange(result.error.size) % result.error.shape[-1]})
+
+
+def _brownian_path(path: BrownianPath) -> Frame:
+    steps = np.indices(path.xi.shape[:-1])[0]
+    return Frame(by_coordinate("xi", path.xi), by_member(steps, "step"))
+
+
+def _edge_gauge(result: EdgeGauge) -> Frame:
+    columns = {"zeta": result.zeta.ravel(), "zeta_2": result.zeta_2.ravel()}
+    return Frame(columns, by_member(of_members(result.t, result.zeta.shape)))
+
+
+def _batch_sharpness(result: BatchSharpness) -> Frame:
+    return Frame({"value": result.value, "error": result.error}, {"t": result.t})
+
+
+def _training(result: Training) -> Frame:
+    return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
+
+
+def _vectors(result: Vectors) -> Frame:
+    return Frame(dict(enumerate(result.vectors.T)), {"word": list(result.words)})
+
+
+FRAMES: Mapping[str, Callable[[Any], Frame]] = {
+    "Trajectory": trajectory,
+    "Comparison": comparison,
+    "Following": following,
+    "Convergence": _convergence,
+    "WorkPrecision": _work_precision,
+    "Energy": _energy,
+    "Sharpness": _sharpness,
+    "StabilityRegion": _stability_region,
+    "StabilityChart": _stability_chart,
+    "BatchComparison": _batch_comparison,
+    "BatchScaling": _batch_scaling,
+    "ImplicitRegularizer": _implicit_regularizer,
+    "Ensemble": _ensemble,
+    "Moments": _moments,
+    "FokkerPlanck": _fokker_planck,
+    "GradientCheck": _gradient_check,
+    "BrownianPath": _brownian_path,
+    "EdgeGauge": _edge_gauge,
+    "BatchSharpness": _batch_sharpness,
+    "Training": _training,
+    "Vectors": _vectors,
+}

@@ -1,0 +1,44 @@
+"""The types that a file may hold: results, their parts, and what stands for objects that hold functions."""
+
+from __future__ import annotations
+
+from odeopt.analysis.batch_size import BatchScaling
+from odeopt.analysis.batches import BatchComparison
+from odeopt.analysis.charts import StabilityChart, StabilityRegion
+from odeopt.analysis.comparison import Comparison
+from odeopt.analysis.convergence import Convergence, WorkPrecision
+from odeopt.analysis.energy import Energy
+from odeopt.analysis.follow import Following
+from odeopt.analysis.modified import ModifiedFlow
+from odeopt.analysis.regularizer import ImplicitRegularizer
+from odeopt.analysis.sharpness import Sharpness
+from odeopt.core.time_map import Clock
+from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.gauge import EdgeGauge
+from odeopt.ensembles.result import Ensemble
+from odeopt.laws.flux import Flux
+from odeopt.laws.fokker_planck import FokkerPlanck
+from odeopt.laws.grid import Grid
+from odeopt.laws.moments import Moments
+from odeopt.noise.brownian import BrownianPath
+from odeopt.problems.gradient_check import GradientCheck
+from odeopt.results.interpolants import Group, Stacked
+from odeopt.results.stand_ins import AtPoint, FlowOf, Law, Named, NamedPenalty, NamedStatus, Repeated, StepOf
+from odeopt.simulation.trajectory import Trajectory
+from odeopt.solvers.closed_form import ClosedForm
+from odeopt.util.absent import Absent
+from odeopt.word2vec.train import Training
+from odeopt.word2vec.vectors import Vectors
+
+RESULTS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
+        StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
+        GradientCheck, BrownianPath, EdgeGauge, BatchSharpness, Training, Vectors,
+    )
+}  # fmt: skip
+PARTS = (Absent, Clock, ClosedForm, Flux, Grid, Group, ModifiedFlow)
+STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedStatus, Repeated, Stacked, StepOf)
+
+KINDS: dict[str, type] = {**RESULTS, **{kind.__name__: kind for kind in (*PARTS, *STAND_INS)}}

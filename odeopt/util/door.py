@@ -1,0 +1,67 @@
+"""The public names of a package, imported when they are first used, and what a wrong name was meant to be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from types import FunctionType
+from typing import Any
+
+import lazy_loader
+
+from odeopt.util.names import NOTHING, Elsewhere, hint
+
+Wrap = Callable[[Any], Any]
+Door = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
+
+
+def door(
+    package: str, file: str, *, elsewhere: Elsewhere = NOTHING, rooms: tuple[str, ...] = (), wrap: Wrap | None = None
+) -> Door:
+    """(__getattr__, __dir__, __all__) of the package with this file, by the stub `__init__.pyi` beside it.
+
+    elsewhere: what the names of other libraries stand for, for the error
+    rooms:     public packages in which a name that is missing here may be
+    wrap:      applied to each public function
+    """
+    find, listed, names = lazy_loader.attach_stub(package, file)
+
+    def get(name: str) -> Any:
+        if name not in names:
+            inside = tuple(f"{room}.{name}" for room in rooms if name in find(room).__all__)
+            meant = "" if name.startswith("_") else hint(name, names, {name: inside} if inside else elsewhere)
+            raise AttributeError(f"{package} has no {name!r}{meant}")
+        value = find(name)
+        if wrap is not None and isinstance(value, FunctionType):
+            value = wrap(value)
+            value.__module__ = package  # where pickle finds it
+            vars(sys.modules[package])[name] = value
+        return value
+
+    return get, listed, names
+
+
+def explaining(make: Any, elsewhere: Elsewhere = NOTHING) -> Any:
+    """The function, whose error for an unknown keyword says which one was meant and which there are."""
+
+    @wraps(make)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            return make(*arguments, **keywords)
+        except TypeError:
+            allowed = _parameters(make)
+            unknown = [name for name in keywords if name not in allowed]
+            if not unknown:
+                raise
+        only = f"only {', '.join(allowed)}" if allowed else "for it has none"
+        meant = hint(unknown[0], allowed, elsewhere)
+        raise TypeError(f"{make.__name__} has no argument {unknown[0]!r}, {only}{meant}")
+
+    return call
+
+
+def _parameters(make: Any) -> list[str]:
+    import inspect
+
+    return list(inspect.signature(make).parameters)
