@@ -11,15 +11,17 @@ import numpy as np
 from odeopt.core.state import Grad, State, pack, unpack
 from odeopt.edge.rod_result import Records, RodFlow
 from odeopt.edge.rods import Increments, RodMotion, Rods
-from odeopt.edge.start import first_state, single_optimizer, single_point
+from odeopt.edge.start import first_state, quiet_problem, single_optimizer
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, of_optimizer
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import single_point
 from odeopt.problems.oracle import EvaluationError, Gradient
 from odeopt.schemes.base import StepFailure
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
@@ -66,14 +68,19 @@ def rod_flow(
     >>> round(float(flow.trace[-1]), 6)  # gradient descent alternates between +-.426
     0.181818
     """
-    opt = single_optimizer(opt)
+    opt, problem = single_optimizer(opt), quiet_problem(problem)
     steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
     substeps, rank = check.count("substeps", substeps, 2), check.count("rank", rank, 1)
     if check.count("order", order, 1) > 2:
         raise ValueError(f"order must be 1 or 2, got {order}")
     check.switch("progress", progress)
-    theta = single_point(problem, theta0)
+    theta = single_point(problem, "theta0", theta0)
     given = None if delta0 is None else _halves(delta0, problem.dim, rank)
+    size = len(opt.flow.variables) * theta.size
+    rank, records_made = min(rank, size), -(-steps // record_every) + 1
+    within_a_day("steps", steps)
+    within_a_day("substeps", substeps)
+    within_memory("steps", steps, NUMBER * records_made * (size + rank * theta.size))
     still = _still(opt, smooth)
     counted = Counted(problem.grad)
     grad = Gradient(counted, problem.hvp)

@@ -13,13 +13,15 @@ from odeopt.edge.rods import Rods
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import EvaluationError
+from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
+from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class RodFlow:
+class RodFlow(Saved):
     """The middle of consecutive iterates at the times t (n+1,) of the steps, and the rods around it.
 
     theta (n+1, d), state[name]: the middle
@@ -56,8 +58,10 @@ class RodFlow:
         """sum_i |delta_i|^2 (n+1,), the trace of the covariance."""
         return np.array([np.sum(delta**2) for delta in self.delta])
 
-    def covariance(self, record: int) -> Array:
+    def sigma(self, record: int) -> Array:
         """Sigma = delta^T delta (d, d) at a record."""
+        if not -len(self) <= check.integer("record", record) < len(self):
+            raise ValueError(f"record must be one of the {len(self)} records, got {record}")
         return self.delta[record].T @ self.delta[record]
 
     def __len__(self) -> int:

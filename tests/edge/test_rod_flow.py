@@ -149,7 +149,7 @@ def test_quadratics_by_matrices(opt):
         [
             [
                 np.abs(f.theta[-1] - exact[:2]).max(),
-                np.abs(f.covariance(6) - exact[n:].reshape(n, n)[:2, :2]).max(),
+                np.abs(f.sigma(6) - exact[n:].reshape(n, n)[:2, :2]).max(),
             ]
             for f in flows
         ]
@@ -199,7 +199,7 @@ def test_a_seed_far_smaller_than_the_motion_grows():
         batched=True,
     )
     flow = oo.rod_flow(opts.gd(lr=2.2), problem, 200, substeps=2)
-    assert flow.covariance(200)[0, 0] == pytest.approx(2 / 11, rel=1e-6)
+    assert flow.sigma(200)[0, 0] == pytest.approx(2 / 11, rel=1e-6)
 
 
 def test_rank_and_substeps_converge():
@@ -344,11 +344,11 @@ BAD = [
     ),
     (dict(problem=oo.noise.gaussian(BOWL, 1.0)), ValueError, "problem must have no noise, got Gaussian noise"),
     (dict(steps=-1), ValueError, "steps must be at least 0, got -1"),
-    (dict(theta0=np.ones((3, 2))), ValueError, r"theta0 must have shape \(2,\), one vector, got \(3, 2\)"),
+    (dict(theta0=np.ones((3, 2))), ValueError, r"theta0 must have shape \(2,\), got \(3, 2\)"),
     (dict(delta0=[1.0]), ValueError, r"delta0 must have shape \(2,\) or \(k, 2\), got \(1,\)"),
     (dict(delta0=np.ones((3, 2)), rank=2), ValueError, "delta0 must have at most rank = 2 rows, got 3"),
-    (dict(memory=3), TypeError, "memory must map names to arrays, got 3"),
-    (dict(memory={"G": 1.0}), ValueError, "state variable must be one of"),
+    (dict(memory=3), TypeError, "memory must map names to numbers or arrays, got 3"),
+    (dict(memory={"G": 1.0}), ValueError, "memory must be one of m, got 'G'"),
     (dict(smooth="m"), TypeError, "smooth must be None or names of variables, got 'm'"),
     (dict(smooth=["G"]), ValueError, "smooth variable must be one of m, got 'G'"),
     (dict(substeps=1), ValueError, "substeps must be at least 2, got 1"),
