@@ -17,6 +17,7 @@ from support.arguments.kinds import (
     POSITIVE,
     POSITIVES,
     SEED,
+    SWITCH,
     WORK,
     WORK_0,
 )
@@ -134,6 +135,22 @@ ROWS: dict[str, Row] = {
     ),
     "IVP.unpack": row(lambda: dict(y=np.zeros(4)), call=lambda **k: made().ivp.unpack(**k), y=NOTHING),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "rod_flow": row(
+        lambda: dict(opt=GD, problem=PROBLEM, steps=2),
+        opt=NOTHING,
+        problem=NOTHING,
+        steps=WORK_0,
+        theta0=NOTHING,
+        delta0=NOTHING,
+        memory=NOTHING,
+        smooth="empty",
+        substeps=WORK,
+        order=NOTHING,
+        rank=COUNT,
+        record_every=COUNT,
+        progress=SWITCH,
+    ),
+    "RodFlow.sigma": row(lambda: dict(record=1), call=lambda record: made().rods.sigma(record), record="minus zero"),
     "edge_gauge": row(lambda: dict(run=made().run), run=NOTHING),
     "batch_sharpness": row(
         lambda: dict(run=made().drawn, every=2), run=NOTHING, opt=NOTHING, every=COUNT, batches=COUNT, rng=SEED
