@@ -32,6 +32,8 @@ from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.central_flow import central_flow
 from .edge.gauge import EdgeGauge, edge_gauge
 from .edge.result import CentralFlow
+from .edge.rod_flow import rod_flow
+from .edge.rod_result import RodFlow
 from .edge.transfer_function import transfer_function
 from .ensembles import Ensemble, ensemble
 from .optimizers import schedules, starts
@@ -64,6 +66,7 @@ __all__ = [
     "Onset",
     "Optimizer",
     "Problem",
+    "RodFlow",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -105,6 +108,7 @@ __all__ = [
     "project",
     "push",
     "relax",
+    "rod_flow",
     "scale_batch",
     "schedules",
     "schemes",

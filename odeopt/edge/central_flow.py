@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 from odeopt.analysis.sharpness import thresholds
-from odeopt.core.state import State
 from odeopt.edge.averaged_step import AveragedStep
 from odeopt.edge.central_path import Form, Path, Record
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.published import Published
 from odeopt.edge.result import CentralFlow
+from odeopt.edge.start import first_state, quiet_problem, single_optimizer
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
+from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
-from odeopt.problems.initial_point import initial_point
+from odeopt.problems.initial_point import single_point
 from odeopt.problems.oracle import Gradient
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.status import Status
 
 FORMS = ("step", "published")
@@ -38,6 +39,7 @@ def central_flow(
     modes: int | None = None,
     form: str = "step",
     order: int = 1,
+    record_every: int = 1,
     progress: bool | None = None,
 ) -> CentralFlow:
     """y' = Phi(y) - y + (1/2) D^2 Phi(y) : [V X V^T],  X >= 0,  S = I + W DPhi(y) V >= 0,  <X, S> = 0.
@@ -52,6 +54,7 @@ def central_flow(
     modes:          the most modes that may oscillate at once, 20 by default
     form:           "step", or "published" for the formulas of Cohen et al. for gd and rmsprop
     order:          2 follows the modified flow of second order beside the modes
+    record_every:   steps between records; the last step is recorded too
     progress:       a bar: True, False, or None for one at a terminal
 
     The derivatives of the step are exact if the problem's H p products are; a step that cannot be recorded, such as
@@ -65,45 +68,29 @@ def central_flow(
     >>> round(float(flow.theta[-1, 1]), 3), round(float(flow.covariance.trace[-1]), 3)  # 2/lr, 2 a
     (20.0, 0.1)
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
-    if opt.members:
-        raise ValueError(f"opt must be a single optimizer, got members of shape {opt.members}")
-    if opt.flow.noisy:
-        raise ValueError(f"opt must have no noise, got {opt.flow.name} with noise in {', '.join(opt.flow.noisy)}")
+    opt, problem = single_optimizer(opt), quiet_problem(problem)
     check.switch("progress", progress)
-    steps, substeps = check.count("steps", steps), check.count("substeps", substeps, 1)
-    limit = MOST if modes is None else check.count("modes", modes, 1)
+    steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
+    substeps, limit = check.count("substeps", substeps, 1), MOST if modes is None else check.count("modes", modes, 1)
     if limit > MOST:
         raise ValueError(f"modes must be None or 1 to {MOST}, got {modes}")
     check.choice("form", form, FORMS)
     if check.count("order", order, 1) > 2 or (order == 2 and form == "published"):
         raise ValueError(f"order must be 1 or 2, and 1 for form='published', got {order}")
-    theta0 = initial_point((), problem, theta0)
-    if theta0.ndim != 1:
-        raise ValueError(f"theta0 must have shape ({problem.dim},), one vector, got {theta0.shape}")
+    theta = single_point(problem, "theta0", theta0)
+    numbers = len(opt.flow.variables) * theta.size * (steps // record_every + 1)
+    within_memory("steps", within_a_day("steps", steps), NUMBER * numbers)
+    within_a_day("substeps", substeps)
     grad = problem.oracle()
     with np.errstate(all="ignore"):
-        y = _start(opt, grad, theta0, memory)
+        y = first_state(opt, grad, theta, memory)
         field = Published(opt, problem, grad, y) if form == "published" else AveragedStep(opt, problem, grad, y, order)
         path = Path(field, substeps, limit)
-        status, message = path.run(steps, progress)
-        return _result(opt, problem, grad, field, form, path.records, status, message)
-
-
-def _start(opt: Optimizer, grad: Gradient, theta0: Array, memory: Mapping[str, Any] | None) -> State:
-    """The first state of the iterates, with the given memory in place of theirs."""
-    if not isinstance(memory, Mapping | None):
-        raise TypeError(f"memory must map names to arrays, got {memory!r}")
-    y = opt.initial_state(grad, theta0)
-    given = of_optimizer(opt).start(theta0, **(memory or {}))
-    names = opt.flow.variables
-    return tuple(v if name in (memory or {}) else u for name, u, v in zip(names, y, given, strict=True))
+        status, message = path.run(steps, record_every, progress)
+        return _result(problem, grad, field, form, path.records, status, message)
 
 
 def _result(
-    opt: Optimizer,
     problem: Problem,
     grad: Gradient,
     field: Form,
@@ -115,7 +102,7 @@ def _result(
     states = [field.split(r.y) for r in records]
     theta = np.array([s["theta"] for s in states])
     loss = np.array([float(problem.loss(u)) for u in theta])
-    multipliers = _table([r.multipliers for r in records])
+    opt, multipliers = field.opt, _table([r.multipliers for r in records])
     return CentralFlow(
         name=opt.name,
         form=form,

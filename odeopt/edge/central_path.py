@@ -96,18 +96,20 @@ class Path:
         self._h = float(np.asarray(form.opt.h))
         self._rng = np.random.default_rng(SEED)
         self.records: list[Record] = []
+        self._reached = 0.0, form.start
         self.left_out = 0
         self._slow = (0.0, 0.0)
 
-    def run(self, steps: int, progress: bool | None) -> tuple[Status, str]:
-        """Follows the flow for this many steps of the optimizer; at least the start is recorded."""
-        status, message = self._run(steps, progress)
-        if not self.records:
+    def run(self, steps: int, record_every: int, progress: bool | None) -> tuple[Status, str]:
+        """Follows the flow for this many steps; the last state that is reached is always recorded."""
+        status, message = self._run(steps, record_every, progress)
+        t, y = self._reached
+        if not self.records or self.records[-1].t != t:
             none = np.zeros(0)
-            self.records.append(Record(0.0, self._form.start, none, none, 0.0, np.zeros((0, 0)), none, 0.0))
+            self.records.append(Record(t, y, none, none, np.nan, np.zeros((0, 0)), none, 0.0))
         return status, message
 
-    def _run(self, steps: int, progress: bool | None) -> tuple[Status, str]:
+    def _run(self, steps: int, record_every: int, progress: bool | None) -> tuple[Status, str]:
         n = 0
         try:
             with bar(steps, f"central flow of {self._form.opt.name}", progress) as shown:
@@ -115,17 +117,16 @@ class Path:
                 self._record(point)
                 for n in range(1, steps + 1):
                     point = self._step(n - 1, point)
-                    self._record(point)
+                    self._reached = point.t, point.y
+                    if n % record_every == 0 or n == steps:
+                        self._record(point)
                     shown.update(1)
         except KeyboardInterrupt:
             return Status.INTERRUPTED, f"interrupted in step {n} of {steps}"
         except EvaluationError as error:
             return Status.EVALUATION_FAILED, f"{error} (in step {n})"
         except NotFinite as error:
-            return (
-                Status.NOT_FINITE,
-                f"{error} in step {n}; ends with the last finite state, step {len(self.records) - 1}",
-            )
+            return Status.NOT_FINITE, f"{error} in step {n}; ends with the last finite state, step {max(n - 1, 0)}"
         except (Unsolvable, NotFound, StepFailure) as error:
             return Status.STEP_FAILED, f"step {n} failed: {error}"
         return Status.DONE, f"{steps} steps{self._remarks()}"

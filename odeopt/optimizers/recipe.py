@@ -61,7 +61,7 @@ class Recipe:
         """The settings that depend on the step, at step h."""
         if self.at is None:
             name = self.make.__name__
-            raise ValueError(f"{name} follows no flow along which its step could change: make {name}(lr=...) anew")
+            raise ValueError(f"{name} follows no flow, so its step cannot change along one: call {name}(lr=...) anew")
         return self.at(h)
 
     def made(self, h: Any) -> Any:

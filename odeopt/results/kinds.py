@@ -17,6 +17,7 @@ from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.gauge import EdgeGauge
 from odeopt.edge.result import CentralFlow
+from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.flux import Flux
 from odeopt.laws.fokker_planck import FokkerPlanck
@@ -37,7 +38,7 @@ RESULTS: dict[str, type] = {
     for kind in (
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
-        GradientCheck, BrownianPath, CentralFlow, EdgeGauge, BatchSharpness, Training, Vectors,
+        GradientCheck, BrownianPath, CentralFlow, EdgeGauge, BatchSharpness, RodFlow, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)

@@ -65,6 +65,7 @@ MADE = {
     "BatchSharpness": [
         lambda: oo.batch_sharpness(oo.simulate(GD, oo.noise.minibatches(oo.problems.least_squares(), 9), 5, rng=0), GD)
     ],
+    "RodFlow": [lambda: oo.rod_flow(ADAM, VALLEY, 5), lambda: oo.rod_flow(GD, BOWL, 5, rank=1)],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }
