@@ -149,8 +149,39 @@ def test_unknown_picture_format_is_refused_before_the_work(capsys, tmp_path):
     assert "must be one of pdf, png, svg, got 'gif'" in capsys.readouterr().err
 
 
-WORDS = """list describe compare convergence adam flows.adam rk4 rosenbrock heavy_ball --lr --lr= -1 nan 1,2 , --steps 0
---steps=x --damping --json --out a.gif -- ' --shape 10 --t-end inf --start settled .""".split()
+WORDS = [
+    "list",
+    "describe",
+    "compare",
+    "convergence",
+    "adam",
+    "flows.adam",
+    "rk4",
+    "rosenbrock",
+    "heavy_ball",
+    "--lr",
+    "--lr=",
+    "-1",
+    "nan",
+    "1,2",
+    ",",
+    "--steps",
+    "0",
+    "--steps=x",
+    "--damping",
+    "--json",
+    "--out",
+    "a.gif",
+    "--",
+    "'",
+    "--shape",
+    "10",
+    "--t-end",
+    "inf",
+    "--start",
+    "settled",
+    ".",
+]
 
 
 def test_no_input_ends_in_a_traceback(capsys, tmp_path, monkeypatch):
