@@ -58,7 +58,7 @@ def render(script: Path, folder: Path = GALLERY) -> float:
     from odeopt.util import files
 
     began = time.perf_counter()
-    print(f"{script.stem} ...", flush=True)
+    print(f"{script.stem} ...\n", end="", flush=True)  # in one piece, as another process prints too
     for kind, data in pictures(script).items():
         files.write(folder / f"{script.stem}.{kind}", data)
     return time.perf_counter() - began
