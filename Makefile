@@ -41,12 +41,12 @@ zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and o
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras]'
 	PYTHONPATH=tests $(BIN)/python tests/support/write_zoo.py
 
-bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers
+bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" for the jobs whose names contain it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,jax]'
-	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/ensembles.py
-	$(BIN)/python benchmarks/solve.py
-	$(BIN)/python benchmarks/in_place.py
+	$(BIN)/python benchmarks/speed.py $(if $(ROW),"$(ROW)")
+	$(BIN)/python benchmarks/ensembles.py $(if $(ROW),"$(ROW)")
+	$(BIN)/python benchmarks/solve.py $(if $(ROW),"$(ROW)")
+	$(BIN)/python benchmarks/in_place.py $(if $(ROW),"$(ROW)")
 
 clean:  ## remove all that make has made, but the gallery
 	$(PYTHON) notebooks/made.py

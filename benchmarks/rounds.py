@@ -95,11 +95,15 @@ def main(
     script: str, jobs: Jobs, rounds: int = ROUNDS, least: float = LEAST, unit: tuple[str, float] = ("ns/step", 1e9),
     bases: Sequence[str] = ("odeopt numba",),
 ) -> None:  # fmt: skip
-    """A table of each job; every case beside the first, and beside those named in `bases`."""
+    """A table of each job; every case beside the first, and beside those named in `bases`.
+
+    One argument of the command selects the jobs whose names contain it; with two, a job and a case, it serves rounds.
+    """
     if len(sys.argv) == 3:
         serve(jobs[sys.argv[1]][sys.argv[2]], least)
         return
-    for job, cases in jobs.items():
+    row = sys.argv[1] if len(sys.argv) == 2 else ""
+    for job, cases in ((job, cases) for job, cases in jobs.items() if row in job):
         times, notes = timed(script, job, list(cases), rounds)
         beside = [base for base in dict.fromkeys((next(iter(cases)), *bases)) if base in times]
         print(f"{job:<34} {unit[0]:>10} {'least':>8} {'':>8} " + " ".join(f"{'x ' + base:>22}" for base in beside))

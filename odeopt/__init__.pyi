@@ -30,6 +30,8 @@ from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.gauge import EdgeGauge, edge_gauge
+from .edge.rod_flow import rod_flow
+from .edge.rod_result import RodFlow
 from .edge.transfer_function import transfer_function
 from .ensembles import Ensemble, ensemble
 from .optimizers import schedules, starts
@@ -61,6 +63,7 @@ __all__ = [
     "Onset",
     "Optimizer",
     "Problem",
+    "RodFlow",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -101,6 +104,7 @@ __all__ = [
     "project",
     "push",
     "relax",
+    "rod_flow",
     "scale_batch",
     "schedules",
     "schemes",

@@ -118,7 +118,7 @@ def test_convergence_with_its_own_steps_and_start(capsys):
         (["compare", "adam", "rosenbrock", "--beta", "0.1"], "did you mean '--beta1' or '--beta2'"),
         (["compare", "adam", "rosenbrock", "--lr"], "--lr: expected one argument"),
         (["compare", "adam", "rosenbrock", "--lr=1,a"], "lr must be numbers"),
-        (["compare", "adam", "rosenbrock", "--steps", f"{10**30}"], "no memory for .* records"),
+        (["compare", "adam", "rosenbrock", "--steps", f"{10**30}"], "steps must be at most"),
         (["compare", "muon", "rosenbrock", "--shape", "3,4"], "shape|theta"),
         (["compare", "adam", "finite_sum"], "problem must be one of"),
         (

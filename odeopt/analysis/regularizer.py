@@ -9,22 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
+from odeopt import flows
 from odeopt.analysis.memoryless import slow_rate
 from odeopt.core.decay import SMALLEST
+from odeopt.core.flow import Flow
 from odeopt.core.state import State
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import of_optimizer
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
 from odeopt.schemes.splitting import Splitting
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.saved import Saved
 
 LINEAR = 1e-8  # relative error of superposition
+ADAM = (flows.adam,)  # the flows whose regularizer is known
+RMSPROP = (lambda tau, eps: flows.rmsprop(tau, eps), lambda tau, eps: flows.rmsprop(tau, eps, "inside"))
 ROUNDING = 1e-11  # rounding error of the coefficient and the shift, in units of the step
 
 
@@ -64,6 +69,7 @@ class ImplicitRegularizer(Saved):
         >>> (seen.grad(bowl.theta0) / bowl.theta0).round(12)  # lambda + h lambda^2/2
         array([1.05, 2.2 ])
         """
+        a_problem(problem)
         slope, c, penalty = self.slope, self.coefficient, self.penalty
 
         def loss(theta: Array) -> Any:
@@ -102,8 +108,7 @@ def implicit_regularizer(opt: Optimizer) -> ImplicitRegularizer:
     >>> implicit_regularizer(optimizers.adam(lr=0.001))
     adam: |grad L| theta' = -grad(L - 0.99 |grad L|_1), by coordinate: anti-regularising, for beta2 > beta1
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     check.scalar("h", opt.h)
     if opt.flow.preconditioner:
         return _of_adaptive(opt)
@@ -124,10 +129,12 @@ def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
     params, scheme = opt.flow.params, opt.scheme
     if "opt" in opt.settings or opt.flow.filters:
         raise ValueError(f"{opt.name} has no known implicit regularizer under a schedule, decay or clipping")
-    if opt.flow.name not in ("Adam", "RMSprop"):
+    adam = any(_same(opt.flow, make) for make in ADAM)
+    if not adam and not any(_same(opt.flow, make) for make in RMSPROP):
         raise ValueError(f"{opt.name} has no known implicit regularizer; only Adam, RMSprop and linear steps have one")
-    if not isinstance(scheme, Splitting) or scheme.word != "memory drift":
-        raise ValueError(f"the scheme must be the splitting 'memory drift' for {opt.flow.name}, got {scheme.name}")
+    word = " ".join([opt.flow.ages, *opt.flow.moving])
+    if not isinstance(scheme, Splitting) or scheme.word != word:
+        raise ValueError(f"the scheme must be the splitting {word!r} for {opt.flow.name}, got {scheme.name}")
 
     def lag(name: str) -> float:
         """beta/(1 - beta), the mean age in steps of the gradients in a memory."""
@@ -135,10 +142,15 @@ def _of_adaptive(opt: Optimizer) -> ImplicitRegularizer:
         kept = float(scheme.decay.kept(z))
         return kept / float(scheme.decay.lost(z)) if kept > 2 * SMALLEST else 0.0
 
-    first, second = (lag("tau1"), lag("tau2")) if opt.flow.name == "Adam" else (0.0, lag("tau"))
-    known = "beta2 > beta1" if opt.flow.name == "Adam" else "rho > 0"
+    first, second = (lag("tau1"), lag("tau2")) if adam else (0.0, lag("tau"))
+    known = "beta2 > beta1" if adam else "rho > 0"
     remark = f": anti-regularising, for {known}" if second > first else ""
     return ImplicitRegularizer(opt.name, float(np.asarray(opt.h)) * (first - second), ONE_NORM, remark=remark)
+
+
+def _same(flow: Flow, make: Callable[..., Flow]) -> bool:
+    """Whether a flow has the equations of make(**parameters), whatever its name."""
+    return set(flow.params) == set(signature(make).parameters) and str(flow) == str(make(**flow.params))
 
 
 def _refuse_nonlinear(opt: Optimizer) -> None:

@@ -103,9 +103,9 @@ class _Step:
         )
         self.h, g = h.item(), traced(graph, "gradient", 0, size)
         moved = rescheduled(opt, lambda own: Rate("lr", lambda k: rate))
-        step = moved.scheme.bind(
-            replace(moved.flow, params=MappingProxyType(params)), TracedGradient(_nowhere_else, y[0], g)
-        )
+        grad = TracedGradient(_nowhere_else)
+        grad.learn(y[0], g)
+        step = moved.scheme.bind(replace(moved.flow, params=MappingProxyType(params)), grad)
         try:
             new, _, memory = step(t, y, (), h)
         except Untraceable:

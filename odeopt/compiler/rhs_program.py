@@ -102,7 +102,7 @@ def _program(field: Field, grad: Any, power: int, sizes: Sequence[int], own: Seq
         values = dict(zip(params, map(scalar, constants[2:]), strict=False))
         field = replace(field, params=MappingProxyType(values))
     y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))
-    gradient = TracedGradient(on_nodes(_with(own, constants[2 + len(params) :], grad)), None, None)
+    gradient = TracedGradient(on_nodes(_with(own, constants[2 + len(params) :], grad)))
     slopes = tuple(clock.speed(s) * u for u in field.rhs(gradient)(clock.time(s), y))
     if [np.shape(k) for k in slopes] != [u.shape for u in y]:
         raise Untraceable(f"its slopes have shapes {[np.shape(k) for k in slopes]}, not {[u.shape for u in y]}")
@@ -166,7 +166,7 @@ def is_gradient_flow(flow: Flow, theta: Array) -> bool:
 
 def _is_downhill(flow: Flow, size: int) -> bool:
     graph = Graph()
-    theta, gradient = traced(graph, "state", 0, size), TracedGradient(on_nodes(called(graph)), None, None)
+    theta, gradient = traced(graph, "state", 0, size), TracedGradient(on_nodes(called(graph)))
     try:
         (slope,) = flow.rhs(gradient)(scalar(graph.input("time", varies=True)), (theta,))
         ends = as_traced(slope).entries

@@ -151,9 +151,13 @@ def evaluated(
 
 
 def program(
-    opt: Optimizer, grad: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise = QUIET,
+    opt: Optimizer,
+    grad: Function | None,
+    loss: Function | None,
+    sizes: Sequence[int],
+    noise: Noise = QUIET,
     seen: Seen | None = None,
-) -> Program:  # fmt: skip
+) -> Program:
     """The program of a step on states of these sizes; raises Untraceable if there is none.
 
     If grad is None, the program calls the gradient.  If a step ends with the gradient with which the next one begins,
@@ -166,9 +170,14 @@ def program(
 
 
 def _traced(
-    opt: Optimizer, function: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise,
-    seen: Seen | None, carried: bool,
-) -> tuple[Program, bool]:  # fmt: skip
+    opt: Optimizer,
+    function: Function | None,
+    loss: Function | None,
+    sizes: Sequence[int],
+    noise: Noise,
+    seen: Seen | None,
+    carried: bool,
+) -> tuple[Program, bool]:
     graph = Graph()
     params = {name: scalar(graph.input("parameter", name, varies=False)) for name in opt.flow.params}
     y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))
@@ -176,7 +185,9 @@ def _traced(
     xi = [traced(graph, "normal", row, noise.width) for row in range(noise.rows)]
     if noise.grad is not None:
         function = lambda theta: noise.grad(theta, xi[0])
-    grad = TracedGradient(on_nodes(function or called(graph)), y[0] if carried else None, g, noise.root)
+    grad = TracedGradient(on_nodes(function or called(graph)), noise.root)
+    if carried:
+        grad.learn(y[0], g)
     step = opt.scheme.bind(replace(opt.flow, params=MappingProxyType(params)), grad)
     h, t = graph.input("step", varies=False), scalar(graph.input("time", varies=True))
     new, _, memory = step(t, y, (), scalar(h), xi) if opt.flow.noisy else step(t, y, (), scalar(h))

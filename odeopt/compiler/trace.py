@@ -21,6 +21,7 @@ from odeopt.compiler.entries import FLOAT, Entries, entries_of, objects
 from odeopt.compiler.ir import Graph, Node, Untraceable
 from odeopt.compiler.numpy_functions import FUNCTIONS
 from odeopt.core.operations import NUMPY
+from odeopt.core.oracle import Oracle
 
 
 class Traced(Entries, NDArrayOperatorsMixin):
@@ -70,7 +71,7 @@ class Traced(Entries, NDArrayOperatorsMixin):
         except Untraceable:
             raise
         except TypeError as error:
-            raise Untraceable(f"it calls numpy.{function.__name__} with other arguments than are known") from error
+            raise Untraceable(f"it calls numpy.{function.__name__} with arguments that cannot be traced") from error
 
     def __getattr__(self, name: str) -> Any:
         """The ufuncs as methods: NumPy computes sqrt of an array of objects [u] as [u.sqrt()]."""
@@ -130,24 +131,24 @@ def as_traced(value: Any) -> Traced:
     return Traced(entries_of(value).safely(FLOAT).entries)
 
 
-class TracedGradient:
-    """grad(theta) while a step is traced.  It remembers its last point, like `odeopt.problems.oracle.Gradient`."""
+class TracedGradient(Oracle):
+    """grad(theta) while a step is traced: its count and its points are those of the step that will run.
 
-    def __init__(
-        self, function: Callable[[Any], Any], point: Any, value: Any, root: Callable[[Any, Any], Any] | None = None
-    ) -> None:
-        self._function, self.point, self.value, self._root = function, point, value, root
-        self.count: int = 0
+    first: the point of the first evaluation
+    """
+
+    def __init__(self, function: Callable[[Any], Any], root: Callable[[Any, Any], Any] | None = None) -> None:
+        super().__init__()
+        self._function, self._root = function, root
         self.first: Any = None
 
-    def __call__(self, theta: Any) -> Any:
-        if theta is not self.point:
-            self.value, self.point = self._function(theta), theta
-            self.first = theta if self.count == 0 else self.first
-            self.count += 1
-            if self.value.shape != theta.shape:
-                raise Untraceable(f"its gradient has shape {self.value.shape}, not {theta.shape}")
-        return self.value
+    def evaluate(self, theta: Any) -> Any:
+        """The function's value, after a check of its shape."""
+        value = self._function(theta)
+        if value.shape != theta.shape:
+            raise Untraceable(f"its gradient has shape {value.shape}, not {theta.shape}")
+        self.first = theta if self.count == 0 else self.first
+        return value
 
     def hvp(self, theta: Any, p: Any) -> Any:
         raise Untraceable("it reads the Hessian")
@@ -184,5 +185,5 @@ def _wrapped(value: Any) -> Any:
 
 def _concrete(where: Any) -> Any:
     if any(isinstance(i, Traced) for i in (where if isinstance(where, tuple) else (where,))):
-        raise Untraceable("it picks entries by a value")
+        raise Untraceable("it indexes an array by a computed value")
     return where

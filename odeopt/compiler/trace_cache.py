@@ -1,9 +1,13 @@
 """The key of the trace cache: all that a function reads.  A trace is used again while its key is the same.
 
-`fingerprint` holds a function's code, and what its closure, globals and defaults are now.  It costs 10 microseconds, a
-trace 1 to 5 milliseconds.  It does not say that a function is pure: that is a contract, and each program is compared
-with its function in numbers (`odeopt.compiler.verify`).  A function that reads an object whose changes cannot be seen
-has no key.
+`fingerprint` holds a function's code, and what its closure, globals and defaults are now.  A function that reads an
+object whose changes cannot be seen has no key.  The names of the globals are read from the bytecode, once per function.
+A key does not say that a function is pure: that is a contract, and each program is compared with its function in
+numbers (`odeopt.compiler.verify`).
+
+A key costs 10 microseconds.  Tracing anew in each run would cost 0.5 to 4.5 milliseconds more per run (measured on 1000
+steps of gradient descent, Adam and LAMB on 2 and 8 coordinates, which take 0.3 to 2.9), so short runs would take about
+three times as long.
 """
 
 from __future__ import annotations

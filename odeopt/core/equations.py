@@ -9,8 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from odeopt.core.formula import Formula, place, reads
+from odeopt.core.notation import written
 from odeopt.core.parts import Part, Project, slope
-from odeopt.core.symbols import GRADIENT, Symbol, short, symbol, unprintable
+from odeopt.core.symbols import GRADIENT, Symbol, as_symbol, is_number, short, symbol, unprintable
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,11 @@ def equations(
         placed = [place(f, variables, tuple(params), values) for f in part.formulas()]
         try:
             seen = [f(symbol("t"), gradient, y) for f in placed]
-            term = seen[0] if isinstance(part, Project) else slope(part, u, *seen)
+            term = as_symbol(seen[0] if isinstance(part, Project) else slope(part, u, *seen))
             if part.noise:
                 noise = place(part.noise, ("xi", "noise", *variables), tuple(params), values)
                 random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), *y))
-                term = random if term.text == "0" else term + random
+                term = random if is_number(term, 0) else term + random
         except Exception as error:  # a formula may use array operations that symbols do not support
             if isinstance(error, NameError) or (
                 isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
@@ -51,7 +52,7 @@ def equations(
             projections.append(Equation(u, term, "<-", r"&\leftarrow"))
         else:
             rates[part.slot] = rates[part.slot] + term if part.slot in rates else term
-    moving = [Equation(u.dot(), rates[u.text]) for u in y if u.text in rates]
+    moving = [Equation(u.dot(), rates[name]) for name, u in zip(variables, y, strict=True) if name in rates]
     return [*moving, *projections, *_gradient_seen(y, variables, params, filters)]
 
 
@@ -67,8 +68,12 @@ def _gradient_seen(
 
 
 def latex(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
-    """The equations in a LaTeX `aligned` block, followed by the parameter values."""
-    rows = [f"{line.left.latex} {line.latex_sign} {line.right.latex}" for line in lines]
+    """The equations in a LaTeX `aligned` block, followed by the repeated parts and the parameter values."""
+    found = written([line.right for line in lines])
+    rows = [
+        f"{line.left.latex} {line.latex_sign} {right}" for line, (_, right) in zip(lines, found.formulas, strict=True)
+    ]
+    rows += [f"{name} &= {part}" for (_, name), (_, part) in found.parts]
     values = [f"{symbol(name).latex} = {value:g}" for name, value in params.items() if isinstance(value, float)]
     if values:
         rows.append(r"&\text{with } " + r",\; ".join(values))
@@ -76,8 +81,12 @@ def latex(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
 
 
 def text(lines: Sequence[Equation], params: Mapping[str, Any]) -> str:
-    """One line per equation, followed by the parameter values."""
+    """One line for each equation and each repeated part, followed by the parameter values."""
+    found = written([line.right for line in lines])
     width = max((len(line.left.text) + (line.sign[0] != " ") for line in lines), default=0)  # a space before <-
-    rows = [f"{line.left.text:<{width}}{line.sign} {line.right.text}" for line in lines]
+    rows = [
+        f"{line.left.text:<{width}}{line.sign} {right}" for line, (right, _) in zip(lines, found.formulas, strict=True)
+    ]
+    rows += [f"{name:<{width}} = {part}" for (name, _), (part, _) in found.parts]
     values = ", ".join(f"{name} = {short(value)}" for name, value in params.items())
     return "\n".join([*rows, f"with {values}"] if values else rows)

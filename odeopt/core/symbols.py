@@ -1,4 +1,4 @@
-r"""Symbols that record the formulas applied to them, as text and as LaTeX.
+r"""Symbols that record the formulas applied to them, as a graph that `odeopt.core.notation` writes.
 
 A flow prints its equations by running its formulas on symbols, so printed and computed equations agree:
 
@@ -12,14 +12,16 @@ A flow prints its equations by running its formulas on symbols, so printed and c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
+from odeopt.core import notation
+from odeopt.core.notation import Spelling
 from odeopt.core.operations import OPERATIONS
 
-SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly a formula binds, loosest first
+MANY = 10**9  # the size of all formulas that are longer
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
 _LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
 
@@ -44,101 +46,110 @@ class Symbolic:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
 class Symbol(Symbolic):
-    """A formula as text and as LaTeX, with the precedence of its outermost operation."""
+    """A formula: an operation on other formulas, or an atom.  Formulas that read the same symbol share it.
 
-    text: str
-    latex: str
-    binds: int = ATOM
-    reciprocal_of: Symbol | None = None
-    root_of: Symbol | None = None
+    spelling, args, index, size: see `odeopt.core.notation.Node`
+    leads: whether the written formula begins with a minus sign
+    """
+
+    __slots__ = ("args", "index", "leads", "size", "spelling")
+    size: int
+    leads: bool
+
+    def __init__(self, spelling: Spelling, *args: Symbol) -> None:
+        self.spelling, self.args, self.index = spelling, args, next(_made)
+        self.size = min(MANY, bool(args) + sum(a.size for a in args))
+        first = spelling.text.startswith("{}") and args[0].leads
+        self.leads = spelling.text.startswith("-") or bool(
+            first and args[0].spelling.binds >= (*spelling.needs, notation.SUM)[0]
+        )
+
+    @property
+    def text(self) -> str:
+        """The formula as text, in one line."""
+        return self._written(0)
+
+    @property
+    def latex(self) -> str:
+        """The formula as LaTeX, in one line."""
+        return self._written(1)
+
+    def _written(self, which: int) -> str:
+        found = notation.written([self])
+        parts = [f"{name[which]} = {part[which]}" for name, part in found.parts]
+        where = (" where ", r"\text{ where }")[which]
+        return found.formulas[0][which] + (where + ", ".join(parts) if parts else "")
 
     def __repr__(self) -> str:
         return self.text
 
     def __call__(self, *arguments: Any) -> Symbol:
         """grad(theta), written as the gradient of L at theta."""
-        inside = [_symbol(a) for a in arguments]
-        text = ", ".join(a.text for a in inside)
-        latex = ", ".join(a.latex for a in inside)
-        return Symbol(f"{self.text}({text})", rf"{self.latex}({latex})")
+        return Symbol(notation.call(len(arguments)), self, *map(as_symbol, arguments))
 
     def __add__(self, other: Any) -> Symbol:
-        other = _symbol(other)
-        if other.text.startswith("-"):  # a + (-b) reads a - b
-            return Symbol(f"{self.text} - {other.text[1:]}", f"{self.latex} - {other.latex[1:]}", SUM)
-        return Symbol(f"{self.text} + {other.text}", f"{self.latex} + {other.latex}", SUM)
+        return Symbol(notation.ADD, self, as_symbol(other))
 
     def __radd__(self, other: Any) -> Symbol:
-        return _symbol(other) + self
+        return as_symbol(other) + self
 
     def __sub__(self, other: Any) -> Symbol:
-        text, latex = _inside(_symbol(other), PRODUCT)
-        return Symbol(f"{self.text} - {text}", f"{self.latex} - {latex}", SUM)
+        return Symbol(notation.SUBTRACT, self, as_symbol(other))
 
     def __rsub__(self, other: Any) -> Symbol:
-        return _symbol(other) - self if not _is_zero(other) else -self
+        return as_symbol(other) - self if not is_number(other, 0) else -self
 
     def __mul__(self, other: Any) -> Symbol:
-        other = _symbol(other)
-        if self.reciprocal_of is not None:  # (1/a) b reads b/a
-            return other / self.reciprocal_of
-        if other.text.startswith("-") and other.binds > SUM:  # a (-b) reads -a b
+        other = as_symbol(other)
+        if self.spelling is notation.DIVIDE and is_number(self.args[0], 1):  # (1/a) b reads b/a
+            return other / self.args[1]
+        if other.leads and other.spelling.binds > notation.SUM:  # a (-b) reads -a b
             return -(self * -other)
-        (a, la), (b, lb) = _inside(self, PRODUCT), _inside(other, PRODUCT)
-        return Symbol(f"{a}*{b}", rf"{la}\,{lb}", PRODUCT)
+        return Symbol(notation.MULTIPLY, self, other)
 
     def __rmul__(self, other: Any) -> Symbol:
-        return _symbol(other) * self
+        return as_symbol(other) * self
 
     def __truediv__(self, other: Any) -> Symbol:
-        other = _symbol(other)
-        (a, _), (b, _) = _inside(self, PRODUCT), _inside(other, POWER)
-        if self.text.startswith("-"):  # the sign stands before the fraction
+        if self.leads:  # the sign stands before the fraction
             return -((-self) / other)
-        return Symbol(f"{a}/{b}", rf"\frac{{{self.latex}}}{{{other.latex}}}", PRODUCT)
+        return Symbol(notation.DIVIDE, self, as_symbol(other))
 
     def __rtruediv__(self, other: Any) -> Symbol:
-        quotient = _symbol(other) / self
-        return Symbol(quotient.text, quotient.latex, PRODUCT, self) if other == 1 else quotient
+        return as_symbol(other) / self
 
     def __pow__(self, exponent: Any) -> Symbol:
-        if self.root_of is not None and exponent == 2:  # sqrt(a)^2 reads a
-            return self.root_of
-        (a, la), power = _inside(self, ATOM), _symbol(exponent)
-        text, _ = _inside(power, ATOM)
-        return Symbol(f"{a}^{text}", f"{la}^{{{power.latex}}}", POWER)
+        if self.spelling is _ROOT and is_number(exponent, 2):  # sqrt(a)^2 reads a
+            return self.args[0]
+        return Symbol(notation.RAISE, self, as_symbol(exponent))
 
     def __rpow__(self, base: Any) -> Symbol:
-        return _symbol(base) ** self
+        return as_symbol(base) ** self
 
     def __neg__(self) -> Symbol:
-        if self.text.startswith("-") and self.binds > SUM:
-            return Symbol(self.text[1:], self.latex[1:], self.binds)
-        text, latex = _inside(self, PRODUCT)
-        return Symbol(f"-{text}", f"-{latex}", PRODUCT)
+        if self.leads and self.spelling.binds > notation.SUM:
+            return _without_sign(self)
+        return Symbol(notation.NEGATE, self)
+
+    def __abs__(self) -> Symbol:
+        return _function("absolute", [self])
 
     def norm(self, of: str = "") -> Symbol:
         """The Euclidean norm over all coordinates, or over the coordinates of each layer."""
-        text, latex = (f"_{of}", rf"_{{\mathrm{{{of}}}}}") if of else ("", "")
-        return Symbol(f"||{self.text}||{text}", rf"\lVert {self.latex} \rVert{latex}")
+        return Symbol(notation.norm_over(of), self)
 
     def total(self) -> Symbol:
         """The sum over the coordinates."""
-        return Symbol(f"sum({self.text})", rf"\sum {_inside(self, PRODUCT)[1]}", PRODUCT)
+        return Symbol(notation.TOTAL, self)
 
     def dot(self) -> Symbol:
         """The time derivative of a variable."""
-        return Symbol(f"{self.text}'", rf"\dot{{{self.latex}}}")
+        return Symbol(notation.DOT, self)
 
     def where_positive(self, a: Any, b: Any) -> Symbol:
         """a where this symbol is positive, else b."""
-        a, b = _symbol(a), _symbol(b)
-        return Symbol(
-            f"({a.text} if {self.text} > 0 else {b.text})",
-            rf"\begin{{cases}} {a.latex} & {self.latex} > 0 \\ {b.latex} \end{{cases}}",
-        )
+        return Symbol(notation.WHERE_POSITIVE, self, as_symbol(a), as_symbol(b))
 
     def applied(self, name: str) -> Symbol:
         """name(self)."""
@@ -148,31 +159,40 @@ class Symbol(Symbolic):
         """Raises TypeError: a symbol has no entries to reduce over."""
         raise TypeError(f"{self.text} is a symbol, not an array")
 
-    def __abs__(self) -> Symbol:
-        return _function("absolute", [self])
-
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's ufunc protocol (NEP 13): sqrt, sign, maximum, ... of a symbol are recorded, not computed."""
         if method != "__call__" or kwargs:
             return NotImplemented
         row = OPERATIONS.get(ufunc.__name__)
         if row is not None and row.operator is not None and row.arithmetic:
-            return row.operator(*[_symbol(x) for x in inputs])
+            return row.operator(*[as_symbol(x) for x in inputs])
         if ufunc.__name__ == "equal":  # a symbol counts as nonzero
             return False
-        return _function(ufunc.__name__, [_symbol(x) for x in inputs])
+        return _function(ufunc.__name__, [as_symbol(x) for x in inputs])
+
+
+_made = count()
+_ROOT = notation.function("sqrt", 1)
 
 
 def _function(name: str, inputs: list[Symbol]) -> Symbol:
-    """name(inputs), in the notation of its row if it is an elementary operation."""
-    text, latex = ", ".join(x.text for x in inputs), ", ".join(x.latex for x in inputs)
-    row = OPERATIONS.get(name)
-    as_text, as_latex = (row.text, row.latex) if row else ("", "")
-    return Symbol(
-        as_text.format(text) if as_text else f"{name}({text})",
-        as_latex.format(latex) if as_latex else rf"\operatorname{{{name}}}({latex})",
-        root_of=inputs[0] if name == "sqrt" else None,
-    )
+    """name(inputs)."""
+    return Symbol(_ROOT if name == "sqrt" else notation.function(name, len(inputs)), *inputs)
+
+
+def _without_sign(formula: Symbol) -> Symbol:
+    """-formula, for a formula that is written with a leading minus sign and is not a sum."""
+    if not formula.args:
+        return atom(formula.spelling.text[1:], formula.spelling.latex[1:])
+    inner, *others = formula.args
+    if formula.spelling is notation.NEGATE:
+        return inner if inner.spelling.binds > notation.SUM else Symbol(notation.BRACKETS, inner)
+    return Symbol(formula.spelling, _without_sign(inner), *others)
+
+
+def atom(text: str, latex: str) -> Symbol:
+    """A formula without operations."""
+    return Symbol(Spelling(text, latex))
 
 
 def symbol(name: str) -> Symbol:
@@ -185,13 +205,13 @@ def symbol(name: str) -> Symbol:
         latex = rf"\{letters}"
     else:
         latex = letters if len(letters) == 1 else rf"\mathrm{{{letters.replace('_', chr(92) + '_')}}}"
-    return Symbol(name, f"{latex}_{{{digits}}}" if digits else latex)
+    return atom(name, f"{latex}_{{{digits}}}" if digits else latex)
 
 
 def unprintable(*names: str) -> Symbol:
     """f(names), the stand-in for a formula that cannot be run on symbols."""
     inside = [symbol(name) for name in dict.fromkeys(names)]
-    return Symbol("f", "f")(*inside)
+    return atom("f", "f")(*inside)
 
 
 def short(value: Any) -> str:
@@ -205,33 +225,31 @@ def short(value: Any) -> str:
     return f"<{' x '.join(map(str, np.shape(value)))} values>" if np.ndim(value) else repr(value)
 
 
-class Oracle(Symbol):
+class GradientSymbol(Symbol):
     """The symbol of the gradient, with the Hessian product and noise variance that formulas may use."""
 
     def hvp(self, theta: Any, p: Any) -> Symbol:
         """H(theta) p."""
-        return Symbol("H", "H")(theta) * _symbol(p)
+        return atom("H", "H")(theta) * as_symbol(p)
 
     def variance(self, theta: Any) -> Symbol:
         """The diagonal of the noise covariance."""
-        return Symbol("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
+        return atom("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
 
 
-GRADIENT = Oracle("grad L", r"\nabla L")
+GRADIENT = GradientSymbol(Spelling("grad L", r"\nabla L"))
 
 
-def _symbol(value: Any) -> Symbol:
+def is_number(value: Any, number: float) -> bool:
+    """Whether a value, which may be a symbol, is this number."""
+    if isinstance(value, Symbol):
+        return value.spelling.text == f"{number:g}"
+    return float(value) == number
+
+
+def as_symbol(value: Any) -> Symbol:
+    """A number as a symbol; a symbol unchanged."""
     if isinstance(value, Symbol):
         return value
     number = f"{float(value):g}"
-    return Symbol(number, number, ATOM if float(value) >= 0 else PRODUCT)
-
-
-def _is_zero(value: Any) -> bool:
-    return not isinstance(value, Symbol) and float(value) == 0
-
-
-def _inside(value: Symbol, level: int) -> tuple[str, str]:
-    """Text and LaTeX, in brackets if the enclosing operation binds more tightly."""
-    bare = value.binds >= level
-    return (value.text, value.latex) if bare else (f"({value.text})", rf"\left({value.latex}\right)")
+    return Symbol(Spelling(number, number, notation.ATOM if float(value) >= 0 else notation.PRODUCT))

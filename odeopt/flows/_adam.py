@@ -83,6 +83,7 @@ def adam_uncorrected(tau1: Number, tau2: Number, eps: Number = 1e-8) -> Flow:
         constants(tau1, tau2, eps),
         name="Adam (uncorrected)",
         preconditioner="G",
+        ages="memory",
         memory=(mean, square),
         drift=push("theta", _velocity_uncorrected),
         quantities=energy(_velocity_uncorrected),
@@ -123,6 +124,7 @@ def _corrected(
         name=name,
         preconditioner="G",
         quantities=quantities,
+        ages="memory",
         memory=MOMENTS,
         drift=push("theta", drift),
     )
@@ -131,7 +133,16 @@ def _corrected(
 def _decayed(name: str, params: dict[str, Number], force: Formula, weight_decay: Number) -> Flow:
     params = {**params, "weight_decay": check.nonnegative("weight_decay", weight_decay)}
     drift = push("theta", force, rate=(lambda weight_decay: weight_decay) if np.any(weight_decay) else None)
-    return flow("theta m G c1 c2", params, clocks="c1 c2", name=name, preconditioner="G", memory=MOMENTS, drift=drift)
+    return flow(
+        "theta m G c1 c2",
+        params,
+        clocks="c1 c2",
+        name=name,
+        preconditioner="G",
+        ages="memory",
+        memory=MOMENTS,
+        drift=drift,
+    )
 
 
 def _velocity_uncorrected(m: Any, G: Any, eps: Any) -> Any:

@@ -25,6 +25,7 @@ def shampoo(shape: tuple[int, int] = (1, 1)) -> Flow:
         lengths={"L": rows**2, "R": columns**2},
         name="Shampoo",
         preconditioner="L R",
+        ages="memory",
         memory=(
             push("L", lambda grad, theta: ops.row_gram(grad(theta), shape)),
             push("R", lambda grad, theta: ops.column_gram(grad(theta), shape)),

@@ -36,6 +36,7 @@ def rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
             ),
             power=2,
         ),
+        ages="memory",
         memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
         drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / below.of(G, eps)),
         quantities={
@@ -68,6 +69,7 @@ def centred_rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> F
             ),
             power=2,
         ),
+        ages="memory",
         memory=(
             relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
             relax("a", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau),
@@ -98,6 +100,7 @@ def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
         onset=Onset(
             lambda t, grad, theta, eps: (theta - below.move(grad(theta), 1.0, t, eps), t * grad(theta) ** 2), power=2
         ),
+        ages="memory",
         memory=push("G", lambda grad, theta: grad(theta) ** 2),
         drift=push("theta", lambda grad, theta, G, eps: -grad(theta) / below.of(G, eps)),
         quantities={
@@ -123,6 +126,7 @@ def adadelta(tau: Number, eps: Number = 1e-6) -> Flow:
         {"tau": check.positive("tau", tau), "eps": check.positive("eps", eps)},
         name="Adadelta",
         preconditioner="G X",
+        ages="memory",
         memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
         drift=push("theta", lambda grad, theta, G, X, eps: -_move(grad, theta, G, X, eps)),
         delta=relax(

@@ -12,6 +12,8 @@ from odeopt.core.formula import mapped
 from odeopt.util import check
 from odeopt.util.check import Number
 
+AVERAGING = "averaging"  # the part of `averaged`, and the parameter that is its rate
+
 
 def asgd(lambd: Number = 1e-4, alpha: Number = 0.75, t0: Number = 1e6, step: Number = 0.01) -> Flow:
     """theta' = -(1 + lambd t)^(-alpha) (g + lambd theta),   average <- average + (theta - average)/max(1, n - 1 - t0).
@@ -67,13 +69,13 @@ def averaged(inner: Flow, averaging: Number) -> Flow:
     with averaging = 0.1
     """
     check.distinct("variables", (*inner.variables, "average"))
-    check.distinct("params", (*inner.params, "averaging"))
-    rate = check.positive("averaging", averaging)
+    check.distinct("params", (*inner.params, AVERAGING))
+    rate = check.positive(AVERAGING, averaging)
     onset = inner.onset and replace(inner.onset, state=mapped(lambda theta, y: (*y, theta), inner.onset.state, "theta"))
     part = relax("average", target=lambda theta: theta, rate=lambda averaging: averaging)
     return inner.altered(
         variables=(*inner.variables, "average"),
-        params=MappingProxyType({**inner.params, "averaging": rate}),
-        parts=MappingProxyType({**inner.parts, "averaging": (part,)}),
+        params=MappingProxyType({**inner.params, AVERAGING: rate}),
+        parts=MappingProxyType({**inner.parts, AVERAGING: (part,)}),
         onset=onset,
     )

@@ -58,6 +58,7 @@ def averaged_gradient(tau: Number) -> Flow:
         {"tau": check.positive("tau", tau)},
         name="heavy ball in lr-time",
         drift=push("theta", lambda m: -m),
+        ages="memory",
         memory=relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau),
         quantities={
             "energy": decreasing(lambda loss, m, tau: loss + tau * ops.norm(m) ** 2 / 2),
@@ -87,6 +88,7 @@ def quasi_hyperbolic(tau: Number, weight: Number) -> Flow:
         {"tau": check.positive("tau", tau), "weight": check.fraction("weight", weight)},
         name="quasi-hyperbolic momentum",
         drift=push("theta", lambda grad, theta, m, weight: -(weight * m + (1 - weight) * grad(theta))),
+        ages="memory",
         memory=relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau),
         quantities={"energy": decreasing(lambda loss, m, tau, weight: loss + weight * tau * ops.norm(m) ** 2 / 2)},
     )

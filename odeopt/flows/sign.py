@@ -74,6 +74,7 @@ weight_decay*theta
             "delta": check.nonnegative("delta", delta),
         },
         name="Lion",
+        ages="memory",
         memory=mean,
         drift=push("theta", _lion_velocity),
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from odeopt.arrays.protocol import Foreign, foreign, plain
+from odeopt.core.oracle import Brought
 from odeopt.frameworks.parameter_blocks import begin, bound
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.starts import rest
@@ -51,23 +52,18 @@ def advanced(
 
     moving: one truth value per entry of theta.  Entries that do not move keep their value and memory; clocks advance.
     """
-    library, asked = theta.library, [0]
-
-    def grad(point: Foreign) -> Foreign:
-        if point.value is theta.value:
-            return g
-        asked[0] += 1
-        return Foreign(elsewhere(point.value), library)
-
+    library = theta.library
+    grad = Brought(lambda point: Foreign(elsewhere(point.value), library))
+    grad.bring(theta, g)
     memory = held.memory
     if opt.start is not rest:
         memory = library.choose(1 * (k > 0), [lambda: _first(opt, grad, theta)[1:], lambda: held.memory])
-    step = bound(opt, remembered(grad), lambda: rate)
+    step = bound(opt, grad, lambda: rate)
     clocks = [name in opt.flow.clocks for name in opt.flow.memory]
 
     def after(known: int) -> Callable[[], Any]:
         def run() -> Any:
-            asked[0] = 0  # JAX traces every alternative to compile it
+            before = grad.count  # JAX traces every alternative to compile it
             y = (theta, *foreign(memory, library))
             new, increment, slopes = step(_time(k, opt, theta), y, foreign(held.slopes[:known], library), opt.h)
             move, after = plain(increment[0], theta), Held(plain(new[1:], theta), plain(slopes, theta))
@@ -75,7 +71,7 @@ def advanced(
                 still, nothing = _Still(moving, theta), library.functions["zeros_like"](move)
                 move, after = still.number(move, nothing), still.held(after, Held(memory, held.slopes[:known]), clocks)
             later = held.slopes[len(after.slopes) :]
-            return move, (after.memory, (*after.slopes, *later)), asked[0]
+            return move, (after.memory, (*after.slopes, *later)), grad.count - before
 
         return run
 
@@ -114,18 +110,6 @@ def _time(k: Any, opt: Optimizer, theta: Foreign) -> Any:
 
 def _least(k: Any, most: int) -> Any:
     return min(k, most) if isinstance(k, int) else k.clip(0, most)
-
-
-def remembered(grad: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The gradient, which is not evaluated again while it is asked for the same object theta."""
-    last: list[Any] = [None, None]
-
-    def once(theta: Any) -> Any:
-        if last[0] is not theta:
-            last[:] = theta, grad(theta)
-        return last[1]
-
-    return once
 
 
 def _first(opt: Optimizer, grad: Callable[[Any], Any], theta: Foreign) -> Any:

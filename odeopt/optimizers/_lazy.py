@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from odeopt.core.oracle import Brought
 from odeopt.core.state import State
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.schemes.base import Step
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -37,8 +38,7 @@ def lazy(opt: Optimizer, clock: str = "shared") -> Lazy:
     >>> table.theta.round(9).tolist()
     [[0.0, -0.5], [0.0, 0.0], [-0.2, -0.1], [0.0, 0.0]]
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     check.choice("clock", clock, CLOCKS)
     if opt.members:
         raise ValueError(f"opt must have single numbers as hyperparameters, got members of shape {opt.members}")
@@ -82,7 +82,7 @@ class Table:
     def __init__(self, lazy: Lazy, state: State, shared: tuple[bool, ...], count: Array) -> None:
         self.lazy, self.state, self.count = lazy, state, count
         self._shared = shared
-        self._grad = _Given(_name(lazy.opt))
+        self._grad = Brought(self._refuse)
         self._move: Step = lazy.opt.scheme.bind(lazy.opt.flow, self._grad)
 
     @property
@@ -115,12 +115,17 @@ class Table:
         """The new values of these rows and of the clocks shared by all rows."""
         seen = tuple(u if shared else u.take(rows, axis=0) for u, shared in zip(self.state, self._shared, strict=True))
         count, h = self.count if self.lazy.clock == "shared" else self.count[rows], self.lazy.opt.h
-        self._grad.at(seen[0], gradient)
+        self._grad.bring(seen[0], gradient)
         with np.errstate(all="ignore"):
             new, _, memory = self._move(count * h, seen, (), h)
         if memory:
             raise ValueError(f"opt must have no memory besides its state, got {self.lazy.opt.scheme.name}")
         return new
+
+    def _refuse(self, theta: Array) -> Array:
+        raise ValueError(
+            f"opt must read the gradient at one point of a step, got {_name(self.lazy.opt)}, which reads more"
+        )
 
     def _check(self, rows: Rows, gradient: Array) -> None:
         size, width = self.theta.shape
@@ -132,21 +137,6 @@ class Table:
             raise ValueError(f"gradient must have shape {(len(rows), width)}, got {gradient.shape}")
         if not np.isfinite(gradient).all():
             raise ValueError("gradient must be finite, got NaN or infinity; the table has not moved")
-
-
-class _Given:
-    """A gradient that is known at a single point."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def at(self, theta: Array, value: Array) -> None:
-        self._theta, self._value = theta, value
-
-    def __call__(self, theta: Array) -> Array:
-        if theta is not self._theta:
-            raise ValueError(f"opt must read the gradient at one point of a step, got {self._name}, which reads more")
-        return self._value
 
 
 def summed(rows: Rows, gradient: Array) -> tuple[Rows, Array]:

@@ -67,7 +67,7 @@ class Recipe:
         """The settings that depend on the step, at step h."""
         if self.at is None:
             name = self.make.__name__
-            raise ValueError(f"{name} follows no flow along which its step could change: make {name}(lr=...) anew")
+            raise ValueError(f"{name} follows no flow, so its step cannot change along one: call {name}(lr=...) anew")
         return self.at(h)
 
     def made(self, h: Any) -> Any:
@@ -104,7 +104,7 @@ def _short(value: Any) -> str:
     """A setting in one line; an optimizer by its title."""
     if isinstance(value, tuple):
         return str(value)
-    if isinstance(value, Schedule | np.ndarray | float | int | str):
+    if isinstance(value, Schedule | np.ndarray | float | int | str | None):
         return short(value)
     return value.recipe.title() if value.recipe else value.name
 

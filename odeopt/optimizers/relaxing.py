@@ -41,7 +41,7 @@ def relaxing(
     h, rule = settings["lr"] if h is None else h, decay.of_map(settings.get("map", "exact"))
     tau1, tau2 = h / rule.z_of(settings["beta1"]), h / rule.z_of(settings["beta2"])
     starts: dict[str, tuple[Start, Start]] = {
-        "half": (rest, half_step("memory", rule)),
+        "half": (rest, half_step(decay=rule)),
         "zero": (rest, rest),
         "settled": (settled, settled),
     }

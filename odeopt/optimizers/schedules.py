@@ -17,6 +17,8 @@ from odeopt.core.symbols import Symbol, short, symbol
 from odeopt.util import check
 from odeopt.util.immutable import Immutable
 
+__all__ = ["Rate", "Schedule", "constant", "cosine", "exponential", "of_name", "schedule", "step", "warm_up"]
+
 SNAP = 1e-6  # steps: counts this close to an integer are rounded to it
 
 
@@ -43,7 +45,7 @@ class Schedule(Immutable):
 
     def stretched(self, ratio: float) -> Schedule:
         """The same schedule in time, for steps `ratio` times as long."""
-        return replace(self, stretch=self.stretch * ratio)
+        return replace(self, stretch=self.stretch * check.scalar("ratio", check.positive("ratio", ratio)))
 
     def at_time(self, h: Any, middle: float = 0.5) -> Callable[[Any], Any]:
         """t -> s(t/h - middle); printed as s(t)."""
@@ -72,10 +74,16 @@ def schedule(value: Any) -> Schedule:
     >>> schedule(lambda k: 1 / (1 + k))
     custom()
     """
+    return checked("value", value)
+
+
+def checked(name: str, value: Any) -> Schedule:
+    """The argument `name` of a function as a Schedule."""
     if isinstance(value, Schedule):
         return value
     if not callable(value):
-        raise TypeError(f"schedule must be one of odeopt.schedules or a function of the step count, got {value!r}")
+        text = "one of odeopt.schedules or a function of the step count"
+        raise TypeError(f"{name} must be {text}, got {check.shown(value)}")
     return Schedule("custom", np.vectorize(lambda k: value(int(k) if k == int(k) else k), otypes=[float]))
 
 
@@ -123,7 +131,7 @@ def warm_up(steps: int, then: Any = None) -> Schedule:
     >>> warm_up(4)(range(6)).tolist()
     [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     """
-    steps, after = check.count("steps", steps, 1), constant() if then is None else schedule(then)
+    steps, after = check.count("steps", steps, 1), constant() if then is None else checked("then", then)
 
     def factor(k: Any) -> Any:
         return np.where(k < steps - 1, (k + 1) / steps, after(np.maximum(k - steps + 1, 0)))
@@ -133,7 +141,8 @@ def warm_up(steps: int, then: Any = None) -> Schedule:
 
 def of_name(name: str, settings: Mapping[str, Any]) -> Schedule:
     """The schedule described by a configuration."""
-    return MAKERS[check.choice("schedule", name, MAKERS)](**settings)
+    made = check.mapping("settings", settings, "arguments of the schedule to their values")
+    return MAKERS[check.choice("name", name, MAKERS)](**made)
 
 
 MAKERS = {made.__name__: made for made in (constant, step, exponential, cosine, warm_up)}

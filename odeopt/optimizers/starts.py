@@ -29,16 +29,38 @@ def rest(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     return flow.start(theta0)
 
 
-def aged(age: Any, word: str = "memory", decay: Decay = decays.exact) -> Start:
-    """The memory of a fixed age >= 0, reached by the parts of a word under a decay rule."""
-    if not np.all(np.asarray(check.numbers_of("age", age)) >= 0):
-        raise ValueError(f"age must be non-negative, got {age!r}")
-    return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, age, decay)
+def ageing(flow: Flow, grad: Grad, y: State, age: Any, word: str = "", decay: Decay = decays.exact) -> State:
+    """The state y after the parts of a word, by default those that the flow declares, have acted for a time `age`."""
+    if not (word or flow.ages):
+        raise ValueError(
+            f"word must name the parts that age the memory of {flow.name}, which declares none: one or more of "
+            f"{', '.join(flow.parts)}, e.g. flow(..., ages={next(iter(flow.parts))!r})"
+        )
+    return relaxed(flow, grad, y, word or flow.ages, age, decay)
 
 
-def aged_steps(steps: float, word: str = "memory", decay: Decay = decays.exact) -> Start:
+def aged(age: Any, word: str = "", decay: Decay = decays.exact) -> Start:
+    """The memory of a fixed age >= 0, reached by the parts of a word under a decay rule.
+
+    By default these are the parts that the flow declares with `ages`.
+    """
+    if not (check.numbers_of("age", age) >= 0).all() or not np.size(age):
+        raise ValueError(f"age must be non-negative, got {check.shown(age)}")
+    _check(word, decay)
+    return lambda flow, grad, theta0, h: ageing(flow, grad, flow.start(theta0), age, word, decay)
+
+
+def aged_steps(steps: float, word: str = "", decay: Decay = decays.exact) -> Start:
     """Memory of an age in steps h; the first relaxation adds h to a negative age."""
-    return lambda flow, grad, theta0, h: relaxed(flow, grad, flow.start(theta0), word, steps * h, decay)
+    steps = check.scalar("steps", check.finite("steps", steps))
+    _check(word, decay)
+    return lambda flow, grad, theta0, h: ageing(flow, grad, flow.start(theta0), steps * h, word, decay)
+
+
+def _check(word: Any, decay: Any) -> None:
+    """Refuses anything but the names of parts and a rule of decay."""
+    check.label("word", word)
+    check.instance("decay", decay, Decay, "a rule of odeopt.decay, e.g. odeopt.decay.exact")
 
 
 settled = aged(np.inf)
@@ -53,6 +75,7 @@ Started at G = 0, the sum of the first steps, sum_k k^(-1/2), differs from its i
 
 def halfway(word: str, decay: Decay = decays.exact) -> Start:
     """The mean of the memory at rest and the memory after the parts of a word have acted for h, like leapfrog's v_0."""
+    _check(word, decay)
 
     def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
         y = flow.start(theta0)
@@ -62,6 +85,6 @@ def halfway(word: str, decay: Decay = decays.exact) -> Start:
     return start
 
 
-def half_step(word: str = "memory", decay: Decay = decays.exact) -> Start:
+def half_step(word: str = "", decay: Decay = decays.exact) -> Start:
     """Age h/2: an optimizer whose step is memory, then drift, follows the flow from this start with order 2."""
     return aged_steps(1 / 2, word, decay)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from odeopt.core import ops
-from odeopt.core.flow import Flow, Push, Speed
+from odeopt.core.flow import Flow, Speed
 from odeopt.core.formula import Formula, mapped
 from odeopt.core.state import Grad, State, column
-from odeopt.flows.averaging import averaged
+from odeopt.flows.averaging import AVERAGING, averaged
 from odeopt.optimizers import schedules
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
 from odeopt.optimizers.sources import ZHANG, Source
 from odeopt.optimizers.starts import Start
@@ -41,7 +41,7 @@ def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
     >>> print(str(scheduled(optimizers.gd(lr=0.1), schedules.cosine(100))).splitlines()[1])
     theta' = -s(t)*grad L(theta)
     """
-    s, made = schedules.schedule(schedule), _checked(opt).recipe
+    s, made = schedules.checked("schedule", schedule), an_optimizer(opt).recipe
     if made and made.make is scheduled:
         raise ValueError(f"opt must not be under a schedule yet, got {opt.settings['schedule']!r}")
     if made and "opt" in made.settings:  # a schedule belongs to the optimizer inside the wrappers
@@ -66,7 +66,7 @@ def l2(opt: Optimizer, weight_decay: Number) -> Optimizer:
     with weight_decay = 0.01
     """
     weight_decay = check.nonnegative("weight_decay", weight_decay)
-    flow = _checked(opt).flow.filtered(
+    flow = an_optimizer(opt).flow.filtered(
         lambda grad, theta, weight_decay: grad(theta) + weight_decay * theta, weight_decay=weight_decay
     )
     return _wrapped(l2, {"opt": opt, "weight_decay": weight_decay}, opt, flow=flow)
@@ -80,7 +80,7 @@ def clip_value(opt: Optimizer, limit: Number) -> Optimizer:
     1.0
     """
     limit = check.positive("limit", limit)
-    flow = _checked(opt).flow.filtered(
+    flow = an_optimizer(opt).flow.filtered(
         lambda grad, theta, limit: ops.minimum(ops.maximum(grad(theta), -limit), limit), limit=limit
     )
     return _wrapped(clip_value, {"opt": opt, "limit": limit}, opt, flow=flow)
@@ -94,7 +94,7 @@ def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
     1.0
     """
     limit, eps = check.positive("limit", limit), check.scalar("eps", check.nonnegative("eps", eps))
-    flow = _checked(opt).flow.filtered(
+    flow = an_optimizer(opt).flow.filtered(
         lambda grad, theta, ceiling: grad(theta) * (ceiling / ops.maximum(ceiling, ops.norm(grad(theta)) + eps)),
         ceiling=limit,
     )
@@ -112,13 +112,11 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     with weight_decay = 0.01
     """
     weight_decay = check.nonnegative("weight_decay", weight_decay)
-    flow = _checked(opt).flow
+    flow = an_optimizer(opt).flow
     check.distinct("params", ("weight_decay", *flow.params))
-    (drift,) = flow.parts[check.choice("part", "drift", flow.parts)]
-    if not isinstance(drift, Push) or drift.rate:
-        raise ValueError(f"opt must move theta by a push without decay, got {opt.name}")
+    name, push = flow.mover
     rate = weight_decay * opt.lr / opt.h
-    parts = MappingProxyType({**flow.parts, "drift": (replace(drift, force=_decaying(drift.force, opt.speed)),)})
+    parts = MappingProxyType({**flow.parts, name: (replace(push, force=_decaying(push.force, opt.speed)),)})
     params = MappingProxyType({**flow.params, "weight_decay": rate})
 
     def at(h: Any) -> dict[str, Any]:
@@ -148,8 +146,8 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     alpha, every = check.scalar("alpha", check.positive("alpha", alpha)), check.count("every", every, 1)
     if alpha > 1:
         raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
-    scheme = Lookahead(_checked(opt).scheme, alpha, every)
-    flow = opt.flow.paced("drift", alpha)
+    scheme = Lookahead(an_optimizer(opt).scheme, alpha, every)
+    flow = opt.flow.theta_paced(alpha)
     lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
     settings = {"opt": opt, "alpha": alpha, "every": every}
     sources = (ZHANG.at("alg. 1"),)
@@ -174,7 +172,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
     decay = check.fraction("decay", decay)
     if not np.all(np.asarray(decay) > 0):
         raise ValueError(f"decay must be in (0, 1), got {decay!r}")
-    rate = -np.log(decay) / _checked(opt).h
+    rate = -np.log(decay) / an_optimizer(opt).h
 
     def at(h: Any) -> dict[str, Any]:
         return {"opt": opt.with_step(h), "decay": np.exp(-rate * h)[()]}
@@ -185,7 +183,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
         opt,
         at=at,
         flow=averaged(opt.flow, rate),
-        scheme=Averaged(opt.scheme),
+        scheme=Averaged(opt.scheme, AVERAGING),
         start=_with_average(opt.start),
         flow_start=_at_rest_or_with_average(opt.flow_start or opt.start),
     )
@@ -204,12 +202,6 @@ def _at_rest_or_with_average(start: Start) -> Start:
         return y if flow.onset and not any(u.any() for u in y[1:]) else (*y[:-1], theta0)
 
     return started
-
-
-def _checked(opt: Any) -> Optimizer:
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
-    return opt
 
 
 def _wrapped(

@@ -9,6 +9,7 @@ from odeopt.plots.gauges import batch_sharpness, edge_gauge
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
+from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
@@ -23,6 +24,7 @@ __all__ = [
     "following",
     "landscape",
     "path",
+    "rod_flow",
     "sharpness",
     "stability_chart",
     "stability_region",

@@ -21,14 +21,14 @@ def density(law: FokkerPlanck, p: Array, ax: Any = None, **line: Any) -> list[An
 
     Axes of their own have a colour bar of the shades.
     """
-    own, ax = ax is None, style.axes(ax)
     p = law.grid.density("p", p)
+    if law.grid.dim == 2 and p.ndim != 2:
+        raise ValueError(f"p must be one density {law.grid.cells} in the plane, got shape {p.shape}")
+    own, ax = ax is None, style.axes(ax)
     if law.grid.dim == 1:
         (x,) = law.grid.centres
         ax.set(xlabel=r"$\theta$", ylabel="density")
         return list(ax.plot(x, p.reshape(-1, x.size).T, **line))
-    if p.ndim != 2:
-        raise ValueError(f"p must be one density {law.grid.cells} in the plane, got shape {p.shape}")
     ax.set(xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
     shades = ax.contourf(*law.grid.centres, p.T / p.max(), levels=SHADES, cmap="cividis_r")
     if own:

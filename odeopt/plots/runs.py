@@ -102,7 +102,7 @@ def _dots_over(lines: list[Any], pair: Any, name: str, ax: Any, window: dict[str
     iterates = draw(pair.iterates, ax, label=which, **dots)
     if clock:
         ax.set_xlabel(clock)
-    ax.set(**window)
+    ax.set(**{name: window[name] for name in ("xlim", "ylim") if name in window})
     ax.legend(loc="best")
     return [artist for artists in (iterates, *reversed(drawn)) for artist in artists]
 

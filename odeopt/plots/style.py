@@ -13,7 +13,10 @@ from functools import wraps
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from odeopt.util import check
 
 SINGLE, DOUBLE = 3.4, 7.0  # column widths in inches
 SCREEN = 5.0, 3.4  # size in inches of a picture that is not made for a column
@@ -132,7 +135,7 @@ def scheme_style(name: str) -> tuple[str, str]:
 def axes(ax: Any) -> Any:
     """The given axes, or the axes of a new pyplot figure if None."""
     if ax is not None:
-        return ax
+        return check.instance("ax", ax, Axes, "the axes of a matplotlib figure, or None")
     from matplotlib import pyplot
 
     return pyplot.subplots(figsize=SCREEN, layout="constrained")[1]

@@ -1,4 +1,13 @@
-"""The gradient that schemes call: counted, checked, and evaluated once per point."""
+"""The gradient of a problem as schemes call it: counted, checked, and evaluated once per point.
+
+`Gradient` is the state machine of `odeopt.core.oracle` with two more events, for loops on floats and for noise.  Such
+a loop has no arrays, so its last evaluation is held beside the state, as LATEST(x, v) at the numbers x.
+
+    event                effect
+    numbers(x)           evaluates at x, counts; LATEST(x, v); the state stays
+    adopt(p)             KNOWN(p, v) if LATEST is at the numbers of p; else the state stays
+    use_draw(draw)       EMPTY; from now on the gradient is the noisy one of this draw
+"""
 
 from __future__ import annotations
 
@@ -7,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.core.oracle import Oracle
 from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.util.check import Array
 from odeopt.util.deadline import check_time
@@ -18,11 +28,11 @@ class EvaluationError(RuntimeError):
     """A user's function raised after the first evaluation: the run ends with a status, not with its exception."""
 
 
-class Gradient:
-    """grad(theta), cached for the last theta (by identity: states are never changed in place).
+class Gradient(Oracle):
+    """grad(theta) of a problem, in float64.
 
-    `count` is the number of evaluations of the problem's gradient.  An exception in the first evaluation is the
-    caller's mistake and propagates; a later one becomes an EvaluationError, so that a long run is not lost.
+    An exception in the first evaluation is the caller's mistake and propagates; a later one becomes an
+    EvaluationError, so that a long run is not lost.
     Formulas may also call `hvp(theta, p)`, H p, and for a problem with noise `noise(theta, xi)`, Sigma^(1/2) xi, and
     `variance(theta)`, the diagonal of Sigma.
     """
@@ -33,20 +43,28 @@ class Gradient:
         hvp: Callable[[Array, Array], Array] | None = None,
         law: GradientNoise | None = None,
     ) -> None:
+        super().__init__()
+        self.value: Array = np.empty(0)
         self._function = function
         self._hvp = hvp
         self._law = law
         self._draw: Any = None
-        self._point: Array | None = None
-        self._value: Array = np.empty(0)
         self._latest: tuple[tuple[float, ...], list[float]] = ((), [])
-        self.count = 0
 
-    def __call__(self, theta: Array) -> Array:
-        if theta is not self._point:
-            self._value = self._evaluate(theta)
-            self._point = theta
-        return self._value
+    def evaluate(self, theta: Array) -> Array:
+        """The problem's gradient, as a copy that cannot be written to."""
+        if self.count:
+            check_time()
+        theta.flags.writeable = False  # NumPy then raises if the gradient function changes its argument
+        try:
+            value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
+        except Exception as error:
+            if self.count == 0:
+                error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
+                raise
+            raise _failed(error) from error
+        value.flags.writeable = False  # it is cached: a formula must not write to it
+        return value
 
     def numbers(self, single: Callable[[Array], Any], *point: float) -> list[float]:
         """The gradient at a point as a list of floats, counted and checked, for loops on floats.
@@ -69,23 +87,16 @@ class Gradient:
         self._latest = point, found
         return found
 
-    def revisit(self, theta: Array) -> None:
-        """Caches the value at theta if `numbers` evaluated it last."""
+    def adopt(self, theta: Array) -> None:
+        """Learns the value at theta if `numbers` evaluated it last."""
         point, found = self._latest
         if point == tuple(theta.tolist()):
-            self.recall(theta, np.array(found))
+            self.learn(theta, np.array(found))
 
-    def knows(self, theta: Array) -> bool:
-        """Whether the value at theta is cached."""
-        return theta is self._point
-
-    def recall(self, theta: Array, value: Array) -> None:
-        """Caches a value at theta that was computed elsewhere."""
-        self._point, self._value = theta, value
-
-    def under(self, draw: Any) -> None:
-        """Switches to the noisy gradient of this draw, for example a batch, until the next call."""
-        self._draw, self._point = draw, None
+    def use_draw(self, draw: Any) -> None:
+        """Switches to the noisy gradient of this draw, for example a batch, until the next call of `use_draw`."""
+        self._draw = draw
+        self.forget()
 
     def hvp(self, theta: Array, p: Array) -> Array:
         """H(theta) p."""
@@ -107,29 +118,9 @@ class Gradient:
         return self._law
 
     @property
-    def last(self) -> Array:
-        """The last cached value."""
-        return self._value
-
-    @property
     def finite(self) -> bool:
-        """Whether the last cached value is finite."""
-        return bool(np.isfinite(self._value).all())
-
-    def _evaluate(self, theta: Array) -> Array:
-        if self.count:
-            check_time()
-        theta.flags.writeable = False  # NumPy then raises if the gradient function changes its argument
-        try:
-            value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
-        except Exception as error:
-            if self.count == 0:
-                error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
-                raise
-            raise _failed(error) from error
-        self.count += 1
-        value.flags.writeable = False  # it is cached: a formula must not write to it
-        return value
+        """Whether the last value is finite."""
+        return bool(np.isfinite(self.value).all())
 
     def _noisy(self, theta: Array) -> Array:
         return self._noise().grad(theta, self._draw)

@@ -16,6 +16,7 @@ from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.gauge import EdgeGauge
+from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.fokker_planck import FokkerPlanck
 from odeopt.laws.moments import Moments
@@ -116,6 +117,13 @@ def _batch_sharpness(result: BatchSharpness) -> Frame:
     return Frame({"value": result.value, "error": result.error}, {"t": result.t})
 
 
+def _rod_flow(result: RodFlow) -> Frame:
+    columns = by_coordinate("theta", result.theta) | {"loss": result.loss, "mean_loss": result.mean_loss}
+    for name, value in result.state.items():
+        columns |= by_coordinate(name, value)
+    return Frame({**columns, "trace": result.trace}, {"t": result.t})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -144,6 +152,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "BrownianPath": _brownian_path,
     "EdgeGauge": _edge_gauge,
     "BatchSharpness": _batch_sharpness,
+    "RodFlow": _rod_flow,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -15,6 +15,7 @@ from odeopt.analysis.sharpness import Sharpness
 from odeopt.core.time_map import Clock
 from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.gauge import EdgeGauge
+from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.flux import Flux
 from odeopt.laws.fokker_planck import FokkerPlanck
@@ -35,7 +36,7 @@ RESULTS: dict[str, type] = {
     for kind in (
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
-        GradientCheck, BrownianPath, EdgeGauge, BatchSharpness, Training, Vectors,
+        GradientCheck, BrownianPath, EdgeGauge, BatchSharpness, RodFlow, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Clock, ClosedForm, Flux, Grid, Group, ModifiedFlow)

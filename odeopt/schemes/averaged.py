@@ -13,19 +13,18 @@ from odeopt.core.state import Grad, State
 from odeopt.schemes.base import Memory, Scheme, Step, StochasticScheme
 from odeopt.schemes.moves import move_of
 
-PART = "averaging"
-
 
 @dataclass(frozen=True)
 class Averaged:
-    """The fast scheme advances all parts except `averaging`, which then relaxes exactly; the first step copies theta.
+    """The fast scheme advances all parts except `part`, which then relaxes exactly; the first step copies theta.
 
     >>> from odeopt import schemes
-    >>> Averaged(schemes.euler).name
+    >>> Averaged(schemes.euler, part="averaging").name
     'Euler, averaged'
     """
 
     fast: Scheme
+    part: str
 
     @property
     def name(self) -> str:
@@ -37,9 +36,9 @@ class Averaged:
         return self.fast.order
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
-        (part,) = flow.parts[PART]
+        (part,) = flow.parts[self.part]
         i, move = flow.variables.index(part.slot), move_of(flow, part, grad, decays.exact, "euler")
-        fast = self.fast.bind(_without(flow), grad)
+        fast = self.fast.bind(self._inner(flow), grad)
 
         def step(t: Any, y: State, memory: Memory, h: Any, *xi: Any) -> tuple[State, State, Memory]:
             new, increment, past = fast(t, y, memory, h, *xi)
@@ -52,10 +51,9 @@ class Averaged:
     def normals(self, flow: Flow) -> int:
         """The number of normals that the fast scheme needs per step."""
         assert isinstance(self.fast, StochasticScheme)
-        return self.fast.normals(_without(flow))
+        return self.fast.normals(self._inner(flow))
 
-
-def _without(flow: Flow) -> Flow:
-    """The flow without its averaging part."""
-    parts = {name: group for name, group in flow.parts.items() if name != PART}
-    return flow.altered(parts=MappingProxyType(parts))
+    def _inner(self, flow: Flow) -> Flow:
+        """The flow without its averaging part."""
+        parts = {name: group for name, group in flow.parts.items() if name != self.part}
+        return flow.altered(parts=MappingProxyType(parts))

@@ -38,7 +38,7 @@ class Lookahead:
         return f"Lookahead({self.fast.name})"
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
-        fast = self.fast.bind(flow.paced("drift", 1 / self.alpha), grad)
+        fast = self.fast.bind(flow.theta_paced(1 / self.alpha), grad)
 
         def step(t: Any, y: State, memory: Memory, h: Any, *xi: Any) -> tuple[State, State, Memory]:
             (slow,), (count,), *inner = memory or ((y[0],), (np.zeros(1),))

@@ -62,7 +62,7 @@ class Leaps:
             return False
         self._shown = False
         if start:
-            same = same_step(engine, before, self._start(engine, start, self.problem.grad), y, losses, self.grad.last)
+            same = same_step(engine, before, self._start(engine, start, self.problem.grad), y, losses, self.grad.value)
         elif engine.calls or not isinstance(engine.program, Program):  # the first gradient is the problem's own
             return False
         else:
@@ -112,9 +112,9 @@ class Leaps:
     def _recall(self, engine: Engine, y: State, ended: State) -> None:
         """Restores the cached gradient that the interpreted step would have at y."""
         if engine.program.carried:
-            self.grad.recall(y[0], ended[-1] if ended else self.problem.grad(y[0]))
+            self.grad.learn(y[0], ended[-1] if ended else self.problem.grad(y[0]))
         elif engine.calls:
-            self.grad.revisit(y[0])
+            self.grad.adopt(y[0])
 
 
 def _some_finite(y: State) -> bool:

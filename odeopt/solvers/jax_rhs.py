@@ -57,7 +57,7 @@ def _with_gradient(equation: InitialValue, native: Native) -> Function:
 
     def f(t: Any, y: Any) -> Any:
         state = foreign(unpack(y, equation.y), JAX)
-        grad = TracedGradient(lambda at: Foreign(slope(at.value, *native.data), JAX), None, None)
+        grad = TracedGradient(lambda at: Foreign(slope(at.value, *native.data), JAX))
         slopes = equation.flow.rhs(grad)(Foreign(jnp.asarray(t, y.dtype), JAX), state)
         whole = [jnp.broadcast_to(JAX.own(k, y), u.shape) for k, u in zip(slopes, state, strict=True)]
         return jnp.concatenate(whole, axis=-1).ravel()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -227,3 +229,13 @@ def test_start_shift_asks_once_for_the_gradient():
     grad = Gradient(MILD.grad)
     start_shift(opts.momentum(), grad, MILD.theta0.copy())
     assert grad.count == 1
+
+
+def test_a_flow_that_is_only_called_adam_is_not_taken_for_it():
+    """The known coefficient belongs to Adam's equations, not to the name."""
+    adam = opts.adam(0.01)
+    other = replace(adam.flow, parts={**adam.flow.parts, "drift": (oo.push("theta", lambda m, G: -m / (1 + G)),)})
+    with pytest.raises(ValueError, match="only Adam, RMSprop"):
+        oo.implicit_regularizer(replace(adam, flow=other))
+    renamed = replace(adam, flow=replace(adam.flow, name="mine"))
+    assert oo.implicit_regularizer(renamed).coefficient == oo.implicit_regularizer(adam).coefficient

@@ -106,7 +106,7 @@ def test_projection_adds_nothing_to_the_right_hand_side():
         (dict(variables="theta", params={"a": float("nan")}), "a must be finite, got nan"),
         (dict(variables="theta v", params={"v": 2.0}), "variables, params, .* must differ, got v twice"),
         (dict(variables="theta t"), "got t twice"),
-        (dict(variables="theta", clocks="c"), "clock must be one of theta, got 'c'"),
+        (dict(variables="theta", clocks="c"), "name in clocks must be one of theta, got 'c'"),
         (dict(variables="theta", onset=oo.Onset(lambda w: w)), "argument of the onset must be one of"),
         (dict(variables="theta", a=relax("theta", rate=1.0, limit=lambda w: w)), "argument of part 'a' must be one of"),
     ],
@@ -227,3 +227,44 @@ def test_lengths_do_not_name_the_flow():
     made = oo.flow("theta C", lengths={"C": 4}, name="mine", drift=oo.push("theta", lambda grad, theta: -grad(theta)))
     assert made.name == "mine"
     assert oo.flow("theta C", lengths={"C": 4}, drift=oo.push("theta", lambda theta: -theta)).name == "flow"
+
+
+def test_a_part_that_moves_theta_needs_no_special_name():
+    """A schedule, Lookahead, decay and a buffer act on the part that moves theta, whatever it is called."""
+    descent = oo.push("theta", lambda grad, theta: -grad(theta))
+    plain, own = (oo.Optimizer(oo.flow("theta", **{name: descent}), oo.schemes.euler, 0.1) for name in ("drift", "own"))
+    assert own.flow.moving == ("own",)
+    for wrapped in (
+        lambda opt: oo.optimizers.scheduled(opt, oo.schedules.cosine(40)),
+        lambda opt: oo.optimizers.lookahead(opt),
+        lambda opt: oo.optimizers.decoupled(opt, 0.3),
+    ):
+        one, other = (oo.simulate(wrapped(opt), oo.problems.rosenbrock(b=5), 30) for opt in (plain, own))
+        assert np.array_equal(one.theta, other.theta)
+    assert str(oo.flows.buffered(own.flow, 0.5)) == str(oo.flows.buffered(plain.flow, 0.5))
+
+
+def test_a_schedule_acts_on_all_parts_that_move_theta():
+    """theta' = v - c g: both terms are increments of theta."""
+    faster = oo.flows.hessian_damped(1.0, 0.1).theta_paced(2.0)
+    assert str(faster).splitlines()[0].startswith("theta' = 2*v - 2*viscosity*grad L(theta)")
+
+
+def test_what_has_no_single_push_on_theta_is_refused_by_name():
+    two = oo.flow("theta", a=oo.push("theta", 1.0), b=oo.push("theta", 2.0), name="pair")
+    with pytest.raises(ValueError, match="flow must move theta by one push without decay, got pair"):
+        oo.flows.buffered(two, 0.5)
+
+
+def test_parts_that_age_the_memory_are_declared():
+    parts = dict(
+        filter=oo.relax("m", target=lambda grad, theta: grad(theta), rate=2.0), go=oo.push("theta", lambda m: -m)
+    )
+    problem = oo.problems.quadratic()
+    silent = oo.Optimizer(oo.flow("theta m", **parts), oo.schemes.euler, 0.1, start=oo.starts.settled)
+    with pytest.raises(ValueError, match="word must name the parts that age the memory of flow, .* filter, go"):
+        oo.simulate(silent, problem, 1)
+    told = oo.Optimizer(oo.flow("theta m", ages="filter", **parts), oo.schemes.euler, 0.1, start=oo.starts.settled)
+    assert np.array_equal(told.initial_state(problem.oracle(), problem.theta0)[1], problem.grad(problem.theta0))
+    with pytest.raises(ValueError, match="name in ages must be one of filter, go, got 'memory'"):
+        oo.flow("theta m", ages="memory", **parts)

@@ -274,3 +274,10 @@ def test_array_hyperparameters_under_schedules_and_decay():
     rates = [1.0, 0.5, 0.25]
     run = oo.simulate(opts.scheduled(opts.gd(lr=np.array([0.1, 0.2])), rates.__getitem__), problem, 3)
     np.testing.assert_allclose(run.theta[1] - run.theta[0], -np.array([[0.1], [0.2]]) * problem.grad(problem.theta0))
+
+
+@pytest.mark.parametrize("name", tables.OPTIMIZERS)
+def test_every_optimizer_of_the_table_prints_itself(name):
+    """Also with settings of None that are not the default, such as muon(iterations=None)."""
+    for make, _ in tables.OPTIMIZERS[name].limits:
+        assert str(make(0.01)).startswith(f"{name}(")

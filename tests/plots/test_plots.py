@@ -70,6 +70,7 @@ CASES = {  # name: (the call, how many artists of which kind)
     "edge_gauge of an ensemble": (lambda ax: plots.edge_gauge(gauged(theta0=np.eye(3)), ax), 7),
     "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
     "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
+    "rod_flow": (lambda ax: plots.rod_flow(oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20), ax), 2),
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
@@ -139,6 +140,8 @@ def test_iterates_are_joined_and_their_flow_is_seen_between_the_dots(ax):
     assert iterates.get_markevery() == 2
     slow, *_ = oo.compare(oo.optimizers.gd(lr=1e-4), PLANE, 300).plot(Figure().subplots(), xlim=(-1, 1))
     assert slow.get_markevery() > 4  # they hardly move
+    levels = compared().plot(Figure().subplots(), levels=3, xlim=(-1, 1))[0].axes
+    assert levels.get_xlim() == (-1, 1)
     still = oo.compare(oo.optimizers.gd(lr=0.1), PLANE, 5, [0.0, 0.0]).plot(Figure().subplots())
     assert len(still) == 3
 
@@ -306,6 +309,13 @@ def test_gauges_beside_their_limits(ax):
     _, small, large = batched(oo.optimizers.momentum(0.1, 0.5)).plot(Figure().subplots())
     assert small.get_ydata() == pytest.approx([10.0, 10.0])
     assert large.get_ydata() == pytest.approx([30.0, 30.0])
+
+
+def test_the_two_losses_of_a_rod_flow(ax):
+    flow = oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20)
+    mean, middle = flow.plot(ax)
+    np.testing.assert_array_equal(mean.get_xydata(), np.stack([flow.t, flow.mean_loss], axis=-1))
+    np.testing.assert_array_equal(middle.get_xydata(), np.stack([flow.t, flow.loss], axis=-1))
 
 
 def test_dense_output_is_drawn_between_the_records(ax):

@@ -75,7 +75,7 @@ PLAIN: dict[str, Callable[[], Any]] = {
     "floats, guarded": lambda: oo.simulate(optimizers.lion(0.01), problems.quadratic((1, 2)).at([0.0, 1.0]), 500),
     "called": lambda: oo.simulate(ADAM, BRANCHING, 2000),
     "blocks": lambda: oo.simulate(optimizers.momentum(np.geomspace(1e-4, 1e-3, 50)), VALLEY, 2000, record_every=300),
-    "blocks, many": lambda: oo.simulate(optimizers.adam(np.geomspace(1e-4, 1e-3, 100_000)), VALLEY, 301),
+    "blocks, many": lambda: oo.simulate(optimizers.adam(np.geomspace(1e-4, 1e-3, 100_000)), VALLEY, 31),
     "wide": lambda: oo.simulate(ADAM, WIDE, 3),
     "compare": lambda: oo.compare(ADAM, VALLEY, 400),
     "solve": lambda: oo.solve(FLOW, VALLEY, 5.0),

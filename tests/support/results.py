@@ -67,6 +67,7 @@ MADE = {
             oo.simulate(GD, oo.noise.minibatches(oo.problems.least_squares(DATA), 3), 2, rng=0), GD
         )
     ],
+    "RodFlow": [lambda: oo.rod_flow(ADAM, VALLEY, 5), lambda: oo.rod_flow(GD, BOWL, 5, rank=1)],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }

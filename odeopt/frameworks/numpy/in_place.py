@@ -10,6 +10,7 @@ import numpy as np
 
 from odeopt.compiler.fused_update import Piece, Sweep
 from odeopt.compiler.ir import Untraceable
+from odeopt.core.oracle import Brought
 from odeopt.core.state import finite
 from odeopt.frameworks.parameter_blocks import refuse
 from odeopt.optimizers.base import Optimizer
@@ -29,9 +30,9 @@ class InPlace:
     def __init__(self, opt: Optimizer, theta: Array, nan: str) -> None:
         self.opt, self.theta, self.nan, self.count = opt, theta, nan, 0
         self.backend = "numpy"
-        self._gradient: Array | None = None
         self.memory: dict[str, Array] = {}
-        self._step = opt.scheme.bind(opt.flow, self._here)
+        self._grad = Brought(self._refuse)
+        self._step = opt.scheme.bind(opt.flow, self._grad)
         self._slopes: Memory = ()
         self._sweep: Sweep | str
         try:
@@ -45,10 +46,11 @@ class InPlace:
         Raises ValueError or FloatingPointError, and changes nothing, if the gradient or the new state is not finite.
         An interruption (Ctrl-C) is held back until the step is complete.
         """
-        self._gradient = g = self._checked(gradient)
+        g = self._checked(gradient)
+        self._grad.bring(self.theta, g)
         if self.count == 0:
             self._look(g)
-            start = self.opt.initial_state(self._here, self.theta)
+            start = self.opt.initial_state(self._grad, self.theta)
             self.memory = {name: np.array(u) for name, u in zip(self.opt.flow.memory, start[1:], strict=True)}
         try:
             move = self._in_one_pass(g)
@@ -106,15 +108,11 @@ class InPlace:
 
         return move
 
-    def _here(self, theta: Array) -> Array:
-        if theta is not self.theta or self._gradient is None:
-            raise ValueError(
-                f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere"
-            )
-        return self._gradient
+    def _refuse(self, theta: Array) -> Array:
+        raise ValueError(f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere")
 
     def __copy__(self) -> InPlace:
-        raise TypeError("in_place must be copied with its theta and memory: copy.deepcopy")
+        raise TypeError("in_place must be copied by copy.deepcopy, because a shallow copy would share theta and memory")
 
     def __deepcopy__(self, known: dict[int, Any]) -> InPlace:
         """A copy with its own theta and memory, and the same optimizer."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from odeopt.arrays.protocol import Foreign
 from odeopt.arrays.torch import TORCH
+from odeopt.core.oracle import Brought
 from odeopt.frameworks.torch.state import vector
 from odeopt.util.interrupts import postponed
 
@@ -22,8 +24,8 @@ class NotFinite(Exception):
 class Evaluations:
     """grad(sees, theta): the gradient of the parameters with indices `sees`, in one vector.
 
-    The values at the beginning of the step and at the last theta are cached.  Every evaluation draws the same random
-    numbers from torch, so dropout keeps one mask during a step.
+    Each `sees` has an oracle, whose home is the beginning of the step.  Every evaluation draws the same random numbers
+    from torch, so dropout keeps one mask during a step.
 
     loss:   the loss of the first evaluation, None without a closure
     count:  the number of evaluations
@@ -38,8 +40,7 @@ class Evaluations:
         self.has_closure = closure is not None
         self._begun = False
         self._thetas: dict[Places, Foreign] = {}
-        self._beginning: dict[Places, Foreign] = {}
-        self._last: tuple[Any, Foreign] | None = None
+        self._oracles: dict[Places, Brought] = {}
         self._refused = ""
         self._draws = Draws(parameters[0].device) if closure else None
 
@@ -59,14 +60,11 @@ class Evaluations:
         self._refused = reason
 
     def __call__(self, sees: Places, theta: Foreign) -> Foreign:
-        if theta is self.theta(sees):
-            if sees not in self._beginning:
-                self.begin()
-                self._beginning[sees] = self._vector(sees)
-            return self._beginning[sees]
-        if self._last is None or self._last[0] is not theta:
-            self._last = theta, self._elsewhere(sees, theta)
-        return self._last[1]
+        oracle = self._oracles.setdefault(sees, Brought(partial(self._elsewhere, sees)))
+        if theta is self.theta(sees) and not oracle.knows(theta):
+            self.begin()
+            oracle.bring(theta, self._vector(sees))
+        return oracle(theta)
 
     def begin(self) -> None:
         """Evaluates each parameter's gradient at the beginning of the step into its .grad, once."""

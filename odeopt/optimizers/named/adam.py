@@ -100,7 +100,7 @@ def adamw(
 
     def pace(flow: Flow, speed: Speed) -> Flow:
         lr, decay = column(rate), column(w)
-        return flow.paced("drift", lambda t: _time_of(lr * speed(t), decay) / _time_of(lr, decay))
+        return flow.theta_paced(lambda t: _time_of(lr * speed(t), decay) / _time_of(lr, decay))
 
     return relaxing(
         adamw,

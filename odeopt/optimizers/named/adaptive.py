@@ -8,6 +8,7 @@ from odeopt import flows, schemes
 from odeopt.core import decay
 from odeopt.core.flow import Flow, Speed
 from odeopt.core.state import Grad, State, column
+from odeopt.flows.roots import ROOTS
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
@@ -194,11 +195,17 @@ def adadelta(
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """The given arguments, each checked for its range."""
-    ranges = {"lr": check.rate, "rho": check.fraction, "eps": check.nonnegative, "accumulator": _one_nonnegative,
-              "momentum": _one_fraction, "centred": _switch}  # fmt: skip
+    ranges: dict[str, Any] = {
+        "lr": check.rate, "rho": check.fraction, "eps": check.nonnegative, "accumulator": _one_nonnegative,
+        "momentum": _one_fraction, "centred": _switch, "root": _root,
+    }  # fmt: skip
     found = {key: ranges[key](key, value) if key in ranges else value for key, value in settings.items()}
     check.together(**{key: found[key] for key in ("lr", "rho", "eps") if key in found})
     return found
+
+
+def _root(name: str, value: Any) -> str:
+    return check.choice(name, value, ROOTS)
 
 
 def _one_nonnegative(name: str, value: Any) -> float:

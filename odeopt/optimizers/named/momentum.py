@@ -23,8 +23,7 @@ from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.sources import NESTEROV, POLYAK, SUTSKEVER
-from odeopt.optimizers.starts import Start, halfway, rest
-from odeopt.schemes.splitting import relaxed
+from odeopt.optimizers.starts import Start, ageing, halfway, rest
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -96,7 +95,7 @@ def _first_buffer(beta: Any, dampening: float) -> Start:
 
 def _half_step_later(begin: Start, rule: Decay) -> Start:
     """The memory half a step after the first one, with theta fixed."""
-    return lambda flow, grad, theta0, h: relaxed(flow, grad, begin(flow, grad, theta0, h), "memory", h / 2, rule)
+    return lambda flow, grad, theta0, h: ageing(flow, grad, begin(flow, grad, theta0, h), h / 2, decay=rule)
 
 
 def momentum(

@@ -43,8 +43,6 @@ def muon(
     settings |= {key: ranges.get(key, check.nonnegative)(key, settings[key]) for key in given}
     check.together(**{key: settings[key] for key in given})
     settings |= {"shape": check.shape("shape", shape), "iterations": iterations}
-    if iterations is not None:
-        check.count("iterations", iterations, 1)
     h, beta = settings["lr"], settings["beta"]
     tau = h / decay.exact.z_of(beta)
     corrected, in_buffer = like == "optax", 1 - beta if like == "keras" else 1.0  # Keras' buffer is m/(1 - beta)

@@ -85,6 +85,9 @@ def radam(
     return relaxing(radam, settings, lambda **taus: form(**taus, **extra), 1, LIU_RADAM.at("alg. 2"))
 
 
+STEEPEST = 10_000  # psi: 0.96^psi underflows soon after
+
+
 def nadam(
     lr: Number | None = None,
     beta1: Number | None = None,
@@ -109,6 +112,8 @@ def nadam(
     rate, beta1, psi = settings["lr"], settings["beta1"], check.scalar("psi", settings["psi"])
     if (psi == 0) != (like == "optax"):
         raise ValueError(f"psi must be {'0' if like == 'optax' else 'positive'} for like={like!r}, got {psi!r}")
+    if psi > STEEPEST:
+        raise ValueError(f"psi must be at most {STEEPEST:g}, got {psi!r}")
 
     def flow(**taus: Any) -> Flow:
         if not psi:

@@ -66,9 +66,7 @@ def rprop(
 
 
 def _unpaced(flow: Flow, speed: Speed) -> Flow:
-    raise ValueError(
-        "schedule must be of an optimizer whose lr acts in every step, rprop's is its first step size only"
-    )
+    raise ValueError("opt must be an optimizer whose lr acts in every step; rprop's lr only sets its first step size")
 
 
 def _shrinking(name: str, value: Any) -> Number:

@@ -112,7 +112,9 @@ def _traced(opt: Optimizer, native: Native, y: State, carried: bool) -> tuple[Ar
         h, params, data = constants
         state = foreign(tuple(y), library)
         theta, variables = state[0], state[:-1] if carried else state
-        grad = TracedGradient(lambda at: own(slope(at.value, *data)), theta if carried else None, state[-1])
+        grad = TracedGradient(lambda at: own(slope(at.value, *data)))
+        if carried:
+            grad.learn(theta, state[-1])
         given = replace(flow, params=MappingProxyType({name: own(p) for name, p in params.items()}))
         new, _, memory = scheme.bind(given, grad)(own(t), variables, (), column(own(h)))
         seen.update(count=grad.count, first=grad.first is theta, last=grad.point is new[0], memory=memory)
