@@ -12,6 +12,7 @@ from odeopt.util.plotted import draws
 
 
 @draws(CentralFlow)
+@style.windowed
 def central_flow(flow: CentralFlow, ax: Any = None, **line: Any) -> list[Any]:
     """The loss on the path as a line and the predicted mean loss dashed, against t; returns these two artists.
 
@@ -26,6 +27,7 @@ def central_flow(flow: CentralFlow, ax: Any = None, **line: Any) -> list[Any]:
     if np.all(flow.loss > 0):
         ax.set_yscale("log")
     ax.set(xlabel="time t", ylabel="loss L")
+    ax.legend()
     ax.set_title(f"{style.label(flow.name)}: {finding(flow)}", fontsize="medium")
     return artists
 
