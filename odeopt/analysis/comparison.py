@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.analysis.modified import modified_flow, series_radius
 from odeopt.analysis.smoothness import difficulties, jumps
@@ -140,7 +141,7 @@ def compare(
     opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     method: str = "auto",
     rtol: float = 1e-10,
@@ -187,7 +188,7 @@ def compare(
 
 
 def _compared(
-    opt: Optimizer, problem: Problem, steps: int, theta0: Any, solver: dict[str, Any], stage: Stage
+    opt: Optimizer, problem: Problem, steps: int, theta0: ArrayLike | None, solver: dict[str, Any], stage: Stage
 ) -> Comparison:
     """The three runs, one after the other.  After Ctrl-C or at the time limit no further run begins."""
     stage.begin("its steps")

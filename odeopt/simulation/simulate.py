@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.state import State, column, finite, finite_members
 from odeopt.optimizers.base import Optimizer, an_optimizer
@@ -15,13 +16,13 @@ from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import initial_point
 from odeopt.problems.oracle import EvaluationError, Gradient
-from odeopt.schemes.base import StepFailure
+from odeopt.schemes.base import Memory, Step, StepFailure
 from odeopt.schemes.splitting import Splitting
 from odeopt.simulation.noisy_step import draws_of, driven, is_noisy, recorded
 from odeopt.simulation.request import Request
 from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
@@ -37,6 +38,7 @@ class Snapshot(NamedTuple):
 
 
 Callback = Callable[[Snapshot], Any]
+Watch = Callable[[int, State, bool], None]  # (step, state, whether it is the last)
 
 BACKENDS = ("auto", "numpy", "floats", "blocks", "numba", "jax")
 WIDE = 200_000  # coordinates; from here on, a step in one pass is cheaper than one by NumPy's functions
@@ -68,10 +70,10 @@ def simulate(
     opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     record_every: int = 1,
-    rng: Any = None,
+    rng: Seed = None,
     noise: Any = None,
     callback: Callback | None = None,
     progress: bool | None = None,
@@ -153,7 +155,7 @@ def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:
 
 
 def _draws(
-    opt: Optimizer, problem: Problem, rng: Any, noise: Any, steps: int, members: tuple[int, ...]
+    opt: Optimizer, problem: Problem, rng: Seed, noise: Any, steps: int, members: tuple[int, ...]
 ) -> Iterator[Any] | None:
     """The noise of each step, or None if there is none."""
     generator = None if rng is None else check.generator("rng", rng)
@@ -179,7 +181,7 @@ def _refuse_singular_start(opt: Optimizer, y: State) -> None:
         )
 
 
-def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Callable[[int, State, bool], None]:
+def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Watch:
     """A function that records step k, if it is due or the last, and calls the callback."""
 
     def watch(k: int, y: State, last: bool) -> None:
@@ -201,10 +203,11 @@ def _loss(problem: Problem, theta: Array) -> Any:
         raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
 
 
-def _run(request: Request, bind: Any, y: State, watch: Any, leap: Leap) -> tuple[Status, str]:
+def _run(request: Request, bind: Callable[[], Step], y: State, watch: Watch, leap: Leap) -> tuple[Status, str]:
     """The loop over the steps.  However it ends, the last finite state has been recorded."""
     h, steps = column(request.opt.h), request.steps
-    k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
+    memory: Memory = ()
+    k, t0 = 0, np.zeros(np.shape(h)) if np.ndim(h) else 0.0
     step, stride, shown = None, max(1, steps // 1000), 0
     try:
         with bar(steps, request.opt.name, request.progress) as progress:
