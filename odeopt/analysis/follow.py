@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.analysis.comparison import CONVERGENT, distance, largest
+from odeopt.analysis.compared_runs import CONVERGENT
+from odeopt.analysis.comparison import distance, largest
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
