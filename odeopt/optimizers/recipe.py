@@ -11,6 +11,7 @@ import numpy as np
 
 from odeopt.core.symbols import short
 from odeopt.optimizers.schedules import Schedule
+from odeopt.optimizers.sources import Source
 
 RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
 
@@ -27,7 +28,12 @@ class Facts:
     time_unit: str
     map: str
     valid: str
-    source: str
+    sources: tuple[Source, ...]
+
+    @property
+    def source(self) -> str:
+        """The sources as text."""
+        return "; ".join(map(str, self.sources)) or "your own"
 
     def order_in_words(self) -> str:
         """The order as text, or the reason why there is none."""
@@ -36,7 +42,7 @@ class Facts:
         return "not known" if np.isnan(self.order) else f"{self.order:g}"
 
 
-BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", "your own")
+BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", ())
 
 
 @dataclass(frozen=True, eq=False)

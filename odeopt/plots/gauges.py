@@ -16,6 +16,7 @@ DOTTED = {"color": style.INK, "linestyle": ":", "linewidth": 0.9}
 
 
 @draws(EdgeGauge)
+@style.windowed
 def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
     """zeta as a line and zeta_2 dashed, one pair per member, and 1, where the loss stands still, dotted.
 
@@ -37,6 +38,7 @@ def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
 
 
 @draws(BatchSharpness)
+@style.windowed
 def batch_sharpness(result: BatchSharpness, ax: Any = None, **line: Any) -> list[Any]:
     """The value with a band of two standard errors, and the optimizer's limits dotted; returns the Line2D artists."""
     ax = style.axes(ax)

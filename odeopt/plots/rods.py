@@ -12,6 +12,7 @@ from odeopt.util.plotted import draws
 
 
 @draws(RodFlow)
+@style.windowed
 def rod_flow(flow: RodFlow, ax: Any = None, **line: Any) -> list[Any]:
     """The mean loss over the rods as a line and the loss in their middle dashed, against t; returns these artists."""
     ax = style.axes(ax)
