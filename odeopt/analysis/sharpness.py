@@ -82,14 +82,15 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
         records = records[run.state[name][records].any(axis=-1)]
     if not len(records):
         raise ValueError(f"every must be at most {len(run) - 1}, got {every}: the first preconditioner is zero")
-    threshold = _limits(opt, run.t[records]) / check.scalar("lr", opt.lr)
+    threshold = thresholds(opt, run.t[records])
     scale = np.array([_inverse_root(preconditioner(opt, run, int(k))) for k in records])
     return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], scale), threshold)
 
 
-def _limits(opt: Optimizer, t: Array) -> Array:
-    """The stability limit at each time; it is computed once if the flow does not read the time."""
-    return stability_limit(opt, t) if reads_time(opt.flow) else np.full(len(t), stability_limit(opt))
+def thresholds(opt: Optimizer, t: Array) -> Array:
+    """stability_limit(opt)/lr at each of these times, found once for a flow that does not read the time."""
+    limit = stability_limit(opt, t) if reads_time(opt.flow) else np.full(len(t), stability_limit(opt))
+    return limit / check.scalar("lr", opt.lr)
 
 
 def _inverse_root(P: Array) -> Array:

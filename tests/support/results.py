@@ -61,6 +61,7 @@ MADE = {
     "FokkerPlanck": [lambda: fokker_planck(lambda x: -x, 0.5, box=(-3, 3), cells=9)],
     "GradientCheck": [lambda: VALLEY.check_gradient()],
     "BrownianPath": [lambda: oo.noise.brownian_path(4, 2, (3,), rng=0)],
+    "CentralFlow": [lambda: oo.central_flow(GD, oo.problems.quadratic((1.0, 15.0)), 3)],
     "EdgeGauge": [lambda: oo.edge_gauge(oo.simulate(GD, VALLEY, 5))],
     "BatchSharpness": [
         lambda: oo.batch_sharpness(
