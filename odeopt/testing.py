@@ -12,12 +12,14 @@ import numpy as np
 
 from odeopt.analysis.comparison import compare
 from odeopt.optimizers import from_config
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, as_optimizer
-from odeopt.problems import Problem, rosenbrock
+from odeopt.problems import rosenbrock
+from odeopt.problems.base import Problem, a_problem
 from odeopt.schemes.base import projections_that_are_read
 from odeopt.simulation.simulate import simulate
+from odeopt.util import check
 from odeopt.util.check import Array
 
 STEPS = 30  # steps of length h; the order is measured over this time
@@ -64,12 +66,11 @@ def check_optimizer(opt: Optimizer | OneStep, order: float | None = None, proble
       step                   h/2 keeps tau
       configuration          survives JSON
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    opt = an_optimizer(as_optimizer(opt))
     if opt.members:
         raise ValueError(f"opt must be a single optimizer, got members of shape {opt.members}")
-    problem = rosenbrock(b=1).at([-0.5, 1.0]) if problem is None else problem
+    problem = rosenbrock(b=1).at([-0.5, 1.0]) if problem is None else a_problem(problem)
+    order = None if order is None else check.scalar("order", check.positive("order", order))
     return Report(opt.name, tuple(_checks(opt, problem, order)))
 
 

@@ -3,12 +3,58 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
 from support import tables
+from support.arguments import ROWS
+from support.arguments.attack import VALUES, mistakes
+from support.arguments.public import parameters, public
+from support.arguments.samples import EVALUATED
+from support.arguments.unchecked import UNCHECKED
 
 import odeopt as oo
+
+PUBLIC = public()
+ROOMS: dict[str, list[str]] = {}
+for name in ROWS:
+    ROOMS.setdefault(name.rpartition(".")[0] or "odeopt", []).append(name)
+
+
+def test_every_public_function_and_argument_has_a_row():
+    assert set(PUBLIC) == {*ROWS, *UNCHECKED}
+    assert not set(ROWS) & set(UNCHECKED)
+    for name, row in ROWS.items():
+        assert set(parameters(PUBLIC[name])) <= set(row.takes), name
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of its own, as a text is a right path; pictures are closed afterwards."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_argument_is_refused_by_name_or_right(room):
+    """Before any gradient is evaluated, and the right call is right."""
+    for name in ROOMS[room]:
+        (ROWS[name].call or PUBLIC[name])(**ROWS[name].given())
+    assert [line for name in ROOMS[room] for line in mistakes(name, PUBLIC[name], ROWS[name], EVALUATED, VALUES)] == []
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("room", ROOMS)
+def test_tensors_that_require_gradients_are_refused(room):
+    torch = pytest.importorskip("torch")
+    tensor = {"tensor": lambda: torch.ones(2, requires_grad=True)}
+    assert [line for name in ROOMS[room] for line in mistakes(name, PUBLIC[name], ROWS[name], EVALUATED, tensor)] == []
+
 
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{value!r}")

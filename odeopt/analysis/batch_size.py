@@ -10,8 +10,8 @@ import numpy as np
 from odeopt.analysis.batch_rules import is_adaptive, scaled, shrink
 from odeopt.core.symbols import short
 from odeopt.noise.base import noise_of
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
+from odeopt.optimizers.base import Optimizer, an_optimizer
+from odeopt.problems.base import Problem, point_of
 from odeopt.util import check
 from odeopt.util.saved import Saved
 
@@ -99,10 +99,10 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
     steps        n -> n/4
     noise ratio inf: sqrt(E[G]) shrinks by q = 0.5; lr -> kappa q lr keeps the drift per sample
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     kappa = check.scalar("kappa", check.positive("kappa", kappa))
-    ratio = _ratio(noise_ratio) if is_adaptive(opt) else None
+    given = None if noise_ratio is None else _ratio(noise_ratio)
+    ratio = _required(given) if is_adaptive(opt) else None
     q = 1.0 if ratio is None else shrink(ratio, kappa)
     return BatchScaling(opt, scaled(opt, kappa, q), kappa, ratio, q)
 
@@ -116,19 +116,23 @@ def noise_ratio(problem: Problem, theta: Any = None) -> Any:
     >>> noise_ratio(noise.gaussian(problems.quadratic((1, 2), angle=0), 3.0), [1.0, 1.0])
     3.6
     """
-    law, at = noise_of(problem), problem if theta is None else problem.at(theta)
-    signal, spread = np.sum(problem.grad(at.theta0) ** 2, axis=-1), np.sum(law.variance(at.theta0), axis=-1)
+    law, at = noise_of(problem), problem.theta0 if theta is None else point_of(problem, "theta", theta)
+    signal, spread = np.sum(problem.grad(at) ** 2, axis=-1), np.sum(law.variance(at), axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(spread > 0, spread / signal, 0.0)
     return float(ratio) if ratio.ndim == 0 else ratio
 
 
-def _ratio(value: Any) -> float:
-    if value is None:
+def _required(ratio: float | None) -> float:
+    if ratio is None:
         raise ValueError(
             "noise_ratio must be given for an adaptive optimizer: odeopt.noise_ratio(problem), "
             "or numpy.inf if noise dominates"
         )
+    return ratio
+
+
+def _ratio(value: Any) -> float:
     found = check.scalar("noise_ratio", check.numbers_of("noise_ratio", value))
     if not found >= 0:
         raise ValueError(f"noise_ratio must be at least 0, got {value!r}")

@@ -11,15 +11,17 @@ import numpy as np
 from odeopt.core.symbols import short
 from odeopt.noise._minibatches import minibatches
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.schedules import schedule as checked_schedule
-from odeopt.problems import Problem
+from odeopt.optimizers.schedules.base import checked as checked_schedule
+from odeopt.problems.base import Problem, a_problem
 from odeopt.simulation.simulate import simulate
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 RECORDS = 200
+BATCH = 40  # bytes of one number in a list
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,8 @@ class BatchComparison(Saved):
 
     def steps_to(self, loss: float) -> dict[int, float]:
         """The steps until E[L] is first recorded at or below `loss`; inf if it never is."""
-        return {size: _first(self.steps[size], found <= loss) for size, found in self.loss.items()}
+        level = check.scalar("loss", check.finite("loss", loss))
+        return {size: _first(self.steps[size], found <= level) for size, found in self.loss.items()}
 
     def samples_to(self, loss: float) -> dict[int, float]:
         """The samples seen until E[L] is first recorded at or below `loss`; inf if it never is."""
@@ -69,7 +72,9 @@ def compare_batches(
     >>> compare_batches({1: optimizers.gd(0.1), 8: optimizers.gd(0.8)}, problems.least_squares(), 80, rng=0).samples[8]
     array([ 0,  8, 16, 24, 32, 40, 48, 56, 64, 72, 80])
     """
-    samples, members = check.count("samples", samples, 1), check.count("members", members, 2)
+    samples, members = within_a_day("samples", check.count("samples", samples, 1)), check.count("members", members, 2)
+    a_problem(problem)
+    within_memory("members", members, NUMBER * members * problem.dim)
     if not isinstance(optimizers, Mapping) or not optimizers:
         raise TypeError(f"optimizers must be {{batch size: optimizer}}, got {optimizers!r}")
     noisy = {size: minibatches(problem, size) for size in optimizers}
@@ -112,7 +117,12 @@ def batch_schedule(schedule: Any, size: int, samples: int) -> list[int]:
     >>> batch_schedule(schedules.step(every=2, factor=1 / 4), size=8, samples=80)
     [8, 8, 32, 32]
     """
-    s, size, samples = checked_schedule(schedule), check.count("size", size, 1), check.count("samples", samples, 1)
+    s, size, samples = (
+        checked_schedule("schedule", schedule),
+        check.count("size", size, 1),
+        check.count("samples", samples, 1),
+    )
+    within_memory("samples", samples, samples // size * BATCH)
     sizes: list[int] = []
     seen = 0
     while seen < samples:

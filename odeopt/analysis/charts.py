@@ -16,6 +16,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
 
@@ -42,13 +43,16 @@ class StabilityRegion(Saved):
 
 
 def stability_region(
-    opt: Optimizer | Scheme, re: tuple[float, float] = (-1.0, 4.0), im: tuple[float, float] = (-3.5, 3.5),
-    points: int = 201, t: float | None = None,
-) -> StabilityRegion:  # fmt: skip
+    opt: Optimizer | Scheme,
+    re: tuple[float, float] = (-1.0, 4.0),
+    im: tuple[float, float] = (-3.5, 3.5),
+    points: int = 201,
+    t: float | None = None,
+) -> StabilityRegion:
     """max |multiplier| on theta' = -lambda theta for complex z = lr lambda, in the window re x im.
 
     Stability regions lie in Re z > 0: z is minus the h lambda of books that write y' = lambda y.
-    [Hairer and Wanner II, IV.2]  t: the time from which the step is taken, for a flow that reads it.
+    [Hairer and Wanner II, IV.2]  t: the time at which the step is taken, for a flow that reads it.
 
     >>> from odeopt import schemes
     >>> stability_region(schemes.euler, points=5).stable.any(axis=1).tolist()  # the disc |1 - z| <= 1
@@ -58,7 +62,9 @@ def stability_region(
     if opt.members:
         raise ValueError(f"opt must be a single optimizer here, got members {opt.members}")
     number = check.count("points", points, 2)
-    x, y = (np.linspace(*_window(name, window), number) for name, window in (("re", re), ("im", im)))
+    size = len(opt.flow.variables)
+    within_memory("points", points, 2 * NUMBER * number**2 * size * (size + 3))
+    x, y = (np.linspace(*check.interval(name, window), number) for name, window in (("re", re), ("im", im)))
     z = x + 1j * y[:, None]
     return StabilityRegion(opt.name, z, spectral_radius(opt, z, t))
 
@@ -98,11 +104,14 @@ class StabilityChart(Saved):
         return plotted(self, ax=ax, **options)
 
 
-def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None) -> StabilityChart:
+def stability_chart(
+    make: Callable[[Array], Optimizer], beta: Any = None, z: Any = None, t: float | None = None
+) -> StabilityChart:
     """The multipliers of make(beta) at lr lambda = z, for all pairs of the increasing grids beta (m,) and z (n,).
 
     `make` is called once with all betas and must return their ensemble, as every optimizer of odeopt does.
-    Defaults: beta from 0 to 0.995, z from 0.02 to 4, 200 of each.
+    Defaults: beta from 0 to 0.995, z from 0.02 to 4, 200 of each.  t: the time from which the step is taken, for a flow
+    that reads it, as under a schedule.
 
     >>> from odeopt import optimizers
     >>> chart = stability_chart(lambda beta: optimizers.momentum(beta=beta), beta=[0.0, 0.5, 0.9])
@@ -111,20 +120,12 @@ def stability_chart(make: Callable[[Array], Optimizer], beta: Any = None, z: Any
     """
     beta = _grid("beta", np.linspace(0, 0.995, 200) if beta is None else beta)
     z = _grid("z", np.linspace(0.02, 4, 200) if z is None else z)
-    opt = as_optimizer(make(beta))
+    opt = as_optimizer(check.function("make", make, "all betas, an array")(beta), "make(beta)")
     if opt.members != beta.shape:
         raise ValueError(f"make(beta) must have one member per beta, {beta.shape}, got {opt.members}")
-    found = multipliers(opt, z[:, None])
-    limit = first_crossing(opt, z[:, None], is_stable(np.abs(found).max(axis=-1)))
+    found = multipliers(opt, z[:, None], t)
+    limit = first_crossing(opt, z[:, None], is_stable(np.abs(found).max(axis=-1)), t)
     return StabilityChart(opt.name, z, beta, np.moveaxis(found, 1, 0), limit)
-
-
-def _window(name: str, value: Any) -> tuple[float, float]:
-    """The window as (low, high), checked to be finite and increasing."""
-    array = check.numbers_of(name, value)
-    if array.shape != (2,) or not np.all(np.isfinite(array)) or not array[0] < array[1]:
-        raise ValueError(f"{name} must be (low, high), finite and increasing, got {value!r}")
-    return float(array[0]), float(array[1])
 
 
 def _grid(name: str, value: Any) -> Array:

@@ -118,7 +118,10 @@ def convergence(
     pairs = zip(opts, counts, strict=True)
     error = np.array([_error(opt, problem, n, theta0, solver) for opt, n in pairs])
     if not np.all(np.isfinite(error)):
-        raise ValueError(f"steps must be large enough for finite runs, got {counts} with errors {error.tolist()}")
+        raise ValueError(
+            f"steps must be large enough for finite runs to t_end = {t_end:g}, "
+            f"got {counts} with errors {error.tolist()}"
+        )
     h = np.array([opt.h for opt in opts])
     size = float(np.abs(initial_point((), problem, theta0)).max())
     floor = REFERENCE * (rtol * size + (ATOL * rtol * size if atol is None else atol))

@@ -101,7 +101,7 @@ def follow(
     if initial_point(flow.members, problem, theta0).ndim > 1:
         raise ValueError("opt and theta0 must have a single member here, got an ensemble")
     run = simulate(opt, problem, steps, theta0)
-    checked = np.unique(np.linspace(0, len(run) - 1, checks).round().astype(int))
+    checked = np.unique(np.linspace(0, len(run) - 1, min(checks, len(run))).round().astype(int))
     states = [(run.theta[k], *(v[k] for v in run.state.values())) for k in checked]
     found = np.array([series_radius(flow.map, problem, run.t[k], y) for k, y in zip(checked, states, strict=True)])
     first = {name: v[0] for name, v in run.state.items()}

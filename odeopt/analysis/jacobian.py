@@ -1,9 +1,9 @@
-"""DPhi: the derivative of one step with respect to the state, theta and memory.
+"""DPhi: the derivative of one step y -> Phi(y) with respect to the state y, which is theta and the memory.
 
-Its determinant is the factor by which a step changes volumes of states.  The flow of the heavy ball shrinks them at the
-constant rate damping d, whatever the loss, and momentum, whose kicks and drifts are shears, does so exactly: beta^d.
-[Conformal symplectic: McLachlan and Perlmutter 2001; Franca, Sulam, Robinson and Vidal 2020.]  Adam's step, too, is a
-contraction of the memory after which theta moves by the memory alone: (beta1 beta2)^(d + 1), its two clocks counted.
+Its determinant is the factor by which a step changes volumes in state space.  The heavy-ball flow contracts volumes at
+the rate damping d, whatever the loss.  Momentum does the same exactly, by the factor beta^d, because kicks and drifts
+are shears.  [Conformal symplectic: McLachlan and Perlmutter 2001; Franca, Sulam, Robinson and Vidal 2020.]  Adam's step
+contracts the memory and then moves theta by the memory alone; with its two clocks, the factor is (beta1 beta2)^(d+1).
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ from typing import Any
 import numpy as np
 
 from odeopt.core.state import State, pack, unpack
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import Increment, OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.differences import derivative_along, sizes, typical
-from odeopt.problems.initial_point import initial_point
+from odeopt.problems.initial_point import single_point
+from odeopt.util import check
 from odeopt.util.check import Array
 
 
 def step_jacobian(
     opt: Optimizer | OneStep, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any
 ) -> Array:
-    """DPhi (n, n) at theta (d,), the problem's by default, and this memory (zero by default), for the step from t.
+    """DPhi (n, n) of the step at time t, by finite differences; entries are accurate to about 1e-11.
 
-    Rows and columns are theta and then the memory in the order of the flow's variables, n numbers in all.  By
-    differences: entries are right to about 1e-11.
+    theta:  shape (d,), the problem's theta0 by default
+    memory: values of the other variables by name, zero by default
+
+    Rows and columns are the n numbers of the state: theta, then the memory in the order of the flow's variables.
 
     >>> from odeopt import optimizers, problems
     >>> opt = optimizers.momentum(lr=0.1, beta=0.8)
@@ -35,24 +38,20 @@ def step_jacobian(
     >>> DPhi.shape, round(float(np.linalg.det(DPhi)), 6)  # 0.8^2
     ((4, 4), 0.64)
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    opt = an_optimizer(as_optimizer(opt))
     if opt.members:
         raise ValueError(f"opt must be a single optimizer, got members of shape {opt.members}")
-    theta = initial_point((), problem, theta)
-    if theta.ndim != 1:
-        raise ValueError(f"theta must have shape ({problem.dim},), got {theta.shape}")
+    theta, t = single_point(problem, "theta", theta), check.scalar("t", check.nonnegative("t", t))
     step = of_optimizer(opt)
     increments = increment_jacobian(step.increment(problem.oracle()), step.start(theta, **memory), t)
     return np.eye(len(increments)) + increments
 
 
 def increment_jacobian(d: Increment, y: State, t: Any = 0.0) -> Array:
-    """D(Phi - I) at y by differences of the increments Phi(y) - y, which keep their digits.
+    """D(Phi - I) at y by differences of the increments Phi(y) - y, which do not suffer from cancellation.
 
-    Each number moves by a small part of its own size, or of the size of its variable: squares must stay positive.  A
-    variable that is 0 has the size that one step gives it.
+    Each number is varied by a small fraction of its own size or of its variable's size, so squares stay positive.  The
+    size of a variable that is 0 is its size after one step.
     """
     at = pack(y)
     scales = [typical(u) if u.any() else typical(step) for u, step in zip(y, d(t, y), strict=True)]

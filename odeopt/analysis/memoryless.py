@@ -12,9 +12,10 @@ import numpy as np
 
 from odeopt.analysis.linear import step_matrix
 from odeopt.core.state import Grad, column, plus
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems.oracle import Gradient
+from odeopt.util import check
 from odeopt.util.check import Array
 
 SETTLED = 1e-15  # relative change of the increment per step
@@ -33,6 +34,8 @@ def start_shift(opt: Optimizer, grad: Grad, theta0: Array) -> Array:
     >>> start_shift(optimizers.momentum(lr=0.01, beta=0.9), lambda theta: np.ones(1), np.zeros(1)).round(12)
     array([0.9])
     """
+    opt, theta0 = an_optimizer(opt), check.point("theta0", theta0)
+    check.function("grad", grad, "theta")
     g0 = np.broadcast_to(grad(theta0), theta0.shape)
     constant = Gradient(lambda theta: g0)
     step = of_optimizer(opt).increment(constant)

@@ -20,8 +20,10 @@ from odeopt.core.symbols import short
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import Increment, OneStep, of_optimizer
 from odeopt.problems import Problem
+from odeopt.problems.initial_point import single_point
 from odeopt.schemes.implicit import solve_increment
 from odeopt.util import check
+from odeopt.util.absent import Absent
 from odeopt.util.check import Array
 
 LARGEST = 8
@@ -54,6 +56,13 @@ class ModifiedFlow:
     map: OneStep
     order: int
     central: bool = False
+
+    def __post_init__(self) -> None:
+        check.instance("map", self.map, OneStep | Absent, "a step, e.g. from odeopt.from_step")
+        if check.count("order", self.order, 1) > LARGEST:
+            raise ValueError(f"order must be 1 to {LARGEST}, got {self.order}")
+        if check.flag("central", self.central) and self.order % 2:
+            raise ValueError(f"order must be even for central=True, got {self.order}")
 
     def __repr__(self) -> str:
         return f"{self.name}{' (central)' if self.central else ''}, of steps h = {short(self.map.h)}"
@@ -89,7 +98,7 @@ class ModifiedFlow:
 
         `odeopt.follow` asks for it along a path, and warns.
         """
-        theta = check.point("theta", problem.theta0 if theta is None else theta)
+        theta = single_point(problem, "theta", theta)
         return series_radius(self.map, problem, 0.0, self.start(theta, **memory))
 
     def _forward(self, grad: Grad) -> Rhs:
@@ -135,10 +144,6 @@ def modified_flow(opt: Optimizer | OneStep, order: int = 3, central: bool = Fals
     """
     if not isinstance(opt, Optimizer | OneStep):
         raise TypeError(f"opt must be an Optimizer or come from from_step, got {opt!r}")
-    if check.count("order", order, 1) > LARGEST:
-        raise ValueError(f"order must be 1 to {LARGEST}, got {order}")
-    if central and order % 2:
-        raise ValueError(f"order must be even for central=True, got {order}")
     return ModifiedFlow(of_optimizer(opt) if isinstance(opt, Optimizer) else opt, order, central)
 
 

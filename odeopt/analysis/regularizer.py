@@ -19,9 +19,9 @@ from odeopt.analysis.memoryless import slow_rate
 from odeopt.core.decay import SMALLEST
 from odeopt.core.flow import Flow
 from odeopt.core.state import State
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import of_optimizer
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
 from odeopt.schemes.splitting import Splitting
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -69,6 +69,7 @@ class ImplicitRegularizer(Saved):
         >>> (seen.grad(bowl.theta0) / bowl.theta0).round(12)  # lambda + h lambda^2/2
         array([1.05, 2.2 ])
         """
+        a_problem(problem)
         slope, c, penalty = self.slope, self.coefficient, self.penalty
 
         def loss(theta: Array) -> Any:
@@ -107,8 +108,7 @@ def implicit_regularizer(opt: Optimizer) -> ImplicitRegularizer:
     >>> implicit_regularizer(optimizers.adam(lr=0.001))
     adam: |grad L| theta' = -grad(L - 0.99 |grad L|_1), by coordinate: anti-regularising, for beta2 > beta1
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     check.scalar("h", opt.h)
     if opt.flow.preconditioner:
         return _of_adaptive(opt)

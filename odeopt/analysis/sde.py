@@ -5,7 +5,7 @@ from __future__ import annotations
 from odeopt import flows
 from odeopt.core.flow import Flow
 from odeopt.flows.gradient_noise import with_gradient_noise
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.named.gradient import gd
 from odeopt.schemes.base import projections_that_are_read
 from odeopt.util import check
@@ -29,8 +29,7 @@ def sde(opt: Optimizer, order: int = 1) -> Flow:
     m'     = (grad L(theta) - m)/tau + sqrt(h)*noise(theta)/tau
     with tau = 0.949122, h = 0.1
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.gd(), got {opt!r}")
+    an_optimizer(opt)
     plain = opt.recipe is not None and opt.recipe.make is gd
     if check.count("order", order, 1) > (2 if plain else 1):
         raise ValueError(f"order must be {'1 or 2' if plain else '1'} for {opt.name}, got {order}")

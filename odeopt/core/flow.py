@@ -113,7 +113,7 @@ class Flow(Immutable):
     def with_params(self, **changes: Number) -> Flow:
         """The same flow with other parameter values."""
         for name in changes:
-            check.choice("parameter", name, self.params)
+            check.choice("name of a parameter", name, self.params)
         values = {name: check.finite(name, value) for name, value in changes.items()}
         return replace(self, params=MappingProxyType({**self.params, **values}))
 
@@ -154,7 +154,9 @@ class Flow(Immutable):
 
     def paced(self, name: str, speed: Speed | float) -> Flow:
         """The same flow with the part `name` run at the speed s(t): u' = s(t) F."""
-        group = self.parts[check.choice("part", name, self.parts)]
+        group = self.parts[check.choice("name", name, self.parts)]
+        if not callable(speed):
+            speed = check.scalar("speed", check.finite("speed", speed))
         parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
         return self.altered(parts=parts)
 
@@ -167,7 +169,8 @@ class Flow(Immutable):
 
     def driven(self, name: str, slot: str, speed: Speed) -> Flow:
         """The same flow with u' = rate (s(t) target - u) for the relaxation of `slot` in the part `name`."""
-        group = self.parts[check.choice("part", name, self.parts)]
+        group = self.parts[check.choice("name", name, self.parts)]
+        check.function("speed", speed, "the time")
         inside = tuple(p.driven(speed) if isinstance(p, Relax) and p.slot == slot else p for p in group)
         return self.altered(parts=MappingProxyType({**self.parts, name: inside}))
 
@@ -179,6 +182,7 @@ class Flow(Immutable):
         """
         check.distinct("params", (*params, *self.params, *self.variables))
         values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
+        check.function("filter", filter, "grad, theta and what else it reads")
         if self.noisy:
             raise ValueError(f"filtered needs a flow without noise, {self.name} has noise in {', '.join(self.noisy)}")
         made = self.altered(params=MappingProxyType(values), filters=(filter, *self.filters))
@@ -232,6 +236,11 @@ class Flow(Immutable):
     __repr__ = __str__
 
 
+def a_flow(flow: Any) -> Flow:
+    """The flow; TypeError for anything else."""
+    return check.instance("flow", flow, Flow, "a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow")
+
+
 def flow(
     variables: str,
     params: Mapping[str, Number] | None = None,
@@ -260,7 +269,11 @@ def flow(
     v'     = -grad L(theta) - damping*v
     with damping = 0.5
     """
-    slots, values = tuple(variables.split()), {n: check.finite(n, v) for n, v in (params or {}).items()}
+    texts = {"variables": variables, "clocks": clocks, "name": name, "preconditioner": preconditioner, "ages": ages}
+    for argument, text in texts.items():
+        check.label(argument, text)
+    given = check.mapping("params", params, "names to numbers")
+    slots, values = tuple(variables.split()), {n: check.finite(n, v) for n, v in given.items()}
     if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
         raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
     names = ["t", "grad", *slots, *values]
@@ -271,17 +284,19 @@ def flow(
     groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
     for key, group in groups.items():
         check_parts(key, group, slots, names)
+    check.instance("onset", onset, Onset | None, "an Onset or None")
     for read in reads(onset.state) if onset else ():
         check.choice("argument of the onset", read, names)
     for clock in clocks.split():
-        check.choice("clock", clock, slots)
+        check.choice("name in clocks", clock, slots)
     for scale in preconditioner.split():
-        check.choice("preconditioner", scale, slots[1:])
-    for slot, length in (lengths or {}).items():
-        check.count(f"length of {check.choice('variable', slot, slots[1:])}", length, 1)
+        check.choice("name in preconditioner", scale, slots[1:])
+    sizes = check.mapping("lengths", lengths, "names of variables to numbers")
+    for slot, length in sizes.items():
+        check.count(f"length of {check.choice('name in lengths', slot, slots[1:])}", length, 1)
     for part in ages.split():
-        check.choice("part that ages the memory", part, groups)
-    known = MappingProxyType(dict(quantities or {}))
+        check.choice("name in ages", part, groups)
+    known = MappingProxyType(check.mapping("quantities", quantities, "names to decreasing(...) or conserved(...)"))
     check_quantities(known, names)
     made = Flow(
         slots,
@@ -292,7 +307,7 @@ def flow(
         name,
         preconditioner,
         quantities=known,
-        lengths=MappingProxyType(dict(lengths or {})),
+        lengths=MappingProxyType(sizes),
         ages=ages,
     )
     if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
@@ -340,7 +355,12 @@ def _evaluated(flow: Flow, part: Push | Relax, formula: Formula) -> Placed:
 
 def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
     """The term that a part adds to the right-hand side, as a function of (t, grad, y)."""
-    i, placed = flow.variables.index(part.slot), [_evaluated(flow, part, f) for f in part.formulas()]
+    a_flow(flow)
+    check.instance("part", part, Push | Relax, "a push or a relax of the flow")
+    i, placed = (
+        flow.variables.index(check.choice("slot of part", part.slot, flow.variables)),
+        [_evaluated(flow, part, f) for f in part.formulas()],
+    )
 
     def term(t: Any, grad: Grad, y: State) -> Any:
         return slope(part, y[i], *[f(t, grad, y) for f in placed])

@@ -95,6 +95,7 @@ def push(
     noise=lambda xi, temperature: ops.sqrt(2 * temperature) * xi  is thermal noise,
     noise=lambda noise, theta, lr: ops.sqrt(lr) * noise(theta)    is the noise of SGD.
     """
+    check.label("slot", slot)
     return Push(slot, formula("force", force), None if rate is None else formula("rate", rate), _noise(noise))
 
 
@@ -107,7 +108,8 @@ def relax(
     noise: Formula | None = None,
 ) -> Relax:
     """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; rates may be numbers."""
-    limit = limit and formula("limit", limit)
+    check.label("slot", slot)
+    limit = None if limit is None else check.function("limit", limit, "what the slope at t = 0 reads")
     return Relax(slot, formula("target", target), formula("rate", rate), limit, _noise(noise))
 
 
@@ -124,7 +126,7 @@ def _noise(noise: Formula | None) -> Formula | None:
 
 def project(slot: str, map: Formula) -> Project:
     """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
-    return Project(slot, formula("map", map))
+    return Project(check.label("slot", slot), formula("map", map))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,10 @@ class Onset:
 
     state: Formula
     power: int = 1
+
+    def __post_init__(self) -> None:
+        check.function("state", self.state, "t, grad, theta and the parameters")
+        check.count("power", self.power, 1)
 
 
 def slope(part: Push | Relax, u: Any, *values: Any) -> Any:

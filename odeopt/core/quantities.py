@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from odeopt.core.formula import Formula, formula, place, reads
+from odeopt.core.formula import Formula, place, reads
 from odeopt.core.symbols import GRADIENT, atom, symbol
 from odeopt.util import check
 
@@ -41,12 +41,18 @@ class Quantity:
 
 def decreasing(value: Formula, where: str = "") -> Quantity:
     """dQ/dt <= 0: `decreasing(lambda loss, v: loss + ops.norm(v) ** 2 / 2)` is mechanical energy under friction."""
-    return Quantity(formula("quantity", value), "decreasing", where)
+    return _quantity(value, "decreasing", where)
 
 
 def conserved(value: Formula, where: str = "") -> Quantity:
     """dQ/dt = 0: a first integral."""
-    return Quantity(formula("quantity", value), "conserved", where)
+    return _quantity(value, "conserved", where)
+
+
+def _quantity(value: Any, law: str, where: Any) -> Quantity:
+    return Quantity(
+        check.function("value", value, "the state, of loss, gap and offset"), law, check.label("where", where)
+    )
 
 
 def check_quantities(quantities: Mapping[str, Any], names: Sequence[str]) -> None:

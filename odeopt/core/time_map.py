@@ -41,6 +41,8 @@ class Clock:
 def record_times(t: Any) -> Array:
     """Increasing finite times (n+1,) or (n+1, ...) from an end or a grid; the grids of members are proportional."""
     array = check.numbers_of("t", t)
+    if array.size == 0:
+        raise ValueError(f"t must not be empty, got {check.shown(t)}")
     if array.ndim == 0:
         return np.linspace(0.0, check.scalar("t", check.positive("t", float(array))), POINTS)
     with np.errstate(over="ignore"):
@@ -62,6 +64,6 @@ def clock_of(times: Array, power: int) -> tuple[Clock, Array]:
     s = ((first - first[0]) / (first[-1] - first[0])) ** (1 / power)
     if not (s[1:] > s[:-1]).all():
         raise ValueError(
-            f"t must be times that differ, in double precision, when t[0] = {t0:g} is taken off, got {times!r}"
+            f"t must be times that differ in double precision after subtraction of t[0] = {t0:g}, got {times!r}"
         )
     return Clock(t0, float(T) if T.ndim == 0 else T[..., None], power), s

@@ -22,9 +22,10 @@ from odeopt.problems import Problem
 from odeopt.problems.derivatives import Derived, hvp_rule
 from odeopt.problems.differences import typical
 from odeopt.problems.members import probe_points
-from odeopt.simulation.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
 
@@ -77,10 +78,11 @@ def batch_sharpness(
     problem, law = _checked(run, opt)
     every, batches = check.count("every", every, 1), check.count("batches", batches, 2)
     generator = check.generator("rng", rng)
-    records = np.arange(0, len(run), every)
+    taken = min(batches, number_of_batches(law))
+    within_memory("batches", taken, NUMBER * taken)
+    records = np.arange(0, len(run), min(every, len(run)))
     found = [_at(problem, theta, batches, generator) for theta in run.theta[records]]
     value, error = np.array(found).T
-    taken = min(batches, number_of_batches(law))
     return BatchSharpness(run.name, run.t[records], value, error, taken, _limits(opt))
 
 
@@ -121,8 +123,8 @@ def _limits(opt: Optimizer | None) -> tuple[float, float]:
 
 
 def _checked(run: Any, opt: Any) -> tuple[Problem, Minibatches]:
-    if not isinstance(run, Trajectory) or run.problem is None:
-        raise TypeError(f"run must be a Trajectory of odeopt.simulate, got {run!r}")
+    if a_run(run).problem is None:
+        raise TypeError(f"run must be made by odeopt.simulate, got {run!r}")
     if opt is not None and not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be the Optimizer of the run or None, got {opt!r}")
     if run.theta.ndim != 2:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Trajectory
+from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -98,8 +98,8 @@ def _dots(a: Array, b: Array) -> Array:
 
 
 def _problem_of(run: Any) -> Problem:
-    if not isinstance(run, Trajectory) or run.problem is None:
-        raise TypeError(f"run must be a Trajectory of odeopt.simulate, got {run!r}")
+    if a_run(run).problem is None:
+        raise TypeError(f"run must be made by odeopt.simulate, got {run!r}")
     if run.problem.noise is not None:
         raise ValueError(
             f"run must be one without noise, got {run.problem.noise.name}: its losses are not those of its batches; "

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.linear import Matrices, as_optimizer, real_or_complex, step_matrix
+from odeopt.analysis.linear import Matrices, as_optimizer, step_matrix
 from odeopt.optimizers.base import Optimizer
 from odeopt.schemes.base import Scheme
+from odeopt.util import check
 
 ROUNDING = 1e-12  # relative to the largest entry of the step matrix
 
@@ -30,7 +31,7 @@ def transfer_function(opt: Optimizer | Scheme, z: Any, t: float | None = None) -
     >>> round(2 / transfer_function(adam, -1).real, 10), round(2 / transfer_function(nesterov, -1).real, 10)
     (38.0, 1.5)
     """
-    opt, z = as_optimizer(opt), real_or_complex(z)
+    opt, z = as_optimizer(opt), check.complex_numbers("z", z)
     still, *driven = (step_matrix(opt, k, t) for k in (0.0, 1.0, 2.0))
     gain = driven[0] - still
     _check_filter(opt, still, gain, driven[1] - driven[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,17 +14,17 @@ from odeopt.core.state import State
 from odeopt.ensembles.random.normals import GENERATORS
 from odeopt.ensembles.statistics import Census, Sums, sums, sums_of_each
 from odeopt.noise._gaussian import Gaussian
-from odeopt.optimizers.base import Optimizer
-from odeopt.problems import Problem
+from odeopt.optimizers.base import Optimizer, an_optimizer
+from odeopt.problems.base import Problem, a_problem
 from odeopt.problems.initial_point import initial_point
 from odeopt.problems.oracle import EvaluationError
 from odeopt.simulation.noisy_step import is_noisy, normals_per_step, width
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 
 RECORDS = 100  # the default number
 WIDEST_COVARIANCE = 100  # observables up to which the covariance is kept by default
-NUMBER = 8  # bytes
 
 BACKENDS = ("auto", "numpy", "blocks", "numba")
 
@@ -80,16 +79,18 @@ class Plan:
     @classmethod
     def of(cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: Any, wanted: Wanted) -> Plan:
         """The plan for these arguments of `ensemble`; raises an error that names the wrong one."""
-        if not isinstance(opt, Optimizer):
-            raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.gd(), got {opt!r}")
+        an_optimizer(opt)
         if opt.members:
             raise ValueError(f"opt must be a single optimizer, got one with members of shape {opt.members}")
-        members, steps = check.count("members", members, 1), check.count("steps", steps)
+        a_problem(problem)
+        members, steps = check.count("members", members, 1), within_a_day("steps", check.count("steps", steps))
+        within_memory("members", members, NUMBER * members * problem.dim)
         every = wanted.every(steps)
         d, start = problem.dim, initial_point((), problem, theta0)
         if start.shape not in ((d,), (members, d)):
             raise ValueError(f"theta0 must have shape ({d},) or ({members}, {d}), got {start.shape}")
         rows, wide = _normals(opt, problem)
+        within_memory("steps", steps, NUMBER * problem.dim * (steps // every))
         strides = (every,) * (steps // every) + ((steps % every,) if steps % every else ())
         census = Census(_probabilities(wanted.quantiles), _edges(wanted.edges))
         paths, final, observe, target = check.count("paths", wanted.paths), wanted.final, wanted.observe, wanted.target
@@ -99,8 +100,7 @@ class Plan:
         goal = None if target is None else _observable(opt, "target", target)
         formulas = (*(observe.values() if observe else ()), *(() if target is None else (target,)))
         check.switch("covariance", wanted.covariance)
-        if not isinstance(final, bool):
-            raise TypeError(f"final must be True or False, got {final!r}")
+        check.flag("final", final)
         covariance = len(seen) <= WIDEST_COVARIANCE if wanted.covariance is None else wanted.covariance
         theta0 = np.broadcast_to(start, (members, d))
         return cls(
@@ -170,12 +170,8 @@ class Plan:
         return NUMBER * (self.members * (3 * state + at_once + 1) + records * counted)
 
     def refuse_without_room(self) -> None:
-        """Raises a MemoryError if the machine has too little memory for the run."""
-        needed, there = self.bytes_needed(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if needed > there:
-            raise MemoryError(
-                f"members = {self.members} need about {needed / 2**30:.1f} GiB, this machine has {there / 2**30:.1f}"
-            )
+        """Raises a ValueError if the machine has too little memory for the run."""
+        within_memory("members", self.members, self.bytes_needed())
 
 
 def _normals(opt: Optimizer, problem: Problem) -> tuple[int, int]:

@@ -26,6 +26,8 @@ from odeopt.util.interrupts import only_noted
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
+MOST_WORKERS = 1024
+
 
 def ensemble(
     opt: Optimizer,
@@ -92,6 +94,8 @@ def ensemble(
     wanted = Wanted(record_every, observe, quantiles, edges, target, paths, final, covariance)
     plan = Plan.of(opt, problem, members, steps, theta0, wanted)
     rng, workers = check.generator("rng", rng), None if workers is None else check.count("workers", workers, 1)
+    if workers is not None and workers > MOST_WORKERS:
+        raise ValueError(f"workers must be at most {MOST_WORKERS} threads, got {workers}")
     check.switch("progress", progress)
     check.choice("backend", backend, BACKENDS)
     generator = plan.generator(generator, find_spec("numba") is not None)

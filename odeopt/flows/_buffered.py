@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from odeopt.core.flow import Flow, Onset, push, relax
+from odeopt.core.flow import Flow, Onset, a_flow, push, relax
 from odeopt.core.formula import mapped, reading, reads
 from odeopt.util import check
 from odeopt.util.check import Number
@@ -21,7 +21,7 @@ def buffered(flow: Flow, tau_m: Number) -> Flow:
     m'     = (grad L(theta)/(sqrt(G) + eps) - m)/tau_m
     with tau = 0.1, eps = 1e-08, tau_m = 0.5
     """
-    mover, drift = flow.mover
+    mover, drift = a_flow(flow).mover
     parts = {
         **{name: group for name, group in flow.parts.items() if name != mover},
         "buffer": (relax("m", target=mapped(lambda F: -F, drift.force), rate=lambda tau_m: 1 / tau_m),),

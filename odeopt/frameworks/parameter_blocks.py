@@ -13,7 +13,7 @@ from typing import Any
 
 from odeopt.arrays.protocol import Foreign
 from odeopt.core.state import Grad, State
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.rescheduling import Rate, innermost_optimizer, inwards, paced, with_settings
 from odeopt.optimizers.starts import rest
 from odeopt.optimizers.wrappers import clip_norm
@@ -36,8 +36,7 @@ class Block:
 
 def refuse(opt: Any, caller: str) -> None:
     """Raises TypeError or ValueError, with the reason, for an optimizer that no training loop can run."""
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     if opt.members:
         raise ValueError(f"{caller} needs single numbers as hyperparameters, got members of shape {opt.members}")
     refuse_noise(caller, opt.flow)

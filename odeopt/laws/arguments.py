@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt.problems import Problem
+from odeopt.problems.base import a_problem
 from odeopt.util import check
 
 
@@ -15,7 +15,5 @@ def temperature_of(value: Any) -> float:
 
 def problem_of(problem: Any, dim: int) -> None:
     """Refuses anything but a Problem with `dim` parameters."""
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.double_well(), got {problem!r}")
-    if problem.dim != dim:
+    if a_problem(problem).dim != dim:
         raise ValueError(f"problem must have d = {dim} here, got d = {problem.dim}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.laws.arguments import problem_of, temperature_of
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
 from odeopt.util import check
 from odeopt.util.check import Array
 
@@ -47,7 +47,11 @@ def mean_first_passage(
     def exponent(x: Array) -> Array:
         return np.asarray(problem.loss(sign * x[..., None])) / T
 
-    far = _far_end(exponent, sign * a, abs(b - a)) if wall is None else sign * check.finite("wall", wall)
+    far = (
+        _far_end(exponent, sign * a, abs(b - a))
+        if wall is None
+        else sign * check.scalar("wall", check.finite("wall", wall))
+    )
     if not far <= sign * a:
         raise ValueError(f"wall must lie on the side of start = {start!r} away from target = {target!r}, got {wall!r}")
     return _converged(exponent, np.array([far, sign * a, sign * b])) / T
@@ -72,12 +76,14 @@ def kramers_time(
     659.382
     """
     T = temperature_of(temperature)
+    a_problem(problem)
+    a = 0.0 if damping is None else check.scalar("damping", check.positive("damping", damping))
     low, valley = _critical_point(problem, "minimum", minimum, 0)
     top, crossing = _critical_point(problem, "saddle", saddle, 1)
     barrier = float(problem.loss(top) - problem.loss(low))
     if not barrier > 0:
         raise ValueError(f"saddle must lie above the minimum, got a barrier of {barrier:g} from {low} to {top}")
-    k, a = -crossing[0], 0.0 if damping is None else check.scalar("damping", check.positive("damping", damping))
+    k = -crossing[0]
     rate = k if damping is None else 2 * k / (a + np.sqrt(a**2 + 4 * k))
     curvature = (np.log(np.abs(crossing)).sum() - np.log(valley).sum()) / 2
     with np.errstate(over="ignore"):
@@ -103,7 +109,10 @@ def _converged(exponent: Callable[[Array], Array], ends: Array) -> float:
         if abs(value - last) <= AGREE * value < np.inf:
             return value
         last = value
-    raise ValueError(f"temperature must be higher, or loss smoother: the integral did not converge, last {last:g}")
+    raise ValueError(
+        f"temperature must be higher, or loss smoother, between wall, start and target = {ends.tolist()}: "
+        f"the integral did not converge, its last value is {last:g}"
+    )
 
 
 def _double_integral(exponent: Callable[[Array], Array], ends: Array, n: int) -> float:

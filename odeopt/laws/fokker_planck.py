@@ -89,7 +89,9 @@ class FokkerPlanck(Saved):
     def mean(self, f: Callable[[Array], Any], density: Any) -> Array:
         """E[f(theta)] = sum_i f(theta_i) p_i vol_i;  f: theta (*cells, d) -> (*cells) or (*cells, ...)."""
         p = self.grid.density("density", density)
-        values = np.asarray(f(self.grid.points))
+        values = check.numbers_of("f(theta)", check.function("f", f, "theta")(self.grid.points))
+        if values.shape[: self.grid.dim] != self.grid.cells:
+            raise ValueError(f"f(theta) must have shape {self.grid.cells} or (*cells, ...), got {values.shape}")
         return np.tensordot(p, values, axes=self.grid.dim) * self.grid.volume
 
     def covariance(self, density: Any) -> Array:
@@ -100,7 +102,10 @@ class FokkerPlanck(Saved):
 
     def at(self, values: Any, theta: Any) -> float:
         """The value at a point of an array over the cells, such as first-passage times, by linear interpolation."""
-        return float(np.vdot(values, self.grid.delta("theta", theta)) * self.grid.volume)
+        known = check.numbers_of("values", values)
+        if known.shape != self.grid.cells:
+            raise ValueError(f"values must have shape {self.grid.cells}, one for each cell, got {known.shape}")
+        return float(np.vdot(known, self.grid.delta("theta", theta)) * self.grid.volume)
 
     def flux(self, density: Any) -> tuple[Array, ...]:
         """J at the inner faces of each axis: probability per time, and per length of face in two dimensions."""

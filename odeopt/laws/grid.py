@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import within_memory
+
+BYTES = 100  # of one cell: its rates in the generator, and the values of drift and diffusion
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def make_grid(box: Any, cells: Any) -> Grid:
     sizes = check.counts("cells", cells if np.ndim(cells) else [cells] * len(sides), minimum=3)
     if len(sizes) != len(sides):
         raise ValueError(f"cells must be one number or one for each of {len(sides)} dimensions, got {cells!r}")
+    within_memory("cells", math.prod(sizes), BYTES * math.prod(sizes))
     return Grid(tuple((float(lo), float(hi)) for lo, hi in sides), tuple(sizes))
 
 

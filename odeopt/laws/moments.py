@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.core.flow import Flow
+from odeopt.core.flow import Flow, a_flow
 from odeopt.laws.linear_map import linear_map, slope_as_map, step_as_map
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.problems import Problem
-from odeopt.problems.initial_point import initial_point
+from odeopt.problems.initial_point import single_point
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.saved import Saved
 
 ROUNDING = 1e-13  # of the fastest rate: a slower decay than that is none
@@ -73,7 +74,9 @@ def moments(opt: Optimizer, problem: Problem, steps: int = 300, theta0: Any = No
     >>> round(float(variance), 12), round(0.1 / (2 - 0.1), 12)
     (0.052631578947, 0.052631578947)
     """
-    theta0, steps = _single(opt, problem, theta0), check.count("steps", steps)
+    theta0, steps = _single(opt, problem, theta0), within_a_day("steps", check.count("steps", steps))
+    size = problem.dim * len(opt.flow.variables)
+    within_memory("steps", steps, 2 * NUMBER * steps * size * (size + 1))
     start = opt.initial_state(problem.oracle(), theta0)
     mean, covariance = [np.concatenate(start)], [np.zeros((sum(map(len, start)),) * 2)]
     for k in range(steps):
@@ -93,7 +96,8 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     """
     from scipy.linalg import solve, solve_discrete_lyapunov
 
-    start = opt.initial_state(problem.oracle(), _single(opt, problem, None))
+    theta0 = _single(opt, problem, None)
+    start = opt.initial_state(problem.oracle(), theta0)
     M, c, N = linear_map(*step_as_map(opt, problem, start, 0.0))
     growth = np.abs(np.linalg.eigvals(M)).max()
     if growth >= 1 - ROUNDING:
@@ -113,7 +117,7 @@ def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: Any = None) -> Mo
     """
     from scipy.linalg import expm
 
-    times, start = check.numbers_of("t", t), flow.start(initial_point((), problem, theta0))
+    times, start = np.asarray(check.nonnegative("t", t)), a_flow(flow).start(single_point(problem, "theta0", theta0))
     A, b, B = linear_map(*slope_as_map(flow, problem, start))
     n, y0 = len(A), np.concatenate(start)
     generator = np.block([[A, b[:, None]], [np.zeros((1, n + 1))]])
@@ -128,7 +132,8 @@ def flow_stationary(flow: Flow, problem: Problem) -> Moments:
     """Mean and covariance of the stochastic flow in equilibrium, by A mu + b = 0 and A C + C A^T + B B^T = 0."""
     from scipy.linalg import solve, solve_continuous_lyapunov
 
-    A, b, B = linear_map(*slope_as_map(flow, problem, flow.start(problem.theta0)))
+    start = a_flow(flow).start(single_point(problem, "theta0 of the problem", None))
+    A, b, B = linear_map(*slope_as_map(flow, problem, start))
     growth = np.linalg.eigvals(A).real.max()
     if growth >= -ROUNDING * np.abs(A).max():
         raise ValueError(f"{flow.name} has no stationary law here: its largest growth rate is {growth:.6g}")
@@ -152,11 +157,7 @@ def _grown(A: Array, D: Array, t: float) -> Array:
 
 
 def _single(opt: Optimizer, problem: Problem, theta0: Any) -> Array:
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.gd(), got {opt!r}")
+    an_optimizer(opt)
     if opt.members:
         raise ValueError(f"opt must be a single optimizer, got one with members of shape {opt.members}")
-    theta0 = initial_point((), problem, theta0)
-    if theta0.ndim != 1:
-        raise ValueError(f"theta0 must have shape ({problem.dim},), got {theta0.shape}")
-    return theta0
+    return single_point(problem, "theta0", theta0)

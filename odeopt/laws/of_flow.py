@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.core.flow import Flow
+from odeopt.core.flow import Flow, a_flow
 from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
 from odeopt.laws.linear_map import slope_as_map
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
+from odeopt.problems.initial_point import single_point
 from odeopt.util.check import Array
 
 
@@ -24,7 +25,9 @@ def density_of(flow: Flow, problem: Problem, box: Any, cells: Any) -> FokkerPlan
     >>> density_of(walk, problems.double_well(), box=(-2, 2), cells=50)
     FokkerPlanck on [-2, 2], 50 cells
     """
-    image, size, width, name = slope_as_map(flow, problem, flow.start(problem.theta0))
+    a_flow(flow), a_problem(problem)
+    start = single_point(problem, "theta0 of the problem", None)
+    image, size, width, name = slope_as_map(flow, problem, flow.start(start))
 
     def drift(y: Array) -> Array:
         rows = y.reshape(-1, size)

@@ -13,6 +13,7 @@ from odeopt.noise._minibatches import Minibatches, minibatches_of, pieces
 from odeopt.problems import Problem
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.weighted_mean import WeightedMean
 
 
@@ -70,4 +71,5 @@ def accumulated(problem: Problem, micro: int) -> Problem:
     small, micro = minibatches_of(problem), check.count("micro", micro, 1)
     total = micro * small.size
     size = total if small.replace else min(total, small.samples.n)
+    within_memory("micro", micro, NUMBER * size)
     return dataclasses.replace(problem, noise=Accumulated(dataclasses.replace(small, size=size), small.size))

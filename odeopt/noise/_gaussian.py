@@ -11,7 +11,7 @@ import numpy as np
 
 from odeopt.noise._streams import normals
 from odeopt.noise.base import noise_of
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
 from odeopt.problems.gradient_noise import Covariance
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -85,9 +85,9 @@ def gaussian(problem: Problem, sigma: Any) -> Problem:
     >>> gaussian(problems.quadratic(), 0.1)
     Problem quadratic: d = 2, gradient by hand, batched, Gaussian noise
     """
+    a_problem(problem)
     if callable(sigma):
-        value = np.asarray(sigma(problem.theta0))
-        check.spread("sigma(theta0)", value, problem.theta0.shape)
+        check.spread("sigma(theta0)", sigma(problem.theta0), problem.theta0.shape)
         return _with(problem, Diagonal(sigma))
     constant = check.spread("sigma", check.nonnegative("sigma", sigma), (problem.dim,))
     return _with(problem, Diagonal(lambda theta: constant))
@@ -102,6 +102,7 @@ def correlated(problem: Problem, covariance: Any) -> Problem:
     >>> correlated(problems.quadratic(), [[1, 1], [1, 1]]).noise.variance(np.zeros(2)).round(12)
     array([1., 1.])
     """
+    a_problem(problem)
     if callable(covariance):
         square_root(covariance(problem.theta0), problem.theta0.shape)
         return _with(problem, Full(lambda theta: square_root(covariance(theta), theta.shape)), "correlated ")
@@ -122,7 +123,8 @@ def gaussian_like(problem: Problem) -> Problem:
 
 def square_root(covariance: Any, shape: tuple[int, ...]) -> Array:
     """The symmetric S with S S = Sigma for theta of this shape; unlike a Cholesky factor, S is continuous in Sigma."""
-    matrix = check.spread("covariance", covariance, (*shape, shape[-1]) if np.ndim(covariance) != 2 else shape[-1:] * 2)
+    given = check.point("covariance", covariance)
+    matrix = check.spread("covariance", given, (*shape, shape[-1]) if given.ndim != 2 else shape[-1:] * 2)
     size = np.abs(matrix).max(initial=np.finfo(float).tiny)
     if np.abs(matrix - np.swapaxes(matrix, -1, -2)).max() > SYMMETRY * size:
         raise ValueError(f"covariance must be symmetric, got {covariance!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,10 +13,11 @@ import numpy as np
 
 from odeopt.noise._streams import per_member
 from odeopt.noise.base import noise_of
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem
 from odeopt.problems.samples import Samples
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,7 @@ def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
     """
     samples = _samples(problem)
     size = check.count("size", size, 1)
-    if not isinstance(replace, bool):
-        raise TypeError(f"replace must be True or False, got {replace!r}")
-    if not replace and size > samples.n:
+    if not check.flag("replace", replace) and size > samples.n:
         raise ValueError(f"size must be at most {samples.n}, the number of samples, got {size}")
     return dataclasses.replace(problem, noise=Minibatches(samples, size, replace))
 
@@ -117,7 +117,9 @@ def batches(problem: Problem, sizes: Iterable[int], rng: Any = None, members: tu
     n, total = law.samples.n, sum(found)
     if not law.replace and max(found) > n:
         raise ValueError(f"sizes must be at most {n}, the number of samples, got {max(found)}")
-    rows = islice(law.rows(check.generator("rng", rng), members, n), -(-total // n))
+    shape = check.members("members", members)
+    within_memory("sizes", total, 2 * NUMBER * total * math.prod(shape))
+    rows = islice(law.rows(check.generator("rng", rng), shape, n), -(-total // n))
     return np.split(np.concatenate(list(rows), axis=-1)[..., :total], np.cumsum(found)[:-1], axis=-1)
 
 
@@ -130,8 +132,7 @@ def minibatches_of(problem: Problem) -> Minibatches:
 
 
 def _samples(problem: Any) -> Samples:
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.least_squares(), got {problem!r}")
+    a_problem(problem)
     if problem.samples is None:
         raise ValueError(f"problem must have samples, see odeopt.problems.finite_sum, got {problem!r}")
     return problem.samples

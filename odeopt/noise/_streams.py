@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 
 CHUNK = 256  # steps drawn at a time
 BLOCK = 2**20  # numbers drawn at a time
@@ -17,7 +20,8 @@ Draw = Callable[["np.random.Generator", int], Any]  # (stream, k) -> the next k 
 
 def streams(rng: np.random.Generator, members: tuple[int, ...]) -> list[np.random.Generator]:
     """One child of `rng` for each member; for members = () a single one."""
-    return rng.spawn(int(np.prod(members)))
+    shape = check.members("members", members)
+    return check.instance("rng", rng, np.random.Generator, "a numpy.random.Generator").spawn(math.prod(shape))
 
 
 def per_member(draw: Draw, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Array]:
@@ -36,4 +40,7 @@ def normals(rng: np.random.Generator, members: tuple[int, ...], width: int) -> I
     >>> next(normals(np.random.default_rng(0), (5,), 2)).shape
     (5, 2)
     """
+    check.count("width", width, 1)
+    within_memory("width", width, NUMBER * width * math.prod(check.members("members", members)))
+    check.instance("rng", rng, np.random.Generator, "a numpy.random.Generator")
     return per_member(lambda stream, k: stream.standard_normal((k, width)), rng, members)

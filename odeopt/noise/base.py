@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from odeopt.problems import Problem
+from odeopt.problems.base import Problem, a_problem, point_of
 from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.util.check import Array
 
 
 def noise_of(problem: Any) -> GradientNoise:
     """The noise of the problem's gradient; an error if it has none."""
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
+    a_problem(problem)
     if problem.noise is None:
         raise ValueError(f"problem must have noise, e.g. odeopt.noise.minibatches(problem, 32), got {problem!r}")
     return problem.noise
@@ -26,4 +25,4 @@ def covariance(problem: Problem, theta: Any = None) -> Array:
     [[1.0, 0.0], [0.0, 4.0]]
     """
     law = noise_of(problem)
-    return law.covariance(problem.theta0 if theta is None else problem.at(theta).theta0)
+    return law.covariance(problem.theta0 if theta is None else point_of(problem, "theta", theta))

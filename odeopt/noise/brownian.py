@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from odeopt.noise._streams import normals
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.saved import Saved
 
 
@@ -57,7 +59,7 @@ class BrownianPath(Saved):
 
     def values(self, T: float) -> Array:
         """W at the times k T/n, (n + 1, *members, width), with W = 0 at t = 0."""
-        dW = np.sqrt(check.positive("T", T) / self.steps) * self.xi
+        dW = np.sqrt(check.scalar("T", check.positive("T", T)) / self.steps) * self.xi
         return np.concatenate([np.zeros_like(dW[:1]), np.cumsum(dW, axis=0)])
 
 
@@ -66,6 +68,9 @@ def brownian_path(steps: int, width: int, members: tuple[int, ...] = (), *, rng:
 
     The increments are those that `simulate(..., rng=rng)` would draw for these members.
     """
-    check.count("steps", steps, 1)
-    stream = normals(check.generator("rng", rng), tuple(check.count("members", m, 1) for m in members), width)
+    shape = check.members("members", members)
+    numbers = check.count("steps", steps, 1) * check.count("width", width, 1) * math.prod(shape)
+    for name, value in (("width", width), ("steps", steps)):
+        within_memory(name, value, NUMBER * value if name == "width" else 3 * NUMBER * numbers)
+    stream = normals(check.generator("rng", rng), shape, width)
     return BrownianPath(np.stack(list(islice(stream, steps))))

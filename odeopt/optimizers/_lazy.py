@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from odeopt.core.oracle import Brought
 from odeopt.core.state import State
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.schemes.base import Step
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -38,8 +38,7 @@ def lazy(opt: Optimizer, clock: str = "shared") -> Lazy:
     >>> table.theta.round(9).tolist()
     [[0.0, -0.5], [0.0, 0.0], [-0.2, -0.1], [0.0, 0.0]]
     """
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    an_optimizer(opt)
     check.choice("clock", clock, CLOCKS)
     if opt.members:
         raise ValueError(f"opt must have single numbers as hyperparameters, got members of shape {opt.members}")

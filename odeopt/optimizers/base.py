@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odeopt.core.flow import Flow, Speed
+from odeopt.core.flow import Flow, Speed, a_flow
 from odeopt.core.state import Grad, State
 from odeopt.core.symbols import short
 from odeopt.optimizers.recipe import Facts, Recipe, configuration
@@ -60,17 +60,20 @@ class Optimizer(Immutable):
     recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.flow, Flow):
-            raise TypeError(f"flow must be a Flow, e.g. odeopt.flows.gradient_flow(), got {self.flow!r}")
-        if not isinstance(self.scheme, Scheme):
-            raise TypeError(f"scheme must be a scheme, e.g. odeopt.schemes.heun, got {self.scheme!r}")
-        for name, allowed in (("start", ()), ("flow_start", (None,))):
-            if not (callable(value := getattr(self, name)) or value in allowed):
-                raise TypeError(f"{name} must be a function of odeopt.starts, got {value!r}")
+        a_flow(self.flow)
+        check.instance("scheme", self.scheme, Scheme, "a scheme, e.g. odeopt.schemes.heun")
+        check.function("start", self.start, "odeopt.starts")
+        if self.flow_start is not None:
+            check.function("flow_start", self.flow_start, "odeopt.starts")
         object.__setattr__(self, "h", check.positive("h", self.h))
         check.together(**{"h": self.h, **self.flow.params})
-        if self.lr_time is None:
-            object.__setattr__(self, "lr_time", self.h)
+        object.__setattr__(self, "lr_time", self.h if self.lr_time is None else check.positive("lr_time", self.lr_time))
+        check.label("name", self.name)
+        check.instance("settings", self.settings, Mapping, "a mapping from arguments to their values")
+        check.function("pace", self.pace, "a flow and the factor s(t)")
+        if self.speed is not None:
+            check.function("speed", self.speed, "the time")
+        check.instance("recipe", self.recipe, Recipe | None, "a Recipe or None")
         self.scheme.bind(self.flow, lambda theta: theta)  # raises now rather than in the first step
 
     @cached_property
@@ -123,6 +126,17 @@ class Optimizer(Immutable):
 
         return Description.of(self)
 
+    def bibtex(self) -> str:
+        """The BibTeX entries of the sources that `describe` names.
+
+        >>> from odeopt import optimizers
+        >>> print(optimizers.gd().bibtex()[:26])
+        @article{cauchy1847methode
+        """
+        if self.recipe is None:
+            raise ValueError(f"bibtex needs a named optimizer, {self.name} was built by hand from a flow")
+        return "\n\n".join(source.bibtex for source in self.recipe.facts.sources)
+
     def get_config(self) -> dict[str, Any]:
         """The JSON-compatible configuration from which `odeopt.optimizers.from_config` rebuilds this optimizer."""
         if self.recipe is None:
@@ -145,6 +159,11 @@ class Optimizer(Immutable):
 
     def _repr_latex_(self) -> str:
         return self.flow._repr_latex_()
+
+
+def an_optimizer(opt: Any) -> Optimizer:
+    """The optimizer; TypeError for anything else."""
+    return check.instance("opt", opt, Optimizer, "an Optimizer, e.g. odeopt.optimizers.adam()")
 
 
 def named(

@@ -16,6 +16,7 @@ from odeopt.optimizers.foreign import ForeignStep, arguments_of
 from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 
 Increment = Callable[[Any, State], State]
 
@@ -44,13 +45,15 @@ class OneStep:
 
     def iterates(self, theta0: Any, steps: int, grad: Grad = lambda theta: theta) -> Array:
         """theta_0, ..., theta_n, shape (n+1, ..., d)."""
-        return np.array([y[0] for y in self.states(self.start(check.point("theta0", theta0)), steps, grad)])
+        start = check.point("theta0", theta0)
+        within_memory("steps", check.count("steps", steps), NUMBER * steps * start.size)
+        return np.array([y[0] for y in self.states(self.start(start), steps, grad)])
 
     def states(self, y: State, steps: int, grad: Grad = lambda theta: theta) -> Iterator[State]:
         """Yields the state y and the next `steps` states."""
-        d = self.increment(grad)
+        d = self.increment(check.function("grad", grad, "theta"))
         yield y
-        for k in range(check.count("steps", steps)):
+        for k in range(within_a_day("steps", check.count("steps", steps))):
             y = plus(y, d(k * column(self.h), y))
             yield y
 
@@ -106,7 +109,9 @@ def from_step(
     """
     if not callable(step):
         raise TypeError(f"step must be a function of a state, got {step!r}")
-    first = {key: check.finite(key, v) if np.ndim(v) == 0 else check.point(key, v) for key, v in (memory or {}).items()}
+    check.label("name", name)
+    given = check.mapping("memory", memory, "names to numbers or arrays")
+    first = {key: check.finite(key, v) if np.ndim(v) == 0 else check.point(key, v) for key, v in given.items()}
     h = check.scalar("h", check.positive("h", h))
     scheme = ForeignStep(step, arguments_of(step), first, h, name)
     opt = Optimizer(scheme.written(), scheme, h, start=lambda flow, grad, theta0, h: scheme.start(theta0), name=name)

@@ -44,14 +44,23 @@ def aged(age: Any, word: str = "", decay: Decay = decays.exact) -> Start:
 
     By default these are the parts that the flow declares with `ages`.
     """
-    if not np.all(np.asarray(check.numbers_of("age", age)) >= 0):
-        raise ValueError(f"age must be non-negative, got {age!r}")
+    if not (check.numbers_of("age", age) >= 0).all() or not np.size(age):
+        raise ValueError(f"age must be non-negative, got {check.shown(age)}")
+    _check(word, decay)
     return lambda flow, grad, theta0, h: ageing(flow, grad, flow.start(theta0), age, word, decay)
 
 
 def aged_steps(steps: float, word: str = "", decay: Decay = decays.exact) -> Start:
     """Memory of an age in steps h; the first relaxation adds h to a negative age."""
+    steps = check.scalar("steps", check.finite("steps", steps))
+    _check(word, decay)
     return lambda flow, grad, theta0, h: ageing(flow, grad, flow.start(theta0), steps * h, word, decay)
+
+
+def _check(word: Any, decay: Any) -> None:
+    """Refuses anything but the names of parts and a rule of decay."""
+    check.label("word", word)
+    check.instance("decay", decay, Decay, "a rule of odeopt.decay, e.g. odeopt.decay.exact")
 
 
 settled = aged(np.inf)
@@ -66,6 +75,7 @@ Started at G = 0, the sum of the first steps, sum_k k^(-1/2), differs from its i
 
 def halfway(word: str, decay: Decay = decays.exact) -> Start:
     """The mean of the memory at rest and the memory after the parts of a word have acted for h, like leapfrog's v_0."""
+    _check(word, decay)
 
     def start(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
         y = flow.start(theta0)

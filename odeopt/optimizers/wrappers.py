@@ -18,9 +18,10 @@ from odeopt.core.flow import Flow, Speed
 from odeopt.core.formula import Formula, mapped
 from odeopt.core.state import Grad, State, column
 from odeopt.flows.averaging import AVERAGING, averaged
-from odeopt.optimizers import schedules
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
+from odeopt.optimizers.schedules.base import checked
+from odeopt.optimizers.sources import ZHANG, Source
 from odeopt.optimizers.starts import Start
 from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.lookahead import Lookahead, innermost
@@ -36,11 +37,11 @@ def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
     Constant betas under a changing rate mean that the friction varies in the time of the flow; the map is exact only
     for constant lr.
 
-    >>> from odeopt import optimizers
+    >>> from odeopt import optimizers, schedules
     >>> print(str(scheduled(optimizers.gd(lr=0.1), schedules.cosine(100))).splitlines()[1])
     theta' = -s(t)*grad L(theta)
     """
-    s, made = schedules.schedule(schedule), _checked(opt).recipe
+    s, made = checked("schedule", schedule), an_optimizer(opt).recipe
     if made and made.make is scheduled:
         raise ValueError(f"opt must not be under a schedule yet, got {opt.settings['schedule']!r}")
     if made and "opt" in made.settings:  # a schedule belongs to the optimizer inside the wrappers
@@ -65,7 +66,7 @@ def l2(opt: Optimizer, weight_decay: Number) -> Optimizer:
     with weight_decay = 0.01
     """
     weight_decay = check.nonnegative("weight_decay", weight_decay)
-    flow = _checked(opt).flow.filtered(
+    flow = an_optimizer(opt).flow.filtered(
         lambda grad, theta, weight_decay: grad(theta) + weight_decay * theta, weight_decay=weight_decay
     )
     return _wrapped(l2, {"opt": opt, "weight_decay": weight_decay}, opt, flow=flow)
@@ -79,7 +80,7 @@ def clip_value(opt: Optimizer, limit: Number) -> Optimizer:
     1.0
     """
     limit = check.positive("limit", limit)
-    flow = _checked(opt).flow.filtered(
+    flow = an_optimizer(opt).flow.filtered(
         lambda grad, theta, limit: ops.minimum(ops.maximum(grad(theta), -limit), limit), limit=limit
     )
     return _wrapped(clip_value, {"opt": opt, "limit": limit}, opt, flow=flow)
@@ -93,7 +94,7 @@ def clip_norm(opt: Optimizer, limit: Number, eps: Number = 0.0) -> Optimizer:
     1.0
     """
     limit, eps = check.positive("limit", limit), check.scalar("eps", check.nonnegative("eps", eps))
-    flow = _checked(opt).flow.filtered(
+    flow = an_optimizer(opt).flow.filtered(
         lambda grad, theta, ceiling: grad(theta) * (ceiling / ops.maximum(ceiling, ops.norm(grad(theta)) + eps)),
         ceiling=limit,
     )
@@ -111,7 +112,7 @@ def decoupled(opt: Optimizer, weight_decay: Number) -> Optimizer:
     with weight_decay = 0.01
     """
     weight_decay = check.nonnegative("weight_decay", weight_decay)
-    flow = _checked(opt).flow
+    flow = an_optimizer(opt).flow
     check.distinct("params", ("weight_decay", *flow.params))
     name, push = flow.mover
     rate = weight_decay * opt.lr / opt.h
@@ -145,11 +146,12 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     alpha, every = check.scalar("alpha", check.positive("alpha", alpha)), check.count("every", every, 1)
     if alpha > 1:
         raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
-    scheme = Lookahead(_checked(opt).scheme, alpha, every)
+    scheme = Lookahead(an_optimizer(opt).scheme, alpha, every)
     flow = opt.flow.theta_paced(alpha)
     lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
     settings = {"opt": opt, "alpha": alpha, "every": every}
-    return _wrapped(lookahead, settings, opt, order=1, flow=flow, scheme=scheme, lr_time=lr_time)
+    sources = (ZHANG.at("alg. 1"),)
+    return _wrapped(lookahead, settings, opt, order=1, sources=sources, flow=flow, scheme=scheme, lr_time=lr_time)
 
 
 def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
@@ -170,7 +172,7 @@ def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
     decay = check.fraction("decay", decay)
     if not np.all(np.asarray(decay) > 0):
         raise ValueError(f"decay must be in (0, 1), got {decay!r}")
-    rate = -np.log(decay) / _checked(opt).h
+    rate = -np.log(decay) / an_optimizer(opt).h
 
     def at(h: Any) -> dict[str, Any]:
         return {"opt": opt.with_step(h), "decay": np.exp(-rate * h)[()]}
@@ -202,18 +204,13 @@ def _at_rest_or_with_average(start: Start) -> Start:
     return started
 
 
-def _checked(opt: Any) -> Optimizer:
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
-    return opt
-
-
 def _wrapped(
     make: Callable[..., Optimizer],
     settings: Mapping[str, Any],
     opt: Optimizer,
     *,
     order: float | None = None,
+    sources: tuple[Source, ...] = (),
     at: Callable[[Any], Mapping[str, Any]] | None = None,
     **changes: Any,
 ) -> Optimizer:
@@ -221,6 +218,7 @@ def _wrapped(
     facts = opt.recipe.facts if opt.recipe else BY_HAND
     if order is not None and not (opt.recipe and opt.recipe.at is None):
         facts = replace(facts, order=None if facts.order is None else min(order, facts.order))
+    facts = replace(facts, sources=(*facts.sources, *sources))
     recipe = Recipe(make, settings, at or (lambda h: {"opt": opt.with_step(h)}), facts)
     flow: Flow = changes.pop("flow")
     return replace(opt, flow=flow, settings=settings, recipe=recipe, **changes)

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.plots import style
-from odeopt.problems import Problem
-from odeopt.simulation.trajectory import Trajectory
+from odeopt.plots import members, style
+from odeopt.problems.base import Problem, a_problem
+from odeopt.simulation.trajectory import Trajectory, a_run
+from odeopt.util import check
 from odeopt.util.check import Array
 
-POINTS, LEVELS = 201, 14
+POINTS, LEVELS, MOST_LEVELS = 201, 14, 1000
 CONTOURS = "#c9ced6"
 
 
@@ -22,11 +23,14 @@ def landscape(
 
     The window is (xlim, ylim).  By default it contains the points `around` (..., 2), or theta0 and the minimizer.
     """
-    if problem.dim != 2:
+    if a_problem(problem).dim != 2:
         raise ValueError(f"problem must have 2 parameters for a landscape, got d = {problem.dim}")
-    ax = style.axes(ax)
+    if check.count("levels", levels, 1) > MOST_LEVELS:
+        raise ValueError(f"levels must be at most {MOST_LEVELS}, got {levels}")
     x_window, y_window = _window(problem, around)
-    (x0, x1), (y0, y1) = xlim or x_window, ylim or y_window
+    x0, x1 = x_window if xlim is None else check.interval("xlim", xlim)
+    y0, y1 = y_window if ylim is None else check.interval("ylim", ylim)
+    ax = style.axes(ax)
     x, y = np.linspace(x0, x1, POINTS), np.linspace(y0, y1, POINTS)
     with np.errstate(all="ignore"):
         loss = problem.loss(np.stack(np.meshgrid(x, y), axis=-1))
@@ -38,21 +42,20 @@ def landscape(
     return artist
 
 
+@style.windowed
 def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     """theta in the plane of its two coordinates, one line per member; returns the Line2D artists.
 
     A run with dense output is drawn as a smooth curve, also between its records.
     """
-    if run.theta.shape[-1] != 2:
+    if a_run(run).theta.shape[-1] != 2:
         raise ValueError(f"run must have 2 parameters for a path, got d = {run.theta.shape[-1]}")
     ax = style.axes(ax)
     theta = _curve(run).reshape(-1, int(np.prod(run.theta.shape[1:-1])), 2)
     lines = ax.plot(theta[..., 0], theta[..., 1], **{"color": style.colour(run.name), "label": run.name, **line})
-    for extra in lines[1:]:
-        extra.set_label("_member")
     if not ax.get_xlabel():
         ax.set(xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
-    return list(lines)
+    return members.joined(lines, run, line)
 
 
 def _curve(run: Trajectory) -> Array:
@@ -66,9 +69,13 @@ def _curve(run: Trajectory) -> Array:
 def _window(problem: Problem, around: Any) -> Array:
     """[[x0, x1], [y0, y1]] around the points, with a margin of 15 %."""
     known = [problem.theta0] if problem.minimizer is None else [problem.theta0, problem.minimizer]
-    points = [around] if around is not None else known
+    points = known if around is None else [check.numbers_of("around", around)]
+    if any(p.shape[-1:] != (2,) for p in points):
+        raise ValueError(f"around must be points of shape (..., 2), got {check.shown(around)}")
     all_points = np.concatenate([np.reshape(p, (-1, 2)) for p in points])
     all_points = all_points[np.isfinite(all_points).all(axis=-1)]
+    if not all_points.size:
+        raise ValueError(f"around must hold a finite point, got {check.shown(around)}")
     low, high = all_points.min(axis=0), all_points.max(axis=0)
     margin = 0.15 * np.maximum(high - low, 0.25 * max((high - low).max(), 1e-3))
     return np.stack([low - margin, high + margin], axis=-1)

@@ -7,6 +7,7 @@ import numpy as np
 from odeopt.problems.base import Problem
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 
 
 def catapult(width: int = 100, output: float = 1.0, curvature: float = 2.0) -> Problem:
@@ -23,7 +24,7 @@ def catapult(width: int = 100, output: float = 1.0, curvature: float = 2.0) -> P
     >>> float(run.loss.max() / run.loss[0]) > 10, float(run.loss[-1]) < 1e-9
     (True, True)
     """
-    n = check.count("width", width, 1)
+    n = within_memory("width", check.count("width", width, 1), 20 * NUMBER * width)
     f = check.scalar("output", check.finite("output", output))
     top = check.scalar("curvature", check.positive("curvature", curvature))
     root = np.sqrt(n)

@@ -40,6 +40,8 @@ def finite_sum(
     for argument, f in (("loss", loss), ("grad", grad)):
         if not (callable(f) or (f is None and argument == "grad")):
             raise TypeError(f"{argument} must be a function of theta and a sample, got {f!r}")
+    check.switch("batched", batched)
+    check.label("name", name)
     rows, near = rows_of(data), probe_points(check.point("theta0", theta0).reshape(-1, np.shape(theta0)[-1])[0])
     few = [np.resize(a, (len(near), *a.shape[1:])) for a in rows]
     one_loss = _over_samples("loss", loss, 0, batched, near, *few)

@@ -88,7 +88,7 @@ class Problem(Immutable):
         if batched and start.ndim > 1 and np.ndim(loss(near[0].copy())):  # each member has its own numbers
             near = start[None]
             if grad is None:
-                raise ValueError("grad must be given for a loss whose numbers differ by member, got None")
+                raise ValueError("grad must be given if each member has its own numbers in the loss, got None")
 
         loss = over_members("loss", loss, 0, batched, near)
         grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near, typical(start))
@@ -99,7 +99,7 @@ class Problem(Immutable):
 
     def to_parameters(self, theta: Any) -> dict[str, Array]:
         """theta (..., d) as the named arrays (..., *shape) that it consists of."""
-        return self._parameters().named(self.at(theta).theta0)
+        return self._parameters().named(point_of(self, "theta", theta))
 
     def load(self, theta: Any) -> Any:
         """Writes theta (d,) into the module or model that the problem came from, in its own precision, and returns it.
@@ -107,9 +107,10 @@ class Problem(Immutable):
         For a problem from JAX nothing is written; new params are returned.
         """
         made = self._parameters()
-        if np.ndim(theta) != 1:
-            raise ValueError(f"theta must have shape ({self.dim},), one vector, got {np.shape(theta)}")
-        return made.put(made.named(self.at(theta).theta0))
+        vector = point_of(self, "theta", theta)
+        if vector.ndim != 1:
+            raise ValueError(f"theta must have shape ({self.dim},), one vector, got {vector.shape}")
+        return made.put(made.named(vector))
 
     def _parameters(self) -> Parameters:
         if self.parameters is None:
@@ -141,10 +142,7 @@ class Problem(Immutable):
         >>> Problem(lambda x: x @ x, theta0=[1.0, 2.0]).at([[1, 0], [0, 1], [1, 1]]).theta0.shape
         (3, 2)
         """
-        start = check.point("theta0", theta0)
-        if start.shape[-1] != self.dim:
-            raise ValueError(f"theta0 must have shape ({self.dim},) or (..., {self.dim}), got {start.shape}")
-        moved = dataclasses.replace(self, theta0=start)
+        moved = dataclasses.replace(self, theta0=point_of(self, "theta0", theta0))
         moved.remember(self.origin)
         return moved
 
@@ -162,7 +160,7 @@ class Problem(Immutable):
 
         if isinstance(self.grad, Derived):
             raise ValueError(f"grad must be written by hand to be checked, got {self.gradient_source} of the loss")
-        theta = self.theta0 if theta is None else self.at(theta).theta0
+        theta = self.theta0 if theta is None else point_of(self, "theta", theta)
         usual = typical(np.concatenate([u.reshape(-1, self.dim) for u in (theta, self.theta0)]))
         numeric = gradient_of(self.loss, probe_points(theta.reshape(-1, self.dim)[0]), usual)
         return GradientCheck(np.asarray(self.grad(theta)), numeric(theta), usual, numeric.source)
@@ -178,6 +176,19 @@ class Problem(Immutable):
         title = f"Problem {self.name}" if self.name else "Problem"
         noise = f", {self.noise.name}" if self.noise else ""
         return f"{title}: d = {self.dim}, gradient {source}, {members}{noise}"
+
+
+def point_of(problem: Problem, name: str, theta: Any) -> Array:
+    """The argument `name` as a new array (d,) or (..., d) of parameters of the problem."""
+    point = check.point(name, theta)
+    if point.shape[-1] != problem.dim:
+        raise ValueError(f"{name} must have last axis {problem.dim} like the problem, got shape {point.shape}")
+    return point
+
+
+def a_problem(problem: Any) -> Problem:
+    """The problem; TypeError for anything else."""
+    return check.instance("problem", problem, Problem, "a Problem, e.g. odeopt.problems.quadratic()")
 
 
 def _again(call: Any, theta0: Array) -> Problem:
@@ -229,4 +240,4 @@ def _check_rest(start: Array, end: Array | None, name: Any, batched: Any, loss: 
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, got {name!r}")
     if batched is not None and not isinstance(batched, bool):
-        raise TypeError(f"batched must be True, False or None (find out), got {batched!r}")
+        raise TypeError(f"batched must be True, False or None (test it), got {batched!r}")

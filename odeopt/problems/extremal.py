@@ -24,6 +24,9 @@ def huber(slope: float = 1.0, smoothness: float = 1.0, theta0: Any = 1.0) -> Pro
     S = check.scalar("smoothness", check.positive("smoothness", smoothness))
     start = check.point("theta0", np.atleast_1d(check.finite("theta0", theta0)))
 
+    if start.shape[-1] != 1:
+        raise ValueError(f"theta0 must be a number or have last axis 1, got shape {start.shape}")
+
     def inside(theta: Any) -> Any:
         return S * np.abs(np.real(theta)) <= c
 

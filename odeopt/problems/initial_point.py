@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.problems.base import Problem
-from odeopt.util import check
+from odeopt.problems.base import Problem, a_problem, point_of
 from odeopt.util.check import Array
 
 
 def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
-    """theta0, checked against the problem and broadcast over the members."""
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, e.g. odeopt.problems.quadratic(), got {problem!r}")
-    theta0 = check.point("theta0", problem.theta0 if theta0 is None else theta0)
-    if theta0.shape[-1] != problem.dim:
-        raise ValueError(f"theta0 must have last axis {problem.dim} like the problem, got shape {theta0.shape}")
+    """theta0, by default the problem's, checked against the problem and broadcast over the members."""
+    theta0 = point_of(a_problem(problem), "theta0", problem.theta0 if theta0 is None else theta0)
     if not members:
         return theta0
     try:
@@ -25,3 +20,11 @@ def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Ar
     except ValueError as error:
         raise ValueError(f"theta0 of shape {theta0.shape} does not broadcast over members {members}") from error
     return np.broadcast_to(theta0, shape).copy()
+
+
+def single_point(problem: Problem, name: str, theta: Any) -> Array:
+    """The argument `name`, by default theta0, as one vector (d,) of parameters of the problem."""
+    point = point_of(a_problem(problem), name, problem.theta0 if theta is None else theta)
+    if point.ndim != 1:
+        raise ValueError(f"{name} must have shape ({problem.dim},), got {point.shape}")
+    return point

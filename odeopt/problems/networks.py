@@ -12,6 +12,7 @@ from odeopt.problems.data import sklearn_datasets
 from odeopt.problems.samples import Samples
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 
 CLASSES = 10
 PIXELS = 16
@@ -28,8 +29,9 @@ def tanh_network(hidden: int = 8, samples: int = 200, rng: Any = 0) -> Problem:
     Problem tanh network: d = 226, gradient by hand, batched
     """
     hidden = check.count("hidden", hidden, minimum=1)
+    within_memory("hidden", hidden, 10 * NUMBER * hidden * (PIXELS + CLASSES))
     samples = check.count("samples", samples, minimum=1)
-    generator = _generator(rng)
+    generator = check.generator("rng", rng)
     x, one_hot = _digits(samples)
     split = _splitter(hidden)
 
@@ -67,14 +69,6 @@ def tanh_network(hidden: int = 8, samples: int = 200, rng: Any = 0) -> Problem:
     theta0 = np.concatenate([W.ravel(), np.zeros(hidden), V.ravel(), np.zeros(CLASSES)])
     made = Samples((x, one_hot), loss, grad)
     return Problem(made.loss, made.grad, hvp=hvp, theta0=theta0, name="tanh network", batched=True, samples=made)
-
-
-def _generator(rng: Any) -> np.random.Generator:
-    if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
-        raise TypeError(f"rng must be an int, a numpy Generator or None, got {rng!r}")
-    if isinstance(rng, int | np.integer):
-        check.count("rng", rng)
-    return np.random.default_rng(rng)
 
 
 def _digits(samples: int) -> tuple[Array, Array]:

@@ -12,6 +12,9 @@ import numpy as np
 from odeopt.problems.base import Problem
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
+
+PROBES = 10  # vectors of length d with which a problem is made
 
 
 def rosenbrock(a: float = 1, b: float = 100) -> Problem:
@@ -107,7 +110,7 @@ def double_well(d: int = 1) -> Problem:
     >>> double_well().grad(np.array([0.5]))
     array([-0.375])
     """
-    d = check.count("d", d, minimum=1)
+    d = within_memory("d", check.count("d", d, minimum=1), PROBES * NUMBER * d)
     return Problem(
         loss=lambda x: np.sum(x**4 / 4 - x**2 / 2, axis=-1),
         grad=lambda x: x**3 - x,
@@ -149,7 +152,7 @@ def valley(d: int = 10, b: float = 5) -> Problem:
     >>> float(valley(d=3).loss(np.zeros(3)))
     2.0
     """
-    d = check.count("d", d, minimum=2)
+    d = within_memory("d", check.count("d", d, minimum=2), PROBES * NUMBER * d)
     b = check.scalar("b", check.positive("b", b))
 
     def loss(theta: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 from odeopt.results.encoding import Reader, Writer
 from odeopt.results.kinds import RESULTS
-from odeopt.util import storage
+from odeopt.util import check, storage
 
 FORMAT = 1  # rises when a file of today could no longer be read
 MISTAKES = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)  # of a reader, in a tree
@@ -31,6 +31,7 @@ def load(path: str | Path, of: type | None = None) -> Any:
     ...     oo.load(path)
     Trajectory of gd: 3 records of theta (2,), t = 0 .. 0.2, loss 2.50603 .. 2.18938, 2 gradients, DONE: 2 steps
     """
+    check.instance("of", of, type | None, "a type of results, e.g. odeopt.Trajectory, or None")
     kind, arrays, facts = storage.read(path)
     if kind not in RESULTS or of not in (None, RESULTS[kind]):
         raise ValueError(f"path must be a saved {of.__name__ if of else 'result'}, {path} is a saved {kind}")

@@ -44,6 +44,7 @@ class Exponential:
     order: int
 
     def __post_init__(self) -> None:
+        check.label("name", self.name)
         if check.count("order", self.order, 1) > 2:
             raise ValueError(f"order must be 1 or 2, got {self.order}")
 

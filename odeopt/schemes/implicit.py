@@ -88,6 +88,7 @@ class Theta:
     def __post_init__(self) -> None:
         if not 0 < check.scalar("weight", check.finite("weight", self.weight)) <= 1:
             raise ValueError(f"weight must be in (0, 1], got {self.weight!r}")
+        check.function("solve", self.solve, "a residual and a guess")
 
     @property
     def name(self) -> str:
@@ -121,6 +122,9 @@ class BDF2:
     name: str = field(default="BDF2", init=False)
     order: int = field(default=2, init=False)
     solve: Solver = field(default=solve_increment, repr=False)
+
+    def __post_init__(self) -> None:
+        check.function("solve", self.solve, "a residual and a guess")
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projections(self.name, flow)

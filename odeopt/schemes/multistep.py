@@ -9,6 +9,7 @@ from odeopt.core.flow import Flow
 from odeopt.core.state import Grad, State, plus, weighted
 from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.schemes.runge_kutta import RungeKutta, heun, rk3
+from odeopt.util import check
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,12 @@ class AdamsBashforth:
     starter: RungeKutta
 
     def __post_init__(self) -> None:
+        check.label("name", self.name)
+        weights = check.point("weights", self.weights)
+        if weights.ndim != 1:
+            raise ValueError(f"weights must have shape (k,), got {weights.shape}")
+        object.__setattr__(self, "weights", tuple(weights.tolist()))
+        check.instance("starter", self.starter, RungeKutta, "a Runge-Kutta scheme, e.g. odeopt.schemes.heun")
         for m in range(len(self.weights)):  # exact on t^m: sum_j b_j (-j)^m = 1/(m + 1)
             if abs(sum(b * (-j) ** m for j, b in enumerate(self.weights)) - 1 / (m + 1)) > 1e-14:
                 raise ValueError(f"weights must be those of Adams-Bashforth of order {m + 1}, got {self.weights!r}")

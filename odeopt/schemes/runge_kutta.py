@@ -44,7 +44,10 @@ class RungeKutta:
     b_hat: Any = None
 
     def __post_init__(self) -> None:
+        check.label("name", self.name)
         A, b = check.point("A", self.A), check.point("b", self.b)
+        if b.ndim != 1:
+            raise ValueError(f"b must have shape (stages,), got {b.shape}")
         object.__setattr__(
             self, "A", tuple(map(tuple, A.tolist()))
         )  # a copy: the checked tableau cannot change afterwards

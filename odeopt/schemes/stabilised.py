@@ -15,6 +15,7 @@ from odeopt.schemes.base import Memory, Step, refuse_projections
 from odeopt.util import check
 
 DAMPING = {1: 0.05, 2: 2 / 13}
+MOST = 1000  # stages: their coefficients take a time that grows like the square, 1 s here
 
 
 class Coefficients(NamedTuple):
@@ -65,7 +66,8 @@ class Chebyshev:
     def __post_init__(self) -> None:
         if check.count("order", self.order, 1) > 2:
             raise ValueError(f"order must be 1 or 2, got {self.order}")
-        check.count("stages", self.stages, self.order)
+        if check.count("stages", self.stages, self.order) > MOST:
+            raise ValueError(f"stages must be at most {MOST}, each is one gradient of a step, got {self.stages}")
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from odeopt.core.flow import Flow
 from odeopt.core.formula import reads
 from odeopt.core.state import Grad, Rhs, State, plus
 from odeopt.schemes.base import Memory, Step, refuse_projected
+from odeopt.util import check
 
 Noise = Callable[[Any, State, Any], State]  # (t, y, w) -> b(t, y) w
 Rule = Callable[[Rhs, Noise, Any, State, Any, Any, Any], State]  # (f, b, t, y, h, dW, S) -> the increment
@@ -46,6 +47,18 @@ class StochasticRungeKutta:
     additive: Rule | None = field(default=None, repr=False)
     halves: int = 1
     refuse: Callable[[str, Flow], None] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check.label("name", self.name)
+        check.count("order", self.order, 1)
+        check.scalar("strong_order", check.positive("strong_order", self.strong_order))
+        check.count("weak_order", self.weak_order, 1)
+        check.function("rule", self.rule, "(f, b, t, y, h, dW, S)")
+        for name, f in (("additive", self.additive), ("refuse", self.refuse)):
+            if f is not None:
+                check.function(name, f, "what its type says")
+        if check.count("halves", self.halves, 1) > 2:
+            raise ValueError(f"halves must be 1 or 2 normals a step, got {self.halves}")
 
     def bind(self, flow: Flow, grad: Grad) -> Step:
         refuse_projected(self.name, flow)

@@ -49,18 +49,24 @@ def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: 
     """The rows (steps, ..., width) of a recorded path of normals or draws, so that several runs can share it."""
     if not is_noisy(opt, problem):
         raise ValueError(f"noise must be None for {opt.name} on {problem!r}, neither of which has noise")
-    from odeopt.noise import BrownianPath  # late, too
+    from odeopt.noise._gaussian import Gaussian  # late, too
+    from odeopt.noise._minibatches import Minibatches
+    from odeopt.noise.brownian import BrownianPath
 
+    law = problem.noise
     if isinstance(noise, BrownianPath):
         noise = noise.xi
     if not isinstance(noise, list | tuple) and not (isinstance(noise, np.ndarray) and noise.ndim):
-        raise TypeError(f"noise must be a BrownianPath or an array of rows, got {noise!r}")
+        raise TypeError(f"noise must be a BrownianPath or an array of rows, got {check.shown(noise)}")
     rows = steps * (normals_per_step(opt) if opt.flow.noisy else 1)
     if len(noise) < rows:
         raise ValueError(f"noise must have {rows} rows for {steps} steps of {opt.scheme.name}, got {len(noise)}")
-    if not opt.flow.noisy:
+    if not opt.flow.noisy and isinstance(law, Minibatches):
+        return iter([check.indices("noise", row, law.samples.n) for row in islice(noise, rows)])
+    if not opt.flow.noisy and not isinstance(law, Gaussian):
         return iter(noise)
-    array, shape = check.point("noise", noise), (*members, width(opt, problem))
+    array = check.point("noise", noise)
+    shape = (*members, width(opt, problem) if opt.flow.noisy else problem.dim)
     try:
         np.broadcast_to(array[0], shape)
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from odeopt.core.state import State, column, finite, finite_members
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
@@ -22,6 +22,7 @@ from odeopt.simulation.request import Request
 from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
@@ -104,15 +105,15 @@ def simulate(
     >>> run.theta.shape, run.ngev, run.status.name, bool(run.loss[-1] < 1e-2 * run.loss[0])
     ((101, 2), 100, 'DONE', True)
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    opt = an_optimizer(as_optimizer(opt))
     check.switch("progress", progress)
     steps, record_every = check.count("steps", steps), check.count("record_every", record_every, 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of intermediate_result, got {callback!r}")
     check.choice("backend", backend, BACKENDS)
     theta0 = initial_point(opt.members, problem, theta0)
+    records, state = -(-steps // record_every) + 1, theta0.size * len(opt.flow.variables)
+    within_memory("steps", within_a_day("steps", steps), NUMBER * records * state)
     grad, draws = problem.oracle(), _draws(opt, problem, rng, noise, steps, theta0.shape[:-1])
     with np.errstate(all="ignore"):
         y = opt.initial_state(grad, theta0)

@@ -15,6 +15,7 @@ from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
+from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -86,6 +87,11 @@ class Trajectory(Saved):
             f"Trajectory of {self.name}: {len(self)} records of theta {self.theta.shape[1:]}, {ends}, "
             f"{self.ngev} gradients, {self.status.name}: {self.message}"
         )
+
+
+def a_run(run: Any) -> Trajectory:
+    """The run; TypeError for anything else."""
+    return check.instance("run", run, Trajectory, "a Trajectory of odeopt.simulate or odeopt.solve")
 
 
 def of_members(t: Array, shape: tuple[int, ...]) -> Array:

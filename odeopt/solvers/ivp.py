@@ -38,7 +38,7 @@ class IVP:
 
     def unpack(self, y: Any) -> dict[str, Array]:
         """The variables by name: (..., d) for one state (N,), (k, ..., d) for the `y` (N, k) of solve_ivp."""
-        rows = np.asarray(y, dtype=float)
+        rows = check.numbers_of("y", y)
         if rows.ndim not in (1, 2) or len(rows) != len(self.y0):
             raise ValueError(f"y must have shape ({len(self.y0)},) or ({len(self.y0)}, k), got {rows.shape}")
         return dict(zip(self.equation.flow.variables, unpack(rows.T, self.equation.y), strict=True))

@@ -43,7 +43,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         check.choice("method", self.method, (*METHODS, COMPILED, "auto"))
-        if self.dense and self.method == COMPILED:
+        if check.flag("dense_output", self.dense) and self.method == COMPILED:
             check.choice("method (with dense_output)", self.method, (*METHODS, "auto"))
         if check.scalar("rtol", check.nonnegative("rtol", self.rtol)) < LEAST_RTOL:
             raise ValueError(f"rtol must be at least {LEAST_RTOL}, got {self.rtol!r}")

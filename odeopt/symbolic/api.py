@@ -1,6 +1,6 @@
-"""Modified equations as formulas: an optimizer's own step, run on SymPy's symbols.                (extra `symbolic`)
+"""Modified equations as formulas, from an optimizer's step run on SymPy symbols.                    (extra `symbolic`)
 
-The step returns its expansion in h; the logarithm of that series is the field which the iterates follow.
+On symbols the step returns its expansion in h.  The logarithm of this series is the field that the iterates follow.
 [Hairer, Lubich and Wanner 2006, IX.1]
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from odeopt.analysis.modified import ModifiedFlow
-from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
 from odeopt.symbolic.high_resolution import HighResolution, eliminated
 from odeopt.symbolic.loss_derivatives import gradient, scalar, t
@@ -25,7 +25,7 @@ LARGEST = 4
 
 
 def modified_equation(opt: Optimizer | OneStep, order: int = 2) -> ModifiedEquation:
-    """y' = F_1 + h F_2 + ... + h^(K-1) F_K, the equation that the iterates follow with order K, 1 to 4.
+    """y' = F_1 + h F_2 + ... + h^(K-1) F_K, the equation that the iterates follow with order K = 1 to 4.
 
     >>> from odeopt import optimizers
     >>> modified_equation(optimizers.momentum(lr=0.01, beta=0.9))
@@ -33,9 +33,7 @@ def modified_equation(opt: Optimizer | OneStep, order: int = 2) -> ModifiedEquat
     m'     = (g - m)/tau + h*H[m]/(2*tau)
     with g = grad L(theta), H its Hessian, h = 0.1, tau = 0.949122
     """
-    opt = as_optimizer(opt)
-    if not isinstance(opt, Optimizer):
-        raise TypeError(f"opt must be an Optimizer, e.g. odeopt.optimizers.adam(), got {opt!r}")
+    opt = an_optimizer(as_optimizer(opt))
     if check.count("order", order, 1) > LARGEST:
         raise ValueError(f"order must be 1 to {LARGEST}, got {order}")
     step = formal_step(opt, {name: Series({0: scalar(name)}, order) for name in opt.flow.params}, order)
@@ -54,13 +52,13 @@ def _refuse_jumps(name: str, variables: Any, increments: Any) -> None:
     for u, d in zip(variables, increments, strict=True):
         if d.of(0) != 0:
             raise ValueError(
-                f"{name} has no modified equation: it moves {u} by {d.of(0)} however small h is; "
-                "memoryless_limit has the equation of theta alone"
+                f"{name} has no modified equation: its step moves {u} by {d.of(0)} even as h -> 0; "
+                "memoryless_limit gives the equation of theta alone"
             )
 
 
 def eliminate_velocity(opt: Optimizer | OneStep) -> HighResolution:
-    """X'' = A_1 + h A_2: the modified equation of order 2 without its velocity.       [Shi, Du, Jordan, Su 2022]
+    """X'' = A_1 + h A_2: the modified equation of order 2 without the velocity.       [Shi, Du, Jordan, Su 2022]
 
     >>> from odeopt import optimizers
     >>> eliminate_velocity(optimizers.heavy_ball(lr=0.01, beta=0.9, map="exponential"))

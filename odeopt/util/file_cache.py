@@ -53,7 +53,7 @@ class FileCache:
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_own(self.folder.lstat(), stat.S_IFDIR):
-                files.write(self.folder / name, data + _digest(name, data), mode=0o600)
+                files.write_private(self.folder / name, data + _digest(name, data))
                 self._trim()
 
     def _trim(self) -> None:

@@ -7,8 +7,12 @@ the first result is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from inspect import signature
+from typing import Any, TypeVar, cast
+
+from odeopt.util import check
 
 Drawing = Callable[..., Any]
 D = TypeVar("D", bound=Drawing)
@@ -17,11 +21,19 @@ _drawings: dict[type, Drawing] = {}
 
 
 def draws(kind: type) -> Callable[[D], D]:
-    """A decorator that registers `drawing(result, *, ax=None, **options)` for results of this type."""
+    """A decorator that registers `drawing(result, *, ax=None, **options)` for results of this type, and no others."""
 
     def register(drawing: D) -> D:
-        _drawings[kind] = drawing
-        return drawing
+        name = next(iter(signature(drawing).parameters))
+
+        @wraps(drawing)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            result = arguments[0] if arguments else options.get(name)
+            check.instance(name, result, kind, f"a result of type {kind.__name__}")
+            return drawing(*arguments, **options)
+
+        _drawings[kind] = checked
+        return cast(D, checked)
 
     return register
 

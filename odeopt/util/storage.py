@@ -5,23 +5,29 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from odeopt.util import files
+from odeopt.util import check, files
 from odeopt.util.check import Array
 
 FACTS = "facts.json"
 DIGEST = hashlib.sha256().digest_size
 
 
+def file_of(path: str | Path) -> Path:
+    """The path of the file, with the suffix .npz."""
+    target = check.path("path", path)
+    return target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")
+
+
 def save(path: str | Path, kind: str, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> Path:
     """Writes arrays and facts (JSON) as an .npz followed by its SHA-256; returns the path, with the suffix .npz."""
-    target = Path(path)
-    target = target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")
+    target = file_of(path)
     text = np.frombuffer(json.dumps({"kind": kind, **facts}).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     content: dict[str, Any] = {**arrays, FACTS: text}
@@ -40,12 +46,19 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]
 
 
 def read(path: str | Path) -> tuple[str, dict[str, Array], dict[str, Any]]:
-    """The kind, the arrays and the facts of a file; ValueError if it is damaged."""
-    content = Path(path).read_bytes()
+    """The kind, the arrays and the facts of a file; ValueError if it is damaged or something else.
+
+    A path that `save` took is right, and so is the path that it returned.
+    """
+    given, target = check.path("path", path), file_of(path)
+    content = (target if target.exists() or not given.exists() else given).read_bytes()
     data, digest = content[:-DIGEST], content[-DIGEST:]
     if hashlib.sha256(data).digest() != digest:
         raise ValueError(f"path must be a file that odeopt saved, {path} is damaged or something else")
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    facts = json.loads(arrays.pop(FACTS).tobytes())
-    return facts.pop("kind"), arrays, facts
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        facts = json.loads(arrays.pop(FACTS).tobytes())
+        return facts.pop("kind"), arrays, facts
+    except (KeyError, AttributeError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"path must be a file that odeopt saved, {path} is something else: {error}") from error

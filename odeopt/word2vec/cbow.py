@@ -9,8 +9,9 @@ import numpy as np
 
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_memory
 from odeopt.word2vec.model import Blocks
-from odeopt.word2vec.text import Corpus, Ids
+from odeopt.word2vec.text import Corpus, Ids, power_of
 from odeopt.word2vec.windows import Windows, local
 
 
@@ -40,8 +41,8 @@ class CBOW:
     name: ClassVar[str] = "CBOW"
 
     def __post_init__(self) -> None:
-        check.count("shared", self.shared, 1)
-        check.scalar("power", check.nonnegative("power", self.power))
+        within_memory("shared", check.count("shared", self.shared, 1), 3 * NUMBER * self.shared)
+        power_of(self.power)
 
     def start(self, size: int, dim: int, rng: np.random.Generator) -> Blocks:
         """x uniform in +-1/(2 dim), w = 0, b = 0."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from odeopt.optimizers._lazy import Lazy, Table
-from odeopt.util import storage
+from odeopt.util import check, storage
+from odeopt.util.check import Array
 from odeopt.word2vec.course import Plan, Progress
 from odeopt.word2vec.model import Model
 from odeopt.word2vec.text import Corpus
@@ -41,20 +42,28 @@ def save(path: Path, facts: dict[str, Any], progress: Progress, tables: Sequence
 
 def load(path: Path, facts: dict[str, Any], tables: Sequence[Table]) -> Progress:
     """Fills the tables from a file and returns the progress; ValueError if it is damaged or of other settings."""
-    arrays, found = storage.load(path, KIND)
+    try:
+        arrays, found = storage.load(path, KIND)
+    except ValueError as error:
+        raise ValueError(f"checkpoint must be a file to continue or none yet: {error}") from error
     for key, value in facts.items():
         if (saved := found["settings"].get(key)) != value:
             raise ValueError(f"{key} must be {saved!r} to continue {path}, got {value!r}")
     for i, table in enumerate(tables):
         for j, u in enumerate(table.state):
-            u[:] = arrays[f"{i} {j}"]
-        table.count[:] = arrays[f"{i} count"]
+            _fill(path, u, arrays, f"{i} {j}")
+        _fill(path, table.count, arrays, f"{i} count")
     return Progress(**found["progress"])
 
 
+def _fill(path: Path, u: Array, arrays: Mapping[str, Array], name: str) -> None:
+    """Overwrites u by the array of this name; ValueError if that is missing or of another shape."""
+    shape = arrays[name].shape if name in arrays else None
+    if shape != u.shape:
+        raise ValueError(f"checkpoint must hold an array {name!r} of shape {u.shape}, {path} has {shape}")
+    u[:] = arrays[name]
+
+
 def file_of(path: str | Path | None) -> Path | None:
-    """The path with the suffix .npz, which `storage.save` appends; None for None."""
-    if path is None:
-        return None
-    target = Path(path)
-    return target if target.suffix == ".npz" else target.with_name(f"{target.name}.npz")
+    """The file of a checkpoint; None for None."""
+    return None if path is None else storage.file_of(check.path("checkpoint", path))

@@ -14,6 +14,7 @@ from odeopt.word2vec.text import Corpus, Ids
 from odeopt.word2vec.windows import Epoch, Windows
 
 LOSS_EVERY = 10  # batches
+WIDEST = 10_000  # words
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Plan:
     threshold: float
 
     def __post_init__(self) -> None:
-        check.count("window", self.window, 1)
+        if check.count("window", self.window, 1) > WIDEST:
+            raise ValueError(f"window must be at most {WIDEST} words, got {self.window}")
         check.count("batch", self.batch, 1)
         check.scalar("threshold", check.positive("threshold", self.threshold))
 

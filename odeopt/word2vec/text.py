@@ -17,6 +17,7 @@ from odeopt.util.check import Array
 
 Ids = NDArray[np.integer[Any]]  # words, as indices into a vocabulary
 SAMPLE = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+STEEPEST = 20  # power of the frequencies
 SHORTEST = 50  # least number of words in an article, as in gensim's WikiCorpus
 
 
@@ -66,16 +67,22 @@ class Corpus:
 
     def kept(self, threshold: float) -> Array:
         """min(1, sqrt(s/f) + s/f): the probability of keeping a word of frequency f, s the threshold.  [word2vec.c]"""
+        check.scalar("threshold", check.positive("threshold", threshold))
         ratio = threshold / (self.counts / self.counts.sum())
         return np.minimum(1.0, np.sqrt(ratio) + ratio)
 
     def noise(self, power: float) -> Array:
         """f^power, normalised: the distribution of negative words; (V,).      [Mikolov et al. 2013, sec. 2.2]"""
-        weight = self.counts**power
+        weight = self.counts ** power_of(power)
         return weight / weight.sum()
 
     def __repr__(self) -> str:
         return f"Corpus: {len(self.ids):,} words, {len(self.words):,} distinct"
+
+
+def power_of(value: Any) -> float:
+    """The power of the frequencies by which words are drawn, which keeps f^power finite."""
+    return float(check.scalar("power", check.within("power", value, 0, STEEPEST)))
 
 
 def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:
@@ -86,11 +93,13 @@ def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:
     (Corpus: 5 words, 2 distinct, ('the', 'dog'), [0, 0, 1, 0, 1])
     """
     min_count = check.count("min_count", min_count, 1)
+    if not isinstance(documents, Iterable):
+        raise TypeError(f"documents must be lists of words, got {check.shown(documents)}")
     texts = [_document(document) for document in documents]
     counter = Counter(word for text in texts for word in text)
     frequent = sorted((-n, word) for word, n in counter.items() if n >= min_count)
     if len(frequent) < 2:
-        raise ValueError(f"documents must have two words that occur {min_count} times, got {len(frequent)}")
+        raise ValueError(f"documents must have two words that occur min_count = {min_count} times, got {len(frequent)}")
     words = tuple(word for _, word in frequent)
     index = {word: i for i, word in enumerate(words)}
     known = [[index[word] for word in text if word in index] for text in texts]
@@ -102,7 +111,10 @@ def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:
 def _document(document: Any) -> list[str]:
     if isinstance(document, str):
         raise TypeError(f"documents must be lists of words, got the text {document[:30]!r}: split it first")
-    words = list(document)
+    try:
+        words = list(document)
+    except TypeError as error:
+        raise TypeError(f"documents must be lists of words, got {check.shown(document)} among them") from error
     if strangers := [word for word in words if not isinstance(word, str)]:
         raise TypeError(f"documents must be lists of words, got {strangers[0]!r} among the words")
     return words

@@ -16,6 +16,7 @@ from odeopt.optimizers.named.adaptive import adagrad
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.interrupts import noted
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.progress import bar
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
@@ -27,6 +28,7 @@ from odeopt.word2vec.text import Corpus
 from odeopt.word2vec.vectors import Vectors
 
 SAVE_EVERY = 200  # batches
+TABLES = 4  # words and contexts, each with a memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +91,17 @@ def train(
     ((3, 3), (2,), 'DONE')
     """
     model, opt = SkipGram() if model is None else model, adagrad(lr=0.1) if opt is None else opt
-    if not isinstance(text, Corpus) or not isinstance(model, Model):
-        raise TypeError(f"text must be a Corpus and model one like SkipGram(), got {text!r} and {model!r}")
+    check.instance("text", text, Corpus, "a Corpus, see odeopt.word2vec.corpus")
+    check.instance("model", model, Model, "SkipGram(...) or CBOW(...)")
     plan, rows = Plan(window, batch, threshold), lazy(opt, clock)
-    dim, epochs = check.count("dim", dim, 1), check.count("epochs", epochs)
+    dim, epochs = check.count("dim", dim, 1), within_a_day("epochs", check.count("epochs", epochs))
+    within_memory("dim", dim, TABLES * NUMBER * dim * len(text.words))
+    place = files.file_of(checkpoint)
     check.switch("progress", progress)
     done = Progress(int(check.generator("rng", rng).integers(2**63)))
     start = model.start(len(text.words), dim, np.random.default_rng(done.seed))
     tables = [rows.start(block) for block in start]
-    place, facts = files.file_of(checkpoint), files.settings(text, model, plan, rows, dim)
+    facts = files.settings(text, model, plan, rows, dim)
     if place is not None and place.exists():
         done = files.load(place, facts, tables)
     course = Course(text, model, plan, tables, done)

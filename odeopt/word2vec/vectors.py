@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,17 @@ class Vectors(Saved):
     words: tuple[str, ...]
     vectors: Array
 
+    def __post_init__(self) -> None:
+        words = self.words
+        if not isinstance(words, tuple | list) or not words or not all(isinstance(word, str) for word in words):
+            raise TypeError(f"words must be a tuple of one or more str, got {check.shown(words)}")
+        check.distinct("words", words)
+        vectors = check.point("vectors", self.vectors)
+        if vectors.ndim != 2 or len(vectors) != len(words):
+            raise ValueError(f"vectors must have shape ({len(words)}, dim), a row for each word, got {vectors.shape}")
+        object.__setattr__(self, "words", tuple(words))
+        object.__setattr__(self, "vectors", vectors)
+
     @cached_property
     def index(self) -> dict[str, int]:
         """The row of each word in `vectors`."""
@@ -58,19 +70,19 @@ class Vectors(Saved):
         return iter(self.words)
 
     def __contains__(self, word: object) -> bool:
-        return word in self.index
+        return isinstance(word, str) and word in self.index
 
     def __getitem__(self, word: str) -> Array:
         """The vector of a word; KeyError for an unknown word."""
-        return self.vectors[self._row(word)]
+        return self.vectors[self._row("word", word)]
 
     def similarity(self, a: str, b: str) -> float:
         """The cosine of the angle between the vectors of two words."""
-        return float(self.directions[self._row(a)] @ self.directions[self._row(b)])
+        return float(self.directions[self._row("a", a)] @ self.directions[self._row("b", b)])
 
     def most_similar(self, word: str, count: int = 10) -> list[tuple[str, float]]:
         """The `count` other words with the largest cosines, with these cosines."""
-        row, count = self._row(word), check.count("count", count, 1)
+        row, count = self._row("word", word), check.count("count", count, 1)
         cosine = self.directions @ self.directions[row]
         order = np.argsort(-cosine, kind="stable")
         return [(self.words[i], float(cosine[i])) for i in order[order != row][:count]]
@@ -79,6 +91,8 @@ class Vectors(Saved):
         """Spearman's rank correlation of cosines and scores over pairs (word, word, score)."""
         from scipy.stats import spearmanr
 
+        if not isinstance(pairs, list | tuple) or not all(map(_is_pair, pairs)):
+            raise TypeError(f"pairs must be a list of (word, word, score), got {check.shown(pairs)}")
         known = [pair for pair in pairs if pair[0] in self.index and pair[1] in self.index]
         if len(known) < 3:
             raise ValueError(f"pairs must hold three pairs of known words, got {len(known)} among {len(pairs)}")
@@ -89,10 +103,18 @@ class Vectors(Saved):
         """Agreement with the 353 pairs of WordSim.                                     [Finkelstein et al. 2002]"""
         return self.agreement(wordsim353())
 
-    def _row(self, word: str) -> int:
-        if word not in self.index:
-            raise KeyError(f"word must be in the vocabulary of {len(self.words)} words, got {word!r}")
+    def _row(self, name: str, word: str) -> int:
+        if check.label(name, word) not in self.index:
+            raise KeyError(f"{name} must be in the vocabulary of {len(self.words)} words, got {word!r}")
         return self.index[word]
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether this is (word, word, score)."""
+    if not isinstance(value, tuple | list) or len(value) != 3:
+        return False
+    a, b, score = value
+    return isinstance(a, str) and isinstance(b, str) and isinstance(score, int | float | np.number)
 
 
 def wordsim353() -> list[tuple[str, str, float]]:

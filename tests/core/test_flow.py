@@ -106,7 +106,7 @@ def test_projection_adds_nothing_to_the_right_hand_side():
         (dict(variables="theta", params={"a": float("nan")}), "a must be finite, got nan"),
         (dict(variables="theta v", params={"v": 2.0}), "variables, params, .* must differ, got v twice"),
         (dict(variables="theta t"), "got t twice"),
-        (dict(variables="theta", clocks="c"), "clock must be one of theta, got 'c'"),
+        (dict(variables="theta", clocks="c"), "name in clocks must be one of theta, got 'c'"),
         (dict(variables="theta", onset=oo.Onset(lambda w: w)), "argument of the onset must be one of"),
         (dict(variables="theta", a=relax("theta", rate=1.0, limit=lambda w: w)), "argument of part 'a' must be one of"),
     ],
@@ -266,5 +266,5 @@ def test_parts_that_age_the_memory_are_declared():
         oo.simulate(silent, problem, 1)
     told = oo.Optimizer(oo.flow("theta m", ages="filter", **parts), oo.schemes.euler, 0.1, start=oo.starts.settled)
     assert np.array_equal(told.initial_state(problem.oracle(), problem.theta0)[1], problem.grad(problem.theta0))
-    with pytest.raises(ValueError, match="part that ages the memory must be one of filter, go, got 'memory'"):
+    with pytest.raises(ValueError, match="name in ages must be one of filter, go, got 'memory'"):
         oo.flow("theta m", ages="memory", **parts)

@@ -78,7 +78,7 @@ def test_theta_that_does_not_move_has_no_gauge():
 @pytest.mark.parametrize(
     ("run", "error", "text"),
     [
-        (lambda: [1.0, 2.0], TypeError, r"run must be a Trajectory of odeopt.simulate, got \[1.0, 2.0\]"),
+        (lambda: [1.0, 2.0], TypeError, r"run must be a Trajectory of odeopt.simulate or odeopt.solve"),
         (
             lambda: oo.simulate(opts.gd(), oo.noise.gaussian(PLANE, 1.0), 3, rng=0),
             ValueError,

@@ -140,5 +140,5 @@ def test_steps_that_are_no_filters(opt, text):
 
 
 def test_z_must_be_numbers():
-    with pytest.raises(TypeError, match="z must be numbers .real or complex., got 'one'"):
+    with pytest.raises(TypeError, match="z must be numbers .real or complex., unmasked, got 'one'"):
         oo.transfer_function(opts.gd(), "one")

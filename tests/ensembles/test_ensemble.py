@@ -200,7 +200,7 @@ BAD = [
     (dict(opt=oo.optimizers.gd(lr=np.array([0.1, 0.2]))), ValueError, "single optimizer"),
     (dict(members=0), ValueError, "members must be at least 1"),
     (dict(members=2.0), TypeError, "members must be an integer"),
-    (dict(members=10**12), MemoryError, "need about"),
+    (dict(members=10**12), ValueError, "members must leave room in memory: 10{12} need about"),
     (dict(steps=-1), ValueError, "steps"),
     (dict(theta0=np.ones((3, 2))), ValueError, "theta0"),
     (dict(theta0=np.ones((2, 50, 2))), ValueError, "theta0"),

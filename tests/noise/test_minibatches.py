@@ -258,7 +258,7 @@ BAD = [
     (lambda: noise.minibatches(LOGISTIC, 2.0), TypeError, "size must be an integer, got 2.0"),
     (lambda: noise.minibatches(LOGISTIC, 2, replace=1), TypeError, "replace must be True or False, got 1"),
     (lambda: noise.covariance(LOGISTIC), ValueError, "problem must have noise, .* got Problem logistic"),
-    (lambda: noise.covariance(NOISES["batches"], [1.0]), ValueError, r"theta0 must have shape \(3,\)"),
+    (lambda: noise.covariance(NOISES["batches"], [1.0]), ValueError, r"theta must have last axis 3"),
     (lambda: noise.svag(NOISES["replaced"], 0), ValueError, "l must be at least 1, got 0"),
     (lambda: noise.svag(NOISES["batches"], 2), ValueError, "problem must have independent draws, .* minibatches of 2"),
     (lambda: noise.gaussian_like(LOGISTIC), ValueError, "problem must have noise"),

@@ -156,7 +156,7 @@ def test_members_of_shampoo_are_alone():
 
 
 def test_lengths_are_of_variables():
-    with pytest.raises(ValueError, match="variable must be one of L, got 'M'"):
+    with pytest.raises(ValueError, match="name in lengths must be one of L, got 'M'"):
         oo.flow("theta L", lengths={"M": 4})
     with pytest.raises(ValueError, match="length of L must be at least 1, got 0"):
         oo.flow("theta L", lengths={"L": 0})

@@ -210,8 +210,10 @@ def test_loss_of_wrong_shape():
 
 
 def test_impossible_numbers_of_records_are_refused():
-    with pytest.raises(MemoryError, match="a larger record_every"):
-        oo.simulate(opts.gd(0.1), oo.problems.quadratic(), 10**19)
+    with pytest.raises(ValueError, match="steps must be at most 8.64e.13, a day at one nanosecond each, got 10000"):
+        oo.simulate(opts.gd(0.1), oo.problems.quadratic(), 10**19, record_every=10**19)
+    with pytest.raises(ValueError, match="steps must leave room in memory: 10{13} need about .* GiB"):
+        oo.simulate(opts.gd(0.1), oo.problems.quadratic(), 10**13)
 
 
 def test_one_bad_entry_makes_a_member_not_finite():

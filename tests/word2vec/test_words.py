@@ -198,7 +198,7 @@ def test_divergence_is_a_status():
         ({"rng": True}, TypeError, "rng must be"),
         ({"progress": 1}, TypeError, "progress must be"),
         ({"opt": opts.lamb(lr=0.1)}, ValueError, "lamb"),
-        ({"model": "cbow"}, TypeError, "model one like SkipGram"),
+        ({"model": "cbow"}, TypeError, r"model must be SkipGram\(...\) or CBOW"),
     ],
 )
 def test_bad_arguments(settings, error, match):
@@ -209,7 +209,7 @@ def test_bad_arguments(settings, error, match):
 def test_bad_text_and_words():
     with pytest.raises(TypeError, match="documents must be lists of words"):
         corpus(["a text"])
-    with pytest.raises(ValueError, match="two words that occur 5 times, got 0"):
+    with pytest.raises(ValueError, match="two words that occur min_count = 5 times, got 0"):
         corpus([["a", "b"]])
     with pytest.raises(ValueError, match="shared must be at least 1"):
         CBOW(shared=0)

@@ -10,6 +10,7 @@ from odeopt.core import decay
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import JORDAN, LIU_MUON
 from odeopt.optimizers.starts import half_step, rest
 from odeopt.util import check
 from odeopt.util.check import Number
@@ -42,8 +43,6 @@ def muon(
     settings |= {key: ranges.get(key, check.nonnegative)(key, settings[key]) for key in given}
     check.together(**{key: settings[key] for key in given})
     settings |= {"shape": check.shape("shape", shape), "iterations": iterations}
-    if iterations is not None:
-        check.count("iterations", iterations, 1)
     h, beta = settings["lr"], settings["beta"]
     tau = h / decay.exact.z_of(beta)
     corrected, in_buffer = like == "optax", 1 - beta if like == "keras" else 1.0  # Keras' buffer is m/(1 - beta)
@@ -63,7 +62,7 @@ def muon(
             "lr",
             "h = lr, beta = e^(-h/tau); as the look-ahead's weight, beta tends to 1 with the step",
             "means of full rank: msign jumps where a singular value passes 0, and the iterates chatter by lr",
-            "Jordan 2024; Liu et al. 2025",
+            (JORDAN, LIU_MUON),
         ),
         form(tau, beta, _scale(like, shape), settings["weight_decay"], settings["eps"] * in_buffer, shape=shape,
              iterations=iterations),

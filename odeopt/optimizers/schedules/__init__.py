@@ -64,7 +64,8 @@ def of_name(name: str, settings: Mapping[str, Any]) -> Schedule:
     >>> of_name("cosine", {"steps": 100})
     cosine(steps=100, final=0)
     """
-    return MAKERS[check.choice("schedule", name, MAKERS)](**settings)
+    given = check.mapping("settings", settings, "arguments of the schedule to their values")
+    return MAKERS[check.choice("name", name, MAKERS)](**given)
 
 
 def of_config(config: Mapping[str, Any]) -> Schedule:
@@ -73,9 +74,8 @@ def of_config(config: Mapping[str, Any]) -> Schedule:
     >>> of_config(wsd(100, 20).stretched(2).get_config())
     hold(steps=80, then=linear(steps=20, final=0), stretch=2)
     """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"config must be what get_config returns, got {config!r}")
-    check.choice("key of a schedule", "schedule", config)
+    if not isinstance(config, Mapping) or "schedule" not in config:
+        raise TypeError(f"config must be what get_config of a schedule returns, got {check.shown(config)}")
     inner = {key: value for key, value in config.items() if key not in ("schedule", "stretch")}
     settings = {key: of_config(value) if isinstance(value, Mapping) else value for key, value in inner.items()}
     return of_name(config["schedule"], settings).stretched(config.get("stretch", 1.0))

@@ -86,10 +86,16 @@ def schedule(value: Any) -> Schedule:
     >>> schedule(lambda k: 1 / (1 + k))
     custom()
     """
+    return checked("value", value)
+
+
+def checked(name: str, value: Any) -> Schedule:
+    """The argument `name` of a function as a Schedule."""
     if isinstance(value, Schedule):
         return value
     if not callable(value):
-        raise TypeError(f"schedule must be one of odeopt.schedules or a function of the step count, got {value!r}")
+        text = "one of odeopt.schedules or a function of the step count"
+        raise TypeError(f"{name} must be {text}, got {check.shown(value)}")
     return Schedule("custom", np.vectorize(lambda k: value(int(k) if k == int(k) else k), otypes=[float]))
 
 

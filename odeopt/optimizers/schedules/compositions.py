@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.optimizers.schedules.base import Schedule, made, schedule, snapped
+from odeopt.optimizers.schedules.base import Schedule, checked, made, snapped
 from odeopt.optimizers.schedules.decays import constant, linear
 from odeopt.util import check
 
@@ -19,7 +19,7 @@ def sequence(first: Any, steps: int, then: Any) -> Schedule:
     >>> sequence(step(1, 0.5), 2, linear(4))(range(5)).tolist()
     [1.0, 0.5, 1.0, 0.75, 0.5]
     """
-    before, steps, after = schedule(first), check.count("steps", steps, 1), schedule(then)
+    before, steps, after = checked("first", first), check.count("steps", steps, 1), checked("then", then)
     return made(sequence, _joined(before, steps, after), first=before, steps=steps, then=after)
 
 
@@ -29,7 +29,7 @@ def hold(steps: int, then: Any) -> Schedule:
     >>> hold(2, linear(2))(range(5)).tolist()
     [1.0, 1.0, 1.0, 0.5, 0.0]
     """
-    steps, after = check.count("steps", steps), schedule(then)
+    steps, after = check.count("steps", steps), checked("then", then)
     return made(hold, _joined(constant(), steps, after), steps=steps, then=after)
 
 
@@ -41,7 +41,7 @@ def warm_up(steps: int, then: Any = None) -> Schedule:
     >>> warm_up(4)(range(6)).tolist()
     [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     """
-    steps, after = check.count("steps", steps, 1), constant() if then is None else schedule(then)
+    steps, after = check.count("steps", steps, 1), constant() if then is None else checked("then", then)
     return made(warm_up, _joined(lambda k: (k + 1) / steps, steps - 1, after), steps=steps, then=after)
 
 
@@ -56,8 +56,10 @@ def wsd(steps: int, cooldown: int, shape: Callable[[int], Schedule] = linear) ->
     """
     steps, cooldown = check.count("steps", steps, 1), _cooldown(cooldown, steps)
     if not callable(shape) or isinstance(shape, Schedule):
-        raise TypeError(f"shape must be a function that makes a schedule of its number of steps, got {shape!r}")
-    return hold(steps - cooldown, shape(cooldown))
+        raise TypeError(
+            f"shape must be a function that makes a schedule of its number of steps, got {check.shown(shape)}"
+        )
+    return hold(steps - cooldown, checked("shape(cooldown)", shape(cooldown)))
 
 
 def trapezoid(steps: int, warm: int, cooldown: int) -> Schedule:
@@ -84,7 +86,7 @@ def restarts(cycle: Any, steps: int, factor: float = 1.0) -> Schedule:
     >>> restarts(linear(2), 2, factor=2)(range(8)).tolist()
     [1.0, 0.5, 1.0, 0.75, 0.5, 0.25, 1.0, 0.875]
     """
-    again, steps = schedule(cycle), check.count("steps", steps, 1)
+    again, steps = checked("cycle", cycle), check.count("steps", steps, 1)
     factor = check.scalar("factor", check.positive("factor", factor))
     if factor < 1:
         raise ValueError(f"factor must be at least 1, got {factor!r}")

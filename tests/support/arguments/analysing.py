@@ -1,0 +1,158 @@
+"""Analysis, batches and results."""
+
+from __future__ import annotations
+
+import numpy as np
+from support.arguments.attack import Row, row
+from support.arguments.kinds import (
+    COMPLEX,
+    COUNT,
+    COUNT_0,
+    FINITE,
+    FLAG,
+    NAME,
+    NONNEGATIVE,
+    NONNEGATIVES,
+    NOTHING,
+    POSITIVE,
+    POSITIVES,
+    SEED,
+    SWITCH,
+    WORK,
+    WORK_0,
+)
+from support.arguments.samples import GD, NOISY, PROBLEM, SUM, loaded, made
+
+import odeopt as oo
+from odeopt import optimizers, schemes
+
+ROWS: dict[str, Row] = {
+    "modified_flow": row(lambda: dict(opt=GD, order=2), opt=NOTHING, order=NOTHING, central=FLAG),
+    "sde": row(lambda: dict(opt=GD), opt=NOTHING, order=NOTHING),
+    "energy": row(lambda: dict(run=made().run), run=NOTHING),
+    "sharpness": row(
+        lambda: dict(run=made().run, problem=PROBLEM), run=NOTHING, problem=NOTHING, opt=NOTHING, every=COUNT
+    ),
+    "implicit_regularizer": row(lambda: dict(opt=GD), opt=NOTHING),
+    "ImplicitRegularizer.modified": row(
+        lambda: dict(problem=PROBLEM), problem=NOTHING, call=lambda **k: made().regular.modified(**k)
+    ),
+    "stability_limit": row(lambda: dict(opt=schemes.euler), opt=NOTHING, t="zero huge shape"),
+    "stability_region": row(
+        lambda: dict(opt=schemes.euler, points=3), opt=NOTHING, re=NOTHING, im=NOTHING, points=WORK, t="zero huge"
+    ),
+    "stability_chart": row(
+        lambda: dict(make=lambda beta: optimizers.momentum(beta=beta), beta=[0.0, 0.5], z=[0.1, 0.2]),
+        make=NOTHING,
+        beta=NOTHING,
+        z=NOTHING,
+        t="zero huge",
+    ),
+    "analysis.amplification": row(lambda: dict(scheme=schemes.euler, z=0.1), scheme=NOTHING, z=COMPLEX),
+    **{
+        f"analysis.{name}": row(lambda: dict(opt=GD, z=0.1), opt=NOTHING, z=COMPLEX, t="zero huge")
+        for name in ("multipliers", "spectral_radius", "step_matrix")
+    },
+    "analysis.step_jacobian": row(
+        lambda: dict(opt=optimizers.momentum(lr=0.1), problem=PROBLEM),
+        opt=NOTHING,
+        problem=NOTHING,
+        theta=NOTHING,
+        t=NONNEGATIVE,
+        m=FINITE,
+    ),
+    "analysis.preconditioner": row(
+        lambda: dict(opt=optimizers.rmsprop(lr=0.1), run=made().run, record=1),
+        opt=NOTHING,
+        run=NOTHING,
+        record="minus zero",
+    ),
+    "analysis.slow_rate": row(lambda: dict(opt=GD), opt=NOTHING),
+    "analysis.start_shift": row(
+        lambda: dict(opt=GD, grad=lambda theta: 0 * theta + 1, theta0=np.zeros(1)),
+        opt=NOTHING,
+        grad=NOTHING,
+        theta0="shape",
+    ),
+    "analysis.ModifiedFlow": row(
+        lambda: dict(map=oo.from_step(lambda y: (y[0] / 2,)), order=2), map=NOTHING, order=NOTHING, central=FLAG
+    ),
+    "analysis.ModifiedFlow.indicator": row(
+        lambda: dict(problem=PROBLEM),
+        call=lambda **k: oo.modified_flow(GD).indicator(**k),
+        problem=NOTHING,
+        theta=NOTHING,
+    ),
+    "analysis.OneStep.iterates": row(
+        lambda: dict(theta0=[1.0], steps=2),
+        call=lambda **k: oo.from_step(lambda y: (y[0] / 2,)).iterates(**k),
+        theta0="shape",
+        steps=WORK_0,
+        grad=NOTHING,
+    ),
+    "convergence_rate": row(lambda: dict(opt=GD, eigenvalues=[1.0]), opt=NOTHING, eigenvalues=NOTHING),
+    "critical_beta": row(lambda: dict(z=0.1), z="shape"),
+    **{
+        name: row(lambda: dict(smallest=1.0, largest=2.0), smallest=NOTHING, largest=POSITIVE)
+        for name in ("tuned_gd", "tuned_momentum", "tuned_nesterov")
+    },
+    **{
+        f"analysis.{name}": row(lambda: dict(t=1.0), t=NONNEGATIVES, distance=POSITIVES, smoothness=POSITIVES)
+        for name in ("gradient_bound", "worst_slope")
+    },
+    "analysis.nesterov_bound": row(lambda: dict(steps=3, lr=0.1), steps=NONNEGATIVES, lr=POSITIVES, distance=POSITIVES),
+    "analysis.nesterov_flow_bound": row(lambda: dict(t=1.0), t=POSITIVES, distance=POSITIVES),
+    "scale_batch": row(lambda: dict(opt=GD, kappa=2), opt=NOTHING, kappa=POSITIVE, noise_ratio="zero inf huge"),
+    "batch_scaling": row(lambda: dict(opt=GD, kappa=2), opt=NOTHING, kappa=POSITIVE, noise_ratio="zero inf huge"),
+    "BatchScaling.steps": row(lambda: dict(steps=4), call=lambda **k: made().scaling.steps(**k), steps=COUNT_0),
+    "noise_ratio": row(lambda: dict(problem=NOISY), problem=NOTHING, theta=NOTHING),
+    "batch_schedule": row(
+        lambda: dict(schedule=oo.schedules.constant(), size=2, samples=6), schedule=NOTHING, size="huge", samples=WORK
+    ),
+    "compare_batches": row(
+        lambda: dict(optimizers={2: GD}, problem=SUM, samples=4, members=2),
+        optimizers=NOTHING,
+        problem=NOTHING,
+        samples=WORK,
+        members=WORK,
+        rng=SEED,
+    ),
+    **{
+        f"BatchComparison.{name}": row(
+            lambda: dict(loss=1.0), call=lambda n=name, **k: getattr(made().batches, n)(**k), loss=FINITE
+        )
+        for name in ("steps_to", "samples_to")
+    },
+    "load": row(
+        lambda: dict(path=made().many.save("y")),
+        call=lambda path, **of: loaded(path, lambda path: oo.load(path, **of)),
+        path=NAME,
+        of=NOTHING,
+    ),
+    "BatchComparison.save": row(lambda: dict(path="b.npz"), call=lambda path: made().many.save(path), path=NAME),
+    "BatchComparison.load": row(
+        lambda: dict(path=made().many.save("y")), call=lambda path: loaded(path, oo.Ensemble.load), path=NAME
+    ),
+    "IVP.unpack": row(lambda: dict(y=np.zeros(4)), call=lambda **k: made().ivp.unpack(**k), y=NOTHING),
+    "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "rod_flow": row(
+        lambda: dict(opt=GD, problem=PROBLEM, steps=2),
+        opt=NOTHING,
+        problem=NOTHING,
+        steps=WORK_0,
+        theta0=NOTHING,
+        delta0=NOTHING,
+        memory=NOTHING,
+        smooth="empty",
+        substeps=WORK,
+        order=NOTHING,
+        rank=COUNT,
+        record_every=COUNT,
+        progress=SWITCH,
+    ),
+    "RodFlow.sigma": row(lambda: dict(record=1), call=lambda record: made().rods.sigma(record), record="minus zero"),
+    "edge_gauge": row(lambda: dict(run=made().run), run=NOTHING),
+    "batch_sharpness": row(
+        lambda: dict(run=made().drawn, every=2), run=NOTHING, opt=NOTHING, every=COUNT, batches=COUNT, rng=SEED
+    ),
+}
