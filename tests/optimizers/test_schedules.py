@@ -195,7 +195,11 @@ def test_a_run_takes_the_rates_of_its_schedule(name, schedule):
         (lambda: schedules.hold(-1, abs), ValueError, "steps must be at least 0, got -1"),
         (lambda: schedules.wsd(10, 11), ValueError, "cooldown must be at most 10 steps, got 11"),
         (lambda: schedules.wsd(10, 2, schedules.linear(2)), TypeError, "shape must be a function that makes"),
-        (lambda: schedules.wsd(10, 2, lambda n: 3), TypeError, r"shape\(cooldown\) must be one of odeopt.schedules .* got 3"),
+        (
+            lambda: schedules.wsd(10, 2, lambda n: 3),
+            TypeError,
+            r"shape\(cooldown\) must be one of odeopt.schedules .* got 3",
+        ),
         (lambda: schedules.trapezoid(10, 10, 1), ValueError, "warm must be less than steps = 10, got 10"),
         (lambda: schedules.trapezoid(10, 8, 4), ValueError, "cooldown must be at most 3 steps, got 4"),
         (lambda: schedules.restarts(abs, 3, 0.5), ValueError, "factor must be at least 1, got 0.5"),
