@@ -132,7 +132,7 @@ def scheme_style(name: str) -> tuple[str, str]:
     return SCHEMES.get(family, (GREY, "."))
 
 
-def axes(ax: Any) -> Any:
+def axes(ax: Axes | None) -> Axes:
     """The given axes, or the axes of a new pyplot figure if None."""
     if ax is not None:
         return check.instance("ax", ax, Axes, "the axes of a matplotlib figure, or None")
@@ -141,7 +141,7 @@ def axes(ax: Any) -> Any:
     return pyplot.subplots(figsize=SCREEN, layout="constrained")[1]
 
 
-def bar(ax: Any, shades: Any, text: str) -> None:
+def bar(ax: Axes, shades: Any, text: str) -> None:
     """The colour bar of shades, beside axes that were made for them."""
     ax.figure.colorbar(shades, ax=ax, label=text)
 
