@@ -1,87 +1,49 @@
-"""max_n |theta_n - theta(t_n)|: an optimizer's iterates beside the flow that they discretise."""
+"""max_n |theta_n - theta(t_n)|: an optimizer's iterates compared with the flow that they discretise."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from time import monotonic
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from odeopt.analysis.modified import modified_flow, series_radius
-from odeopt.analysis.smoothness import difficulties, jumps
-from odeopt.core.state import State, named
-from odeopt.flows import gradient_flow
+from odeopt.analysis.compared_runs import SMALL, Stage, three_runs
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
-from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
+from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
-from odeopt.problems.initial_point import initial_point
-from odeopt.schemes import euler
-from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation.simulate import simulate
+from odeopt.schemes.base import refuse_noise, refuse_without_flow
 from odeopt.simulation.trajectory import Trajectory
-from odeopt.solvers.solve import checked_solver, solve
+from odeopt.solvers.solve import checked_solver
 from odeopt.util import check
 from odeopt.util.check import Array
-from odeopt.util.deadline import time_is_up, time_limit
+from odeopt.util.deadline import time_limit
 from odeopt.util.plotted import plotted
 from odeopt.util.progress import lines
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
-ORDER = 3  # of the modified flow with which a foreign step is compared
-CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
-FINE = 64  # a power of 2, so that the times of records stay the same to the last bit
-SMALL = 200  # coordinates: for more a solver finds its limits sooner, and interpolants take much memory
-EVALUATIONS = 500_000  # the budget of a small problem
-FEW_EVALUATIONS, KINKED_EVALUATIONS = 20_000, 2_000  # that of a large one, and where its gradient jumps
-ENDS = (Status.INTERRUPTED, Status.OUT_OF_TIME)  # of a run after which no other is begun
-
-
-class Stage:
-    """Which run of a comparison is on its way, for the lines on stderr, and how it ended."""
-
-    def __init__(self, max_seconds: float, progress: bool | None) -> None:
-        self.max_seconds, self.progress = max_seconds, check.switch("progress", progress)
-        self.name, self.begun, self.remarks = "", monotonic(), tuple[str, ...]()
-
-    def begin(self, name: str) -> None:
-        """The next run."""
-        self.name = name
-
-    def text(self) -> str:
-        """A line for people who wait."""
-        found = "".join(f"; {remark}" for remark in self.remarks)
-        return f"compare: {self.name}: {monotonic() - self.begun:.0f} s of at most {self.max_seconds:g} s{found}"
-
-    def ended(self, run: Trajectory) -> Trajectory:
-        """The run; if the clock interrupted it, with the status OUT_OF_TIME."""
-        if run.status is not Status.INTERRUPTED or not time_is_up():
-            return run
-        message = f"{run.message}: max_seconds = {self.max_seconds:g} s are over"
-        return replace(run, status=Status.OUT_OF_TIME, message=message)
-
 
 def distance(iterates: Trajectory, flow: Trajectory) -> Array:
-    """|theta_n - theta(t_n)| by its largest coordinate, shape (n+1, ...), as far as both runs reached."""
+    """max_i |theta_n - theta(t_n)|_i, shape (n+1, ...), up to the last record of the shorter run."""
     n = min(len(iterates), len(flow))
-    same = (iterates.t[:n] == flow.t[:n]).reshape(n, -1).all(axis=1)  # an early end has a time of its own
+    same = (iterates.t[:n] == flow.t[:n]).reshape(n, -1).all(axis=1)  # a run that ended early may have one more time
     return np.abs(iterates.theta[:n] - flow.theta[:n]).max(axis=-1)[same]
 
 
 def largest(error: Array, flow: Trajectory) -> Any:
-    """Its maximum over n, a float or (...); NaN if the flow ended before the iterates did."""
+    """The maximum of an error over n, a float or (...); NaN if the flow ended early."""
     found = error.max(axis=0) + (0.0 if flow.success else np.nan)
     return float(found) if np.ndim(found) == 0 else found
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Saved):
-    """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, step for step.
+    """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, at the same steps.
 
-    error (n+1, ...): the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
-    max_error:        its maximum over n; NaN if the flow ended before the iterates did
+    error (n+1, ...): max_i |theta_n - theta(t_n)|_i, up to the last record of the shorter run
+    max_error:        its maximum over n; NaN if the flow ended early
     remarks:          sentences about what makes the flow hard to solve, such as kinks of the loss
     """
 
@@ -94,13 +56,15 @@ class Comparison(Saved):
 
     @property
     def status(self) -> Status:
-        """That of the first run, in the order above, which did not reach its end; DONE if all three did."""
+        """The status of the first of the three runs that did not reach its end; DONE if all of them did."""
         return next((run.status for run in self._runs if not run.success), Status.DONE)
 
     @property
     def message(self) -> str:
-        """Which run did not reach its end, and why."""
-        return next((f"{run.name}: {run.message}" for run in self._runs if not run.success), "all three runs are whole")
+        """The name of that run and the reason."""
+        return next(
+            (f"{run.name}: {run.message}" for run in self._runs if not run.success), "all three runs are complete"
+        )
 
     @property
     def _runs(self) -> tuple[Trajectory, ...]:
@@ -121,7 +85,7 @@ class Comparison(Saved):
         return all(run.success for run in self._runs)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Path in the plane (d = 2) or loss against time, the error in the title; returns the artists."""
+        """The paths in the plane (d = 2) or the losses against time, and the error as title; returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
@@ -138,7 +102,7 @@ def compare(
     opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     method: str = "auto",
     rtol: float = 1e-10,
@@ -147,23 +111,25 @@ def compare(
     max_seconds: float = 60.0,
     progress: bool | None = None,
 ) -> Comparison:
-    """Run an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
+    """Runs an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
 
-    method, rtol and atol are those of `solve`.  If the iterates leave the finite numbers, the flows end with them.  A
-    step from `from_step` is compared with its `modified_flow` of order 3; a remark says where that flow has no meaning.
+    method, rtol and atol are those of `solve`.  If the iterates stop being finite, the flows end at the last finite
+    record.  A step from `from_step` is compared with its `modified_flow` of order 3; a remark says if the series of
+    that flow diverges.
 
-    max_evaluations: of the right-hand side, by each method that `solve` tries.  The default is 500 000 for up to 200
-                     coordinates.  It is 20 000 for more, and 2000 where in addition the gradient jumps.  When they are
-                     used up the optimizer's own steps of h/64 take the place of the solver, and for plain gradient flow
-                     those of gradient descent.  The same holds for a flow with projections (AMSGrad's maximum), which
-                     no solver integrates.  Such a reference is as accurate as the scheme at h/64; its message says so
-    max_seconds:     for everything.  The run that is on its way then ends with the status OUT_OF_TIME and the records
-                     that it has, and no other is begun; Ctrl-C does the same with INTERRUPTED.  The time limit changes
-                     no digit of a record
+    max_evaluations: the budget of right-hand sides for each method that `solve` tries.  The default is 500,000 for up
+                     to 200 coordinates, 20,000 for more, and 2000 if the gradient of such a problem jumps.  When the
+                     budget is spent, the optimizer's own steps of h/64 replace the solver, or steps of gradient descent
+                     for plain gradient flow.  They also replace it for a flow with projections (AMSGrad's maximum),
+                     which no solver can integrate.  This reference is as accurate as the scheme at h/64, and its
+                     message says so
+    max_seconds:     the time limit for everything.  When it is reached, the current run ends with the status
+                     OUT_OF_TIME and its records so far, and no other run begins; Ctrl-C does the same with INTERRUPTED.
+                     The limit changes no digit of a record
     progress:        True or False; None shows bars at a terminal or in Jupyter, and elsewhere a line on stderr every
                      ten seconds
 
-    The flows interpolate (`flow.sol(t)`) for up to 200 coordinates.
+    For up to 200 coordinates, `flow.sol(t)` interpolates.
 
     >>> import odeopt as oo
     >>> oo.compare(oo.optimizers.adam(lr=0.01), oo.problems.quadratic(), steps=300).max_error < 2e-4
@@ -179,100 +145,5 @@ def compare(
     solver = {**checked_solver(method, rtol, atol, dense=small), "dense_output": small, "max_evaluations": budget}
     stage = Stage(check.scalar("max_seconds", check.positive("max_seconds", max_seconds)), progress)
     with time_limit(stage.max_seconds), lines(stage.text, progress):
-        return _compared(made, problem, steps, theta0, solver, stage)
-
-
-def _compared(
-    opt: Optimizer, problem: Problem, steps: int, theta0: Any, solver: dict[str, Any], stage: Stage
-) -> Comparison:
-    """The three runs one after the other, of which none is begun after Ctrl-C or the end of the time."""
-    stage.begin("its steps")
-    run = stage.ended(simulate(opt, problem, steps, theta0, progress=stage.progress))
-    flow, plain = _unsolved(opt, run, run.status, run.message)
-    if len(run) < 2 or run.status in (*ENDS, Status.EVALUATION_FAILED):
-        return Comparison(run, flow, plain, opt, problem)
-    flow, plain = _unsolved(opt, run, Status.INTERRUPTED, "interrupted")
-    try:
-        stage.begin("looking for kinks")
-        with np.errstate(all="ignore"):
-            y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
-            kinked = jumps(problem, y[0], run.final)
-            stage.remarks = difficulties(opt.flow, problem, y[0], kinked) + _without_series(opt, problem, y)
-        if solver["max_evaluations"] is None:
-            solver["max_evaluations"] = _budget(problem, kinked)
-        stage.begin(f"its flow, by {solver['max_evaluations']} evaluations at most")
-        flow = stage.ended(_flow(opt, problem, run, y, solver, stage))
-        if flow.status not in ENDS:
-            stage.begin("plain gradient flow")
-            plain = stage.ended(_gradient_flow(opt, problem, run, y[0], solver, stage))
-    except KeyboardInterrupt:  # outside of a run, which would have kept its records
-        pass
-    flow, plain = stage.ended(flow), stage.ended(plain)
-    return Comparison(run, flow, plain, opt, problem, stage.remarks)
-
-
-def _flow(
-    opt: Optimizer, problem: Problem, run: Trajectory, y: State, solver: dict[str, Any], stage: Stage
-) -> Trajectory:
-    """The flow of an optimizer, by a solver or by small steps."""
-    if isinstance(opt.scheme, ForeignStep):
-        return solve(modified_flow(opt, ORDER), problem, run.t, y[0], memory=named(opt.flow.memory, y), **solver)
-    why = f"{opt.flow.name} has projections"
-    if not projections_that_are_read(opt.flow):
-        memory = named(opt.flow.memory, y)
-        solved = solve(opt.flow, problem, run.t, y[0], memory=memory, **solver, progress=stage.progress)
-        if solved.status is not Status.TOO_MANY_EVALUATIONS:
-            return solved
-        why = solved.message
-    stage.begin(f"its flow, by steps of h/{FINE}")
-    return _by_small_steps(opt, problem, len(run) - 1, y, why)
-
-
-def _without_series(opt: Optimizer, problem: Problem, y: State) -> tuple[str, ...]:
-    """A remark if the series of the modified flow diverges for a foreign step."""
-    if not isinstance(opt.scheme, ForeignStep) or y[0].ndim > 1:
-        return ()
-    radius = series_radius(of_optimizer(opt), problem, 0.0, y)
-    if radius <= CONVERGENT:
-        return ()
-    return (
-        f"the series of the modified flow diverges: |mu - 1| is {radius:.3g} for a multiplier of the first step; "
-        "a memory that is replaced in every step has none",
-    )
-
-
-def _gradient_flow(
-    opt: Optimizer, problem: Problem, run: Trajectory, theta: Array, solver: dict[str, Any], stage: Stage
-) -> Trajectory:
-    """Plain gradient flow in lr-time, by a solver or by small steps of gradient descent."""
-    times = run.t * (np.asarray(opt.lr_time) / np.asarray(opt.h))
-    solved = solve(gradient_flow(), problem, times, theta, **solver, progress=stage.progress)
-    if solved.status is not Status.TOO_MANY_EVALUATIONS:
-        return solved
-    stage.begin(f"plain gradient flow, by steps of lr/{FINE}")
-    descent = Optimizer(gradient_flow(), euler, np.asarray(opt.lr_time)[()])
-    return replace(_by_small_steps(descent, problem, len(run) - 1, (theta,), solved.message), t=times)
-
-
-def _by_small_steps(opt: Optimizer, problem: Problem, steps: int, y: State, why: str) -> Trajectory:
-    """A flow by the optimizer's own steps, FINE times as many, and why no solver could do it."""
-    fine = replace(opt.with_step(np.asarray(opt.h) / FINE), start=lambda flow, grad, theta0, h: y)
-    run = simulate(fine, problem, steps * FINE, y[0], record_every=FINE, progress=False)
-    return replace(run, name=opt.flow.name, optimizer=None, message=f"{run.message} of h/{FINE}: {why}")
-
-
-def _budget(problem: Problem, kinked: bool) -> int:
-    """Evaluations after which a solver is given up, by default."""
-    if problem.dim <= SMALL:
-        return EVALUATIONS
-    return KINKED_EVALUATIONS if kinked else FEW_EVALUATIONS
-
-
-def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list[Trajectory]:
-    """The flow of an optimizer and plain gradient flow where they were not solved: the first record of the iterates."""
-    memory = {name: value[:1] for name, value in run.state.items()}
-    t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
-    path = replace(run, t=t, theta=theta, loss=loss, optimizer=None)
-    first = replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
-    flow = replace(first, name=opt.flow.name, state=memory)
-    return [flow, replace(first, name=gradient_flow().name, flow=gradient_flow(), state={})]
+        runs = three_runs(made, problem, steps, theta0, solver, stage)
+        return Comparison(*runs, made, problem, stage.remarks)

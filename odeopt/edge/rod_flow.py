@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.state import Grad, State, pack, unpack
 from odeopt.edge.rod_result import Records, RodFlow
@@ -31,7 +32,7 @@ def rod_flow(
     problem: Problem,
     steps: int = 300,
     *,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     delta0: Any = None,
     memory: Mapping[str, Any] | None = None,
     smooth: Iterable[str] | None = None,

@@ -53,7 +53,7 @@ def advanced(
     moving: one truth value per entry of theta.  Entries that do not move keep their value and memory; clocks advance.
     """
     library = theta.library
-    grad = Brought(lambda point: Foreign(elsewhere(point.value), library))
+    grad = Brought[Any](lambda point: Foreign(elsewhere(point.value), library))
     grad.bring(theta, g)
     memory = held.memory
     if opt.start is not rest:

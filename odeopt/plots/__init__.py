@@ -3,6 +3,7 @@
 Every function takes a result and `ax=None` and returns its artists.  It shows nothing and does not change rcParams.
 """
 
+from odeopt.plots.edge import central_flow
 from odeopt.plots.energy import energy
 from odeopt.plots.ensembles import ensemble
 from odeopt.plots.gauges import batch_sharpness, edge_gauge
@@ -15,6 +16,7 @@ from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
     "batch_sharpness",
+    "central_flow",
     "comparison",
     "convergence",
     "density",

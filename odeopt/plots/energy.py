@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.analysis.energy import Energy
 from odeopt.plots import style
@@ -14,12 +17,13 @@ LOOKS = ("-", "--", ":", "-.")
 
 
 @draws(Energy)
-def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
+@style.windowed
+def energy(result: Energy, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """Each quantity over its first value against time, one line per member; returns the Line2D artists.
 
     The axis is logarithmic if all values are positive.
     """
-    ax = style.axes(ax)
+    own, ax = ax is None, style.axes(ax)
     n = len(result.t)
     t, lines = result.times.reshape(n, -1), []
     for look, (name, value) in zip(LOOKS, result.values.items(), strict=False):
@@ -35,4 +39,6 @@ def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
     ax.set(xlabel="time t", ylabel="quantity over its first value")
     if lines:
         ax.legend()
+    if own:
+        ax.set_title(style.label(result.name), fontsize="medium")
     return lines

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.ensembles.result import Ensemble
 from odeopt.plots import style
@@ -12,9 +15,10 @@ from odeopt.util.plotted import draws
 
 
 @draws(Ensemble)
-def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
+@style.windowed
+def ensemble(run: Ensemble, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """The mean of each observable against t with a band of one standard deviation; returns the Line2D artists."""
-    ax = style.axes(ax)
+    own, ax = ax is None, style.axes(ax)
     artists = []
     for i, name in enumerate(run.observables):
         (drawn,) = ax.plot(run.t, run.mean[:, i], label=name, **line)
@@ -23,4 +27,6 @@ def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
         artists.append(drawn)
     ax.set(xlabel="time t", ylabel="mean ± standard deviation")
     ax.legend()
+    if own:
+        ax.set_title(style.label(run.name), fontsize="medium")
     return artists

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
-from odeopt.plots import style
+from odeopt.plots import members, style
 from odeopt.problems.base import Problem, a_problem
 from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util import check
@@ -17,7 +20,13 @@ CONTOURS = "#c9ced6"
 
 
 def landscape(
-    problem: Problem, ax: Any = None, *, xlim: Any = None, ylim: Any = None, around: Any = None, levels: int = LEVELS
+    problem: Problem,
+    ax: Axes | None = None,
+    *,
+    xlim: Any = None,
+    ylim: Any = None,
+    around: Any = None,
+    levels: int = LEVELS,
 ) -> Any:
     """Contours of a loss of two parameters, evenly spaced in log(L - min L); returns the QuadContourSet.
 
@@ -42,7 +51,8 @@ def landscape(
     return artist
 
 
-def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
+@style.windowed
+def path(run: Trajectory, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """theta in the plane of its two coordinates, one line per member; returns the Line2D artists.
 
     A run with dense output is drawn as a smooth curve, also between its records.
@@ -52,11 +62,9 @@ def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     ax = style.axes(ax)
     theta = _curve(run).reshape(-1, int(np.prod(run.theta.shape[1:-1])), 2)
     lines = ax.plot(theta[..., 0], theta[..., 1], **{"color": style.colour(run.name), "label": run.name, **line})
-    for extra in lines[1:]:
-        extra.set_label("_member")
     if not ax.get_xlabel():
         ax.set(xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
-    return list(lines)
+    return members.joined(lines, run, line)
 
 
 def _curve(run: Trajectory) -> Array:

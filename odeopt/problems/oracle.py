@@ -28,7 +28,7 @@ class EvaluationError(RuntimeError):
     """A user's function raised after the first evaluation: the run ends with a status, not with its exception."""
 
 
-class Gradient(Oracle):
+class Gradient(Oracle[Array]):
     """grad(theta) of a problem, in float64.
 
     An exception in the first evaluation is the caller's mistake and propagates; a later one becomes an
