@@ -33,7 +33,7 @@ def rod_flow(
     steps: int = 300,
     *,
     theta0: ArrayLike | None = None,
-    delta0: Any = None,
+    delta0: ArrayLike | None = None,
     memory: Mapping[str, Any] | None = None,
     smooth: Iterable[str] | None = None,
     substeps: int = 4,
@@ -66,7 +66,7 @@ def rod_flow(
     >>> import odeopt as oo
     >>> quartic = oo.Problem(lambda w: w[0] ** 2 / 2 - w[0] ** 4 / 8, theta0=[0.0])
     >>> flow = rod_flow(oo.optimizers.gd(lr=2.2), quartic, steps=100, delta0=[0.1])
-    >>> round(float(flow.trace[-1]), 6)  # gradient descent alternates between +-.426
+    >>> round(float(flow.covariance.trace[-1]), 6)  # gradient descent alternates between +-.426
     0.181818
     """
     opt, problem = single_optimizer(opt), quiet_problem(problem)
