@@ -11,7 +11,7 @@ import numpy as np
 from odeopt.core.symbols import short
 from odeopt.noise._minibatches import minibatches
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.schedules import checked as checked_schedule
+from odeopt.optimizers.schedules.base import checked as checked_schedule
 from odeopt.problems.base import Problem, a_problem
 from odeopt.simulation.simulate import simulate
 from odeopt.util import check
