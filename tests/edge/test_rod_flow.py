@@ -208,14 +208,14 @@ def test_a_seed_far_smaller_than_the_motion_grows():
 
 def test_rank_and_substeps_converge():
     problem, opt = network(), opts.gd(lr=0.2)
-    best = oo.rod_flow(opt, problem, 40, substeps=8, rank=12)
+    best = oo.rod_flow(opt, problem, 25, substeps=8, rank=10)
     apart = {
-        (m, k): np.linalg.norm(oo.rod_flow(opt, problem, 40, substeps=m, rank=k).final - best.final)
-        for m, k in ((4, 12), (4, 6), (4, 1))
+        (m, k): np.linalg.norm(oo.rod_flow(opt, problem, 25, substeps=m, rank=k).final - best.final)
+        for m, k in ((4, 10), (4, 4), (4, 1))
     }
-    assert apart[4, 12] < 5e-3
-    assert apart[4, 6] < 5e-3
-    assert apart[4, 1] > 5 * apart[4, 6]  # the drift and the oscillation are two directions
+    assert apart[4, 10] < 5e-3
+    assert apart[4, 4] < 5e-3
+    assert apart[4, 1] > 5 * apart[4, 4]  # the drift and the oscillation are two directions
 
 
 @pytest.mark.slow
@@ -291,7 +291,8 @@ def test_states_at_once_move_as_one_by_one(name):
     state = (run.final, *(u[-1] for u in run.state.values()))
     d, y = _increments(opt, problem.oracle(), state), np.concatenate(state)
     rows = np.array([y, 1.01 * y, 0.98 * y])
-    np.testing.assert_array_equal(d(3.0, rows), [d(3.0, row[None])[0] for row in rows])
+    with np.errstate(invalid="ignore"):  # RAdam's branch that is not taken
+        np.testing.assert_array_equal(d(3.0, rows), [d(3.0, row[None])[0] for row in rows])
 
 
 def test_a_step_of_your_own_is_the_same():
