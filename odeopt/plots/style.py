@@ -152,8 +152,9 @@ def windowed(drawing: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(drawing)
     def drawn(*arguments: Any, xlim: Any = None, ylim: Any = None, **options: Any) -> Any:
         artists = drawing(*arguments, **options)
-        window = {"xlim": xlim, "ylim": ylim}
-        artists[0].axes.set(**{name: limits for name, limits in window.items() if limits is not None})
+        window = {name: limits for name, limits in (("xlim", xlim), ("ylim", ylim)) if limits is not None}
+        if artists:  # an energy may have no quantity to draw
+            artists[0].axes.set(**window)
         return artists
 
     return drawn
