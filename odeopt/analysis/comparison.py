@@ -10,13 +10,14 @@ import numpy as np
 
 from odeopt.analysis.modified import modified_flow, series_radius
 from odeopt.analysis.smoothness import difficulties, jumps
-from odeopt.core.state import State, named
+from odeopt.core.state import State, finite, named
 from odeopt.flows import gradient_flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import initial_point
+from odeopt.problems.oracle import EvaluationError, proven
 from odeopt.schemes import euler
 from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
 from odeopt.simulation.simulate import simulate
@@ -185,19 +186,31 @@ def compare(
 def _compared(
     opt: Optimizer, problem: Problem, steps: int, theta0: Any, solver: dict[str, Any], stage: Stage
 ) -> Comparison:
-    """The three runs one after the other, of which none is begun after Ctrl-C or the end of the time."""
+    """The iterates, and where the gradient works the flows."""
     stage.begin("its steps")
     run = stage.ended(simulate(opt, problem, steps, theta0, progress=stage.progress))
-    flow, plain = _unsolved(opt, run, run.status, run.message)
     if len(run) < 2 or run.status in (*ENDS, Status.EVALUATION_FAILED):
+        flow, plain = _unsolved(opt, run, run.status, run.message)
         return Comparison(run, flow, plain, opt, problem)
+    with proven():
+        return _beside(opt, problem, run, theta0, solver, stage)
+
+
+def _beside(
+    opt: Optimizer, problem: Problem, run: Trajectory, theta0: Any, solver: dict[str, Any], stage: Stage
+) -> Comparison:
+    """The flows beside the iterates, of which none is begun after Ctrl-C or the end of the time."""
     flow, plain = _unsolved(opt, run, Status.INTERRUPTED, "interrupted")
     try:
         stage.begin("looking for kinks")
+        grad = problem.oracle()
         with np.errstate(all="ignore"):
-            y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
-            kinked = jumps(problem, y[0], run.final)
-            stage.remarks = difficulties(opt.flow, problem, y[0], kinked) + _without_series(opt, problem, y)
+            y = opt.matched_state(grad, initial_point(opt.members, problem, theta0))
+            if not finite(y):
+                flow, plain = _unsolved(opt, run, Status.NOT_FINITE, "its matched start is not finite")
+                return Comparison(run, flow, plain, opt, problem)
+            kinked = jumps(grad, y[0], run.final)
+            stage.remarks = difficulties(opt.flow, grad, y[0], kinked) + _without_series(opt, problem, y)
         if solver["max_evaluations"] is None:
             solver["max_evaluations"] = _budget(problem, kinked)
         stage.begin(f"its flow, by {solver['max_evaluations']} evaluations at most")
@@ -207,6 +220,9 @@ def _compared(
             plain = stage.ended(_gradient_flow(opt, problem, run, y[0], solver, stage))
     except KeyboardInterrupt:  # outside of a run, which would have kept its records
         pass
+    except EvaluationError as error:
+        first, plain = _unsolved(opt, run, Status.EVALUATION_FAILED, str(error))
+        flow = first if flow.status is Status.INTERRUPTED else flow
     flow, plain = stage.ended(flow), stage.ended(plain)
     return Comparison(run, flow, plain, opt, problem, stage.remarks)
 
@@ -270,9 +286,12 @@ def _budget(problem: Problem, kinked: bool) -> int:
 
 def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list[Trajectory]:
     """The flow of an optimizer and plain gradient flow where they were not solved: the first record of the iterates."""
-    memory = {name: value[:1] for name, value in run.state.items()}
-    t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
-    path = replace(run, t=t, theta=theta, loss=loss, optimizer=None)
-    first = replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
-    flow = replace(first, name=opt.flow.name, state=memory)
-    return [flow, replace(first, name=gradient_flow().name, flow=gradient_flow(), state={})]
+    flow = unsolved(run, opt.flow.name, status, why)
+    return [flow, replace(flow, name=gradient_flow().name, flow=gradient_flow(), state={})]
+
+
+def unsolved(run: Trajectory, name: str, status: Status, why: str) -> Trajectory:
+    """A flow that was not solved: the first record of the iterates."""
+    memory = {key: value[:1] for key, value in run.state.items()}
+    path = replace(run, t=run.t[:1], theta=run.theta[:1], loss=run.loss[:1], state=memory, optimizer=None, name=name)
+    return replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)

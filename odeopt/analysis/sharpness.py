@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.linear import reads_time
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.stability import stability_limit
 from odeopt.optimizers.base import Optimizer
@@ -89,7 +88,7 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
 
 def _limits(opt: Optimizer, t: Array) -> Array:
     """The stability limit at each of these times, once for a flow that does not read the time."""
-    return stability_limit(opt, t) if reads_time(opt.flow) else np.full(len(t), stability_limit(opt))
+    return stability_limit(opt, t) if opt.flow.timed else np.full(len(t), stability_limit(opt))
 
 
 def _inverse_root(P: Array) -> Array:
