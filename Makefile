@@ -12,10 +12,11 @@ help:  ## this list
 venv: $(ENV)  ## the virtual environment .venv with odeopt and its tools
 
 $(ENV): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "odeopt needs Python 3.11 or newer: make PYTHON=python3.11")'
-	if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python $(PYTHON) .venv; else $(PYTHON) -m venv .venv; fi
-	if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python -e '.[dev]'; else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; fi
-	touch $@
+	@echo "installing odeopt and its tools into .venv (once; a minute or two)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "odeopt needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python $(PYTHON) .venv; else $(PYTHON) -m venv .venv; fi
+	@if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python -e '.[dev]'; else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; fi
+	@touch $@
 
 test: $(ENV)  ## the tests, without those marked slow
 	$(BIN)/python -m pytest -q -n auto -m "not slow and not long"
@@ -31,7 +32,7 @@ types: $(ENV)  ## mypy
 	$(BIN)/mypy
 
 figures: $(ENV)  ## the gallery: figures/gallery/README.md
-	$(BIN)/python figures/make.py
+	@$(BIN)/python figures/make.py
 
 notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
 	$(BIN)/python notebooks/build.py
@@ -48,5 +49,6 @@ bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" fo
 	$(BIN)/python benchmarks/in_place.py $(if $(ROW),"$(ROW)")
 
 clean:  ## remove all that make has made, but the gallery
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/*.ipynb
+	$(PYTHON) notebooks/made.py
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,12 +12,14 @@ import os
 import sys
 import time
 import traceback
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 HERE = Path(__file__).parent
 GALLERY = HERE / "gallery"
 KINDS = ("png", "svg")
+PROCESSES = 2  # figures drawn side by side
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # sums in a fixed order, and no crowding
 
 
@@ -56,6 +58,7 @@ def render(script: Path, folder: Path = GALLERY) -> float:
     from odeopt.util import files
 
     began = time.perf_counter()
+    print(f"{script.stem} ...\n", end="", flush=True)  # in one piece, as another process prints too
     for kind, data in pictures(script).items():
         files.write(folder / f"{script.stem}.{kind}", data)
     return time.perf_counter() - began
@@ -78,12 +81,12 @@ def chosen(names: list[str]) -> list[Path]:
     return [script for script in scripts() if not names or any(name in script.stem for name in names)]
 
 
-def report(paths: list[Path], run) -> list[str]:
-    """A line for each figure as it is done; the names of those that failed.  run(path) -> seconds."""
+def report(jobs: Iterable[tuple[Path, Future[float]]]) -> list[str]:
+    """A line for each figure as it is done; the names of those that failed.  A job returns its seconds."""
     failed = []
-    for script in paths:
+    for script, job in jobs:
         try:
-            print(f"{script.stem:<28} {run(script):6.1f} s", flush=True)
+            print(f"{script.stem:<28} {job.result():6.1f} s", flush=True)
         except Exception:  # the other figures are still wanted
             traceback.print_exc()
             failed.append(script.stem)
@@ -91,14 +94,15 @@ def report(paths: list[Path], run) -> list[str]:
 
 
 def main(names: list[str]) -> int:
-    """Two processes; the number of failures."""
+    """Draws figures side by side; returns the number of failures."""
+    paths = chosen(names)
+    print(f"drawing {len(paths)} figures into {GALLERY}, {PROCESSES} at a time", flush=True)
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the workers import numpy
     from odeopt.util import files
 
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the workers import numpy
-    paths = chosen(names)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = {script: pool.submit(render, script) for script in paths}
-        failed = report(paths, lambda script: jobs[script].result())
+    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = {pool.submit(render, script): script for script in paths}
+        failed = report((jobs[job], job) for job in as_completed(jobs))
     files.write(GALLERY / "README.md", gallery().encode())
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

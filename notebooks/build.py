@@ -1,6 +1,7 @@
 """notebooks/*.py -> notebooks/*.ipynb, executed:   python notebooks/build.py [names]
 
-A notebook fails when a cell raises or writes to stderr (warnings count).  Nothing is written for one that fails.
+A notebook fails when a cell raises or writes to stderr (warnings count).  Nothing is written for one that fails.  A
+notebook that was not made here, or was edited since, is never overwritten.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 import jupytext
+import made
 import nbformat
 from ipykernel.kernelspec import make_ipkernel_cmd
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -80,8 +82,18 @@ def execute(source: Path, timeout: float = TIMEOUT) -> nbformat.NotebookNode:
     return notebook
 
 
+def refuse_others(target: Path) -> None:
+    """Raises NotebookFailed if there is a notebook at this path that was not made here, or was edited since."""
+    if target.exists() and not made.is_made(target):
+        raise NotebookFailed(
+            f"{target.name} was not made here, or was edited since: rename it, or remove it, to make it anew"
+        )
+
+
 def write(notebook: nbformat.NotebookNode, target: Path) -> None:
-    """Atomically: a reader sees the old file or the new one."""
+    """Marks the notebook as made here and writes it atomically: a reader sees the old file or the new one."""
+    refuse_others(target)
+    notebook.metadata[made.MARK] = made.digest(notebook)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, suffix=".tmp", delete=False) as file:
         try:
             nbformat.write(notebook, file)
@@ -112,7 +124,8 @@ def main() -> int:
     for source in chosen(arguments.names):
         begin = time.perf_counter()
         try:
-            write(execute(source, arguments.timeout), source.with_suffix(".ipynb"))
+            refuse_others(target := source.with_suffix(".ipynb"))
+            write(execute(source, arguments.timeout), target)
             outcome = "ok"
         except NotebookFailed as error:
             failed, outcome = failed + 1, "FAILED"

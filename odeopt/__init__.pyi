@@ -29,7 +29,11 @@ from .analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_mo
 from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from .edge.batch_sharpness import BatchSharpness, batch_sharpness
+from .edge.central_flow import central_flow
 from .edge.gauge import EdgeGauge, edge_gauge
+from .edge.result import CentralFlow
+from .edge.rod_flow import rod_flow
+from .edge.rod_result import RodFlow
 from .edge.transfer_function import transfer_function
 from .ensembles import Ensemble, ensemble
 from .optimizers import schedules, starts
@@ -50,6 +54,7 @@ __all__ = [
     "BatchComparison",
     "BatchScaling",
     "BatchSharpness",
+    "CentralFlow",
     "Comparison",
     "Convergence",
     "EdgeGauge",
@@ -61,6 +66,7 @@ __all__ = [
     "Onset",
     "Optimizer",
     "Problem",
+    "RodFlow",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -72,6 +78,7 @@ __all__ = [
     "batch_scaling",
     "batch_schedule",
     "batch_sharpness",
+    "central_flow",
     "compare",
     "compare_batches",
     "conserved",
@@ -101,6 +108,7 @@ __all__ = [
     "project",
     "push",
     "relax",
+    "rod_flow",
     "scale_batch",
     "schedules",
     "schemes",

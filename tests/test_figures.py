@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
@@ -87,8 +88,35 @@ def test_a_failure_is_an_exit_code(monkeypatch, tmp_path, capfd):
     broken.write_text('"""It fails."""\n\n\ndef draw():\n    raise ArithmeticError("on purpose")\n', encoding="utf-8")
     monkeypatch.setattr(make, "scripts", lambda: [broken])
     monkeypatch.setattr(make, "GALLERY", tmp_path / "gallery")
-    assert make.report(make.scripts(), lambda path: make.render(path, tmp_path)) == ["01_broken"]
+    job = Future()
+    with pytest.raises(ArithmeticError) as failure:
+        make.render(broken, tmp_path)
+    job.set_exception(failure.value)
+    assert make.report([(broken, job)]) == ["01_broken"]
     assert "on purpose" in capfd.readouterr().err
+
+
+def test_says_at_once_what_it_draws(monkeypatch, tmp_path, capfd):
+    """Before it imports or draws anything, and when each figure begins and ends; in two processes."""
+    monkeypatch.setattr(make, "gallery", lambda: "")
+    monkeypatch.setattr(make, "GALLERY", tmp_path)
+    begun = []
+    monkeypatch.setattr(make, "ProcessPoolExecutor", lambda number, mp_context: begun.append(number) or Inline())
+    assert make.main(["01_gd", "02_why"]) == 0
+    assert begun == [2]
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == f"drawing 2 figures into {tmp_path}, 2 at a time"
+    assert lines[1:3] == ["01_gd_is_euler ...", "02_why_momentum_accelerates ..."]
+    assert sorted(re.sub(r" +[\d.]+ s$", "", line) for line in lines[3:]) == [path.stem for path in SCRIPTS[:2]]
+
+
+class Inline(Executor):
+    """Runs each job in this process, when it is submitted."""
+
+    def submit(self, work, /, script):
+        job = Future()
+        job.set_result(work(script, make.GALLERY))
+        return job
 
 
 @pytest.mark.parametrize("figure", ["01"], indirect=True)

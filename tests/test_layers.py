@@ -27,7 +27,7 @@ LAYERS = [
     {"edge", "diagnosis", "transfer", "sweeps"},
     {"symbolic", "plots", "explorer"},
     {"testing", "word2vec", "frameworks"},
-    {"results"},
+    {"results", "commands"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

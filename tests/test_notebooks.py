@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,14 @@ every_notebook = pytest.mark.parametrize("source", SOURCES, ids=lambda path: pat
 
 
 def load_build():
-    """notebooks/build.py, which is a script and not part of a package."""
-    spec = importlib.util.spec_from_file_location("build_notebooks", FOLDER / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """notebooks/build.py, which is a script and not part of a package; its neighbour is found as it is when it runs."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        spec = importlib.util.spec_from_file_location("build_notebooks", FOLDER / "build.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(FOLDER))
     return module
 
 
@@ -101,6 +107,59 @@ def test_write_leaves_no_half_file(tmp_path, monkeypatch):
         build.write(notebook, target)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture
+def notebooks(tmp_path):
+    """A folder with notebooks made here, edited since, written by someone else, and with files that are none."""
+    build = load_build()
+    for name in ("made", "rerun", "edited", "own", "marked"):
+        build.write(jupytext.reads("# %%\nprint(1)\n", fmt="py:percent"), tmp_path / f"{name}.ipynb")
+
+    def change(name, edit):
+        path = tmp_path / f"{name}.ipynb"
+        notebook = json.loads(path.read_text())
+        edit(notebook)
+        path.write_text(json.dumps(notebook))
+
+    change("rerun", lambda notebook: notebook["cells"][0].update(execution_count=7))
+    change("edited", lambda notebook: notebook["cells"][0].update(source="print(2)  # my own"))
+    change("own", lambda notebook: notebook["metadata"].pop("odeopt"))
+    change("marked", lambda notebook: notebook["metadata"].update(odeopt=True))
+    (tmp_path / "torn.ipynb").write_text("{")
+    (tmp_path / "list.ipynb").write_text("[1]")
+    (tmp_path / "binary.ipynb").write_bytes(b"\xff\xfe")
+    (tmp_path / "folder.ipynb").mkdir()
+    return tmp_path
+
+
+OTHERS = ["edited", "own", "marked", "torn", "list", "binary"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_notebook_of_somebody_else_is_never_overwritten(notebooks, name):
+    build, target = load_build(), notebooks / f"{name}.ipynb"
+    before = target.read_bytes()
+    with pytest.raises(build.NotebookFailed, match=f"{name}.ipynb was not made here, or was edited since: rename it"):
+        build.write(jupytext.reads("# %%\n3\n", fmt="py:percent"), target)
+    assert target.read_bytes() == before
+
+
+def test_one_that_was_made_here_is(notebooks):
+    build = load_build()
+    for name in ("made", "rerun", "new"):
+        build.write(jupytext.reads("# %%\n3\n", fmt="py:percent"), notebooks / f"{name}.ipynb")
+        assert jupytext.read(notebooks / f"{name}.ipynb").cells[0].source == "3"
+
+
+def test_clean_removes_what_was_made_here_and_nothing_else(notebooks, capsys):
+    load_build().made.clean(notebooks)
+    assert {path.stem for path in notebooks.iterdir()} == {*OTHERS, "folder"}
+    said = capsys.readouterr().err
+    assert all(f"kept {notebooks / name}.ipynb" in said for name in OTHERS)
+    recipes = (FOLDER.parent / "Makefile").read_text()
+    assert ".ipynb" not in recipes.split("\nclean:")[1]
+    assert "$(PYTHON) notebooks/made.py" in recipes.split("\nclean:")[1]
 
 
 @pytest.mark.slow

@@ -43,13 +43,16 @@ class StabilityRegion(Saved):
 
 
 def stability_region(
-    opt: Optimizer | Scheme, re: tuple[float, float] = (-1.0, 4.0), im: tuple[float, float] = (-3.5, 3.5),
-    points: int = 201, t: float | None = None,
-) -> StabilityRegion:  # fmt: skip
+    opt: Optimizer | Scheme,
+    re: tuple[float, float] = (-1.0, 4.0),
+    im: tuple[float, float] = (-3.5, 3.5),
+    points: int = 201,
+    t: float | None = None,
+) -> StabilityRegion:
     """max |multiplier| on theta' = -lambda theta for complex z = lr lambda, in the window re x im.
 
     Stability regions lie in Re z > 0: z is minus the h lambda of books that write y' = lambda y.
-    [Hairer and Wanner II, IV.2]  t: the time from which the step is taken, for a flow that reads it.
+    [Hairer and Wanner II, IV.2]  t: the time at which the step is taken, for a flow that reads it.
 
     >>> from odeopt import schemes
     >>> stability_region(schemes.euler, points=5).stable.any(axis=1).tolist()  # the disc |1 - z| <= 1

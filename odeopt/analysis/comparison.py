@@ -1,4 +1,4 @@
-"""max_n |theta_n - theta(t_n)|: an optimizer's iterates beside the flow that they discretise."""
+"""max_n |theta_n - theta(t_n)|: an optimizer's iterates compared with the flow that they discretise."""
 
 from __future__ import annotations
 
@@ -31,58 +31,58 @@ from odeopt.util.progress import lines
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
-ORDER = 3  # of the modified flow with which a foreign step is compared
-CONVERGENT = 1 + 1e-6  # |mu - 1| of what a step forgets at once, as by a projection, is 1 up to rounding
-FINE = 64  # a power of 2, so that the times of records stay the same to the last bit
-SMALL = 200  # coordinates: for more a solver finds its limits sooner, and interpolants take much memory
-EVALUATIONS = 500_000  # the budget of a small problem
-FEW_EVALUATIONS, KINKED_EVALUATIONS = 20_000, 2_000  # that of a large one, and where its gradient jumps
-ENDS = (Status.INTERRUPTED, Status.OUT_OF_TIME)  # of a run after which no other is begun
+ORDER = 3  # of the modified flow that a foreign step is compared with
+CONVERGENT = 1 + 1e-6  # |mu - 1| is 1, up to rounding, for a variable that a step overwrites, e.g. by a projection
+FINE = 64  # a power of 2, so that the record times keep all their bits
+SMALL = 200  # coordinates; a larger problem has a smaller budget and no interpolants, which take much memory
+EVALUATIONS = 500_000  # the budget for a small problem
+FEW_EVALUATIONS, KINKED_EVALUATIONS = 20_000, 2_000  # for a large one, and for one whose gradient jumps
+ENDS = (Status.INTERRUPTED, Status.OUT_OF_TIME)  # after a run with one of these, no other run begins
 
 
 class Stage:
-    """Which run of a comparison is on its way, for the lines on stderr, and how it ended."""
+    """The run of a comparison that is in progress, for the lines on stderr."""
 
     def __init__(self, max_seconds: float, progress: bool | None) -> None:
         self.max_seconds, self.progress = max_seconds, check.switch("progress", progress)
         self.name, self.begun, self.remarks = "", monotonic(), tuple[str, ...]()
 
     def begin(self, name: str) -> None:
-        """The next run."""
+        """Names the run that begins now."""
         self.name = name
 
     def text(self) -> str:
-        """A line for people who wait."""
+        """The progress line."""
         found = "".join(f"; {remark}" for remark in self.remarks)
         return f"compare: {self.name}: {monotonic() - self.begun:.0f} s of at most {self.max_seconds:g} s{found}"
 
     def ended(self, run: Trajectory) -> Trajectory:
-        """The run; if the clock interrupted it, with the status OUT_OF_TIME."""
+        """The run, with the status OUT_OF_TIME if the time limit interrupted it."""
         if run.status is not Status.INTERRUPTED or not time_is_up():
             return run
-        message = f"{run.message}: max_seconds = {self.max_seconds:g} s are over"
+        message = f"{run.message}: the limit max_seconds = {self.max_seconds:g} s was reached"
         return replace(run, status=Status.OUT_OF_TIME, message=message)
 
 
 def distance(iterates: Trajectory, flow: Trajectory) -> Array:
-    """|theta_n - theta(t_n)| by its largest coordinate, shape (n+1, ...), as far as both runs reached."""
+    """max_i |theta_n - theta(t_n)|_i, shape (n+1, ...), up to the last record of the shorter run."""
     n = min(len(iterates), len(flow))
-    same = (iterates.t[:n] == flow.t[:n]).reshape(n, -1).all(axis=1)  # an early end has a time of its own
+    same = (iterates.t[:n] == flow.t[:n]).reshape(n, -1).all(axis=1)  # a run that ended early may have one more time
     return np.abs(iterates.theta[:n] - flow.theta[:n]).max(axis=-1)[same]
 
 
 def largest(error: Array, flow: Trajectory) -> Any:
-    """Its maximum over n, a float or (...); NaN if the flow ended before the iterates did."""
+    """The maximum of an error over n, a float or (...); NaN if the flow ended early."""
     found = error.max(axis=0) + (0.0 if flow.success else np.nan)
     return float(found) if np.ndim(found) == 0 else found
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Saved):
-    """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, step for step.
+    """The iterates, their own flow from the matched start, and plain gradient flow in lr-time, at the same steps.
 
-    error (n+1, ...): the largest coordinate of |theta_n - theta(t_n)|, as far as both runs reached
-    max_error:        its maximum over n; NaN if the flow ended before the iterates did
+    error (n+1, ...): max_i |theta_n - theta(t_n)|_i, up to the last record of the shorter run
+    max_error:        its maximum over n; NaN if the flow ended early
     remarks:          sentences about what makes the flow hard to solve, such as kinks of the loss
     """
 
@@ -95,13 +95,15 @@ class Comparison(Saved):
 
     @property
     def status(self) -> Status:
-        """That of the first run, in the order above, which did not reach its end; DONE if all three did."""
+        """The status of the first of the three runs that did not reach its end; DONE if all of them did."""
         return next((run.status for run in self._runs if not run.success), Status.DONE)
 
     @property
     def message(self) -> str:
-        """Which run did not reach its end, and why."""
-        return next((f"{run.name}: {run.message}" for run in self._runs if not run.success), "all three runs are whole")
+        """The name of that run and the reason."""
+        return next(
+            (f"{run.name}: {run.message}" for run in self._runs if not run.success), "all three runs are complete"
+        )
 
     @property
     def _runs(self) -> tuple[Trajectory, ...]:
@@ -122,7 +124,7 @@ class Comparison(Saved):
         return all(run.success for run in self._runs)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Path in the plane (d = 2) or loss against time, the error in the title; returns the artists."""
+        """The paths in the plane (d = 2) or the losses against time, and the error as title; returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
@@ -148,23 +150,25 @@ def compare(
     max_seconds: float = 60.0,
     progress: bool | None = None,
 ) -> Comparison:
-    """Run an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
+    """Runs an optimizer, its own flow from the matched start, and plain gradient flow, over the same steps.
 
-    method, rtol and atol are those of `solve`.  If the iterates leave the finite numbers, the flows end with them.  A
-    step from `from_step` is compared with its `modified_flow` of order 3; a remark says where that flow has no meaning.
+    method, rtol and atol are those of `solve`.  If the iterates stop being finite, the flows end at the last finite
+    record.  A step from `from_step` is compared with its `modified_flow` of order 3; a remark says if the series of
+    that flow diverges.
 
-    max_evaluations: of the right-hand side, by each method that `solve` tries.  The default is 500 000 for up to 200
-                     coordinates.  It is 20 000 for more, and 2000 where in addition the gradient jumps.  When they are
-                     used up the optimizer's own steps of h/64 take the place of the solver, and for plain gradient flow
-                     those of gradient descent.  The same holds for a flow with projections (AMSGrad's maximum), which
-                     no solver integrates.  Such a reference is as accurate as the scheme at h/64; its message says so
-    max_seconds:     for everything.  The run that is on its way then ends with the status OUT_OF_TIME and the records
-                     that it has, and no other is begun; Ctrl-C does the same with INTERRUPTED.  The time limit changes
-                     no digit of a record
+    max_evaluations: the budget of right-hand sides for each method that `solve` tries.  The default is 500,000 for up
+                     to 200 coordinates, 20,000 for more, and 2000 if the gradient of such a problem jumps.  When the
+                     budget is spent, the optimizer's own steps of h/64 replace the solver, or steps of gradient descent
+                     for plain gradient flow.  They also replace it for a flow with projections (AMSGrad's maximum),
+                     which no solver can integrate.  This reference is as accurate as the scheme at h/64, and its
+                     message says so
+    max_seconds:     the time limit for everything.  When it is reached, the current run ends with the status
+                     OUT_OF_TIME and its records so far, and no other run begins; Ctrl-C does the same with INTERRUPTED.
+                     The limit changes no digit of a record
     progress:        True or False; None shows bars at a terminal or in Jupyter, and elsewhere a line on stderr every
                      ten seconds
 
-    The flows interpolate (`flow.sol(t)`) for up to 200 coordinates.
+    For up to 200 coordinates, `flow.sol(t)` interpolates.
 
     >>> import odeopt as oo
     >>> oo.compare(oo.optimizers.adam(lr=0.01), oo.problems.quadratic(), steps=300).max_error < 2e-4
@@ -218,7 +222,7 @@ def _beside(
         if flow.status not in ENDS:
             stage.begin("plain gradient flow")
             plain = stage.ended(_gradient_flow(opt, problem, run, y[0], solver, stage))
-    except KeyboardInterrupt:  # outside of a run, which would have kept its records
+    except KeyboardInterrupt:  # between two runs; during a run, `simulate` and `solve` catch it
         pass
     except EvaluationError as error:
         first, plain = _unsolved(opt, run, Status.EVALUATION_FAILED, str(error))
@@ -230,7 +234,7 @@ def _beside(
 def _flow(
     opt: Optimizer, problem: Problem, run: Trajectory, y: State, solver: dict[str, Any], stage: Stage
 ) -> Trajectory:
-    """The flow of an optimizer, by a solver or by small steps."""
+    """The flow of an optimizer, by a solver or by small steps of the optimizer."""
     if isinstance(opt.scheme, ForeignStep):
         return solve(modified_flow(opt, ORDER), problem, run.t, y[0], memory=named(opt.flow.memory, y), **solver)
     why = f"{opt.flow.name} has projections"
@@ -252,8 +256,8 @@ def _without_series(opt: Optimizer, problem: Problem, y: State) -> tuple[str, ..
     if radius <= CONVERGENT:
         return ()
     return (
-        f"the series of the modified flow diverges: |mu - 1| is {radius:.3g} for a multiplier of the first step; "
-        "a memory that is replaced in every step has none",
+        f"the series of the modified flow diverges: a multiplier mu of the first step has |mu - 1| = {radius:.3g}, "
+        "as for a memory that every step replaces",
     )
 
 
@@ -271,27 +275,27 @@ def _gradient_flow(
 
 
 def _by_small_steps(opt: Optimizer, problem: Problem, steps: int, y: State, why: str) -> Trajectory:
-    """A flow by the optimizer's own steps, FINE times as many, and why no solver could do it."""
+    """A flow by the optimizer's own steps, FINE times as many; `why` is the reason for not using a solver."""
     fine = replace(opt.with_step(np.asarray(opt.h) / FINE), start=lambda flow, grad, theta0, h: y)
     run = simulate(fine, problem, steps * FINE, y[0], record_every=FINE, progress=False)
     return replace(run, name=opt.flow.name, optimizer=None, message=f"{run.message} of h/{FINE}: {why}")
 
 
 def _budget(problem: Problem, kinked: bool) -> int:
-    """Evaluations after which a solver is given up, by default."""
+    """The default budget of evaluations."""
     if problem.dim <= SMALL:
         return EVALUATIONS
     return KINKED_EVALUATIONS if kinked else FEW_EVALUATIONS
 
 
 def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list[Trajectory]:
-    """The flow of an optimizer and plain gradient flow where they were not solved: the first record of the iterates."""
+    """Stand-ins for the two flows if they were not solved; they have the first record of the iterates."""
     flow = unsolved(run, opt.flow.name, status, why)
     return [flow, replace(flow, name=gradient_flow().name, flow=gradient_flow(), state={})]
 
 
 def unsolved(run: Trajectory, name: str, status: Status, why: str) -> Trajectory:
-    """A flow that was not solved: the first record of the iterates."""
+    """A stand-in for a flow that was not solved; it has the first record of the iterates."""
     memory = {key: value[:1] for key, value in run.state.items()}
     path = replace(run, t=run.t[:1], theta=run.theta[:1], loss=run.loss[:1], state=memory, optimizer=None, name=name)
     return replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)

@@ -1,4 +1,4 @@
-"""What a flow makes decrease, or conserves, along a run: by theory along its solutions, nearly along the iterates."""
+"""The quantities that a flow decreases or conserves, along a run: exactly on its solutions, nearly on the iterates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from odeopt.util.saved import Saved
 class Energy(Saved):
     """values[name] (n+1, ...) of every quantity of a run's flow at the run's times t.
 
-    `quantities[name]` has the formula, its law and where that law holds; `formulas[name]` is the formula in print.
-    `omitted` names those that need L* and theta*, of a problem whose minimizer is not known.
+    `quantities[name]` holds the formula, its law and the condition for the law; `formulas[name]` is the printed
+    formula.  `omitted` names the quantities that need L* and theta* if the problem has no known minimizer.
     """
 
     name: str
@@ -39,18 +39,18 @@ class Energy(Saved):
     def violation(self) -> Mapping[str, Any]:
         """How far each law is broken, relative to the quantity's largest size: floats, or (...) for an ensemble.
 
-        The largest increase from one record to the next of what decreases, the largest departure from the first
-        value (the drift) of what is conserved.
+        For a decreasing quantity it is the largest increase from one record to the next; for a conserved quantity it is
+        the largest departure from the first value (the drift).
         """
         return {name: _violation(self.quantities[name].law, value) for name, value in self.values.items()}
 
     @property
     def times(self) -> Array:
-        """t of every member, with the shape of a quantity (n+1, ...)."""
+        """The times of every member, in the shape (n+1, ...) of a quantity."""
         return of_members(self.t, next((value.shape for value in self.values.values()), self.t.shape))
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Every quantity against time over its first value; returns the artists."""
+        """Every quantity, divided by its first value, against time; returns the artists."""
         return plotted(self, ax=ax, **options)
 
     def __repr__(self) -> str:
@@ -66,11 +66,11 @@ class Energy(Saved):
 
 
 def energy(run: Trajectory) -> Energy:
-    """The decreasing and conserved quantities of a run's flow along the run, be it of `simulate` or of `solve`.
+    """The decreasing and conserved quantities of a run's flow along a run of `simulate` or `solve`.
 
-    Along iterates the memory is the optimizer's own, which is staggered against theta: where the flow starts at the
-    age h/2, m_n is the flow's at t_n - h/2.  So the quantities of iterates differ from the flow's by O(h), although
-    theta may follow it to O(h^2), and their laws hold up to a power of h.
+    Along iterates the memory is the optimizer's own, which is staggered against theta: if the flow starts at the age
+    h/2, m_n belongs to the time t_n - h/2 of the flow.  So the quantities of iterates differ from those of the flow by
+    O(h), although theta may follow the flow to O(h^2), and the laws hold up to a power of h.
 
     >>> import odeopt as oo
     >>> problem = oo.problems.quadratic((1, 20), theta0=(1, 1))
@@ -85,7 +85,7 @@ def energy(run: Trajectory) -> Energy:
         raise TypeError(f"run must be made by odeopt.simulate or odeopt.solve, got {run!r}")
     flow, problem = run.flow, run.problem
     if not isinstance(flow, Flow) or not flow.quantities:
-        raise ValueError(f"run must follow a flow with a known decreasing or conserved quantity, not {flow.name}")
+        raise ValueError(f"run must follow a flow with a known decreasing or conserved quantity, got {flow.name}")
     omitted = tuple(name for name, q in flow.quantities.items() if q.needs_minimizer and problem.minimizer is None)
     known = {name: q for name, q in flow.quantities.items() if name not in omitted}
     values = {name: _along(name, q, run, flow, problem) for name, q in known.items()}
@@ -94,7 +94,7 @@ def energy(run: Trajectory) -> Energy:
 
 
 def _along(name: str, quantity: Quantity, run: Trajectory, flow: Flow, problem: Problem) -> Array:
-    """The formula on all records at once: numbers per member are (n+1, ..., 1) beside theta (n+1, ..., d)."""
+    """The formula on all records at once; one number per member has shape (n+1, ..., 1), theta has (n+1, ..., d)."""
     loss = run.loss[..., None]
     t = run.times[..., None]
     best = problem.minimizer
@@ -103,7 +103,7 @@ def _along(name: str, quantity: Quantity, run: Trajectory, flow: Flow, problem: 
     params = [column(value) for value in flow.params.values()]
     placed = place(quantity.formula, (*OF_PROBLEM, *flow.variables), tuple(flow.params), params)
     try:
-        with np.errstate(all="ignore"):  # Adam's clocks are 0 at first, where its formula has a limit
+        with np.errstate(all="ignore"):  # Adam's clocks are 0 at t = 0, where its formula has a limit
             value = np.asarray(placed(t, problem.grad, (loss, *of_minimizer, *state)))
     except Exception as error:
         raise ValueError(
@@ -114,7 +114,7 @@ def _along(name: str, quantity: Quantity, run: Trajectory, flow: Flow, problem: 
         raise TypeError(f"quantity {name!r} must be real numbers, got {check.shown(value)}")
     shape = value.shape
     if shape[-1:] not in ((), (1,)) or np.broadcast_shapes(shape, loss.shape) != loss.shape:
-        raise ValueError(f"quantity {name!r} must be one number per state, got shape {shape}: sum it with ops.total")
+        raise ValueError(f"quantity {name!r} must be one number per state, got shape {shape}: use ops.total for sums")
     return np.broadcast_to(value, loss.shape)[..., 0].copy()
 
 

@@ -1,9 +1,9 @@
-"""DPhi: the derivative of one step with respect to the state, theta and memory.
+"""DPhi: the derivative of one step y -> Phi(y) with respect to the state y, which is theta and the memory.
 
-Its determinant is the factor by which a step changes volumes of states.  The flow of the heavy ball shrinks them at the
-constant rate damping d, whatever the loss, and momentum, whose kicks and drifts are shears, does so exactly: beta^d.
-[Conformal symplectic: McLachlan and Perlmutter 2001; Franca, Sulam, Robinson and Vidal 2020.]  Adam's step, too, is a
-contraction of the memory after which theta moves by the memory alone: (beta1 beta2)^(d + 1), its two clocks counted.
+Its determinant is the factor by which a step changes volumes in state space.  The heavy-ball flow contracts volumes at
+the rate damping d, whatever the loss.  Momentum does the same exactly, by the factor beta^d, because kicks and drifts
+are shears.  [Conformal symplectic: McLachlan and Perlmutter 2001; Franca, Sulam, Robinson and Vidal 2020.]  Adam's step
+contracts the memory and then moves theta by the memory alone; with its two clocks, the factor is (beta1 beta2)^(d+1).
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from odeopt.util.check import Array
 def step_jacobian(
     opt: Optimizer | OneStep, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any
 ) -> Array:
-    """DPhi (n, n) at theta (d,), the problem's by default, and this memory (zero by default), for the step from t.
+    """DPhi (n, n) of the step at time t, by finite differences; entries are accurate to about 1e-11.
 
-    Rows and columns are theta and then the memory in the order of the flow's variables, n numbers in all.  By
-    differences: entries are right to about 1e-11.
+    theta:  shape (d,), the problem's theta0 by default
+    memory: values of the other variables by name, zero by default
+
+    Rows and columns are the n numbers of the state: theta, then the memory in the order of the flow's variables.
 
     >>> from odeopt import optimizers, problems
     >>> opt = optimizers.momentum(lr=0.1, beta=0.8)
@@ -46,10 +48,10 @@ def step_jacobian(
 
 
 def increment_jacobian(d: Increment, y: State, t: Any = 0.0) -> Array:
-    """D(Phi - I) at y by differences of the increments Phi(y) - y, which keep their digits.
+    """D(Phi - I) at y by differences of the increments Phi(y) - y, which do not suffer from cancellation.
 
-    Each number moves by a small part of its own size, or of the size of its variable: squares must stay positive.  A
-    variable that is 0 has the size that one step gives it.
+    Each number is varied by a small fraction of its own size or of its variable's size, so squares stay positive.  The
+    size of a variable that is 0 is its size after one step.
     """
     at = pack(y)
     scales = [typical(u) if u.any() else typical(step) for u, step in zip(y, d(t, y), strict=True)]

@@ -1,8 +1,8 @@
-"""y_{n+1} = M(lr lambda) y_n: the settled step of an optimizer on L = lambda theta^2/2, read off the step itself.
+"""y_{n+1} = M(lr lambda) y_n: the settled step of an optimizer on L = lambda theta^2/2, as a matrix.
 
-y is theta and all memory, that of a multistep scheme too; its first steps, which begin without memory, are not meant.
-A preconditioner (the G of RMSprop, Adagrad and Adam) is held still at 1 in the library's units, eps at 0 and the
-clocks at 1: lambda is then the preconditioned curvature.
+The matrix is computed by applying the step to unit vectors.  y is theta and all memory, including the earlier slopes
+of a multistep scheme once it has them all.  The preconditioner (G of RMSprop, Adagrad and Adam) is frozen at 1 in the
+library's units, the clocks at 1 and eps at 0, so lambda is the preconditioned curvature.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from odeopt.util.check import Array
 
 Matrices = NDArray[Any]  # real for real lr lambda, complex for complex
 
-LINEAR = 1e-9  # how far a linear step may miss superposition, relative: rounding, grown over many stages
+LINEAR = 1e-9  # relative deviation from superposition that rounding over many stages may cause
 
 
 def as_optimizer(opt: Any, name: str = "opt") -> Optimizer:
-    """An optimizer as it is; a scheme as the optimizer of gradient flow with h = 1."""
+    """The optimizer unchanged; for a scheme, the optimizer that applies it to gradient flow with h = 1."""
     opt = of_step(opt)
     if isinstance(opt, Optimizer):
         if isinstance(opt.scheme, ForeignStep) and "grad" not in opt.scheme.reads:
@@ -44,22 +44,24 @@ def as_optimizer(opt: Any, name: str = "opt") -> Optimizer:
 
 
 def step_matrix(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matrices:
-    """M(z) with y_{n+1} = M y_n on L = lambda theta^2/2 for z = lr lambda; lr is h where the optimizer names none.
+    """M(z) with y_{n+1} = M y_n on L = lambda theta^2/2 for z = lr lambda; lr is h for an unnamed optimizer.
 
-    z: a real or complex number or array, broadcast against the members of the optimizer; shape (..., n, n).  Rows and
-    columns are theta and the memory that moves: without clocks and preconditioner, with what a multistep scheme keeps.
-    t: the time from which the step is taken, for an optimizer whose flow reads the time, as under a schedule.
+    z: a real or complex number or array, which broadcasts with the members of the optimizer
+    t: the time at which the step is taken, for a flow that reads the time, as under a schedule
+
+    The result has shape (..., n, n).  Rows and columns are theta, the memory without clocks and preconditioner, and the
+    earlier slopes of a multistep scheme.
 
     >>> from odeopt import optimizers, schemes
     >>> step_matrix(optimizers.gd(lr=0.1), 0.5)
     array([[0.5]])
-    >>> step_matrix(schemes.ab2, 1.0).shape  # theta, and the slope of the last step
+    >>> step_matrix(schemes.ab2, 1.0).shape  # theta and the previous slope
     (2, 2)
     """
     opt, z = as_optimizer(opt), check.complex_numbers("z", z)
     begin = _time_of(opt, t)
     shape = np.broadcast_shapes(opt.members, z.shape)
-    unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of the preconditioner: Adagrad's G is lr^2 times its library's
+    unit = np.asarray(opt.h) / np.asarray(opt.lr_time)  # of G: Adagrad's is lr^2 times its library's
     curvature, unit = np.broadcast_to(z / opt.lr, shape)[..., None], np.broadcast_to(unit, shape)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         try:
@@ -67,7 +69,7 @@ def step_matrix(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matr
             M = np.stack([advance(e) for e in np.eye(size)], axis=-1)
         except ZeroDivisionError as error:
             raise ValueError(
-                f"{opt.name} has no step from t = {begin:g}: {opt.flow.name} divides by 0 there"
+                f"t must be a time at which {opt.name} has a step, got {begin:g}: {opt.flow.name} divides by 0 there"
             ) from error
         generic = 2 + np.arange(size) / 3
         linear = np.abs(advance(generic) - M @ generic) <= LINEAR * (1 + np.abs(M) @ generic)
@@ -92,7 +94,7 @@ def multipliers(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Matr
 
 
 def spectral_radius(opt: Optimizer | Scheme, z: Any, t: float | None = None) -> Array:
-    """max |eigenvalue of M(z)|, shape (...): the factor per step by which the slowest part decays, or the worst grows.
+    """max |eigenvalue of M(z)|, shape (...): the factor per step of the slowest decay or of the fastest growth.
 
     >>> from odeopt import optimizers
     >>> spectral_radius(optimizers.gd(), [0.5, 1.0, 3.0]).tolist()
@@ -116,7 +118,7 @@ def amplification(scheme: Scheme, z: Any) -> Any:
 
 
 def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any, t: float) -> tuple[Callable[[Array], Any], int]:
-    """x (n,) -> its image (..., n) by the step from t on all members at once, and n."""
+    """A function that maps x (n,) to its image (..., n) under the step at t, for all members at once, and n."""
     flow, h = frozen(opt.flow), column(opt.h)
     step = _linearly(opt.scheme).bind(flow, lambda theta: curvature * theta)
     held = dict.fromkeys(flow.clocks, 1.0) | dict.fromkeys(flow.preconditioner.split(), preconditioner[..., None] ** 2)
@@ -141,7 +143,7 @@ def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any, t: float)
 
 
 def frozen(flow: Flow) -> Flow:
-    """The flow whose preconditioner stands still, with eps = 0."""
+    """The flow with its preconditioner frozen and eps = 0."""
     held = flow.preconditioner.split()
     if not held:
         return flow
@@ -154,17 +156,17 @@ def frozen(flow: Flow) -> Flow:
 
 
 def _linearly(scheme: Scheme) -> Scheme:
-    """The scheme, its equations solved by linear algebra."""
+    """The scheme; an implicit one solves its equations by linear algebra."""
     return replace(scheme, solve=linear_increment) if isinstance(scheme, Theta | BDF2) else scheme
 
 
 def _time_of(opt: Optimizer, t: float | None) -> float:
-    """The time from which the step is taken; one whose flow reads the time must be told."""
+    """The time at which the step is taken; raises ValueError if the flow reads the time and t is None."""
     if t is not None:
         return check.scalar("t", check.nonnegative("t", t))
     if where := opt.flow.timed:
         raise ValueError(
             f"{opt.name} has no settled step: {where} of {opt.flow.name} reads the time t; "
-            "give t, the time from which the step is taken"
+            "give t, the time at which the step is taken"
         )
     return 0.0

@@ -31,10 +31,15 @@ def preconditioner(opt: Optimizer, run: Trajectory, record: int) -> Array:
     opt, run = an_optimizer(opt), a_run(run)
     if not -len(run) <= check.integer("record", record) < len(run):
         raise ValueError(f"record must be one of the {len(run)} records of the run, got {record}")
-    flow, d = opt.flow, run.theta.shape[-1]
+    return of_memory(opt, {name: u[record] for name, u in run.state.items()}, run.theta.shape[-1])
+
+
+def of_memory(opt: Optimizer, memory: Mapping[str, Array], d: int) -> Array:
+    """P (d,) of an optimizer with this memory; see `preconditioner`."""
+    flow = opt.flow
     scales = dict.fromkeys(flow.preconditioner.split(), np.full(1, (np.asarray(opt.h) / np.asarray(opt.lr_time)) ** 2))
     reference = dict.fromkeys(flow.clocks, np.ones(1)) | scales
-    recorded = {name: run.state[name][record] for name in reference}
+    recorded = {name: memory[name] for name in reference}
     with np.errstate(divide="ignore"):
         return _speed(frozen(flow), reference, d) / _speed(flow, recorded, d)
 

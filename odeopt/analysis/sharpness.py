@@ -1,4 +1,4 @@
-"""lr max eig(P^-1/2 H P^-1/2) along a run, against the limit beyond which the step of its optimizer is unstable.
+"""lr max eig(P^-1/2 H P^-1/2) along a run, and the value above which the optimizer's step is unstable.
 
 [Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability"; for adaptive
 optimizers Cohen et al. 2022, "Adaptive gradient methods at the edge of stability"]
@@ -23,15 +23,15 @@ from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
 
-DENSE = 12  # up to this many parameters the whole Hessian is cheaper than Lanczos, which needs some room
-TOLERANCE = 1e-6  # relative, of the residual; the error of the eigenvalue is about its square
+DENSE = 12  # up to this many parameters, the whole Hessian is cheaper than Lanczos
+TOLERANCE = 1e-6  # relative residual; the relative error of the eigenvalue is about its square
 
 
 @dataclass(frozen=True, eq=False)
 class Sharpness(Saved):
-    """`value` (n,) at the times `t` (n,), and the `threshold` (n,) of the optimizer there: its stability limit over lr.
+    """The sharpness `value` (n,) at the times `t` (n,), and the `threshold` (n,): the stability limit over lr.
 
-    The threshold moves under a schedule only; it is NaN without an optimizer.
+    The threshold is constant without a schedule, and NaN if no optimizer was given.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Sharpness(Saved):
 
     @property
     def ratio(self) -> Array:
-        """value/threshold: 1 is the edge of stability."""
+        """value/threshold; it is 1 at the edge of stability."""
         return self.value / self.threshold
 
     def __repr__(self) -> str:
@@ -61,10 +61,10 @@ class Sharpness(Saved):
 def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, every: int = 1) -> Sharpness:
     """The largest eigenvalue of P^-1/2 H P^-1/2 at every `every`-th record of a run, by Lanczos on H p products.
 
-    Without `opt` P = 1, the sharpness of the loss, and the threshold is nan.  With the optimizer of the run P is its
-    `preconditioner`, 1 for those that have none, and the threshold is stability_limit(opt)/lr: 2/lr for gradient
-    descent, 38/lr for Adam with beta1 = 0.9; under a schedule that of the step from each record.  A record whose
-    preconditioner is still empty, the first, is left out.
+    Without `opt`, P = 1: the values are the sharpness of the loss, and the threshold is NaN.  With the optimizer of the
+    run, P is its `preconditioner` (1 if it has none), and the threshold is stability_limit(opt)/lr: 2/lr for gradient
+    descent, 38/lr for Adam with beta1 = 0.9.  Under a schedule it is the limit of the step at each record.  Records
+    whose preconditioner is still zero, such as the first, are left out.
 
     >>> import odeopt as oo
     >>> opt, problem = oo.optimizers.gd(lr=0.04), oo.problems.quadratic((1, 20))
@@ -80,19 +80,20 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
     for name in opt.flow.preconditioner.split():
         records = records[run.state[name][records].any(axis=-1)]
     if not len(records):
-        raise ValueError(f"every must be at most {len(run) - 1}, got {every}: a run begins without preconditioner")
-    threshold = _limits(opt, run.t[records]) / check.scalar("lr", opt.lr)
+        raise ValueError(f"every must be at most {len(run) - 1}, got {every}: the first preconditioner is zero")
+    threshold = thresholds(opt, run.t[records])
     scale = np.array([_inverse_root(preconditioner(opt, run, int(k))) for k in records])
     return Sharpness(run.name, run.t[records], _largest(problem, run.theta[records], scale), threshold)
 
 
-def _limits(opt: Optimizer, t: Array) -> Array:
-    """The stability limit at each of these times, once for a flow that does not read the time."""
-    return stability_limit(opt, t) if opt.flow.timed else np.full(len(t), stability_limit(opt))
+def thresholds(opt: Optimizer, t: Array) -> Array:
+    """stability_limit(opt)/lr at each of these times, found once for a flow that does not read the time."""
+    limit = stability_limit(opt, t) if opt.flow.timed else np.full(len(t), stability_limit(opt))
+    return limit / check.scalar("lr", opt.lr)
 
 
 def _inverse_root(P: Array) -> Array:
-    """P^(-1/2); 0 where P = 0, for there the gradient has always been 0 and theta does not move."""
+    """P^(-1/2), and 0 where P = 0: there the gradient has always been 0, and theta does not move."""
     return np.where(P > 0, np.where(P > 0, P, 1.0) ** -0.5, 0.0)
 
 
@@ -110,7 +111,7 @@ def _product(problem: Problem, theta: Array, S: Array, p: Array) -> Array:
 
 
 def _top(product: Callable[[Array], Array], start: Array) -> tuple[float, Array]:
-    """The largest eigenvalue of a symmetric matrix, known by its products, and its vector; nan if not finite."""
+    """The largest eigenvalue of a symmetric matrix, given by its products, and its eigenvector; NaN if not finite."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     d = start.size
@@ -130,6 +131,6 @@ def _check(run: Any, problem: Any, opt: Any) -> None:
     if opt is not None and not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be the Optimizer of the run or None, got {opt!r}")
     if run.theta.ndim != 2 or run.theta.shape[-1] != problem.dim:
-        raise ValueError(f"run must be of one member, with theta (n, {problem.dim}), got {run.theta.shape}")
+        raise ValueError(f"run must have one member, theta of shape (n, {problem.dim}), got {run.theta.shape}")
     if opt is not None and opt.flow.memory != tuple(run.state):
         raise ValueError(f"opt must be the optimizer of the run, with memory {tuple(run.state)}, got {opt.flow.memory}")

@@ -1,4 +1,4 @@
-"""The largest stable lr lambda: where the largest multiplier of a step leaves the unit circle for the first time."""
+"""The largest stable lr lambda, at which a multiplier of the step first leaves the unit circle."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from odeopt.schemes.base import Scheme
 from odeopt.util import check
 from odeopt.util.check import Array
 
-ROUNDING = 1e-12  # how far beyond 1 a multiplier may be and still count as 1
-SMALLEST, LARGEST = 1e-3, 1e12  # lr lambda that are looked at
-LEAST, CONTRACTS = 1e-9, 1e-3  # what is looked at below, where a step must contract by this part of lr lambda
-STRETCH, POINTS = 10.0, 300  # one grid spans this factor; the next one is looked at where all of it is stable
-HALVINGS = 60  # of a bracket: more than float64 can tell apart
+ROUNDING = 1e-12  # a multiplier of at most 1 + ROUNDING counts as stable
+SMALLEST, LARGEST = 1e-3, 1e12  # the range of lr lambda that is searched
+LEAST, CONTRACTS = 1e-9, 1e-3  # the search below SMALLEST; there a step must contract by CONTRACTS lr lambda
+STRETCH, POINTS = 10.0, 300  # each grid spans this factor; the next grid is searched if all of this one is stable
+HALVINGS = 60  # of a bracket, enough for float64
 
 
 def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
     """The largest lr lambda up to which |multipliers| <= 1; h lambda for a scheme or an unnamed optimizer.
 
-    The first crossing on a fine logarithmic grid from 1e-3 to 1e12, halved to rounding; inf if all of it is stable.
-    If even 1e-3 is unstable, limits down to 1e-9 are found where the step contracts below them, else the limit is 0.
-    A number, or one per member of the optimizer.
+    It is the first crossing on a fine logarithmic grid from 1e-3 to 1e12, refined by bisection to rounding, and inf if
+    the whole grid is stable.  If 1e-3 is already unstable, the search goes down to 1e-9 for steps that contract; if
+    there are none, the limit is 0.  Returns a number, or one number per member of the optimizer.
 
-    t: the time from which the step is taken, or several, for a flow that reads the time: under a schedule the
-    factor s(t) is frozen there, and lr is the rate that s multiplies.  Several times (k, ...) give a limit each, with
-    the members as the last axes.
+    t: the time at which the step is taken, for a flow that reads the time.  Under a schedule the factor s(t) is frozen,
+       and lr is the rate that s multiplies.  Several times (k, ...) give one limit each, with members as the last axes
 
     >>> from odeopt import optimizers, schedules, schemes
     >>> round(stability_limit(optimizers.momentum(beta=0.9)), 10), round(stability_limit(schemes.rk4), 10)
@@ -60,12 +59,12 @@ def stability_limit(opt: Optimizer | Scheme, t: Any = None) -> Any:
 
 
 def is_stable(radius: Any) -> Any:
-    """Whether no multiplier leaves the unit circle."""
+    """Whether all multipliers are in the unit circle."""
     return radius <= 1 + ROUNDING
 
 
 def first_crossing(opt: Optimizer, grid: Array, stable: Any, t: float | None = None) -> Any:
-    """Per member, the end of the first stable stretch of a grid (k, 1, ...), refined; inf if the grid ends before."""
+    """For each member, the end of the first stable stretch of a grid (k, 1, ...), by bisection; inf if all are."""
     first = np.argmin(stable, axis=0)
     flat = grid.ravel()
     low, high = flat[np.maximum(first - 1, 0)], flat[first]

@@ -151,9 +151,13 @@ def evaluated(
 
 
 def program(
-    opt: Optimizer, grad: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise = QUIET,
+    opt: Optimizer,
+    grad: Function | None,
+    loss: Function | None,
+    sizes: Sequence[int],
+    noise: Noise = QUIET,
     seen: Seen | None = None,
-) -> Program:  # fmt: skip
+) -> Program:
     """The program of a step on states of these sizes; raises Untraceable if there is none.
 
     If grad is None, the program calls the gradient.  If a step ends with the gradient with which the next one begins,
@@ -166,9 +170,14 @@ def program(
 
 
 def _traced(
-    opt: Optimizer, function: Function | None, loss: Function | None, sizes: Sequence[int], noise: Noise,
-    seen: Seen | None, carried: bool,
-) -> tuple[Program, bool]:  # fmt: skip
+    opt: Optimizer,
+    function: Function | None,
+    loss: Function | None,
+    sizes: Sequence[int],
+    noise: Noise,
+    seen: Seen | None,
+    carried: bool,
+) -> tuple[Program, bool]:
     graph = Graph()
     params = {name: scalar(graph.input("parameter", name, varies=False)) for name in opt.flow.params}
     y = tuple(traced(graph, "state", slot, size) for slot, size in enumerate(sizes))

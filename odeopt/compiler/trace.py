@@ -71,7 +71,7 @@ class Traced(Entries, NDArrayOperatorsMixin):
         except Untraceable:
             raise
         except TypeError as error:
-            raise Untraceable(f"it calls numpy.{function.__name__} with other arguments than are known") from error
+            raise Untraceable(f"it calls numpy.{function.__name__} with arguments that cannot be traced") from error
 
     def __getattr__(self, name: str) -> Any:
         """The ufuncs as methods: NumPy computes sqrt of an array of objects [u] as [u.sqrt()]."""
@@ -185,5 +185,5 @@ def _wrapped(value: Any) -> Any:
 
 def _concrete(where: Any) -> Any:
     if any(isinstance(i, Traced) for i in (where if isinstance(where, tuple) else (where,))):
-        raise Untraceable("it picks entries by a value")
+        raise Untraceable("it indexes an array by a computed value")
     return where

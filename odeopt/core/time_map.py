@@ -64,6 +64,6 @@ def clock_of(times: Array, power: int) -> tuple[Clock, Array]:
     s = ((first - first[0]) / (first[-1] - first[0])) ** (1 / power)
     if not (s[1:] > s[:-1]).all():
         raise ValueError(
-            f"t must be times that differ, in double precision, when t[0] = {t0:g} is taken off, got {times!r}"
+            f"t must be times that differ in double precision after subtraction of t[0] = {t0:g}, got {times!r}"
         )
     return Clock(t0, float(T) if T.ndim == 0 else T[..., None], power), s

@@ -15,9 +15,16 @@ Shape = tuple[int, int] | None
 
 
 def adafactor(
-    step: Number, decay: Number = 0.8, eps: Number = 1e-30, floor: Number = 1e-3, clip: Number = 1.0, *,
-    shape: Shape = None, relative: bool = True, clamped: bool = False,
-) -> Flow:  # fmt: skip
+    step: Number,
+    decay: Number = 0.8,
+    eps: Number = 1e-30,
+    floor: Number = 1e-3,
+    clip: Number = 1.0,
+    *,
+    shape: Shape = None,
+    relative: bool = True,
+    clamped: bool = False,
+) -> Flow:
     """theta' = -rho max(floor, rms(theta)) u/max(1, rms(u)/clip),   u = g/sqrt(V),   V = R C/mean(R).
 
     [Shazeer and Stern 2018, alg. 4]  R and C relax at the rate n^(-decay)/step to the row and column means of g^2 + eps

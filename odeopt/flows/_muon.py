@@ -16,9 +16,15 @@ MOST = 1000  # Newton-Schulz iterations
 
 
 def muon(
-    tau1: Number, weight: Number, scale: Number = 1.0, weight_decay: Number = 0.0, eps: Number = 0.0, *,
-    shape: Shape = None, iterations: int | None = None,
-) -> Flow:  # fmt: skip
+    tau1: Number,
+    weight: Number,
+    scale: Number = 1.0,
+    weight_decay: Number = 0.0,
+    eps: Number = 0.0,
+    *,
+    shape: Shape = None,
+    iterations: int | None = None,
+) -> Flow:
     """theta' = -scale msign(weight m + (1 - weight) g) - weight_decay theta,   m' = (g - m)/tau1.     [Jordan 2024]
 
     msign(U S V^T) = U V^T for theta as a matrix of this shape (None: one row), exactly or by a number of Newton-Schulz
@@ -39,9 +45,15 @@ def muon(
 
 
 def muon_corrected(
-    tau1: Number, weight: Number, scale: Number = 1.0, weight_decay: Number = 0.0, eps: Number = 0.0, *,
-    shape: Shape = None, iterations: int | None = None,
-) -> Flow:  # fmt: skip
+    tau1: Number,
+    weight: Number,
+    scale: Number = 1.0,
+    weight_decay: Number = 0.0,
+    eps: Number = 0.0,
+    *,
+    shape: Shape = None,
+    iterations: int | None = None,
+) -> Flow:
     """theta' = -scale msign(weight m/c1+ + (1 - weight) g/c1) - ...,   c1+ = 1 - weight (1 - c1).               [optax]
 
     The weight of g is infinite at age 0, so start it at a positive age.

@@ -111,7 +111,7 @@ def _converged(exponent: Callable[[Array], Array], ends: Array) -> float:
         last = value
     raise ValueError(
         f"temperature must be higher, or loss smoother, between wall, start and target = {ends.tolist()}: "
-        f"the integral did not converge, last {last:g}"
+        f"the integral did not converge, its last value is {last:g}"
     )
 
 

@@ -126,6 +126,17 @@ class Optimizer(Immutable):
 
         return Description.of(self)
 
+    def bibtex(self) -> str:
+        """The BibTeX entries of the sources that `describe` names.
+
+        >>> from odeopt import optimizers
+        >>> print(optimizers.gd().bibtex()[:26])
+        @article{cauchy1847methode
+        """
+        if self.recipe is None:
+            raise ValueError(f"bibtex needs a named optimizer, {self.name} was built by hand from a flow")
+        return "\n\n".join(source.bibtex for source in self.recipe.facts.sources)
+
     def get_config(self) -> dict[str, Any]:
         """The JSON-compatible configuration from which `odeopt.optimizers.from_config` rebuilds this optimizer."""
         if self.recipe is None:

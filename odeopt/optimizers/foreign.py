@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from odeopt.core.flow import Flow, flow, project
 from odeopt.core.state import Grad, State, plus
@@ -101,8 +102,8 @@ def arguments_of(step: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _array(value: Any) -> Any:
-    """A symbol as it is; anything else in double precision."""
-    if isinstance(value, Symbolic):
+    """A symbol, or an array that records its operations, as it is; anything else in double precision."""
+    if isinstance(value, Symbolic | NDArrayOperatorsMixin):
         return value
     array = np.asarray(value)
     return array if array.dtype.kind == "c" else array.astype(float)

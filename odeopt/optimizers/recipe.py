@@ -11,6 +11,7 @@ import numpy as np
 
 from odeopt.core.symbols import short
 from odeopt.optimizers.schedules import Schedule
+from odeopt.optimizers.sources import Source
 
 RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
 
@@ -27,7 +28,12 @@ class Facts:
     time_unit: str
     map: str
     valid: str
-    source: str
+    sources: tuple[Source, ...]
+
+    @property
+    def source(self) -> str:
+        """The sources as text."""
+        return "; ".join(map(str, self.sources)) or "your own"
 
     def order_in_words(self) -> str:
         """The order as text, or the reason why there is none."""
@@ -36,7 +42,7 @@ class Facts:
         return "not known" if np.isnan(self.order) else f"{self.order:g}"
 
 
-BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", "your own")
+BY_HAND = Facts(float("nan"), "h", "given by hand", "not known", ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +67,7 @@ class Recipe:
         """The settings that depend on the step, at step h."""
         if self.at is None:
             name = self.make.__name__
-            raise ValueError(f"{name} follows no flow along which its step could change: make {name}(lr=...) anew")
+            raise ValueError(f"{name} follows no flow, so its step cannot change along one: call {name}(lr=...) anew")
         return self.at(h)
 
     def made(self, h: Any) -> Any:

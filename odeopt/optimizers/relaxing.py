@@ -15,6 +15,7 @@ from odeopt.core.flow import Flow
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import Source
 from odeopt.optimizers.starts import Start, half_step, rest, settled
 from odeopt.util import check
 
@@ -28,9 +29,8 @@ def relaxing(
     settings: dict[str, Any],
     flow: Callable[..., Flow],
     order: float,
-    source: str,
+    *sources: Source,
     word: str = WORD,
-    *,
     valid: str = VALID,
     h: Any = None,
     lr_of: Callable[[Any], Any] = lambda h: h,
@@ -49,7 +49,7 @@ def relaxing(
     exact_lr = "h = lr" if h is settings["lr"] else "h = -log(1 - lr w)/w"
     naive = settings.get("map") == "naive"
     facts = Facts(
-        min(order, 1) if naive else order, "lr", f"{exact_lr}, beta_i = R(-h/tau_i), {rule} R", valid + SIGNS, source
+        min(order, 1) if naive else order, "lr", f"{exact_lr}, beta_i = R(-h/tau_i), {rule} R", valid + SIGNS, sources
     )
 
     def at(h: Any) -> dict[str, Any]:

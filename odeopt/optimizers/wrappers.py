@@ -21,6 +21,7 @@ from odeopt.flows.averaging import AVERAGING, averaged
 from odeopt.optimizers import schedules
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
+from odeopt.optimizers.sources import ZHANG, Source
 from odeopt.optimizers.starts import Start
 from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.lookahead import Lookahead, innermost
@@ -149,7 +150,8 @@ def lookahead(opt: Optimizer, alpha: float = 0.5, every: int = 5) -> Optimizer:
     flow = opt.flow.theta_paced(alpha)
     lr_time = alpha * opt.lr_time if opt.lr_time is not None else None
     settings = {"opt": opt, "alpha": alpha, "every": every}
-    return _wrapped(lookahead, settings, opt, order=1, flow=flow, scheme=scheme, lr_time=lr_time)
+    sources = (ZHANG.at("alg. 1"),)
+    return _wrapped(lookahead, settings, opt, order=1, sources=sources, flow=flow, scheme=scheme, lr_time=lr_time)
 
 
 def ema(opt: Optimizer, decay: Number = 0.999) -> Optimizer:
@@ -208,6 +210,7 @@ def _wrapped(
     opt: Optimizer,
     *,
     order: float | None = None,
+    sources: tuple[Source, ...] = (),
     at: Callable[[Any], Mapping[str, Any]] | None = None,
     **changes: Any,
 ) -> Optimizer:
@@ -215,6 +218,7 @@ def _wrapped(
     facts = opt.recipe.facts if opt.recipe else BY_HAND
     if order is not None and not (opt.recipe and opt.recipe.at is None):
         facts = replace(facts, order=None if facts.order is None else min(order, facts.order))
+    facts = replace(facts, sources=(*facts.sources, *sources))
     recipe = Recipe(make, settings, at or (lambda h: {"opt": opt.with_step(h)}), facts)
     flow: Flow = changes.pop("flow")
     return replace(opt, flow=flow, settings=settings, recipe=recipe, **changes)

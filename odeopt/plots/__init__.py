@@ -3,17 +3,20 @@
 Every function takes a result and `ax=None` and returns its artists.  It shows nothing and does not change rcParams.
 """
 
+from odeopt.plots.edge import central_flow
 from odeopt.plots.energy import energy
 from odeopt.plots.ensembles import ensemble
 from odeopt.plots.gauges import batch_sharpness, edge_gauge
 from odeopt.plots.landscapes import landscape, path
 from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
+from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
     "batch_sharpness",
+    "central_flow",
     "comparison",
     "convergence",
     "density",
@@ -23,6 +26,7 @@ __all__ = [
     "following",
     "landscape",
     "path",
+    "rod_flow",
     "sharpness",
     "stability_chart",
     "stability_region",

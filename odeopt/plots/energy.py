@@ -14,12 +14,13 @@ LOOKS = ("-", "--", ":", "-.")
 
 
 @draws(Energy)
+@style.windowed
 def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
     """Each quantity over its first value against time, one line per member; returns the Line2D artists.
 
     The axis is logarithmic if all values are positive.
     """
-    ax = style.axes(ax)
+    own, ax = ax is None, style.axes(ax)
     n = len(result.t)
     t, lines = result.times.reshape(n, -1), []
     for look, (name, value) in zip(LOOKS, result.values.items(), strict=False):
@@ -35,4 +36,6 @@ def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
     ax.set(xlabel="time t", ylabel="quantity over its first value")
     if lines:
         ax.legend()
+    if own:
+        ax.set_title(style.label(result.name), fontsize="medium")
     return lines

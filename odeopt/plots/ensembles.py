@@ -12,9 +12,10 @@ from odeopt.util.plotted import draws
 
 
 @draws(Ensemble)
+@style.windowed
 def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
     """The mean of each observable against t with a band of one standard deviation; returns the Line2D artists."""
-    ax = style.axes(ax)
+    own, ax = ax is None, style.axes(ax)
     artists = []
     for i, name in enumerate(run.observables):
         (drawn,) = ax.plot(run.t, run.mean[:, i], label=name, **line)
@@ -23,4 +24,6 @@ def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
         artists.append(drawn)
     ax.set(xlabel="time t", ylabel="mean ± standard deviation")
     ax.legend()
+    if own:
+        ax.set_title(style.label(run.name), fontsize="medium")
     return artists

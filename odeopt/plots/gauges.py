@@ -1,4 +1,4 @@
-"""What tells how near the edge of stability a run is, against time."""
+"""Gauges of the edge of stability along a run, against time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.gauge import EdgeGauge
 from odeopt.plots import style
+from odeopt.simulation.trajectory import of_members
 from odeopt.util.plotted import draws
 
 DOTTED = {"color": style.INK, "linestyle": ":", "linewidth": 0.9}
 
 
 @draws(EdgeGauge)
+@style.windowed
 def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
     """zeta as a line and zeta_2 dashed, one pair per member, and 1, where the loss stands still, dotted.
 
@@ -22,7 +24,7 @@ def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
     """
     ax = style.axes(ax)
     n, look = len(gauge.t), {"color": style.colour(gauge.name), **line}
-    t = gauge.t.reshape(n, -1)
+    t = of_members(gauge.t, gauge.zeta.shape).reshape(n, -1)
     artists = ax.plot(t, gauge.zeta.reshape(n, -1), **{"label": "ζ", **look})
     dashes = {"label": "ζ₂, from H", "linestyle": "--", "linewidth": 0.8, **look}
     artists += ax.plot(t, gauge.zeta_2.reshape(n, -1), **dashes)
@@ -36,6 +38,7 @@ def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
 
 
 @draws(BatchSharpness)
+@style.windowed
 def batch_sharpness(result: BatchSharpness, ax: Any = None, **line: Any) -> list[Any]:
     """The value with a band of two standard errors, and the optimizer's limits dotted; returns the Line2D artists."""
     ax = style.axes(ax)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.plots import style
+from odeopt.plots import members, style
 from odeopt.problems.base import Problem, a_problem
 from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util import check
@@ -42,6 +42,7 @@ def landscape(
     return artist
 
 
+@style.windowed
 def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     """theta in the plane of its two coordinates, one line per member; returns the Line2D artists.
 
@@ -52,11 +53,9 @@ def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
     ax = style.axes(ax)
     theta = _curve(run).reshape(-1, int(np.prod(run.theta.shape[1:-1])), 2)
     lines = ax.plot(theta[..., 0], theta[..., 1], **{"color": style.colour(run.name), "label": run.name, **line})
-    for extra in lines[1:]:
-        extra.set_label("_member")
     if not ax.get_xlabel():
         ax.set(xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
-    return list(lines)
+    return members.joined(lines, run, line)
 
 
 def _curve(run: Trajectory) -> Array:

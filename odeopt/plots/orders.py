@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from odeopt.analysis.convergence import Convergence, WorkPrecision
 from odeopt.plots import style
 from odeopt.util.plotted import draws
 
+TICKS = 6
+
 
 @draws(Convergence)
+@style.windowed
 def convergence(result: Convergence, ax: Any = None) -> list[Any]:
     """Error against step length with the fitted slope; returns [points, line], both Line2D."""
     ax = style.axes(ax)
@@ -20,6 +24,7 @@ def convergence(result: Convergence, ax: Any = None) -> list[Any]:
     centre = np.exp(np.mean(np.log(result.error) - result.order * np.log(result.h)))
     slope = f"slope {result.order:.2f}"
     (line,) = ax.loglog(result.h, centre * result.h**result.order, color=colour, linewidth=0.9, label=slope)
+    _few_ticks(ax.xaxis, result.h)
     ax.set(xlabel="step h", ylabel=r"error  max $|\theta_n-\theta(t_n)|$")
     ax.set_title(f"{result.scheme} has order {result.order:.2f} on {result.flow}", fontsize="medium")
     ax.legend()
@@ -27,6 +32,7 @@ def convergence(result: Convergence, ax: Any = None) -> list[Any]:
 
 
 @draws(WorkPrecision)
+@style.windowed
 def work_precision(result: WorkPrecision, ax: Any = None) -> list[Any]:
     """Error against gradient evaluations, one line per scheme; returns the Line2D artists in the order of the schemes.
 
@@ -46,3 +52,10 @@ def work_precision(result: WorkPrecision, ax: Any = None) -> list[Any]:
     ax.set_title(f"{result.flow} on {result.problem}", fontsize="medium")
     ax.legend()
     return lines
+
+
+def _few_ticks(axis: Any, values: Any) -> None:
+    """Ticks at the values themselves, at most TICKS of them; those of decades would run into each other."""
+    shown = values[:: -(-len(values) // TICKS)]
+    axis.set_ticks(shown, labels=[f"{value:.2g}" for value in shown])
+    axis.set_minor_formatter(NullFormatter())

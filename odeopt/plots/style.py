@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import wraps
 from typing import Any
 
 import matplotlib as mpl
@@ -137,6 +139,24 @@ def axes(ax: Any) -> Any:
     from matplotlib import pyplot
 
     return pyplot.subplots(figsize=SCREEN, layout="constrained")[1]
+
+
+def bar(ax: Any, shades: Any, text: str) -> None:
+    """The colour bar of shades, beside axes that were made for them."""
+    ax.figure.colorbar(shades, ax=ax, label=text)
+
+
+def windowed(drawing: Callable[..., Any]) -> Callable[..., Any]:
+    """The drawing with the options `xlim` and `ylim`, each (low, high)."""
+
+    @wraps(drawing)
+    def drawn(*arguments: Any, xlim: Any = None, ylim: Any = None, **options: Any) -> Any:
+        artists = drawing(*arguments, **options)
+        window = {"xlim": xlim, "ylim": ylim}
+        artists[0].axes.set(**{name: limits for name, limits in window.items() if limits is not None})
+        return artists
+
+    return drawn
 
 
 def canvas(rows: int = 1, columns: int = 1, width: float = DOUBLE, height: float = 2.6, **kwargs: Any) -> Any:

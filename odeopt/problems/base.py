@@ -88,7 +88,7 @@ class Problem(Immutable):
         if batched and start.ndim > 1 and np.ndim(loss(near[0].copy())):  # each member has its own numbers
             near = start[None]
             if grad is None:
-                raise ValueError("grad must be given for a loss whose numbers differ by member, got None")
+                raise ValueError("grad must be given if each member has its own numbers in the loss, got None")
 
         loss = over_members("loss", loss, 0, batched, near)
         grad = over_members("grad", grad, 1, batched, near) if grad else gradient_of(loss, near, typical(start))
@@ -240,4 +240,4 @@ def _check_rest(start: Array, end: Array | None, name: Any, batched: Any, loss: 
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, got {name!r}")
     if batched is not None and not isinstance(batched, bool):
-        raise TypeError(f"batched must be True, False or None (find out), got {batched!r}")
+        raise TypeError(f"batched must be True, False or None (test it), got {batched!r}")

@@ -1,4 +1,4 @@
-"""Is the gradient by hand the derivative of the loss?"""
+"""Compares a gradient by hand with a numerical derivative of the loss."""
 
 from __future__ import annotations
 

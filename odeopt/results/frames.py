@@ -16,6 +16,8 @@ from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.gauge import EdgeGauge
+from odeopt.edge.result import CentralFlow
+from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.fokker_planck import FokkerPlanck
 from odeopt.laws.moments import Moments
@@ -107,6 +109,12 @@ def _brownian_path(path: BrownianPath) -> Frame:
     return Frame(by_coordinate("xi", path.xi), by_member(steps, "step"))
 
 
+def _central_flow(result: CentralFlow) -> Frame:
+    columns = {"loss": result.loss, "mean_loss": result.mean_loss, "oscillating": result.oscillating}
+    columns |= {"oscillation": result.covariance.trace, "threshold": result.threshold}
+    return Frame(columns | by_coordinate("theta", result.theta), {"t": result.t})
+
+
 def _edge_gauge(result: EdgeGauge) -> Frame:
     columns = {"zeta": result.zeta.ravel(), "zeta_2": result.zeta_2.ravel()}
     return Frame(columns, by_member(of_members(result.t, result.zeta.shape)))
@@ -114,6 +122,13 @@ def _edge_gauge(result: EdgeGauge) -> Frame:
 
 def _batch_sharpness(result: BatchSharpness) -> Frame:
     return Frame({"value": result.value, "error": result.error}, {"t": result.t})
+
+
+def _rod_flow(result: RodFlow) -> Frame:
+    columns = by_coordinate("theta", result.theta) | {"loss": result.loss, "mean_loss": result.mean_loss}
+    for name, value in result.state.items():
+        columns |= by_coordinate(name, value)
+    return Frame({**columns, "trace": result.trace}, {"t": result.t})
 
 
 def _training(result: Training) -> Frame:
@@ -142,8 +157,10 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "FokkerPlanck": _fokker_planck,
     "GradientCheck": _gradient_check,
     "BrownianPath": _brownian_path,
+    "CentralFlow": _central_flow,
     "EdgeGauge": _edge_gauge,
     "BatchSharpness": _batch_sharpness,
+    "RodFlow": _rod_flow,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -14,7 +14,10 @@ from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.core.time_map import Clock
 from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.covariance import Covariance
 from odeopt.edge.gauge import EdgeGauge
+from odeopt.edge.result import CentralFlow
+from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.flux import Flux
 from odeopt.laws.fokker_planck import FokkerPlanck
@@ -35,10 +38,10 @@ RESULTS: dict[str, type] = {
     for kind in (
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
-        GradientCheck, BrownianPath, EdgeGauge, BatchSharpness, Training, Vectors,
+        GradientCheck, BrownianPath, CentralFlow, EdgeGauge, BatchSharpness, RodFlow, Training, Vectors,
     )
 }  # fmt: skip
-PARTS = (Absent, Clock, ClosedForm, Flux, Grid, Group, ModifiedFlow)
+PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
 STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedStatus, Repeated, Stacked, StepOf)
 
 KINDS: dict[str, type] = {**RESULTS, **{kind.__name__: kind for kind in (*PARTS, *STAND_INS)}}

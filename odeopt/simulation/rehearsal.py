@@ -30,9 +30,14 @@ _steps: WeakKeyDictionary[Any, tuple[Problem, Flow, Step]] = WeakKeyDictionary()
 
 
 def same_step(
-    engine: Engine, k: int, start: State, after: State, loss: Loss | None = None, gradient: Any = None,
+    engine: Engine,
+    k: int,
+    start: State,
+    after: State,
+    loss: Loss | None = None,
+    gradient: Any = None,
     picked: Callable[[Any], Any] = np.asarray,
-) -> bool | None:  # fmt: skip
+) -> bool | None:
     """Whether the engine goes from `start` to `after` in step k; None if it leaves this step to the interpreted step.
 
     start:    the state, followed by the gradient there if the program carries it

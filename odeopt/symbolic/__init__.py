@@ -1,4 +1,4 @@
-"""Equations as formulas: modified equations, high-resolution ODEs and memoryless limits (extra `symbolic`)."""
+"""Modified equations, high-resolution ODEs and memoryless limits as formulas (extra `symbolic`)."""
 
 try:
     import sympy as _sympy  # noqa: F401

@@ -1,6 +1,6 @@
-"""Modified equations as formulas: an optimizer's own step, run on SymPy's symbols.                (extra `symbolic`)
+"""Modified equations as formulas, from an optimizer's step run on SymPy symbols.                    (extra `symbolic`)
 
-The step returns its expansion in h; the logarithm of that series is the field which the iterates follow.
+On symbols the step returns its expansion in h.  The logarithm of this series is the field that the iterates follow.
 [Hairer, Lubich and Wanner 2006, IX.1]
 """
 
@@ -25,7 +25,7 @@ LARGEST = 4
 
 
 def modified_equation(opt: Optimizer | OneStep, order: int = 2) -> ModifiedEquation:
-    """y' = F_1 + h F_2 + ... + h^(K-1) F_K, the equation that the iterates follow with order K, 1 to 4.
+    """y' = F_1 + h F_2 + ... + h^(K-1) F_K, the equation that the iterates follow with order K = 1 to 4.
 
     >>> from odeopt import optimizers
     >>> modified_equation(optimizers.momentum(lr=0.01, beta=0.9))
@@ -52,13 +52,13 @@ def _refuse_jumps(name: str, variables: Any, increments: Any) -> None:
     for u, d in zip(variables, increments, strict=True):
         if d.of(0) != 0:
             raise ValueError(
-                f"{name} has no modified equation: it moves {u} by {d.of(0)} however small h is; "
-                "memoryless_limit has the equation of theta alone"
+                f"{name} has no modified equation: its step moves {u} by {d.of(0)} even as h -> 0; "
+                "memoryless_limit gives the equation of theta alone"
             )
 
 
 def eliminate_velocity(opt: Optimizer | OneStep) -> HighResolution:
-    """X'' = A_1 + h A_2: the modified equation of order 2 without its velocity.       [Shi, Du, Jordan, Su 2022]
+    """X'' = A_1 + h A_2: the modified equation of order 2 without the velocity.       [Shi, Du, Jordan, Su 2022]
 
     >>> from odeopt import optimizers
     >>> eliminate_velocity(optimizers.heavy_ball(lr=0.01, beta=0.9, map="exponential"))

@@ -1,6 +1,6 @@
-"""X'' + a X' + (1 + a h/2) g = 0: a modified equation in theta and a velocity as one equation of second order.
+"""X'' + a X' + (1 + a h/2) g = 0: the modified equation of theta and a velocity as one second-order equation.
 
-With a = 2 sqrt(mu), h = sqrt(s) these are the high-resolution ODEs of Polyak's and Nesterov's methods.
+For a = 2 sqrt(mu) and h = sqrt(s) these are the high-resolution ODEs of Polyak's and Nesterov's methods.
 [Shi, Du, Jordan and Su 2022, (1.10)-(1.12)]
 """
 
@@ -25,19 +25,19 @@ velocity = Vector("X'", real=True)
 
 @dataclass(frozen=True, eq=False)
 class HighResolution:
-    """X'' = A_1 + h A_2, in `acceleration`; g and H are those at X, `velocity` is X'."""
+    """X'' = A_1 + h A_2.  `acceleration` is (A_1, A_2); g and H are evaluated at X, and `velocity` is X'."""
 
     modified: ModifiedEquation
     acceleration: tuple[Any, Any]
 
     @property
     def left_side(self) -> Any:
-        """-A_1 - h A_2, sorted by X', g and what they are differentiated to; the equation is X'' + this = 0."""
+        """-A_1 - h A_2, collected in X', g and derivatives of the loss; the equation is X'' + left_side = 0."""
         total = sympy.expand(-self.acceleration[0] - h * self.acceleration[1])
         return sympy.collect(total, [velocity, g, *total.atoms(Derivative)])
 
     def field(self, problem: Problem) -> EquationField:
-        """The field of (theta, v = X') on this problem, from the velocity that the iterates have at their start."""
+        """The field of (theta, v = X') on this problem; by default v starts as the initial velocity of the iterates."""
         v = Vector("v", real=True)
         follows = self.modified.field(problem).rhs
 
@@ -66,14 +66,14 @@ class HighResolution:
 
 
 def eliminated(modified: ModifiedEquation) -> HighResolution:
-    """X'' of theta' = s v + h P, v' = Q_1 + h Q_2, with v = (X' - h P)/s put in."""
+    """X'' from theta' = s v + h P and v' = Q_1 + h Q_2, by substituting v = (X' - h P)/s."""
     if len(modified.terms) != 2:
-        raise ValueError(f"the flow must have theta and a velocity, got {', '.join(modified.variables)}")
+        raise ValueError(f"opt must have the variables theta and one velocity, got {', '.join(modified.variables)}")
     v = list(modified.terms)[1]
     (first, P), (Q1, Q2) = (modified.terms[u] for u in (theta, v))
     s = sympy.simplify(first / v)
     if s.has(Vector, Derivative):
-        raise ValueError(f"theta' must be a multiple of {v} to leading order, got {first}")
+        raise ValueError(f"theta' must be a multiple of {v} at leading order in h, got {first}")
     of_state = s * Q1 + h * (s * Q2 + rate(P, {theta: first, v: Q1}))
     settled = P.xreplace({v: velocity / s})
     of_velocity = of_state.xreplace({v: velocity / s - h * settled / s})

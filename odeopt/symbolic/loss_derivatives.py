@@ -1,7 +1,7 @@
 """grad L(theta + u) = g + H u + third(L)[u, u]/2 + ...
 
-Formulas of optimizers act on each coordinate, or take sums over all of them, so vectors are commuting symbols here;
-the derivatives of L are opaque multilinear functions of such vectors.
+Formulas of optimizers act on each coordinate or sum over all coordinates, so a vector is a commuting symbol here.
+Derivatives of L are multilinear functions of vectors that are not evaluated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from odeopt.symbolic.sums import Vector, expanded, parted
 
 
 def scalar(name: str) -> Any:
-    """The symbol of one positive number: a parameter, a clock."""
+    """The symbol of a positive number, such as a parameter or a clock."""
     return sympy.Symbol(name, positive=True)
 
 
@@ -27,7 +27,7 @@ g, theta = Vector("g", real=True), Vector("theta", real=True)
 
 
 class Derivative(sympy.Function):
-    """H[u] = grad^2 L u, third(L)[u, v], ...: symmetric, and linear: sums and scalars leave the brackets."""
+    """H[u] = grad^2 L u, third(L)[u, v], ...: symmetric and multilinear; sums are split, scalars moved outside."""
 
     is_real = True
 
@@ -63,7 +63,7 @@ def gradient(point: Any) -> Any:
     """grad L(theta + u) for u = O(h)."""
     u = (point - Series({0: theta}, point.cut)).coefficients
     if min(u, default=1) < 1:
-        raise ValueError(f"the gradient is asked for at {point}, which is not near theta")
+        raise ValueError(f"the step reads the gradient at {point}, which does not tend to theta as h -> 0")
     total: dict[int, Any] = {0: g}
     for m in range(1, point.cut + 1):
         for powers in (found for found in product(u, repeat=m) if sum(found) <= point.cut):
@@ -73,7 +73,7 @@ def gradient(point: Any) -> Any:
 
 
 def rate(expression: Any, velocity: Mapping[Any, Any]) -> Any:
-    """d/dt of an expression along y' = velocity, variable by variable."""
+    """d/dt of an expression along y' = velocity, which maps each variable to its derivative."""
     s, along = sympy.Dummy("s", positive=True), velocity[theta]
     moved = expression.replace(Derivative, lambda *u: Derivative(*u) + s * Derivative(*u, along))
     shifts = {u: u + s * w for u, w in velocity.items()} | {g: g + s * Derivative(along), t: t + s}

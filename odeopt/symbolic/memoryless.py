@@ -1,7 +1,7 @@
-"""theta' = F_1(theta) + h F_2(theta): the limit of a small learning rate at fixed beta, where memory is forgotten.
+"""theta' = F_1(theta) + h F_2(theta): an optimizer without memory, in the limit lr -> 0 at fixed beta.
 
-After a start-up of a few 1/(1 - beta) steps the memory is a function of theta, m = M_0(theta) + h M_1(theta), and the
-step keeps it so.  What the step then does to theta is a map of theta alone, and this is its modified equation.
+After a start-up of a few 1/(1 - beta) steps the memory is a function of theta, m = M_0(theta) + h M_1(theta), and
+stays one.  From then on a step is a map of theta alone.  This module computes the modified equation of that map.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CUT = 2
 
 
 def memoryless_limit(opt: Optimizer | OneStep) -> ModifiedEquation:
-    """theta' = F_1 + h F_2, followed with order 2 for lr -> 0 at fixed beta, from behind the start-up.
+    """theta' = F_1 + h F_2, which theta follows with order 2 for lr -> 0 at fixed beta, after the start-up.
 
     Gradient descent [Barrett and Dherin 2021, thm 3.1], momentum [Ghosh et al. 2023], Adam [Cattaneo, Klusowski and
     Shigida 2024, thm 1], and any step whose memory relaxes.
@@ -50,7 +50,7 @@ def _limit_of(opt: Optimizer) -> ModifiedEquation:
     d = formal_step(opt, params, CUT).increment(gradient)
 
     def increments(memory: Iterable[Sequence[Any]]) -> Any:
-        """Of all variables, at theta with this memory: (M_0, M_1) for each."""
+        """The increments of all variables at theta; the memory is given as (M_0, M_1) for each variable."""
         state: Any = tuple(Series(dict(enumerate(m)), CUT) for m in ([theta], *memory))
         return d(Series({0: t}, CUT), state)
 
@@ -61,7 +61,9 @@ def _limit_of(opt: Optimizer) -> ModifiedEquation:
     M1 = _solved(opt, [u.of(1) - rate(m, velocity) for u, m in lag], unknown)
     moved = increments(list(zip(M0, M1, strict=True)))[0]
     if moved.of(1) == 0:
-        raise ValueError(f"{opt.name} stands still on its clock as lr -> 0 at fixed beta: use optimizers.momentum")
+        raise ValueError(
+            f"{opt.name} has no memoryless limit: theta stands still in its time h; use optimizers.momentum"
+        )
     second = moved.of(2) - rate(moved.of(1), {theta: moved.of(1)}) / 2
     betas = [scalar(name) for name in values if name.startswith("beta")]
     first = _collected(moved.of(1), betas) if moved.of(1).has(Total) else tidy(moved.of(1))
@@ -70,7 +72,7 @@ def _limit_of(opt: Optimizer) -> ModifiedEquation:
 
 
 def _fixed_betas(opt: Optimizer) -> tuple[dict[str, Series], dict[str, Number]]:
-    """The flow's parameters with beta = R(-rate h) held fixed, (1/rate = h/z, rate = z/h), and the values of beta."""
+    """The flow's parameters as series in h at fixed beta = R(-z), rate = z/h, and the parameters to print."""
     an_optimizer(opt)
     rule = opt.scheme.decay if isinstance(opt.scheme, Splitting) else decay.exact
     params = {name: Series({0: scalar(name)}, CUT) for name in opt.flow.params}
@@ -92,9 +94,9 @@ def _fixed_betas(opt: Optimizer) -> tuple[dict[str, Series], dict[str, Number]]:
 
 
 def _solved(opt: Optimizer, equations: list[Any], unknown: Sequence[Any]) -> list[Any]:
-    """The root of equations that are linear in the unknown."""
+    """The solution of equations that are linear in the unknowns."""
     if any(total.has(*unknown) for equation in equations for total in equation.atoms(Total)):
-        raise ValueError(f"{opt.name} has no memoryless limit here: its memory reads a norm of itself")
+        raise ValueError(f"{opt.name} has no memoryless limit: its memory reads a norm of itself")
     try:
         matrix, right = sympy.linear_eq_to_matrix(equations, unknown)
         return [m if m.has(Total) else sympy.simplify(m) for m in matrix.LUsolve(right)] if equations else []
@@ -103,7 +105,7 @@ def _solved(opt: Optimizer, equations: list[Any], unknown: Sequence[Any]) -> lis
 
 
 def _by_beta(expression: Any, betas: list[Any]) -> Any:
-    """Simplified with g = |g| sign(g), sign(g)^2 = 1; in partial fractions where there are several beta."""
+    """Simplifies with g = |g| sign(g) and sign(g)^2 = 1; several betas are separated by partial fractions."""
     if expression.has(Total):
         return _collected(expression, betas)
     size, sign = sympy.Dummy("size", positive=True), sympy.Dummy("sign")
@@ -124,7 +126,7 @@ def _by_beta(expression: Any, betas: list[Any]) -> Any:
 
 
 def _collected(expression: Any, betas: list[Any]) -> Any:
-    """Terms that differ in their powers of beta alone as one."""
+    """Collects the terms that differ only in their factors of beta."""
     coefficients: dict[Any, Any] = {}
     for term in sympy.Add.make_args(expanded(expression)):
         rest, of_beta = term.as_independent(*betas, as_Add=False) if betas else (term, sympy.Integer(1))
@@ -133,11 +135,11 @@ def _collected(expression: Any, betas: list[Any]) -> Any:
 
 
 def _behind_startup(opt: Optimizer) -> Any:
-    """theta0 and what the start-up adds to the settled motion."""
+    """The start of the limit: theta0 plus the displacement that the start-up causes."""
 
     def begin(grad: Grad, theta0: Array, **memory: Any) -> State:
         if memory:
-            raise ValueError(f"memory must not be given, the limit has none, got {', '.join(memory)}")
+            raise ValueError(f"memory must be empty, because the limit has none, got {', '.join(memory)}")
         return (theta0 + start_shift(opt, grad, theta0),)
 
     return begin

@@ -1,4 +1,4 @@
-"""y' = F_1 + h F_2 + ...: a field in powers of h that prints itself, and that `solve` integrates."""
+"""y' = F_1 + h F_2 + ...: a field in powers of h, to be printed and to be integrated by `solve`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from odeopt.util.check import Array, Number
 class ModifiedEquation:
     """y' = F_1 + h F_2 + ..., exact to the order that `terms` holds: {variable: (F_1, F_2, ...)}, SymPy expressions.
 
-    In them g is grad L(theta), H[u] the Hessian times u, third(L)[u, v] the next derivative, sum(u) the sum of u over
-    the d coordinates; all else is by coordinate.  `begin(grad, theta0, memory)` is where the field starts that the
-    iterates follow.
+    In these expressions g is grad L(theta), H[u] is the Hessian times u, third(L)[u, v] is the third derivative applied
+    to u and v, and sum(u) is the sum over the d coordinates.  Everything else acts on each coordinate.
+    `begin(grad, theta0, memory)` is the initial state with which the iterates follow the field.
     """
 
     name: str
@@ -36,20 +36,20 @@ class ModifiedEquation:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """theta first."""
+        """The names of the variables, theta first."""
         return tuple(u.name for u in self.terms)
 
     @property
     def order(self) -> int:
-        """The order with which the iterates follow."""
+        """The order with which the iterates follow the equation."""
         return len(next(iter(self.terms.values())))
 
     def field(self, problem: Problem) -> EquationField:
-        """The field on this problem, whose Hessian it needs, for `solve`."""
+        """The field on this problem, for `solve`; it needs the Hessian of the problem."""
         return EquationField(self, a_problem(problem))
 
     def latex(self) -> str:
-        """The equations, aligned."""
+        """The equations in a LaTeX `aligned` block."""
         rows = [rf"\dot{{{_latex(u)}}} &= {_joined(terms, _latex)}" for u, terms in self.terms.items()]
         return r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
 
@@ -86,11 +86,11 @@ class EquationField:
         return np.broadcast_shapes(*[np.shape(v) for v in (self.equation.h, *self.equation.params.values())])
 
     def start(self, theta0: Array, **memory: Array) -> State:
-        """Where the field starts that the iterates follow from theta0."""
+        """The initial state with which the iterates from theta0 follow the field."""
         return self.equation.begin(self.problem.grad, theta0, **memory)
 
     def rhs(self, grad: Grad) -> Rhs:
-        """F_1 + h F_2 + ... at (t, y)."""
+        """f(t, y) = F_1 + h F_2 + ..."""
         terms, params = self.equation.terms, self.equation.params
         symbols = [t, *terms, g, h, *map(scalar, params)]
         total = [
@@ -108,7 +108,7 @@ class EquationField:
 
 
 def derivative_of(problem: Problem) -> Callable[..., Array]:
-    """(theta, u) -> H u by the problem; (theta, u, v), ... by central differences of that in the direction v."""
+    """(theta, u) -> H u of the problem; (theta, u, v) -> third derivative, by central differences of H u along v."""
 
     def derivative(theta: Array, *vectors: Array) -> Array:
         *fewer, last = np.broadcast_arrays(*vectors)
@@ -120,7 +120,7 @@ def derivative_of(problem: Problem) -> Callable[..., Array]:
 
 
 def _joined(terms: tuple[Any, ...], spell: Callable[[Any], str]) -> str:
-    """F_1 + h F_2 + ..., without what vanishes."""
+    """F_1 + h F_2 + ... as text, without terms that vanish."""
     text = ""
     for term in [c * h**k for k, c in enumerate(terms) if c != 0] or [sympy.Integer(0)]:
         minus = bool(text) and term.could_extract_minus_sign()

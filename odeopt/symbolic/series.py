@@ -1,6 +1,6 @@
-"""a(h) = sum_k a_k h^k, cut after h^N: what a step takes for an array, so that it writes down its own expansion.
+"""a(h) = sum_k a_k h^k, truncated after h^N: a step that runs on such series returns its own expansion in h.
 
-The coefficients are SymPy expressions.  A scheme's step runs on these as it runs on arrays, by NumPy's protocol.
+The coefficients are SymPy expressions.  A scheme's step runs on series as it runs on arrays, by NumPy's protocols.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDING = 4e-16
 
 
 class Series(Symbolic):
-    """Coefficients by power of h, from any negative power to `cut`."""
+    """Coefficients by power of h, from any power, also negative, up to `cut`."""
 
     ndim, shape = 0, ()
     __hash__ = None  # type: ignore[assignment]
@@ -37,7 +37,7 @@ class Series(Symbolic):
         return self.coefficients.get(power, sympy.Integer(0))
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        """What a function of NumPy would take for one entry."""
+        """Raises TypeError: a series has no entries to reduce over."""
         raise TypeError("a symbol has no entries")
 
     def __repr__(self) -> str:
@@ -45,7 +45,7 @@ class Series(Symbolic):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's protocol (NEP 13)."""
-        if ufunc.__name__ in ("equal", "not_equal", "logical_or", "logical_and"):  # no symbol is zero
+        if ufunc.__name__ in ("equal", "not_equal", "logical_or", "logical_and"):  # no symbol counts as zero
             return ufunc.__name__ != "equal"
         if method != "__call__":
             raise TypeError(f"{ufunc.__name__}.{method} of a symbol has no series")
@@ -86,14 +86,14 @@ class Series(Symbolic):
 
 
 class Norm(Series):
-    """The series of a norm, which is positive: no symbol is zero."""
+    """The series of a norm.  It counts as positive, because no symbol counts as zero."""
 
     def where_positive(self, a: Any, b: Any) -> Any:
         return a
 
 
 def number(value: Any) -> Any:
-    """The number as SymPy has it; what a short fraction rounds to, as 1/6 in a tableau, is that fraction."""
+    """A SymPy number.  A float that a short fraction rounds to, such as 1/6 in a tableau, becomes that fraction."""
     exact = Fraction(float(value)).limit_denominator(1000)
     near = abs(float(exact) - float(value)) <= ROUNDING * abs(float(value))
     return sympy.Rational(exact.numerator, exact.denominator) if near else sympy.Float(float(value))

@@ -1,4 +1,4 @@
-"""An optimizer's step on symbols: its parameters, its step h and its state are power series in h."""
+"""An optimizer's step on symbols: the parameters, the step size h and the state are power series in h."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ UNRUNNABLE = (TypeError, IndexError, AttributeError)  # what NumPy raises where 
 
 
 def formal_step(opt: Optimizer, params: Mapping[str, Any], cut: int) -> OneStep:
-    """The step along the flow with these parameters, to the power `cut` of h."""
+    """The step along the flow with these parameters, as a series up to h^cut."""
     for name in (*opt.flow.variables, *opt.flow.params):
         if name in TAKEN:
-            raise ValueError(f"{opt.name}: {name!r} must have another name in formulas, where it is {TAKEN[name]}")
+            raise ValueError(f"{opt.name}: {name!r} must be renamed, because in formulas {name} is {TAKEN[name]}")
     flow = replace(opt.flow, params=MappingProxyType(dict(params)))
     step = of_scheme(flow, opt.scheme, Series({1: sympy.Integer(1)}, cut), opt.name)
     return replace(step, increment=_explained(step.increment, f"{opt.flow.name} by {opt.scheme.name}"))
 
 
 def variables(flow: Flow) -> tuple[Any, ...]:
-    """The symbols of a state: clocks are scalars, the preconditioner is positive."""
+    """The symbols of a state; clocks are scalars, and the preconditioner is positive."""
     kinds = {name: {"positive": True} if name == flow.preconditioner else {"real": True} for name in flow.memory}
     memory = [scalar(name) if name in flow.clocks else Vector(name, **kinds[name]) for name in flow.memory]
     return theta, *memory
 
 
 def tidy(expression: Any) -> Any:
-    """Common factors taken out."""
+    """The expression with common factors taken out."""
     return sympy.factor_terms(expression)
 
 
 def _explained(increment: Callable[[Grad], Increment], what: str) -> Callable[[Grad], Increment]:
-    """The same, with a ValueError where a formula or scheme needs more than smooth functions of symbols."""
+    """The same increment; raises ValueError if a formula or the scheme cannot run on symbols."""
 
     def explained(grad: Grad) -> Increment:
         try:

@@ -1,4 +1,4 @@
-"""Vectors, which have a value for each coordinate, and sums over the coordinates, which are scalars."""
+"""Vectors, which have one value per coordinate, and sums over the coordinates, which are scalars."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sympy
 
 
 class Vector(sympy.Symbol):
-    """A symbol with a value per coordinate; all other symbols are scalars."""
+    """A symbol with one value per coordinate; all other symbols are scalars."""
 
 
 DIMENSION = sympy.Symbol("d", positive=True, integer=True)
 
 
 class Total(sympy.Function):
-    """sum_i u_i, the one way in which coordinates meet: linear, so that sums and scalars leave the brackets."""
+    """sum_i u_i over the coordinates.  It is linear: sums are split and scalar factors are moved outside."""
 
     is_real = True
 
@@ -44,12 +44,12 @@ class Total(sympy.Function):
 
 
 def is_vector(u: Any) -> bool:
-    """Whether a formula has a value for each coordinate: a Vector in it stands outside of all sums."""
+    """Whether a formula has one value per coordinate, that is, whether it has a Vector outside all sums."""
     return not isinstance(u, Total) and (isinstance(u, Vector) or any(map(is_vector, u.args)))
 
 
 def parted(product: Any) -> tuple[Any, Any]:
-    """The scalar factors of a product, and the others."""
+    """The product of the scalar factors, and the product of the others."""
     factors: dict[bool, list[Any]] = {False: [], True: []}
     for factor in sympy.Mul.make_args(product):
         factors[is_vector(factor)].append(factor)
@@ -57,7 +57,7 @@ def parted(product: Any) -> tuple[Any, Any]:
 
 
 def expanded(u: Any) -> Any:
-    """A sum of products, whose denominators stay as they are."""
+    """The formula as a sum of products; denominators are not expanded."""
     sums = [power for power in u.atoms(sympy.Pow) if power.base.is_Add and power.exp.is_negative]
     held = {p: (Vector if is_vector(p) else sympy.Symbol)(f"_{i}", positive=True) for i, p in enumerate(sums)}
     return sympy.expand(u.xreplace(held)).xreplace({short: power for power, short in held.items()})

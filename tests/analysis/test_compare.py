@@ -180,7 +180,7 @@ def test_the_clock_ends_a_comparison_and_changes_no_digit(steps):
     cmp = oo.compare(opts.momentum(0.1), problem, steps, max_seconds=2.0)
     assert time.perf_counter() - begun < 20
     assert cmp.status is Status.OUT_OF_TIME
-    assert "max_seconds = 2 s are over" in cmp.message
+    assert "the limit max_seconds = 2 s was reached" in cmp.message
     assert cmp.iterates.success is (steps == 5)
     whole = oo.simulate(opts.momentum(0.1), counted(0)[0], steps)
     assert len(cmp.iterates) > 1

@@ -99,15 +99,17 @@ def test_the_modified_equation_of_a_foreign_step():
         for a, b in zip(mine, known, strict=True):
             assert sympy.simplify(sympy.expand(a - b.subs(damping, sympy.Rational(3, 2)))) == 0
     assert str(eliminate_velocity(as_foreign(heavy_ball, v=0.0))).startswith("X'' + ")
-    with pytest.raises(ValueError, match="no modified equation: it moves last by g - last however small"):
+    with pytest.raises(ValueError, match="no modified equation: its step moves last by g - last even as h"):
         modified_equation(as_foreign(optimistic, last=0.0))
-    with pytest.raises(ValueError, match="'g' must have another name in formulas, where it is the gradient"):
+    with pytest.raises(ValueError, match="'g' must be renamed, because in formulas g is the gradient"):
         modified_equation(as_foreign(optimistic, g=0.0))
 
 
 def test_a_comparison_says_where_the_modified_flow_has_no_series():
     (remark,) = oo.compare(as_foreign(optimistic, last=0.0), BOWL, 50).remarks
-    assert remark.startswith("the series of the modified flow diverges: |mu - 1| is 1.3")
+    assert remark.startswith(
+        "the series of the modified flow diverges: a multiplier mu of the first step has |mu - 1| = 1.3"
+    )
 
 
 def test_a_step_with_a_gradient_of_its_own():

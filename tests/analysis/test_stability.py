@@ -112,7 +112,7 @@ def test_a_schedule_is_frozen_at_each_step(make):
     limits = oo.stability_limit(opt, t=k * opt.h)
     np.testing.assert_allclose(limits, oo.stability_limit(make()) / schedule(k), rtol=1e-9)
     assert oo.stability_limit(opt, t=3 * opt.h) == limits[1]
-    with pytest.raises(ValueError, match="reads the time t; give t, the time from which the step is taken"):
+    with pytest.raises(ValueError, match="reads the time t; give t, the time at which the step is taken"):
         oo.stability_limit(opt)
     with pytest.raises(ValueError, match="t must be non-negative"):
         oo.stability_limit(opt, t=-1.0)

@@ -328,7 +328,7 @@ REFUSED = {
     "it turns float64 into int64": lambda u: u.astype(int),
     "it meets complex128": lambda u: (u * 1j).imag,
     "it meets float128|it meets longdouble": lambda u: u * np.longdouble(1.1),
-    "it picks entries by a value": lambda u: u[u > 0],
+    "it indexes an array by a computed value": lambda u: u[u > 0],
     "it calls numpy.remainder": lambda u: u % 0.3,
 }
 

@@ -38,7 +38,7 @@ def test_what_needs_a_flow_is_refused(ask):
 def test_a_wrapper_does_not_give_rprop_a_flow():
     for opt in (optimizers.l2(optimizers.rprop(), 0.1), optimizers.lookahead(optimizers.rprop())):
         assert opt.describe().order == "none: it follows no flow"
-    with pytest.raises(ValueError, match="rprop's is its first step size only"):
+    with pytest.raises(ValueError, match="rprop's lr only sets its first step size"):
         optimizers.scheduled(optimizers.rprop(), oo.schedules.cosine(10))
 
 

@@ -70,9 +70,11 @@ CASES = {  # name: (the call, how many artists of which kind)
     "edge_gauge of an ensemble": (lambda ax: plots.edge_gauge(gauged(theta0=np.eye(3)), ax), 7),
     "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
     "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
+    "rod_flow": (lambda ax: plots.rod_flow(oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20), ax), 2),
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
+    "central flow": (lambda ax: plots.central_flow(oo.central_flow(oo.optimizers.gd(lr=0.04), VALLEY, 3), ax), 2),
     "density of one coordinate": (lambda ax: plots.density(LINE, LINE.evolve(0.5, [1, 2]), ax), 2),
     "density in the plane": (lambda ax: plots.density(DISC, DISC.stationary(), ax), 1),
     "trajectory": (lambda ax: plots.trajectory(compared().iterates, ax), 1),
@@ -115,6 +117,104 @@ def test_makes_axes_and_leaves_no_trace(case, no_window):
     artists = CASES[case][0](None)
     assert tuple(artists[0].axes.figure.get_size_inches()) == style.SCREEN
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_window_is_the_one_that_was_asked_for(case, ax, monkeypatch):
+    """Every drawing passes xlim and ylim on; here each is called once more with them, by its own name."""
+    seen = []
+    for name in plots.__all__:
+        drawing = getattr(plots, name)
+        windowed = lambda *a, drawing=drawing, **k: seen.append(1) or drawing(*a, **k, xlim=(0.5, 2), ylim=(0.25, 3))
+        monkeypatch.setattr(plots, name, windowed)
+    CASES[case][0](ax)
+    assert seen == [1]
+    assert (ax.get_xlim(), ax.get_ylim()) == ((0.5, 2), (0.25, 3))
+
+
+def test_iterates_are_joined_and_their_flow_is_seen_between_the_dots(ax):
+    cmp = oo.compare(oo.optimizers.gd(lr=0.09), PLANE, 60)
+    iterates, flow, _ = cmp.plot(ax)
+    assert iterates.get_linestyle() == "-"
+    assert iterates.get_linewidth() < flow.get_linewidth()
+    np.testing.assert_array_equal(iterates.get_xydata(), cmp.iterates.theta)
+    assert iterates.get_markevery() == 2
+    slow, *_ = oo.compare(oo.optimizers.gd(lr=1e-4), PLANE, 300).plot(Figure().subplots(), xlim=(-1, 1))
+    assert slow.get_markevery() > 4  # they hardly move
+    levels = compared().plot(Figure().subplots(), levels=3, xlim=(-1, 1))[0].axes
+    assert levels.get_xlim() == (-1, 1)
+    still = oo.compare(oo.optimizers.gd(lr=0.1), PLANE, 5, [0.0, 0.0]).plot(Figure().subplots())
+    assert len(still) == 3
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_a_hidden_curve_is_not_in_the_legend(ax):
+    """Gradient descent's own flow is gradient flow and covers it."""
+    oo.compare(oo.optimizers.gd(lr=0.05), PLANE, 20).plot(ax)
+    assert legend(ax) == ["its flow, gradient flow", "Gradient descent"]
+    other = Figure().subplots()
+    compared().plot(other)
+    assert legend(other)[:2] == ["gradient flow", "its flow"]
+
+
+SWEEP = oo.optimizers.momentum(lr=np.array([1e-3, 3e-3, 3e-2]))
+
+
+def test_a_sweep_is_drawn_by_steps_and_coloured_by_its_values(no_window):
+    run = oo.simulate(SWEEP, VALLEY, 20)
+    lines = run.plot()
+    for line in lines:
+        assert line.get_xdata() == pytest.approx(np.arange(21))
+    assert lines[0].axes.get_xlabel() == "steps"
+    assert len({line.get_color() for line in lines}) == 3
+    bars = [ax for ax in lines[0].figure.axes if ax is not lines[0].axes]
+    assert [ax.get_ylabel() for ax in bars] == ["lr"]
+    assert bars[0].get_yscale() == "log"
+    assert {line.get_color() for line in run.plot(color="red")} == {"red"}
+
+
+def test_a_compared_sweep_has_one_clock(ax, no_window):
+    cmp = oo.compare(SWEEP, VALLEY, 20)
+    for line in cmp.plot(ax):
+        assert line.get_xdata() == pytest.approx(np.arange(21))
+    assert ax.get_xlabel() == "steps"
+    assert len(ax.figure.axes) == 1  # a bar only beside axes of their own
+    assert len(cmp.plot()[0].figure.axes) == 2
+    plane = oo.compare(SWEEP, PLANE, 20).plot(Figure().subplots())
+    assert len({line.get_color() for line in plane[:3]}) == 3
+
+
+OWN = {
+    "stability_region": "spectral radius",
+    "stability_chart": "spectral radius",
+    "density in the plane": "density over its maximum",
+}
+
+
+@pytest.mark.parametrize("case", OWN)
+def test_shades_have_a_colour_bar_beside_axes_of_their_own(case, ax, no_window):
+    figure = CASES[case][0](None)[0].axes.figure
+    assert [other.get_ylabel() for other in figure.axes[1:]] == [OWN[case]]
+    CASES[case][0](ax)
+    assert len(ax.figure.axes) == 1
+
+
+def test_what_axes_of_their_own_say(no_window):
+    assert legend(charted().plot()[0].axes) == ["stability limit", "critical damping"]
+    assert legend(sharpened().plot()[0].axes) == ["Gradient descent", "threshold"]
+    assert compared().iterates.plot()[0].axes.get_title() == "Adam"
+    ticks = fitted().plot()[0].axes.get_xticklabels()
+    assert sorted(text.get_text() for text in ticks) == ["0.01", "0.02"]
+
+
+def test_a_description_of_a_sweep_is_drawn_too(tmp_path, no_window):
+    """Loaded, without the optimizer that was built by hand."""
+    opt = oo.Optimizer(oo.flows.averaged_gradient(0.5), oo.schemes.rk4, np.array([0.01, 0.02]))
+    lines = oo.load(oo.simulate(opt, VALLEY, 5).save(tmp_path / "run")).plot()
+    assert lines[0].get_xdata() == pytest.approx(np.arange(6))
 
 
 def test_plot_methods_of_results(ax):
@@ -210,6 +310,13 @@ def test_gauges_beside_their_limits(ax):
     _, small, large = batched(oo.optimizers.momentum(0.1, 0.5)).plot(Figure().subplots())
     assert small.get_ydata() == pytest.approx([10.0, 10.0])
     assert large.get_ydata() == pytest.approx([30.0, 30.0])
+
+
+def test_the_two_losses_of_a_rod_flow(ax):
+    flow = oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20)
+    mean, middle = flow.plot(ax)
+    np.testing.assert_array_equal(mean.get_xydata(), np.stack([flow.t, flow.mean_loss], axis=-1))
+    np.testing.assert_array_equal(middle.get_xydata(), np.stack([flow.t, flow.loss], axis=-1))
 
 
 def test_dense_output_is_drawn_between_the_records(ax):

@@ -16,6 +16,7 @@ from odeopt.solvers.recording import Interpolant
 
 BOWL = oo.problems.quadratic((1.0, 3.0), angle=0.3)
 VALLEY = oo.problems.rosenbrock(b=3).at([-0.5, 1.0])
+DATA = np.arange(10.0).reshape(5, 2) ** 2 / 10, np.arange(5.0)
 NOISY = oo.noise.gaussian(BOWL, 0.5)
 GD, ADAM = oo.optimizers.gd(lr=0.1), oo.optimizers.adam(lr=0.01)
 WRAPPED = oo.optimizers.clip_norm(oo.optimizers.scheduled(ADAM, oo.schedules.warm_up(3, oo.schedules.cosine(20))), 1.0)
@@ -60,10 +61,14 @@ MADE = {
     "FokkerPlanck": [lambda: fokker_planck(lambda x: -x, 0.5, box=(-3, 3), cells=9)],
     "GradientCheck": [lambda: VALLEY.check_gradient()],
     "BrownianPath": [lambda: oo.noise.brownian_path(4, 2, (3,), rng=0)],
+    "CentralFlow": [lambda: oo.central_flow(GD, oo.problems.quadratic((1.0, 15.0)), 3)],
     "EdgeGauge": [lambda: oo.edge_gauge(oo.simulate(GD, VALLEY, 5))],
     "BatchSharpness": [
-        lambda: oo.batch_sharpness(oo.simulate(GD, oo.noise.minibatches(oo.problems.least_squares(), 9), 5, rng=0), GD)
+        lambda: oo.batch_sharpness(
+            oo.simulate(GD, oo.noise.minibatches(oo.problems.least_squares(DATA), 3), 2, rng=0), GD
+        )
     ],
+    "RodFlow": [lambda: oo.rod_flow(ADAM, VALLEY, 5), lambda: oo.rod_flow(GD, BOWL, 5, rank=1)],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }

@@ -401,13 +401,21 @@ def _sign_descent():
         (lambda: memoryless_limit(opts.adagrad()), ValueError, "its memory does not relax to a value"),
         (lambda: memoryless_limit(opts.nesterov_k()), ValueError, "the rate of v must be a parameter or 1/parameter"),
         (lambda: memoryless_limit(_squared_rate()), ValueError, "the rate of m must be a parameter or 1/parameter"),
-        (lambda: memoryless_limit(opts.heavy_ball()), ValueError, "heavy_ball stands still on its clock as lr -> 0"),
-        (lambda: eliminate_velocity(opts.gd()), ValueError, "the flow must have theta and a velocity, got theta"),
-        (lambda: eliminate_velocity(opts.rmsprop()), ValueError, "theta' must be a multiple of G to leading order"),
+        (
+            lambda: memoryless_limit(opts.heavy_ball()),
+            ValueError,
+            "heavy_ball has no memoryless limit: theta stands",
+        ),
+        (
+            lambda: eliminate_velocity(opts.gd()),
+            ValueError,
+            "opt must have the variables theta and one velocity",
+        ),
+        (lambda: eliminate_velocity(opts.rmsprop()), ValueError, "theta' must be a multiple of G at leading order"),
         (
             lambda: memoryless_limit(opts.gd()).field(MILD).start(MILD.theta0, m=1.0),
             ValueError,
-            "memory must not be given, the limit has none, got m",
+            "memory must be empty, because the limit has none, got m",
         ),
     ],
 )

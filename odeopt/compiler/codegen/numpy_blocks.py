@@ -50,7 +50,7 @@ def moving(program: Program) -> tuple[Callable[..., None], int, int]:
     names, state = names_of(program), list(chain(*program.state))
     ends = [(old, new) for old, new in zip(state, chain(*program.outputs), strict=True) if old is not new]
     if any(new is old for _, new in ends for old, _ in ends):
-        raise Untraceable("its variables change places")
+        raise Untraceable("it exchanges variables")
     homes = {new.index: old for old, new in ends if isinstance(new, Node)}
     lines, numbers, truths = _calls(program.body, [new for _, new in ends], program.guards, names, homes)
     spelled = [(name_of(old), names[new.index] if isinstance(new, Node) else repr(new)) for old, new in ends]
@@ -103,9 +103,12 @@ def _step(program: Program) -> tuple[list[str], int, int]:
 
 
 def _calls(
-    body: Sequence[Node], outputs: Sequence[Any], guarded: Sequence[Node], names: dict[int, str],
+    body: Sequence[Node],
+    outputs: Sequence[Any],
+    guarded: Sequence[Node],
+    names: dict[int, str],
     homes: Mapping[int, Node] = MappingProxyType({}),
-) -> tuple[list[str], int, int]:  # fmt: skip
+) -> tuple[list[str], int, int]:
     """Calls of NumPy with out=, and the numbers of work arrays.  The targets are added to `names`.
 
     A result keeps its work array until its last use.
@@ -153,7 +156,7 @@ def _moves(program: Program, outputs: Sequence[Any], names: dict[int, str]) -> l
     changed = [(old, new) for old, new in zip(state, spelled, strict=True) if old != new]
     swapped = [(old, new) for old, new in changed if new[0] == "b" and spelled.count(new) == 1]
     if any(new[0] == "y" for _, new in changed):
-        raise Untraceable("its variables change places")
+        raise Untraceable("it exchanges variables")
     copies = [f"copyto({old}, {new})" for old, new in changed if (old, new) not in swapped]
     if not swapped:
         return copies

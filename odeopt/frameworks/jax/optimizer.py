@@ -62,7 +62,7 @@ def to_optax(opt: Optimizer, learning_rate: Any = None, *, nan: str = "raise") -
     if not (learning_rate is None or callable(learning_rate) or isinstance(learning_rate, jax.Array)):
         learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
     if learning_rate is not None and not is_paced(opt):
-        raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
+        raise ValueError(f"learning_rate must be None for {opt.name}: its lr only sets the first step size")
 
     def init(params: Any) -> FlowState:
         _refuse_parameters(params)

@@ -69,7 +69,7 @@ def soft_batch(transform: optax.GradientTransformation, micro: int) -> SoftBatch
         grads: Any, state: SoftState, params: Any = None, *, weight: Any, last: Any = False, **more: Any
     ) -> tuple[Any, SoftState]:
         if "grad_fn" in more:
-            raise ValueError("grad_fn must not be given to a soft batch: its micro-batches are gone by the update")
+            raise ValueError("grad_fn must not be given to a soft batch: the update no longer has its micro-batches")
         if isinstance(weight, int | float):
             check.nonnegative("weight", weight)
         given = like("grads", grads, state.total)

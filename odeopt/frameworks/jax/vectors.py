@@ -1,4 +1,4 @@
-"""Leaves joined into one vector and back, and the error of a step that is not finite, even in a compiled program."""
+"""Joins leaves into one vector and splits it again; raises for a step that is not finite, also when compiled."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         if isinstance(learning_rate, int | float):
             learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
         if learning_rate not in (None, opt.lr) and not is_paced(opt):
-            raise ValueError(f"learning_rate must be None for {opt.name}: its own is a first step size only")
+            raise ValueError(f"learning_rate must be None for {opt.name}: its lr only sets the first step size")
         super().__init__(**{"learning_rate": opt.lr if learning_rate is None else learning_rate, **settings})
         self.opt, self.nan, self._library = opt, check.choice("nan", nan, ("raise", "skip")), library()
         self._elsewhere: Elsewhere = _no_other_gradient
@@ -117,7 +117,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
         if self.gradient_accumulation_steps:
             raise ValueError(
                 f"gradient_accumulation_steps must be None for {self.opt.scheme.name}, got "
-                f"{self.gradient_accumulation_steps}: earlier batches are gone when the scheme needs their gradients"
+                f"{self.gradient_accumulation_steps}: the scheme needs gradients of earlier batches, which are gone"
             )
         scale, found = self.loss_scale_factor, self._elsewhere(values)
         given = {j: found[j] for j, moves in enumerate(moving) if moves and found[j] is not None}

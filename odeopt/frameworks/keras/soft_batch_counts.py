@@ -65,7 +65,7 @@ def weight(found: Sequence[Reduction], samples: int, added: int) -> Any:
         if reduction.shape[:1] != (samples,):
             raise ValueError(
                 f"loss must have a value for each sample, got shape {reduction.shape} for {samples} samples: "
-                "one number for a whole batch, as of Dice without axis, is no mean over micro-batches"
+                "one number for a whole batch, as Dice without axis returns, is not a mean over samples"
             )
     counts = [reduction.count for reduction in found if reduction.count is not None]
     if not counts:

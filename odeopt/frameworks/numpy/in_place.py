@@ -112,7 +112,7 @@ class InPlace:
         raise ValueError(f"opt must read the gradient at theta alone, got {self.opt.name}, which reads it elsewhere")
 
     def __copy__(self) -> InPlace:
-        raise TypeError("in_place must be copied with its theta and memory: copy.deepcopy")
+        raise TypeError("in_place must be copied by copy.deepcopy, because a shallow copy would share theta and memory")
 
     def __deepcopy__(self, known: dict[int, Any]) -> InPlace:
         """A copy with its own theta and memory, and the same optimizer."""

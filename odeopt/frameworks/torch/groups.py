@@ -57,7 +57,7 @@ class Groups:
             self._known = known
         rates = tuple(float(group["lr"]) / float(self.opt.lr) for _, group in members)
         if not is_paced(self.opt) and any(rate != 1 for rate in rates):
-            raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it is its first step size only")
+            raise ValueError(f"lr must stay {self.opt.lr} for {self.opt.name}: it only sets the first step size")
         decays = [float(group.get("weight_decay", self._decay)) for _, group in members]
         shapes = tuple(tuple(p.shape) for p in parameters)
         used = [*dict.fromkeys(decays)]

@@ -14,6 +14,7 @@ from odeopt.flows._adafactor import adafactor_drift
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import SHAZEER
 from odeopt.optimizers.starts import rest
 from odeopt.util import check
 from odeopt.util.check import Array, Number
@@ -62,7 +63,7 @@ def adafactor(
             "lr",
             "h = lr; the rates n^(-decay)/lr and the relative step n^(-1/2) count steps, not time",
             "components of g that keep their signs: the memoryless limit jumps where one changes",
-            "Shazeer and Stern 2018, alg. 4 and 5",
+            (SHAZEER.at("alg. 4 and 5"),),
         ),
         flows.adafactor(
             settings["lr"],

@@ -13,11 +13,10 @@ from odeopt.core.flow import Flow, Speed
 from odeopt.core.state import column
 from odeopt.optimizers.base import Optimizer, drift_paced
 from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.optimizers.sources import KINGMA, LOSHCHILOV, STRANG
 from odeopt.optimizers.starts import aged_steps
 from odeopt.util import check
 from odeopt.util.check import Number
-
-KINGMA = "Kingma and Ba 2015, alg. 1"
 
 
 def adam(
@@ -49,7 +48,7 @@ def adam(
     if not corrected:
         flow = flows.adam_uncorrected
     order = {"half": 2 if corrected else 1, "zero": 1, "settled": 2}[start]
-    return relaxing(adam, {**settings, "corrected": corrected}, flow, order, KINGMA)
+    return relaxing(adam, {**settings, "corrected": corrected}, flow, order, KINGMA.at("alg. 1"))
 
 
 def half_start_adam(
@@ -68,8 +67,8 @@ def half_start_adam(
     """
     found = checked("adam", "torch", "exact", "zero", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     settings = {key: found[key] for key in ("lr", "beta1", "beta2", "eps")}
-    source = f"{KINGMA}; Strang 1968"
-    return replace(relaxing(half_start_adam, settings, flows.adam, 2, source), start=aged_steps(-1 / 2))
+    made = relaxing(half_start_adam, settings, flows.adam, 2, KINGMA.at("alg. 1"), STRANG)
+    return replace(made, start=aged_steps(-1 / 2))
 
 
 def adamw(
@@ -108,7 +107,7 @@ def adamw(
         settings,
         lambda **taus: flow(**taus, weight_decay=w),
         {"half": 2, "zero": 1, "settled": 1}[start],
-        "Loshchilov and Hutter 2019, alg. 2",
+        LOSHCHILOV.at("alg. 2"),
         valid="lr lambda/sqrt(G) < (2 - lr w)(1 + beta1)/(1 - beta1)",
         h=_time_of(rate, w),
         lr_of=lambda h: ops.ratio(-ops.expm1(-w * h), w, limit=lambda: h),

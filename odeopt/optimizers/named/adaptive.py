@@ -12,6 +12,7 @@ from odeopt.flows.roots import ROOTS
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import DUCHI, GRAVES, STRANG, TIELEMAN, ZEILER
 from odeopt.optimizers.starts import rest, settled, singular_match
 from odeopt.util import check
 from odeopt.util.check import Array, Number
@@ -56,7 +57,7 @@ def rmsprop(
         "lr/(1 - momentum)",
         f"h = lr/(1 - momentum), rho = R(-h/tau), momentum = R(-h/tau_m), {rule} R",
         "lr lambda/sqrt(G) < 2 (1 + momentum); from G = 0 the order is 1/2, the matched start's constant small",
-        "Tieleman and Hinton 2012; Graves 2013, (38)-(45)",
+        (TIELEMAN, GRAVES.at("(38)-(45)")),
     )
 
     def at(h: Any) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def strang_rmsprop(lr: Number = 0.01, rho: Number = 0.99, eps: Number = 1e-8) ->
         strang_rmsprop,
         settings,
         lambda h: {"lr": h, "rho": decay.exact.kept(h / tau)},
-        Facts(2, "lr", "h = lr, rho = e^(-h/tau)", "lr lambda/sqrt(G) < 2", "Strang 1968; Tieleman and Hinton 2012"),
+        Facts(2, "lr", "h = lr, rho = e^(-h/tau)", "lr lambda/sqrt(G) < 2", (STRANG, TIELEMAN)),
         flows.rmsprop(tau=tau, eps=settings["eps"]),
         schemes.Splitting("memory drift memory", push="midpoint", order=2),
         lr,
@@ -132,7 +133,7 @@ def adagrad(
         "lr^2",
         "h = lr^2, G of the flow = lr^2 times the library's",
         "lr lambda/sqrt(G) < 2; from G = 0 the order is 1/2, the matched start's constant small",
-        "Duchi, Hazan and Singer 2011",
+        (DUCHI,),
     )
 
     def begin(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
@@ -179,7 +180,7 @@ def adadelta(
         "lr",
         f"h = lr, rho = R(-h/tau), {rule} R",
         "h << eps tau/g0^2: before that the first steps are not resolved",
-        "Zeiler 2012, alg. 1",
+        (ZEILER.at("alg. 1"),),
     )
     return named(
         adadelta,

@@ -14,6 +14,7 @@ from odeopt.flows.averaging import asgd_drift
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import BOTTOU, POLYAK_JUDITSKY
 from odeopt.util import check
 from odeopt.util.check import Number
 
@@ -46,7 +47,7 @@ def asgd(
         asgd,
         settings,
         lambda h: {"lr": h, "t0": begin / h},
-        Facts(1, "lr", "h = lr, t0 counts steps", valid, "Polyak and Juditsky 1992; Bottou 2012, sec. 5"),
+        Facts(1, "lr", "h = lr, t0 counts steps", valid, (POLYAK_JUDITSKY, BOTTOU.at("sec. 5"))),
         flows.asgd(settings["lambd"], settings["alpha"], settings["t0"], step=h),
         schemes.Splitting("drift averaging"),
         h,

@@ -6,6 +6,7 @@ from odeopt import flows, schemes
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import CAUCHY, EULER
 from odeopt.util import check
 from odeopt.util.check import Number
 
@@ -18,5 +19,5 @@ def gd(lr: Number | None = None, like: str = "torch") -> Optimizer:
     theta' = -grad L(theta)
     """
     lr = check.rate("lr", filled("gd", like, {"lr": lr})["lr"])
-    facts = Facts(1, "lr", "h = lr", "lr lambda < 2", "Cauchy 1847; Euler's method")
+    facts = Facts(1, "lr", "h = lr", "lr lambda < 2", (CAUCHY, EULER))
     return named(gd, {"lr": lr}, lambda h: {"lr": h}, facts, flows.gradient_flow(), schemes.euler, lr)

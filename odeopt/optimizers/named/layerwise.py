@@ -12,6 +12,7 @@ from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.named.adaptive import buffer_paced
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.optimizers.sources import YOU_LAMB, YOU_LARS
 from odeopt.optimizers.starts import half_step, rest
 from odeopt.util import check
 from odeopt.util.check import Number
@@ -48,7 +49,7 @@ def lamb(
     def flow(**taus: Any) -> Flow:
         return flows.lamb(**taus, weight_decay=w, layers=settings["layers"])
 
-    return relaxing(lamb, settings, flow, 1, "You et al. 2020, alg. 2")
+    return relaxing(lamb, settings, flow, 1, YOU_LAMB.at("alg. 2"))
 
 
 def lars(
@@ -96,7 +97,7 @@ def lars(
             "lr/(1 - beta)",
             f"h = lr/(1 - beta), beta = R(-h/tau), {rule} R",
             "lr trust < 2 (1 + beta), whatever the curvature; the ratio jumps to 1 at theta = 0 and at g = 0",
-            "You, Gitman and Ginsburg 2017, alg. 1",
+            (YOU_LARS.at("alg. 1"),),
         ),
         flows.buffered(plain, tau),
         schemes.Splitting("buffer drift", rule),

@@ -22,6 +22,7 @@ from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, drift_paced, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import NESTEROV, POLYAK, SUTSKEVER
 from odeopt.optimizers.starts import Start, ageing, halfway, rest
 from odeopt.util import check
 from odeopt.util.check import Array, Number
@@ -128,7 +129,7 @@ def momentum(
         "lr/(1 - beta)",
         "",
         "lr lambda < 2 (1 + beta)",
-        "Polyak 1964, eq. 9",
+        (POLYAK.at("eq. 9"),),
     )
     return _averaged(momentum, "memory drift", {**settings, "dampening": d}, facts, flows.averaged_gradient)
 
@@ -150,8 +151,8 @@ def nesterov(
     Splitting('memory drift(memory)', exact decay, euler push)
     """
     settings = _checked({**filled("nesterov", like, {"lr": lr, "beta": beta}), "map": map, "start": start})
-    source = "Nesterov 1983; Sutskever et al. 2013, eq. 3"
-    facts = Facts(1, "lr/(1 - beta)", "", "lr lambda < (2 + 2 beta)/(1 + 2 beta)", source)
+    sources = (NESTEROV, SUTSKEVER.at("eq. 3"))
+    facts = Facts(1, "lr/(1 - beta)", "", "lr lambda < (2 + 2 beta)/(1 + 2 beta)", sources)
     if like == "keras":
         weighted = partial(flows.quasi_hyperbolic, weight=settings["beta"])
         return _averaged(nesterov, "memory drift", settings, facts, weighted)
@@ -182,7 +183,7 @@ def heavy_ball(lr: Number = 0.01, beta: Number = 0.9, map: str = "midpoint", sta
         if leapfrog
         else f"h^2 = lr, beta = R(-damping h), {rule} R",
         "lr lambda < 2 (1 + beta)",
-        "Polyak 1964, eq. 9",
+        (POLYAK.at("eq. 9"),),
     )
 
     def at(h: Any) -> dict[str, Any]:
@@ -215,7 +216,7 @@ def nesterov_k(lr: Number = 0.01) -> Optimizer:
     with r = 3
     """
     lr = check.rate("lr", lr)
-    facts = Facts(1, "sqrt(lr)", "h = sqrt(lr), friction 3/t by the trapezoid", "lr < 1/lambda", "Nesterov 1983")
+    facts = Facts(1, "sqrt(lr)", "h = sqrt(lr), friction 3/t by the trapezoid", "lr < 1/lambda", (NESTEROV,))
     return named(
         nesterov_k,
         {"lr": lr},

@@ -10,6 +10,7 @@ from odeopt.core import decay
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import JORDAN, LIU_MUON
 from odeopt.optimizers.starts import half_step, rest
 from odeopt.util import check
 from odeopt.util.check import Number
@@ -61,7 +62,7 @@ def muon(
             "lr",
             "h = lr, beta = e^(-h/tau); as the look-ahead's weight, beta tends to 1 with the step",
             "means of full rank: msign jumps where a singular value passes 0, and the iterates chatter by lr",
-            "Jordan 2024; Liu et al. 2025",
+            (JORDAN, LIU_MUON),
         ),
         form(tau, beta, _scale(like, shape), settings["weight_decay"], settings["eps"] * in_buffer, shape=shape,
              iterations=iterations),

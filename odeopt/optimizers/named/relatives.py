@@ -10,6 +10,7 @@ from odeopt import flows
 from odeopt.core.flow import Flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.optimizers.sources import DOZAT, KINGMA, LIU_RADAM, REDDI
 from odeopt.util import check
 from odeopt.util.check import Number
 
@@ -36,7 +37,7 @@ def amsgrad(
     settings = checked("amsgrad", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     forms = {"torch": flows.amsgrad, "keras": flows.amsgrad_hat, "optax": flows.amsgrad_corrected}
     order = 2 if start == "half" else 1
-    return relaxing(amsgrad, settings, forms[like], order, "Reddi, Kale and Kumar 2018, alg. 2", "memory ceiling drift")
+    return relaxing(amsgrad, settings, forms[like], order, REDDI.at("alg. 2"), word="memory ceiling drift")
 
 
 def adamax(
@@ -58,7 +59,7 @@ def adamax(
     """
     settings = checked("adamax", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     flow = flows.adamax_outside if like == "keras" else flows.adamax
-    return relaxing(adamax, settings, flow, 1, "Kingma and Ba 2015, alg. 2", "memory ceiling drift")
+    return relaxing(adamax, settings, flow, 1, KINGMA.at("alg. 2"), word="memory ceiling drift")
 
 
 def radam(
@@ -81,7 +82,7 @@ def radam(
     settings = checked("radam", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     extra = {"step": settings["lr"], "beta2": settings["beta2"]}
     form = flows.radam_hat if like == "torch" else flows.radam
-    return relaxing(radam, settings, lambda **taus: form(**taus, **extra), 1, "Liu et al. 2020, alg. 2")
+    return relaxing(radam, settings, lambda **taus: form(**taus, **extra), 1, LIU_RADAM.at("alg. 2"))
 
 
 STEEPEST = 10_000  # psi: 0.96^psi underflows soon after
@@ -128,7 +129,7 @@ def nadam(
         settings,
         flow,
         1,
-        "Dozat 2016, alg. 1",
+        DOZAT.at("alg. 1"),
         valid="lr lambda/sqrt(G) < (2 + 2 beta1)/((1 - beta1)(1 + 2 beta1))",
         more=more if psi else lambda h: {},
     )

@@ -12,6 +12,7 @@ from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import RIEDMILLER
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -54,7 +55,7 @@ def rprop(
         rprop,
         settings,
         None,
-        Facts(None, "steps, of lr each by convention", "no step in time", "any gradient", "Riedmiller and Braun 1993"),
+        Facts(None, "steps, of lr each by convention", "no step in time", "any gradient", (RIEDMILLER,)),
         form(**{key: settings[key] for key in given if key != "lr"}),
         schemes.Splitting("sizes [drift memory]"),
         first,
@@ -65,9 +66,7 @@ def rprop(
 
 
 def _unpaced(flow: Flow, speed: Speed) -> Flow:
-    raise ValueError(
-        "schedule must be of an optimizer whose lr acts in every step, rprop's is its first step size only"
-    )
+    raise ValueError("opt must be an optimizer whose lr acts in every step; rprop's lr only sets its first step size")
 
 
 def _shrinking(name: str, value: Any) -> Number:

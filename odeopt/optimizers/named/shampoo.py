@@ -11,6 +11,7 @@ from odeopt.core.flow import Flow
 from odeopt.core.state import Grad, State, column
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import GUPTA
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -41,7 +42,7 @@ def shampoo(lr: Number = 0.01, eps: Number = 1e-4, *, shape: tuple[int, int] = (
         shampoo,
         settings,
         lambda h: {"lr": h**0.5, "eps": first / h},
-        Facts(1, "lr^2", "h = lr^2, L and R of the flow = lr^2 times these", valid, "Gupta, Koren and Singer 2018"),
+        Facts(1, "lr^2", "h = lr^2, L and R of the flow = lr^2 times these", valid, (GUPTA,)),
         flow,
         schemes.Splitting("memory drift"),
         h,

@@ -13,6 +13,7 @@ from odeopt.core import decay
 from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.sources import BERNSTEIN, CHEN, CORTES
 from odeopt.optimizers.starts import settled
 from odeopt.util import check
 from odeopt.util.check import Number
@@ -31,7 +32,7 @@ def signsgd(lr: Number | None = None, delta: Number = 0.0, like: str = "optax") 
     """
     lr = check.rate("lr", filled("signsgd", like, {"lr": lr})["lr"])
     settings = {"lr": lr, "delta": check.nonnegative("delta", delta)}
-    facts = Facts(1, "lr", "h = lr", SMOOTH, "Bernstein et al. 2018, alg. 1")
+    facts = Facts(1, "lr", "h = lr", SMOOTH, (BERNSTEIN.at("alg. 1"),))
     return named(signsgd, settings, lambda h: {"lr": h}, facts, flows.sign_flow(delta), schemes.euler, lr)
 
 
@@ -45,7 +46,7 @@ def normalized_gd(lr: Number | None = None, eps: Number | None = None, like: str
     """
     found = filled("normalized_gd", like, {"lr": lr, "eps": eps})
     settings = {"lr": check.rate("lr", found["lr"]), "eps": check.nonnegative("eps", found["eps"])}
-    facts = Facts(1, "lr", "h = lr", "norm(g) >> eps; within lr of a minimum it oscillates", "Cortes 2006, eq. 8")
+    facts = Facts(1, "lr", "h = lr", "norm(g) >> eps; within lr of a minimum it oscillates", (CORTES.at("eq. 8"),))
     flow = flows.normalized_flow(settings["eps"])
     return named(normalized_gd, settings, lambda h: {"lr": h}, facts, flow, schemes.euler, settings["lr"])
 
@@ -79,7 +80,7 @@ def lion(
         lion,
         settings,
         lambda h: {"lr": h, "beta2": decay.exact.kept(h / tau)},
-        Facts(1, "lr", "h = lr, beta2 = e^(-h/tau); beta1 is a weight", SMOOTH, "Chen et al. 2023, alg. 2"),
+        Facts(1, "lr", "h = lr, beta2 = e^(-h/tau); beta1 is a weight", SMOOTH, (CHEN.at("alg. 2"),)),
         flows.lion(tau, settings["beta1"], settings["weight_decay"], settings["delta"]),
         schemes.Splitting("[drift memory]"),
         lr,

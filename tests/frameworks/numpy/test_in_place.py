@@ -392,7 +392,7 @@ def test_blocks_write_a_result_when_nobody_reads_the_old_number_any_more(late):
 
 
 def test_blocks_refuse_variables_that_change_places():
-    with pytest.raises(Untraceable, match="change places"):
+    with pytest.raises(Untraceable, match="exchanges variables"):
         numpy_blocks.moving(written(lambda x, g, m, c: (m, x)))
 
 

@@ -74,6 +74,8 @@ ROWS: dict[str, Row] = {
             ("convergence", "result", "converged"),
             ("edge_gauge", "gauge", "gauge"),
             ("batch_sharpness", "result", "steep"),
+            ("rod_flow", "flow", "rods"),
+            ("central_flow", "flow", "central"),
             ("energy", "result", "energy"),
             ("ensemble", "run", "many"),
             ("following", "result", "followed"),

@@ -1,0 +1,149 @@
+"""y' = Phi(y) - y + (1/2) D^2 Phi(y) : [V X V^T]: a step averaged over iterates that oscillate in the modes V.
+
+The iterates are y + delta, delta = sum_a v_a z_a, and E[z z^T] = X.  The slack S of the modes, 1 - |mu| on its
+diagonal, moves with y: dS_ab = N_ab dy.  Both need D^2 Phi along the modes only, by differences of D Phi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from odeopt.analysis.preconditioner import of_memory
+from odeopt.core.state import State, pack, unpack
+from odeopt.edge.linearised_step import Linearised, StepMap
+from odeopt.edge.modes import Modes
+from odeopt.optimizers.base import Optimizer
+from odeopt.problems import Problem
+from odeopt.problems.differences import scaled, sizes
+from odeopt.problems.oracle import Gradient
+from odeopt.util.check import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """What an oscillation X (k, k) in k modes does:   y' = drift + sum C_ab X_ab,   S' = N y'.
+
+    drift (n,), C and N (k, k, n), S (k, k); `allowed` (k, k) are the entries that X may have
+    """
+
+    drift: Array
+    C: Array
+    N: Array
+    S: Array
+    allowed: Array
+
+    def ahead(self, dt: float) -> tuple[Array, Array]:
+        """S and B (k, k, k, k) with the slack S + B[X] after a time dt under X."""
+        N = _symmetric(self.N)
+        B = np.einsum("abn,cdn->abcd", N, _symmetric(self.C), optimize=True)
+        return self.S + dt * (N @ self.drift), dt * B
+
+    def velocity(self, X: Array) -> Array:
+        """y' under the oscillation X."""
+        return self.drift + np.einsum("abn,ab->n", self.C, X)
+
+
+def entries(real: Array) -> Array:
+    """Which entries X may have (k, k): real modes move together, each complex pair by itself, at its own frequency."""
+    return np.eye(len(real), dtype=bool) | np.outer(real, real)
+
+
+def _symmetric(T: Array) -> Array:
+    return (T + np.swapaxes(T, 0, 1)) / 2
+
+
+class AveragedStep:
+    """The average of the step that `simulate` runs, as a field on states packed into vectors y (n,).
+
+    order: 1, or 2 for the modified flow of second order beside the modes
+    """
+
+    def __init__(self, opt: Optimizer, problem: Problem, grad: Gradient, y: State, order: int) -> None:
+        self.opt, self.order, self.start = opt, order, pack(y)
+        self._map = StepMap(opt, problem, grad, y)
+        self.hessian, self.means = self._map.hessian, self._map.means
+
+    def split(self, y: Array) -> dict[str, Array]:
+        """The variables by name."""
+        return dict(zip(self.opt.flow.variables, unpack(y, self._map.like), strict=True))
+
+    def preconditioner(self, y: Array) -> Any:
+        """P (d,), in which the theta parts of the modes have unit size; 1 where the optimizer has none, or none yet."""
+        return _preconditioner(self.opt, self.split(y))
+
+    def at(self, t: float, y: Array) -> Linearised:
+        """The step near y from the time t."""
+        return self._map.at(t, y)
+
+    def pieces(self, t: float, y: Array, here: Linearised, modes: Modes) -> Pieces:
+        """The pieces of these modes at y."""
+        k, n, allowed = len(modes), len(y), entries(modes.real)
+        if k == 0:
+            none = np.zeros((0, 0, n))
+            made = Pieces(here.increment, none, none, np.zeros((0, 0)), allowed)
+        else:
+            C, N = _curvature(self._map, t, y, modes)
+            made = Pieces(here.increment, C * allowed[..., None], N * allowed[..., None], np.diag(modes.slack), allowed)
+        return made if self.order == 1 else _second_order(made, here, modes)
+
+
+def _preconditioner(opt: Optimizer, state: Mapping[str, Array]) -> Any:
+    if not opt.flow.preconditioner:
+        return 1.0
+    P = of_memory(opt, state, state["theta"].size)
+    return np.where(np.isfinite(P) & (P > 0), P, 1.0)
+
+
+def _second_order(made: Pieces, here: Linearised, modes: Modes) -> Pieces:
+    """u - (1 - V W) D u / 2 for every velocity u: y' = log(Phi) to second order, but in the modes as it was."""
+    k, n = len(modes), len(made.drift)
+    rows = np.concatenate([made.drift[None], made.C.reshape(k * k, n)])
+    moved = here.product(rows)
+    twice = np.where(modes.real, 1.0, 2.0)
+    inside = ((moved @ modes.W.T) * twice @ modes.V.T).real
+    rows = rows - (moved - inside) / 2
+    return replace(made, drift=rows[0], C=rows[1:].reshape(k, k, n))
+
+
+def _curvature(step: StepMap, t: float, y: Array, modes: Modes) -> tuple[Array, Array]:
+    """C (k, k, n), half of D^2 Phi[v_a, v_b], and N (k, k, n), the derivative of the slack, -u_a w_a D^2 Phi[v_b, .].
+
+    u_a is the conjugate phase mu_a/|mu_a|; of complex vectors C is the average over all phases of the oscillation.
+    """
+    right, alpha = _real_rows(modes.V.T)
+    left, beta = _real_rows(modes.W)
+    forward, backward = zip(*(_second(step, t, y, r, right, left) for r in right), strict=True)
+    T, Q = np.array(forward), np.array(backward)  # D^2 Phi[r_j, r_i], and l_m D^2 Phi[r_j, .]
+    C = 0.5 * np.einsum("aj,bi,jin->abn", alpha, alpha.conj(), T, optimize=True).real
+    N = -np.einsum("a,bj,am,jmn->abn", modes.phase.conj(), alpha, beta, Q, optimize=True).real
+    return C, N
+
+
+def _real_rows(vectors: Array) -> tuple[Array, Array]:
+    """Real rows r (m, n), and coefficients (k, m) with which vectors_a = sum_j coefficients_aj r_j."""
+    pairs = [(a, factor, part) for a, v in enumerate(vectors) for factor, part in ((1.0, v.real), (1j, v.imag))]
+    used = [(a, factor, part) for a, factor, part in pairs if factor == 1.0 or part.any()]
+    coefficients = np.zeros((len(vectors), len(used)), complex)
+    for j, (a, factor, _) in enumerate(used):
+        coefficients[a, j] = factor
+    return np.array([part for _, _, part in used]), coefficients
+
+
+def _second(step: StepMap, t: float, y: Array, along: Array, right: Array, left: Array) -> tuple[Array, Array]:
+    """d/ds of D Phi(y + s along) on the rows `right`, and of its transpose on the rows `left`, at s = 0."""
+    scale, s = scaled(along, _sizes(step, y)), step.rounding ** (1 / 3)
+    ahead, behind = (step.at(t, y + sign * s * along / scale) for sign in (1.0, -1.0))
+    return (
+        (ahead.product(right) - behind.product(right)) / (2 * s) * scale,
+        (ahead.transposed(left) - behind.transposed(left)) / (2 * s) * scale,
+    )
+
+
+def _sizes(step: StepMap, y: Array) -> Array:
+    """The size of each number of a state: its own where its variable has one sign, as squares have, else the rms."""
+    state = unpack(y, step.like)
+    return pack(tuple(sizes(u) if np.all(u >= 0) else np.maximum(sizes(u), np.sqrt(np.mean(u * u))) for u in state))

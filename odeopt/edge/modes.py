@@ -1,0 +1,153 @@
+"""Multipliers of a step near the unit circle, with right vectors v and left vectors w: DPhi v = mu v, w DPhi = mu w.
+
+Each mode is found by products with D = DPhi - I or its transpose alone.  A small state has its whole matrix instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
+from odeopt.edge.linearised_step import Linearised, Product
+
+Matrices = NDArray[Any]  # real or complex, or of bools
+
+DENSE = 60  # numbers of a state up to which the whole matrix is cheaper
+REAL = 1e-9  # relative imaginary part of a multiplier that counts as real
+NEAR = 0.05  # 1 - |mu| below which a real mode is about to reach the unit circle
+NEAR_PAIR = 0.01  # the same for a complex pair: many of momentum's stay at |mu| = sqrt(beta), whatever the loss
+TURN = np.pi / 4  # per step: a pair that turns more slowly is followed by the flow itself, not averaged
+EXACT, ROUGH = 1e-5, 1e-2  # relative residuals of the modes near the circle, and of the largest one if it is not near
+SPARE = 2  # modes that are followed beside those near the circle, so that none comes unseen
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """k modes: multipliers mu (k,), complex, right vectors V (n, k) and left vectors W (k, n), with W V = I.
+
+    A real mode has real vectors.  Of a complex pair only the mode in the upper half plane is kept.
+    """
+
+    mu: Matrices
+    V: Matrices
+    W: Matrices
+
+    def __len__(self) -> int:
+        return len(self.mu)
+
+    @property
+    def real(self) -> Matrices:
+        """Which modes are real (k,)."""
+        return _real(self.mu)
+
+    @property
+    def phase(self) -> Matrices:
+        """mu/|mu| (k,); -1 for a real mode at the edge."""
+        return self.mu / np.abs(self.mu)
+
+    @property
+    def slack(self) -> Matrices:
+        """1 - |mu| (k,): how far each is inside the unit circle."""
+        return 1 - np.abs(self.mu)
+
+    def kept(self, which: Matrices) -> Modes:
+        """The modes of these indices."""
+        return Modes(self.mu[which], self.V[:, which], self.W[which])
+
+    def scaled(self, size: Matrices) -> Modes:
+        """The same modes with right vectors divided by these sizes (k,)."""
+        return Modes(self.mu, self.V / size, self.W * size[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The modes of a step, most negative first, and where the next search starts."""
+
+    modes: Modes
+    right: Matrices | None = None
+    left: Matrices | None = None
+
+
+def oscillates(mu: Matrices) -> Matrices:
+    """Which multipliers alternate, or turn by at least `TURN` a step; of a pair the one in the upper half plane."""
+    return np.where(_real(mu), mu.real < 0, np.angle(mu) >= TURN)
+
+
+def near(mu: Matrices) -> Matrices:
+    """Which multipliers oscillate at the unit circle or are about to reach it."""
+    return oscillates(mu) & (1 - np.abs(mu) < np.where(_real(mu), NEAR, NEAR_PAIR))
+
+
+def _real(mu: Matrices) -> Matrices:
+    return np.abs(mu.imag) <= REAL * np.abs(mu)
+
+
+def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.Generator) -> Found:
+    """All modes near the circle, and others up to `least` in all; raises NotFound."""
+    if step.size <= DENSE:
+        return Found(_dense(step, least))
+    size = 1 + least + SPARE if before is None or before.right is None else len(before.right)
+    while True:
+        right = _search(step.product, before.right if before else None, size, step.size, least, rng)
+        left = _search(step.transposed, before.left if before else None, size, step.size, least, rng)
+        keep = np.isfinite(_needed(right.gain, least))
+        partner = paired(right.gain, left.gain)
+        apart = np.abs(right.gain - left.gain[partner])[keep].max(initial=0.0)
+        many = int(np.count_nonzero(keep)) + SPARE
+        if many <= size and apart <= ROUGH:
+            V, W = _plain(1 + right.gain, right.vectors), _plain(1 + left.gain, left.vectors)[partner]
+            modes = _modes(1 + right.gain, V.T, W, least)
+            return Found(modes, right.rows[: many + 1], left.rows[: many + 1])
+        if size >= step.size // 3:
+            raise NotFound(f"left and right modes of the step are {apart:.1e} apart")
+        size = max(many, size + 1)
+
+
+def _needed(gain: Matrices, least: int) -> Matrices:
+    """The residuals that are allowed, of gains in the order of falling modulus."""
+    return np.where(near(1 + gain), EXACT, np.where(np.arange(len(gain)) < least, ROUGH, np.inf))
+
+
+def _search(
+    product: Product, before: Matrices | None, size: int, n: int, least: int, rng: np.random.Generator
+) -> Invariant:
+    return invariant(product, _start(before, size, n, rng), lambda gain: _needed(gain, least))
+
+
+def _start(before: Matrices | None, size: int, n: int, rng: np.random.Generator) -> Matrices:
+    """Rows (size, n): the last ones, completed by random rows, of which there is at least one."""
+    known = np.zeros((0, n)) if before is None else before[: size - 1]
+    fresh = rng.standard_normal((size - len(known), n)) / n**0.5
+    return np.concatenate([known, fresh])
+
+
+def _dense(step: Linearised, least: int) -> Modes:
+    """The modes of a small step from its whole matrix."""
+    from scipy.linalg import eig
+
+    D = step.product(np.eye(step.size)).T
+    if not np.isfinite(D).all():
+        raise NotFound("the derivative of the step is not finite")
+    gain, left, right = eig(D, left=True, right=True)
+    order = np.argsort(-np.abs(gain))
+    mu = 1 + gain[order]
+    return _modes(mu, _plain(mu, right.T[order]).T, _plain(mu.conj(), left.T[order]).conj(), least)
+
+
+def _plain(mu: Matrices, vectors: Matrices) -> Matrices:
+    """The vectors (m, n), real for real multipliers: two equal ones may come as a pair with tiny imaginary parts."""
+    real = np.where(mu.imag < 0, vectors.imag.T, vectors.real.T).T
+    return np.where(_real(mu)[:, None], real, vectors)
+
+
+def _modes(mu: Matrices, V: Matrices, W: Matrices, least: int) -> Modes:
+    """The modes to keep among these, which come in the order of |mu - 1|, scaled so that W V = I."""
+    mu = np.where(_real(mu), mu.real, mu)
+    turning = np.flatnonzero(oscillates(mu) | (mu.imag > REAL * np.abs(mu)))
+    keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1])[0]], dtype=int)
+    mu, V, W = mu[keep].astype(complex), V[:, keep].astype(complex), W[keep].astype(complex)
+    return Modes(mu, V, np.linalg.solve(W @ V, W) if len(mu) else W)

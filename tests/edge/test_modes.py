@@ -1,0 +1,96 @@
+"""Modes by products against the whole matrix, cold and warm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.edge_networks import network
+
+import odeopt as oo
+from odeopt.core.state import pack
+from odeopt.edge import modes as rules
+from odeopt.edge.krylov import NotFound, invariant, paired
+from odeopt.edge.linearised_step import Linearised, StepMap
+from odeopt.edge.modes import modes_of, near
+
+RNG = np.random.default_rng(0)
+
+
+def of_matrix(D):
+    return Linearised(np.zeros(len(D)), lambda p: p @ D.T, lambda q: q @ D, len(D))
+
+
+def with_multipliers(mu, n=100, seed=0):
+    """D with these multipliers beside others in (0.4, 1), in a generic basis."""
+    rng = np.random.default_rng(seed)
+    blocks, used = np.diag(rng.uniform(0.4, 1.0, n)), 0
+    for m in mu:
+        if np.imag(m):
+            blocks[used : used + 2, used : used + 2] = [[m.real, m.imag], [-m.imag, m.real]]
+            used += 2
+        else:
+            blocks[used, used], used = np.real(m), used + 1
+    basis = (
+        np.linalg.qr(rng.normal(size=(n, n)))[0]
+        @ np.diag(rng.uniform(0.5, 2.0, n))
+        @ (np.eye(n) + 0.1 * rng.normal(size=(n, n)) / n**0.5)
+    )
+    return basis @ blocks @ np.linalg.inv(basis) - np.eye(n)
+
+
+@pytest.mark.parametrize("mu", [[-1.0], [-0.99, -0.97, -1.01, -0.6], [-1.0, -0.2 + 0.975j], [0.7 + 0.71j, -0.96]])
+def test_large_and_small_alike(mu):
+    D = with_multipliers(np.array(mu))
+    found = modes_of(of_matrix(D), None, 1, np.random.default_rng(1)).modes
+    expected = np.array(mu)[near(np.array(mu, complex))]
+    keep = found.kept(np.flatnonzero(near(found.mu)))
+    np.testing.assert_allclose(np.sort_complex(keep.mu), np.sort_complex(expected), atol=1e-6)
+    np.testing.assert_allclose(D @ keep.V, keep.V * (keep.mu - 1), atol=1e-4)
+    np.testing.assert_allclose(keep.W @ D, (keep.mu - 1)[:, None] * keep.W, atol=1e-3)
+    np.testing.assert_allclose(keep.W @ keep.V, np.eye(len(keep)), atol=1e-12)
+
+
+def test_a_warm_search_costs_less_and_sees_a_mode_that_comes():
+    counts = []
+    D = with_multipliers([-1.0, -0.5, 0.1])
+
+    def counted(D):
+        plain = of_matrix(D)
+        return Linearised(
+            plain.increment, lambda p: counts.append(len(p)) or plain.product(p), plain.transposed, len(D)
+        )
+
+    rng = np.random.default_rng(1)
+    found = modes_of(counted(D), None, 1, rng)
+    cold = sum(counts)
+    counts.clear()
+    found = modes_of(counted(D), found, 1, rng)
+    assert sum(counts) < cold / 2
+    for second in np.linspace(-0.5, -1.0, 6):
+        found = modes_of(counted(with_multipliers([-1.0, second, 0.1])), found, 1, rng)
+    assert np.count_nonzero(near(found.modes.mu)) == 2
+
+
+def test_of_an_adam_on_a_network(monkeypatch):
+    """Right and left vectors of Adam's own step, 125 numbers, by products and by the whole matrix."""
+    problem, opt = network(7), oo.optimizers.adam(0.03, 0.8, 0.95)
+    run = oo.simulate(opt, problem, 60)
+    y = (run.theta[-1], *(u[-1] for u in run.state.values()))
+    here = StepMap(opt, problem, problem.oracle(), y).at(60 * opt.h, pack(y))
+    by_products = modes_of(here, None, 3, np.random.default_rng(0)).modes
+    monkeypatch.setattr(rules, "DENSE", 1000)
+    whole = modes_of(here, None, 3, np.random.default_rng(0)).modes
+    np.testing.assert_allclose(by_products.mu[:1], whole.mu[:1], rtol=1e-4)
+
+
+def test_not_found_and_not_finite():
+    with pytest.raises(NotFound, match="not finite"):
+        modes_of(of_matrix(np.full((3, 3), np.nan)), None, 1, RNG)
+    with pytest.raises(NotFound, match="residuals"):
+        invariant(
+            lambda p: p @ np.diag(np.linspace(1, 1 + 1e-9, 300)), RNG.normal(size=(2, 300)), lambda g: 0 * np.abs(g) - 1
+        )
+
+
+def test_paired():
+    assert paired(np.array([1.0, 2.0, 2.0]), np.array([2.0, 1.0, 2.1])).tolist() == [1, 0, 2]
