@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from odeopt.analysis.comparison import CONVERGENT, distance, largest, unsolved
+from odeopt.analysis.compared_runs import CONVERGENT, unsolved
+from odeopt.analysis.comparison import distance, largest
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
@@ -79,7 +81,7 @@ def follow(
     problem: Problem,
     steps: int = 300,
     order: int = 3,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     checks: int = 9,
     rtol: float = 1e-10,

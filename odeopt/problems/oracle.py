@@ -43,7 +43,7 @@ def proven() -> Iterator[None]:
         _PROVEN.reset(token)
 
 
-class Gradient(Oracle):
+class Gradient(Oracle[Array]):
     """grad(theta) of a problem, in float64.
 
     An exception in the first evaluation is the caller's mistake and propagates, unless the gradient is `proven`; a

@@ -128,7 +128,7 @@ def _rod_flow(result: RodFlow) -> Frame:
     columns = by_coordinate("theta", result.theta) | {"loss": result.loss, "mean_loss": result.mean_loss}
     for name, value in result.state.items():
         columns |= by_coordinate(name, value)
-    return Frame({**columns, "trace": result.trace}, {"t": result.t})
+    return Frame({**columns, "oscillation": result.covariance.trace}, {"t": result.t})
 
 
 def _training(result: Training) -> Frame:

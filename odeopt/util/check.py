@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from odeopt.util.names import hint
 
 Array = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Number = float | Array
+# in quotes, because numpy.random is imported late
+Seed: TypeAlias = "int | np.integer | np.random.Generator | np.random.SeedSequence | np.random.BitGenerator | None"
 
 LONGEST = 300  # characters of a value in an error
 

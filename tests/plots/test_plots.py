@@ -210,6 +210,17 @@ def test_what_axes_of_their_own_say(no_window):
     assert sorted(text.get_text() for text in ticks) == ["0.01", "0.02"]
 
 
+def test_an_energy_without_quantities_is_drawn_empty(no_window):
+    """Those of this flow need a minimizer that is not known."""
+    unknown = oo.Problem(lambda x: (x**2).sum(-1), theta0=[1.0, 2.0])
+    flow = oo.flow("theta", descent=oo.push("theta", lambda grad, theta: -grad(theta)),
+                   quantities={"gap": oo.decreasing(lambda gap: gap)})  # fmt: skip
+    result = oo.energy(oo.solve(flow, unknown, 1.0))
+    assert result.omitted == ("gap",)
+    assert result.plot(xlim=(0, 1)) == []
+    assert len(result.to_dataframe()) == len(result.t)
+
+
 def test_a_description_of_a_sweep_is_drawn_too(tmp_path, no_window):
     """Loaded, without the optimizer that was built by hand."""
     opt = oo.Optimizer(oo.flows.averaged_gradient(0.5), oo.schemes.rk4, np.array([0.01, 0.02]))

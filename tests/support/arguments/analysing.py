@@ -164,7 +164,6 @@ ROWS: dict[str, Row] = {
         record_every=COUNT,
         progress=SWITCH,
     ),
-    "RodFlow.sigma": row(lambda: dict(record=1), call=lambda record: made().rods.sigma(record), record="minus zero"),
     "edge_gauge": row(lambda: dict(run=made().run), run=NOTHING),
     "batch_sharpness": row(
         lambda: dict(run=made().drawn, every=2), run=NOTHING, opt=NOTHING, every=COUNT, batches=COUNT, rng=SEED

@@ -150,7 +150,6 @@ ROWS: dict[str, Row] = {
     "conserved": row(lambda: dict(value=lambda v: v), value=NOTHING, where=NAME),
     "decreasing": row(lambda: dict(value=lambda v: v), value=NOTHING, where=NAME),
     "Onset": row(lambda: dict(state=lambda t: (t,)), state=NOTHING, power=COUNT),
-    "core.flow.derivative": row(lambda: dict(flow=BALL, part=BALL.parts["kick"][0]), flow=NOTHING, part=NOTHING),
     "Flow.with_params": row(lambda: dict(damping=1.0), call=BALL.with_params, damping=EACH),
     "Flow.paced": row(lambda: dict(name="kick", speed=0.5), call=BALL.paced, name=NOTHING, speed=FINITE),
     "Flow.theta_paced": row(lambda: dict(speed=0.5), call=BALL.theta_paced, speed=FINITE),
