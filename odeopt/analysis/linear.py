@@ -143,7 +143,7 @@ def _settled_step(opt: Optimizer, curvature: Any, preconditioner: Any, t: float)
 
 
 def frozen(flow: Flow) -> Flow:
-    """The flow with its preconditioner frozen and eps = 0."""
+    """The flow with its preconditioner frozen and its floors, such as eps, at 0."""
     held = flow.preconditioner.split()
     if not held:
         return flow
@@ -151,7 +151,7 @@ def frozen(flow: Flow) -> Flow:
         key: tuple(relax(part.slot, rate=0.0) if part.slot in held else part for part in group)
         for key, group in flow.parts.items()
     }
-    params = {name: 0.0 if name == "eps" else value for name, value in flow.params.items()}
+    params = {name: 0.0 if name in flow.floors.split() else value for name, value in flow.params.items()}
     return replace(flow, parts=MappingProxyType(parts), params=MappingProxyType(params))
 
 

@@ -63,6 +63,7 @@ class Flow(Immutable):
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
     ages: str = ""
+    floors: str = ""
 
     @property
     def moving(self) -> tuple[str, ...]:
@@ -229,6 +230,7 @@ def flow(
     quantities: Mapping[str, Quantity] | None = None,
     lengths: Mapping[str, int] | None = None,
     ages: str = "",
+    floors: str = "",
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts.  A tuple of parts acts as one part of a splitting.
@@ -236,7 +238,8 @@ def flow(
     Formulas act on each coordinate or over the last axis (`ops.norm`), so ensemble members do not interact.
     Clocks hold one number per member, shape (..., 1).  Every other variable has the shape of theta, unless `lengths`
     gives it a last axis of another length (the matrices of Shampoo).  `preconditioner` names the variables that only
-    scale the gradient; linear stability analysis freezes them.  `ages` names the parts that act, in this order, to give
+    scale the gradient, and `floors` the parameters that only keep them from 0 (Adam's eps); linear stability analysis
+    freezes the former and sets the latter to 0.  `ages` names the parts that act, in this order, to give
     the memory an age at fixed theta, for `odeopt.starts`.  `quantities` lists the decreasing and conserved quantities
     of the flow, for `odeopt.energy`.
 
@@ -246,7 +249,14 @@ def flow(
     v'     = -grad L(theta) - damping*v
     with damping = 0.5
     """
-    texts = {"variables": variables, "clocks": clocks, "name": name, "preconditioner": preconditioner, "ages": ages}
+    texts = {
+        "variables": variables,
+        "clocks": clocks,
+        "name": name,
+        "preconditioner": preconditioner,
+        "ages": ages,
+        "floors": floors,
+    }
     for argument, text in texts.items():
         check.label(argument, text)
     given = check.mapping("params", params, "names to numbers")
@@ -271,6 +281,8 @@ def flow(
     sizes = check.mapping("lengths", lengths, "names of variables to numbers")
     for slot, length in sizes.items():
         check.count(f"length of {check.choice('name in lengths', slot, slots[1:])}", length, 1)
+    for floor in floors.split():
+        check.choice("name in floors", floor, values)
     for part in ages.split():
         check.choice("name in ages", part, groups)
     known = MappingProxyType(check.mapping("quantities", quantities, "names to decreasing(...) or conserved(...)"))
@@ -286,6 +298,7 @@ def flow(
         quantities=known,
         lengths=MappingProxyType(sizes),
         ages=ages,
+        floors=floors,
     )
     if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
         raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")

@@ -396,3 +396,19 @@ def test_a_chart_of_a_schedule_freezes_it():
     np.testing.assert_allclose(frozen.limit, plain.limit / schedule(3), rtol=1e-9)
     with pytest.raises(ValueError, match="give t"):
         oo.stability_chart(lambda b: opts.scheduled(opts.adam(0.1, b), schedule), beta, z)
+
+
+def test_a_floor_is_declared_and_not_known_by_its_name():
+    """theta' = -eps g/(sqrt(G) + delta): delta only keeps the root from 0, and eps is a rate."""
+    flow = oo.flow(
+        "theta G",
+        {"delta": 0.5, "eps": 0.25},
+        preconditioner="G",
+        floors="delta",
+        memory=oo.relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=1.0),
+        drift=oo.push("theta", lambda grad, theta, G, delta, eps: -eps * grad(theta) / (oo.ops.sqrt(G) + delta)),
+    )
+    opt = oo.Optimizer(flow, schemes.Splitting("memory drift"), 0.01)
+    assert oo.stability_limit(opt) == pytest.approx(2 / 0.25, rel=1e-10)
+    with pytest.raises(ValueError, match="name in floors must be one of delta, got 'eps'"):
+        oo.flow("theta G", {"delta": 0.5}, floors="eps", drift=oo.push("theta", 1.0))

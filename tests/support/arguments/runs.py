@@ -142,6 +142,7 @@ ROWS: dict[str, Row] = {
         quantities=NOTHING,
         lengths=NOTHING,
         ages=NOTHING,
+        floors=NOTHING,
         v=NOTHING,
     ),
     "push": row(lambda: dict(slot="v"), slot=NAME, force=EACH, rate=EACH, noise=NOTHING),
