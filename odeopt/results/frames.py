@@ -25,6 +25,7 @@ from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
 from odeopt.simulation.trajectory import of_members
+from odeopt.transfer.schedule_bound import ScheduleBound
 from odeopt.util.tables import dataframe
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -131,6 +132,11 @@ def _rod_flow(result: RodFlow) -> Frame:
     return Frame({**columns, "oscillation": result.covariance.trace}, {"t": result.t})
 
 
+def _schedule_bound(result: ScheduleBound) -> Frame:
+    numbers = {key: [getattr(result, key)] for key in ("steps", "lr", "bound", "a", "b")}
+    return Frame(numbers, {"schedule": [str(result.schedule)]})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -161,6 +167,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "EdgeGauge": _edge_gauge,
     "BatchSharpness": _batch_sharpness,
     "RodFlow": _rod_flow,
+    "ScheduleBound": _schedule_bound,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -107,7 +107,7 @@ def made(make: Callable[..., Schedule], factor: Callable[[Any], Any], /, **setti
 def snapped(k: Any) -> Any:
     """k, rounded to an integer where it is one but for rounding; k may be a count in single precision."""
     whole = np.rint(k)
-    return np.where(np.abs(k - whole) < SNAP + 8 * np.finfo(k.dtype).eps * np.abs(k), whole, k)
+    return np.where(np.abs(k - whole) < SNAP + 16 * np.spacing(np.abs(k)), whole, k)
 
 
 def _plain(value: Any) -> Any:

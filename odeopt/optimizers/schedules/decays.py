@@ -140,9 +140,9 @@ def table(values: Any) -> Schedule:
     recorded = np.array(check.nonnegative("values", values))
     if recorded.ndim != 1:
         raise ValueError(f"values must have shape (n,), got shape {recorded.shape}")
-    recorded.setflags(write=False)
-    at = np.arange(len(recorded), dtype=float)
-    return made(table, lambda k: np.interp(k, at, recorded), values=recorded)
+    at, shown = np.arange(len(recorded), dtype=float), recorded.copy()
+    shown.setflags(write=False)
+    return made(table, lambda k: np.interp(k, at, recorded), values=shown)
 
 
 def _decay(

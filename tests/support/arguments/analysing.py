@@ -134,6 +134,10 @@ ROWS: dict[str, Row] = {
         lambda: dict(path=made().many.save("y")), call=lambda path: loaded(path, oo.Ensemble.load), path=NAME
     ),
     "IVP.unpack": row(lambda: dict(y=np.zeros(4)), call=lambda **k: made().ivp.unpack(**k), y=NOTHING),
+    "schedule_bound": row(
+        lambda: dict(schedule=oo.schedules.constant(), steps=3), schedule=NOTHING, steps=WORK, D=POSITIVE, G=POSITIVE
+    ),
+    "ScheduleBound.at": row(lambda: dict(lr=0.1), call=lambda lr: made().bound.at(lr), lr=POSITIVES),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
     "central_flow": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=2),

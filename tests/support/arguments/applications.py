@@ -80,6 +80,7 @@ ROWS: dict[str, Row] = {
             ("ensemble", "run", "many"),
             ("following", "result", "followed"),
             ("path", "run", "run"),
+            ("schedule_bound", "result", "bound"),
             ("sharpness", "result", "sharp"),
             ("stability_chart", "chart", "chart"),
             ("stability_region", "region", "region"),
