@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Saved:
