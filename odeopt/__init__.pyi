@@ -45,6 +45,7 @@ from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .transfer.schedule_bound import ScheduleBound, schedule_bound
 from .util.status import Status
 
 __version__: str
@@ -67,6 +68,7 @@ __all__ = [
     "Optimizer",
     "Problem",
     "RodFlow",
+    "ScheduleBound",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -110,6 +112,7 @@ __all__ = [
     "relax",
     "rod_flow",
     "scale_batch",
+    "schedule_bound",
     "schedules",
     "schemes",
     "sde",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.analysis.comparison import compare
 from odeopt.optimizers import from_config
@@ -91,7 +92,7 @@ def _named(opt: Optimizer) -> bool:
     return _named(opt.settings["opt"]) if "opt" in opt.settings else opt.recipe is not None
 
 
-def _path(opt: Optimizer, problem: Problem, theta0: Any = None) -> Array:
+def _path(opt: Optimizer, problem: Problem, theta0: ArrayLike | None = None) -> Array:
     return simulate(opt, problem, STEPS, theta0, progress=False).check().theta
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.analysis.batch_rules import is_adaptive, scaled, shrink
 from odeopt.core.symbols import short
@@ -107,7 +108,7 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
     return BatchScaling(opt, scaled(opt, kappa, q), kappa, ratio, q)
 
 
-def noise_ratio(problem: Problem, theta: Any = None) -> Any:
+def noise_ratio(problem: Problem, theta: ArrayLike | None = None) -> Any:
     """tr Sigma(theta)/|grad L(theta)|^2, (...): the ratio of noise to signal in one gradient, by default at theta0.
 
     The batch size at which it is 1 is the simple noise scale.                             [McCandlish et al. 2018]

@@ -11,11 +11,11 @@ import numpy as np
 from odeopt.core.symbols import short
 from odeopt.noise._minibatches import minibatches
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.schedules import checked as checked_schedule
+from odeopt.optimizers.schedules.base import checked as checked_schedule
 from odeopt.problems.base import Problem, a_problem
 from odeopt.simulation.simulate import simulate
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
@@ -62,7 +62,7 @@ def _first(at: Array, reached: Any) -> float:
 
 
 def compare_batches(
-    optimizers: Mapping[int, Optimizer], problem: Problem, samples: int, *, members: int = 20, rng: Any = None
+    optimizers: Mapping[int, Optimizer], problem: Problem, samples: int, *, members: int = 20, rng: Seed = None
 ) -> BatchComparison:
     """E[L] over `members` runs for each {batch size: optimizer}; every run sees `samples` samples.
 

@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from time import monotonic
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from odeopt.analysis.modified import modified_flow, series_radius
-from odeopt.analysis.smoothness import difficulties, jumps
-from odeopt.core.state import State, named
-from odeopt.flows import gradient_flow
+from odeopt.analysis.compared_runs import SMALL, Stage, three_runs
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
-from odeopt.optimizers.one_step import OneStep, as_optimizer, of_optimizer
+from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
-from odeopt.problems.initial_point import initial_point
-from odeopt.schemes import euler
-from odeopt.schemes.base import projections_that_are_read, refuse_noise, refuse_without_flow
-from odeopt.simulation.simulate import simulate
+from odeopt.schemes.base import refuse_noise, refuse_without_flow
 from odeopt.simulation.trajectory import Trajectory
-from odeopt.solvers.solve import checked_solver, solve
+from odeopt.solvers.solve import checked_solver
 from odeopt.util import check
 from odeopt.util.check import Array
-from odeopt.util.deadline import time_is_up, time_limit
+from odeopt.util.deadline import time_limit
 from odeopt.util.plotted import plotted
 from odeopt.util.progress import lines
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
-
-ORDER = 3  # of the modified flow that a foreign step is compared with
-CONVERGENT = 1 + 1e-6  # |mu - 1| is 1, up to rounding, for a variable that a step overwrites, e.g. by a projection
-FINE = 64  # a power of 2, so that the record times keep all their bits
-SMALL = 200  # coordinates; a larger problem has a smaller budget and no interpolants, which take much memory
-EVALUATIONS = 500_000  # the budget for a small problem
-FEW_EVALUATIONS, KINKED_EVALUATIONS = 20_000, 2_000  # for a large one, and for one whose gradient jumps
-ENDS = (Status.INTERRUPTED, Status.OUT_OF_TIME)  # after a run with one of these, no other run begins
-
-
-class Stage:
-    """The run of a comparison that is in progress, for the lines on stderr."""
-
-    def __init__(self, max_seconds: float, progress: bool | None) -> None:
-        self.max_seconds, self.progress = max_seconds, check.switch("progress", progress)
-        self.name, self.begun, self.remarks = "", monotonic(), tuple[str, ...]()
-
-    def begin(self, name: str) -> None:
-        """Names the run that begins now."""
-        self.name = name
-
-    def text(self) -> str:
-        """The progress line."""
-        found = "".join(f"; {remark}" for remark in self.remarks)
-        return f"compare: {self.name}: {monotonic() - self.begun:.0f} s of at most {self.max_seconds:g} s{found}"
-
-    def ended(self, run: Trajectory) -> Trajectory:
-        """The run, with the status OUT_OF_TIME if the time limit interrupted it."""
-        if run.status is not Status.INTERRUPTED or not time_is_up():
-            return run
-        message = f"{run.message}: the limit max_seconds = {self.max_seconds:g} s was reached"
-        return replace(run, status=Status.OUT_OF_TIME, message=message)
 
 
 def distance(iterates: Trajectory, flow: Trajectory) -> Array:
@@ -140,7 +102,7 @@ def compare(
     opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     method: str = "auto",
     rtol: float = 1e-10,
@@ -183,100 +145,5 @@ def compare(
     solver = {**checked_solver(method, rtol, atol, dense=small), "dense_output": small, "max_evaluations": budget}
     stage = Stage(check.scalar("max_seconds", check.positive("max_seconds", max_seconds)), progress)
     with time_limit(stage.max_seconds), lines(stage.text, progress):
-        return _compared(made, problem, steps, theta0, solver, stage)
-
-
-def _compared(
-    opt: Optimizer, problem: Problem, steps: int, theta0: Any, solver: dict[str, Any], stage: Stage
-) -> Comparison:
-    """The three runs, one after the other.  After Ctrl-C or at the time limit no further run begins."""
-    stage.begin("its steps")
-    run = stage.ended(simulate(opt, problem, steps, theta0, progress=stage.progress))
-    flow, plain = _unsolved(opt, run, run.status, run.message)
-    if len(run) < 2 or run.status in (*ENDS, Status.EVALUATION_FAILED):
-        return Comparison(run, flow, plain, opt, problem)
-    flow, plain = _unsolved(opt, run, Status.INTERRUPTED, "interrupted")
-    try:
-        stage.begin("looking for kinks")
-        with np.errstate(all="ignore"):
-            y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
-            kinked = jumps(problem, y[0], run.final)
-            stage.remarks = difficulties(opt.flow, problem, y[0], kinked) + _without_series(opt, problem, y)
-        if solver["max_evaluations"] is None:
-            solver["max_evaluations"] = _budget(problem, kinked)
-        stage.begin(f"its flow, by {solver['max_evaluations']} evaluations at most")
-        flow = stage.ended(_flow(opt, problem, run, y, solver, stage))
-        if flow.status not in ENDS:
-            stage.begin("plain gradient flow")
-            plain = stage.ended(_gradient_flow(opt, problem, run, y[0], solver, stage))
-    except KeyboardInterrupt:  # between two runs; during a run, `simulate` and `solve` catch it
-        pass
-    flow, plain = stage.ended(flow), stage.ended(plain)
-    return Comparison(run, flow, plain, opt, problem, stage.remarks)
-
-
-def _flow(
-    opt: Optimizer, problem: Problem, run: Trajectory, y: State, solver: dict[str, Any], stage: Stage
-) -> Trajectory:
-    """The flow of an optimizer, by a solver or by small steps of the optimizer."""
-    if isinstance(opt.scheme, ForeignStep):
-        return solve(modified_flow(opt, ORDER), problem, run.t, y[0], memory=named(opt.flow.memory, y), **solver)
-    why = f"{opt.flow.name} has projections"
-    if not projections_that_are_read(opt.flow):
-        memory = named(opt.flow.memory, y)
-        solved = solve(opt.flow, problem, run.t, y[0], memory=memory, **solver, progress=stage.progress)
-        if solved.status is not Status.TOO_MANY_EVALUATIONS:
-            return solved
-        why = solved.message
-    stage.begin(f"its flow, by steps of h/{FINE}")
-    return _by_small_steps(opt, problem, len(run) - 1, y, why)
-
-
-def _without_series(opt: Optimizer, problem: Problem, y: State) -> tuple[str, ...]:
-    """A remark if the series of the modified flow diverges for a foreign step."""
-    if not isinstance(opt.scheme, ForeignStep) or y[0].ndim > 1:
-        return ()
-    radius = series_radius(of_optimizer(opt), problem, 0.0, y)
-    if radius <= CONVERGENT:
-        return ()
-    return (
-        f"the series of the modified flow diverges: a multiplier mu of the first step has |mu - 1| = {radius:.3g}, "
-        "as for a memory that every step replaces",
-    )
-
-
-def _gradient_flow(
-    opt: Optimizer, problem: Problem, run: Trajectory, theta: Array, solver: dict[str, Any], stage: Stage
-) -> Trajectory:
-    """Plain gradient flow in lr-time, by a solver or by small steps of gradient descent."""
-    times = run.t * (np.asarray(opt.lr_time) / np.asarray(opt.h))
-    solved = solve(gradient_flow(), problem, times, theta, **solver, progress=stage.progress)
-    if solved.status is not Status.TOO_MANY_EVALUATIONS:
-        return solved
-    stage.begin(f"plain gradient flow, by steps of lr/{FINE}")
-    descent = Optimizer(gradient_flow(), euler, np.asarray(opt.lr_time)[()])
-    return replace(_by_small_steps(descent, problem, len(run) - 1, (theta,), solved.message), t=times)
-
-
-def _by_small_steps(opt: Optimizer, problem: Problem, steps: int, y: State, why: str) -> Trajectory:
-    """A flow by the optimizer's own steps, FINE times as many; `why` is the reason for not using a solver."""
-    fine = replace(opt.with_step(np.asarray(opt.h) / FINE), start=lambda flow, grad, theta0, h: y)
-    run = simulate(fine, problem, steps * FINE, y[0], record_every=FINE, progress=False)
-    return replace(run, name=opt.flow.name, optimizer=None, message=f"{run.message} of h/{FINE}: {why}")
-
-
-def _budget(problem: Problem, kinked: bool) -> int:
-    """The default budget of evaluations."""
-    if problem.dim <= SMALL:
-        return EVALUATIONS
-    return KINKED_EVALUATIONS if kinked else FEW_EVALUATIONS
-
-
-def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list[Trajectory]:
-    """Stand-ins for the two flows if they were not solved; they have the first record of the iterates."""
-    memory = {name: value[:1] for name, value in run.state.items()}
-    t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
-    path = replace(run, t=t, theta=theta, loss=loss, optimizer=None)
-    first = replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
-    flow = replace(first, name=opt.flow.name, state=memory)
-    return [flow, replace(first, name=gradient_flow().name, flow=gradient_flow(), state={})]
+        runs = three_runs(made, problem, steps, theta0, solver, stage)
+        return Comparison(*runs, made, problem, stage.remarks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Flow
 from odeopt.core.state import named
@@ -95,7 +96,7 @@ def convergence(
     *,
     start: Start = rest,
     flow_start: Start | None = None,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     method: str = "auto",
     rtol: float = 1e-12,
     atol: float | None = None,
@@ -128,7 +129,7 @@ def convergence(
     return Convergence(h, error, slope(h, error, floor), scheme.name, flow.name, floor)
 
 
-def _error(opt: Optimizer, problem: Problem, n: int, theta0: Any, solver: Mapping[str, Any]) -> float:
+def _error(opt: Optimizer, problem: Problem, n: int, theta0: ArrayLike | None, solver: Mapping[str, Any]) -> float:
     """max |theta_n - theta(t_n)| over all records; inf if the iterates diverge."""
     run = simulate(opt, problem, n, theta0, progress=False)
     if not run.success:
@@ -147,7 +148,7 @@ def work_precision(
     steps: Sequence[int] = (10, 30, 100, 300, 1000),
     *,
     start: Start = rest,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     method: str = "auto",
     rtol: float = 1e-10,
     atol: float | None = None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.state import State, pack, unpack
 from odeopt.optimizers.base import Optimizer, an_optimizer
@@ -23,7 +24,7 @@ from odeopt.util.check import Array
 
 
 def step_jacobian(
-    opt: Optimizer | OneStep, problem: Problem, theta: Any = None, t: float = 0.0, **memory: Any
+    opt: Optimizer | OneStep, problem: Problem, theta: ArrayLike | None = None, t: float = 0.0, **memory: Any
 ) -> Array:
     """DPhi (n, n) of the step at time t, by finite differences; entries are accurate to about 1e-11.
 

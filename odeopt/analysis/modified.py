@@ -13,6 +13,7 @@ from math import comb, factorial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.analysis.jacobian import increment_jacobian
 from odeopt.core.state import Grad, Rhs, State, column, plus
@@ -93,7 +94,7 @@ class ModifiedFlow:
         """F_K(t, y), by K steps (forward), or K/2 steps each way (central)."""
         return self._central(grad) if self.central else self._forward(grad)
 
-    def indicator(self, problem: Problem, theta: Any = None, **memory: Any) -> float:
+    def indicator(self, problem: Problem, theta: ArrayLike | None = None, **memory: Any) -> float:
         """The spectral radius of DPhi - I at a state (default: the first): the series needs it below 1.
 
         `odeopt.follow` asks for it along a path, and warns.

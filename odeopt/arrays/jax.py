@@ -19,7 +19,7 @@ def _any(x: Any) -> Any:
 
 SAME = (
     *CALLED,
-    *("rint", "clip", "sum", "mean", "all", "isfinite", "ndim"),
+    *("rint", "clip", "sum", "mean", "all", "isfinite", "ndim", "spacing"),
     *("broadcast_to", "zeros_like", "concatenate", "expand_dims"),
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "svd": jnp.linalg.svd,
     "eigh": jnp.linalg.eigh,
     "any": _any,
+    "interp": lambda x, at, values: jnp.interp(x, jnp.atleast_1d(at), jnp.atleast_1d(values)),
     "repeat": lambda x, counts, axis: jnp.repeat(x, np.array(counts), axis=axis, total_repeat_length=int(sum(counts))),
 }
 

@@ -20,6 +20,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "maximum": lambda a, b: torch.maximum(*_both(a, b)),
     "minimum": lambda a, b: torch.minimum(*_both(a, b)),
     "where": lambda x, a, b: torch.where(torch.as_tensor(x), a, b),
+    "spacing": lambda x: torch.nextafter(x, torch.full_like(x, torch.inf)) - x,
+    "interp": lambda x, at, values: _interp(x, *(torch.as_tensor(u, dtype=x.dtype).reshape(-1) for u in (at, values))),
     "repeat": lambda x, counts, axis: torch.repeat_interleave(x, torch.tensor(counts, device=x.device), dim=axis),
 }
 
@@ -29,6 +31,15 @@ def _both(a: Any, b: Any) -> tuple[Any, Any]:
     like = a if torch.is_tensor(a) else b
     first, second = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b))
     return first, second
+
+
+def _interp(x: Any, at: Any, values: Any) -> Any:
+    """Straight lines between the values at these places, and the first and last value outside."""
+    if len(at) == 1:
+        return values + 0 * x
+    left = (torch.searchsorted(at, x.contiguous(), right=True) - 1).clamp(0, len(at) - 2)
+    share = ((x - at[left]) / (at[left + 1] - at[left])).clamp(0, 1)
+    return values[left] + share * (values[left + 1] - values[left])
 
 
 TORCH = Library("torch", FUNCTIONS, lambda x, like: torch.as_tensor(x, dtype=like.dtype, device=like.device))

@@ -7,19 +7,21 @@ Filters change the gradient, by decay or clipping for example, before the formul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from odeopt.core import equations
+from odeopt.core.field import Field
 from odeopt.core.formula import Formula, Placed, place, reads
-from odeopt.core.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax, slope
+from odeopt.core.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
 from odeopt.core.quantities import Quantity, check_quantities, conserved, decreasing
 from odeopt.core.state import Grad, Rhs, State, column
+from odeopt.core.terms import filtered, right_hand_side
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 from odeopt.util.immutable import Immutable
@@ -36,7 +38,6 @@ __all__ = [
     "Speed",
     "conserved",
     "decreasing",
-    "derivative",
     "flow",
     "project",
     "push",
@@ -45,29 +46,6 @@ __all__ = [
 
 
 Diffusion = Callable[[Any, Any, State, Any], Any]  # (t, grad, y, xi) -> the coefficient of sqrt(dt) in an increment
-
-
-@runtime_checkable
-class Field(Protocol):
-    """A vector field on states that `solve` can integrate: a `Flow`, or the modified flow of a step."""
-
-    @property
-    def name(self) -> str:
-        """The printed name."""
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The names of the variables, theta first."""
-
-    @property
-    def members(self) -> tuple[int, ...]:
-        """The shape of the ensemble that the parameters span."""
-
-    def start(self, theta0: Array, **memory: Array) -> State:
-        """The state with parameters theta0 and the given memory; memory not given is zero."""
-
-    def rhs(self, grad: Grad) -> Rhs:
-        """f(t, y), the right-hand side for this gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +63,7 @@ class Flow(Immutable):
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
     ages: str = ""
+    floors: str = ""
 
     @property
     def moving(self) -> tuple[str, ...]:
@@ -127,12 +106,22 @@ class Flow(Immutable):
         raw, *filters = [place(f, self.variables, tuple(self.params), values) for f in (formula, *self.filters)]
         if not filters:
             return raw
-        return lambda t, grad, y: raw(t, seen(filters, t, grad, y), y)
+        return lambda t, grad, y: raw(t, filtered(filters, t, grad, y), y)
 
     @property
     def noisy(self) -> tuple[str, ...]:
         """The names of the parts with noise; () for an ordinary differential equation."""
         return tuple(name for name, group in self.parts.items() if any(part.noise for part in group))
+
+    @property
+    def timed(self) -> str:
+        """The first part or filter whose formula reads the time t, by name; "" if none does."""
+        parts = {
+            f"part {key!r}": [f for p in group for f in (*p.formulas(), p.noise) if f]
+            for key, group in self.parts.items()
+        }
+        places = {**parts, "the filter of the gradient": self.filters}
+        return next((where for where, formulas in places.items() if any("t" in reads(f) for f in formulas)), "")
 
     @property
     def source_of_noise(self) -> str:
@@ -197,18 +186,7 @@ class Flow(Immutable):
 
     def rhs(self, grad: Grad) -> Rhs:
         """f(t, y), the sum of the parts without noise.  Every scheme except a splitting integrates it."""
-        rates = [
-            (self.variables.index(p.slot), derivative(self, p)) for p in self.terms() if not isinstance(p, Project)
-        ]
-
-        def f(t: Any, y: State) -> State:
-            total: list[Any] = [None] * len(y)
-            for i, rate in rates:
-                slope = rate(t, grad, y)
-                total[i] = slope if total[i] is None else total[i] + slope
-            return tuple(np.zeros_like(u) if s is None else s for s, u in zip(total, y, strict=True))
-
-        return f
+        return right_hand_side(self, grad)
 
     def start(self, theta0: Array, **memory: Array) -> State:
         """The state with parameters theta0; memory is zero unless given by name."""
@@ -252,6 +230,7 @@ def flow(
     quantities: Mapping[str, Quantity] | None = None,
     lengths: Mapping[str, int] | None = None,
     ages: str = "",
+    floors: str = "",
     **parts: Part | tuple[Part, ...],
 ) -> Flow:
     """A flow of the named variables (theta first) from named parts.  A tuple of parts acts as one part of a splitting.
@@ -259,7 +238,8 @@ def flow(
     Formulas act on each coordinate or over the last axis (`ops.norm`), so ensemble members do not interact.
     Clocks hold one number per member, shape (..., 1).  Every other variable has the shape of theta, unless `lengths`
     gives it a last axis of another length (the matrices of Shampoo).  `preconditioner` names the variables that only
-    scale the gradient; linear stability analysis freezes them.  `ages` names the parts that act, in this order, to give
+    scale the gradient, and `floors` the parameters that only keep them from 0 (Adam's eps); linear stability analysis
+    freezes the former and sets the latter to 0.  `ages` names the parts that act, in this order, to give
     the memory an age at fixed theta, for `odeopt.starts`.  `quantities` lists the decreasing and conserved quantities
     of the flow, for `odeopt.energy`.
 
@@ -269,7 +249,14 @@ def flow(
     v'     = -grad L(theta) - damping*v
     with damping = 0.5
     """
-    texts = {"variables": variables, "clocks": clocks, "name": name, "preconditioner": preconditioner, "ages": ages}
+    texts = {
+        "variables": variables,
+        "clocks": clocks,
+        "name": name,
+        "preconditioner": preconditioner,
+        "ages": ages,
+        "floors": floors,
+    }
     for argument, text in texts.items():
         check.label(argument, text)
     given = check.mapping("params", params, "names to numbers")
@@ -294,6 +281,8 @@ def flow(
     sizes = check.mapping("lengths", lengths, "names of variables to numbers")
     for slot, length in sizes.items():
         check.count(f"length of {check.choice('name in lengths', slot, slots[1:])}", length, 1)
+    for floor in floors.split():
+        check.choice("name in floors", floor, values)
     for part in ages.split():
         check.choice("name in ages", part, groups)
     known = MappingProxyType(check.mapping("quantities", quantities, "names to decreasing(...) or conserved(...)"))
@@ -309,6 +298,7 @@ def flow(
         quantities=known,
         lengths=MappingProxyType(sizes),
         ages=ages,
+        floors=floors,
     )
     if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
         raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")
@@ -319,53 +309,3 @@ def flow(
 def _root(grad: Any, xi: Any, theta: Any) -> Any:
     """Sigma^(1/2)(theta) xi, from the noise of the problem."""
     return grad.noise(theta, xi)
-
-
-def seen(filters: Sequence[Placed], t: Any, grad: Grad, y: State) -> Grad:
-    """The filtered gradient; the first filter is applied first."""
-    for filter in filters:
-        grad = partial(_behind, filter, t, grad, y)
-    return grad
-
-
-def _behind(filter: Placed, t: Any, grad: Grad, y: State, theta: Any) -> Any:
-    return filter(t, grad, (theta, *y[1:]))
-
-
-def _evaluated(flow: Flow, part: Push | Relax, formula: Formula) -> Placed:
-    """The placed formula, which names the equation in which it divides by 0.
-
-    A formula that reads the gradient is left alone, because the error may be the gradient's own.
-    """
-    placed = flow.placed(formula)
-    if "grad" in reads(formula):
-        return placed
-
-    def named(t: Any, grad: Grad, y: State) -> Any:
-        try:
-            return placed(t, grad, y)
-        except ZeroDivisionError as error:
-            raise ValueError(
-                f"{flow.name} divides by 0 in the equation of {part.slot} at t = {t}: start later, or give its relax "
-                "the limit of the slope, e.g. limit=lambda grad, theta: ..."
-            ) from error
-
-    return named
-
-
-def derivative(flow: Flow, part: Push | Relax) -> Callable[[Any, Grad, State], Any]:
-    """The term that a part adds to the right-hand side, as a function of (t, grad, y)."""
-    a_flow(flow)
-    check.instance("part", part, Push | Relax, "a push or a relax of the flow")
-    i, placed = (
-        flow.variables.index(check.choice("slot of part", part.slot, flow.variables)),
-        [_evaluated(flow, part, f) for f in part.formulas()],
-    )
-
-    def term(t: Any, grad: Grad, y: State) -> Any:
-        return slope(part, y[i], *[f(t, grad, y) for f in placed])
-
-    if isinstance(part, Push) or part.limit is None:
-        return term
-    limit = flow.placed(part.limit)
-    return lambda t, grad, y: term(t, grad, y) if np.all(t) else limit(t, grad, y)

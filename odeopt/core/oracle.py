@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
+
+T = TypeVar("T")  # an array, whose kind the subclass says
 
 
-class Oracle(ABC):
+class Oracle(ABC, Generic[T]):
     """The machine itself; a subclass says how a value is found.
 
     count: the number of evaluations
@@ -29,12 +31,13 @@ class Oracle(ABC):
     value: the value found or learned last
     """
 
+    value: T
+
     def __init__(self) -> None:
         self.count = 0
-        self.point: Any = None
-        self.value: Any = None
+        self.point: T | None = None
 
-    def __call__(self, theta: Any) -> Any:
+    def __call__(self, theta: T) -> T:
         if theta is not self.point:
             self.value = self.evaluate(theta)
             self.point = theta
@@ -42,14 +45,14 @@ class Oracle(ABC):
         return self.value
 
     @abstractmethod
-    def evaluate(self, theta: Any) -> Any:
+    def evaluate(self, theta: T) -> T:
         """The value at a point that is not known."""
 
-    def knows(self, theta: Any) -> bool:
+    def knows(self, theta: T) -> bool:
         """Whether grad(theta) would evaluate nothing."""
         return theta is self.point
 
-    def learn(self, theta: Any, value: Any) -> None:
+    def learn(self, theta: T, value: T) -> None:
         """Takes over a value that was computed elsewhere."""
         self.point, self.value = theta, value
 
@@ -58,7 +61,7 @@ class Oracle(ABC):
         self.point = None
 
 
-class Brought(Oracle):
+class Brought(Oracle[T]):
     """The gradient of a training loop: given at `home`, where a step begins, and elsewhere by a function.
 
     `bring(p, v)` sets home and the value there, in any state.  grad(home) returns that value and changes no state, so
@@ -71,23 +74,24 @@ class Brought(Oracle):
     ([0.5], [-2.0], [0.5], 1)
     """
 
-    def __init__(self, elsewhere: Callable[[Any], Any]) -> None:
+    _given: T
+
+    def __init__(self, elsewhere: Callable[[T], T]) -> None:
         super().__init__()
         self._elsewhere = elsewhere
-        self.home: Any = None
-        self._given: Any = None
+        self.home: T | None = None
 
-    def bring(self, theta: Any, value: Any) -> None:
+    def bring(self, theta: T, value: T) -> None:
         """Makes theta the home, with the value there."""
         self.home, self._given = theta, value
 
-    def __call__(self, theta: Any) -> Any:
+    def __call__(self, theta: T) -> T:
         return self._given if theta is self.home else super().__call__(theta)
 
-    def evaluate(self, theta: Any) -> Any:
+    def evaluate(self, theta: T) -> T:
         """The value of the function."""
         return self._elsewhere(theta)
 
-    def knows(self, theta: Any) -> bool:
+    def knows(self, theta: T) -> bool:
         """Whether theta is home or the last point elsewhere."""
         return theta is self.home or super().knows(theta)

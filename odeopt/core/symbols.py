@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from itertools import count
-from typing import Any
+from typing import Any, SupportsFloat, TypeAlias
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
 
 
 class Symbolic:
-    """What a formula may run on beside arrays, and what `odeopt.ops` asks of it where NumPy has no ufunc."""
+    """The interface of symbols: the functions of `odeopt.ops` for which NumPy has no ufunc."""
 
     def total(self) -> Any:
         """The sum over the coordinates."""
@@ -44,6 +44,9 @@ class Symbolic:
     def applied(self, name: str) -> Any:
         """Any other function of `odeopt.ops`."""
         raise NotImplementedError
+
+
+Operand: TypeAlias = "Symbol | SupportsFloat"  # the other operand of an operation
 
 
 class Symbol(Symbolic):
@@ -84,23 +87,23 @@ class Symbol(Symbolic):
     def __repr__(self) -> str:
         return self.text
 
-    def __call__(self, *arguments: Any) -> Symbol:
+    def __call__(self, *arguments: Operand) -> Symbol:
         """grad(theta), written as the gradient of L at theta."""
         return Symbol(notation.call(len(arguments)), self, *map(as_symbol, arguments))
 
-    def __add__(self, other: Any) -> Symbol:
+    def __add__(self, other: Operand) -> Symbol:
         return Symbol(notation.ADD, self, as_symbol(other))
 
-    def __radd__(self, other: Any) -> Symbol:
+    def __radd__(self, other: Operand) -> Symbol:
         return as_symbol(other) + self
 
-    def __sub__(self, other: Any) -> Symbol:
+    def __sub__(self, other: Operand) -> Symbol:
         return Symbol(notation.SUBTRACT, self, as_symbol(other))
 
-    def __rsub__(self, other: Any) -> Symbol:
+    def __rsub__(self, other: Operand) -> Symbol:
         return as_symbol(other) - self if not is_number(other, 0) else -self
 
-    def __mul__(self, other: Any) -> Symbol:
+    def __mul__(self, other: Operand) -> Symbol:
         other = as_symbol(other)
         if self.spelling is notation.DIVIDE and is_number(self.args[0], 1):  # (1/a) b reads b/a
             return other / self.args[1]
@@ -108,23 +111,23 @@ class Symbol(Symbolic):
             return -(self * -other)
         return Symbol(notation.MULTIPLY, self, other)
 
-    def __rmul__(self, other: Any) -> Symbol:
+    def __rmul__(self, other: Operand) -> Symbol:
         return as_symbol(other) * self
 
-    def __truediv__(self, other: Any) -> Symbol:
+    def __truediv__(self, other: Operand) -> Symbol:
         if self.leads:  # the sign stands before the fraction
             return -((-self) / other)
         return Symbol(notation.DIVIDE, self, as_symbol(other))
 
-    def __rtruediv__(self, other: Any) -> Symbol:
+    def __rtruediv__(self, other: Operand) -> Symbol:
         return as_symbol(other) / self
 
-    def __pow__(self, exponent: Any) -> Symbol:
+    def __pow__(self, exponent: Operand) -> Symbol:
         if self.spelling is _ROOT and is_number(exponent, 2):  # sqrt(a)^2 reads a
             return self.args[0]
         return Symbol(notation.RAISE, self, as_symbol(exponent))
 
-    def __rpow__(self, base: Any) -> Symbol:
+    def __rpow__(self, base: Operand) -> Symbol:
         return as_symbol(base) ** self
 
     def __neg__(self) -> Symbol:
@@ -147,7 +150,7 @@ class Symbol(Symbolic):
         """The time derivative of a variable."""
         return Symbol(notation.DOT, self)
 
-    def where_positive(self, a: Any, b: Any) -> Symbol:
+    def where_positive(self, a: Operand, b: Operand) -> Symbol:
         """a where this symbol is positive, else b."""
         return Symbol(notation.WHERE_POSITIVE, self, as_symbol(a), as_symbol(b))
 
@@ -228,11 +231,11 @@ def short(value: Any) -> str:
 class GradientSymbol(Symbol):
     """The symbol of the gradient, with the Hessian product and noise variance that formulas may use."""
 
-    def hvp(self, theta: Any, p: Any) -> Symbol:
+    def hvp(self, theta: Operand, p: Operand) -> Symbol:
         """H(theta) p."""
         return atom("H", "H")(theta) * as_symbol(p)
 
-    def variance(self, theta: Any) -> Symbol:
+    def variance(self, theta: Operand) -> Symbol:
         """The diagonal of the noise covariance."""
         return atom("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
 
@@ -240,14 +243,14 @@ class GradientSymbol(Symbol):
 GRADIENT = GradientSymbol(Spelling("grad L", r"\nabla L"))
 
 
-def is_number(value: Any, number: float) -> bool:
+def is_number(value: Operand, number: float) -> bool:
     """Whether a value, which may be a symbol, is this number."""
     if isinstance(value, Symbol):
         return value.spelling.text == f"{number:g}"
     return float(value) == number
 
 
-def as_symbol(value: Any) -> Symbol:
+def as_symbol(value: Operand) -> Symbol:
     """A number as a symbol; a symbol unchanged."""
     if isinstance(value, Symbol):
         return value

@@ -24,7 +24,7 @@ from odeopt.problems.differences import typical
 from odeopt.problems.members import probe_points
 from odeopt.simulation.trajectory import Trajectory, a_run
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -60,7 +60,7 @@ class BatchSharpness(Saved):
 
 
 def batch_sharpness(
-    run: Trajectory, opt: Optimizer | None = None, *, every: int = 1, batches: int = 1000, rng: Any = 0
+    run: Trajectory, opt: Optimizer | None = None, *, every: int = 1, batches: int = 1000, rng: Seed = 0
 ) -> BatchSharpness:
     """E_B[g_B.H_B g_B/|g_B|^2] at every `every`-th record of a run with minibatches, by products of batch losses.
 

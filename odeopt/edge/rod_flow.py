@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.state import Grad, State, pack, unpack
 from odeopt.edge.rod_result import Records, RodFlow
@@ -31,13 +32,13 @@ def rod_flow(
     problem: Problem,
     steps: int = 300,
     *,
-    theta0: Any = None,
-    delta0: Any = None,
+    theta0: ArrayLike | None = None,
+    delta0: ArrayLike | None = None,
     memory: Mapping[str, Any] | None = None,
     smooth: Iterable[str] | None = None,
     substeps: int = 4,
     order: int = 2,
-    rank: int = 6,
+    rank: int = 4,
     record_every: int = 1,
     progress: bool | None = None,
 ) -> RodFlow:
@@ -48,7 +49,7 @@ def rod_flow(
         Sigma' = (lr^2/4) (g+ g+^T + g- g-^T) - 2 Sigma.                  [Regis and Chewi 2026, without H]
     It is exact where the iterates alternate between two points.  Here y is theta and all memory, so that the same holds
     for every optimizer whose `smooth` variables do not alternate.  Nothing but increments of the step is evaluated: at
-    most 3 (2 rank + 1) of them in each of the three stages of a substep.
+    most 6 substeps (2 rank + 1) in a step, which are 216 by default and 60 with rank=2, substeps=2.
 
     theta0, memory: the start, by default that of the optimizer on this problem; memory, {"G": ...}, by name
     delta0:         the rods' halves at the start, (d,) or (k, d), with theta0 in their middle.  By default the first
@@ -65,7 +66,7 @@ def rod_flow(
     >>> import odeopt as oo
     >>> quartic = oo.Problem(lambda w: w[0] ** 2 / 2 - w[0] ** 4 / 8, theta0=[0.0])
     >>> flow = rod_flow(oo.optimizers.gd(lr=2.2), quartic, steps=100, delta0=[0.1])
-    >>> round(float(flow.trace[-1]), 6)  # gradient descent alternates between +-.426
+    >>> round(float(flow.covariance.trace[-1]), 6)  # gradient descent alternates between +-.426
     0.181818
     """
     opt, problem = single_optimizer(opt), quiet_problem(problem)

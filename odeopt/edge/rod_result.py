@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from odeopt.core.state import State, unpack
+from odeopt.edge.covariance import Covariance, principal
 from odeopt.edge.rods import Rods
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import EvaluationError
-from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -25,8 +26,8 @@ class RodFlow(Saved):
     """The middle of consecutive iterates at the times t (n+1,) of the steps, and the rods around it.
 
     theta (n+1, d), state[name]: the middle
-    delta:                       at each record the rods' halves in theta (k, d), longest first: iterates are near
-                                 theta + delta_i and theta - delta_i, and their covariance is delta^T delta
+    delta:                       at each record the rods' halves in theta (k, d): iterates are near theta + delta_i and
+                                 theta - delta_i
     loss, mean_loss (n+1,):      L in the middle, and its mean over the ends of the rods
 
     If the run ended early, the arrays end at the last finite state and `message` says why.
@@ -53,16 +54,11 @@ class RodFlow(Saved):
         """The last theta (d,)."""
         return self.theta[-1]
 
-    @property
-    def trace(self) -> Array:
-        """sum_i |delta_i|^2 (n+1,), the trace of the covariance."""
-        return np.array([np.sum(delta**2) for delta in self.delta])
-
-    def sigma(self, record: int) -> Array:
-        """Sigma = delta^T delta (d, d) at a record."""
-        if not -len(self) <= check.integer("record", record) < len(self):
-            raise ValueError(f"record must be one of the {len(self)} records, got {record}")
-        return self.delta[record].T @ self.delta[record]
+    @cached_property
+    def covariance(self) -> Covariance:
+        """Sigma = delta^T delta at every record, by its principal directions."""
+        found = [principal(delta.T, np.eye(len(delta))) for delta in self.delta]
+        return Covariance(tuple(modes for modes, _ in found), tuple(weights for _, weights in found))
 
     def __len__(self) -> int:
         return len(self.t)
@@ -74,7 +70,7 @@ class RodFlow(Saved):
     def __repr__(self) -> str:
         return (
             f"RodFlow of {self.name}: {len(self)} records of theta {self.theta.shape[1:]}, "
-            f"{max(map(len, self.delta))} rods, |delta| up to {np.sqrt(self.trace.max()):.3g}; "
+            f"{max(map(len, self.delta))} rods, |delta| up to {np.sqrt(self.covariance.trace.max()):.3g}; "
             f"loss {self.loss[0]:.6g} .. {self.loss[-1]:.6g}, mean over the rods {self.mean_loss[-1]:.6g}; "
             f"{self.ngev} gradients, {self.status.name}: {self.message}"
         )

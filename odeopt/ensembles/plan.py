@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.formula import Formula, place, reads
 from odeopt.core.state import State
@@ -77,7 +78,7 @@ class Plan:
     width: int
 
     @classmethod
-    def of(cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: Any, wanted: Wanted) -> Plan:
+    def of(cls, opt: Any, problem: Any, members: Any, steps: Any, theta0: ArrayLike | None, wanted: Wanted) -> Plan:
         """The plan for these arguments of `ensemble`; raises an error that names the wrong one."""
         an_optimizer(opt)
         if opt.members:

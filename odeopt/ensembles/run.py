@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.ensembles.blocks import Crew, Pace, laps
 from odeopt.ensembles.crew import crew_of
@@ -21,7 +22,7 @@ from odeopt.problems import Problem
 from odeopt.problems.oracle import EvaluationError
 from odeopt.schemes.base import StepFailure
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.interrupts import only_noted
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
@@ -34,7 +35,7 @@ def ensemble(
     problem: Problem,
     members: int = 10_000,
     steps: int = 300,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     record_every: int | None = None,
     observe: Mapping[str, Callable[..., Any]] | None = None,
@@ -44,7 +45,7 @@ def ensemble(
     paths: int = 0,
     final: bool = False,
     covariance: bool | None = None,
-    rng: Any = None,
+    rng: Seed = None,
     generator: str = "auto",
     workers: int | None = None,
     backend: str = "auto",

@@ -56,6 +56,7 @@ def adafactor(
         params,
         name="Adafactor",
         preconditioner=" ".join(means),
+        floors="eps",
         ages="memory",
         memory=tuple(_memory(slot, mean, clamped) for slot, mean in means.items()),
         drift=adafactor_drift(shape, clamped, (lambda t: 1.0) if relative else None),

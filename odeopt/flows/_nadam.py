@@ -30,6 +30,7 @@ def nadam(tau1: Number, tau2: Number, eps: Number, beta1: Number) -> Flow:
         clocks="c1 c2",
         name="NAdam",
         preconditioner="G",
+        floors="eps",
         ages="memory",
         memory=MOMENTS,
         drift=push("theta", _velocity),
@@ -60,6 +61,7 @@ def nadam_scheduled(
         clocks="c2 c3 p",
         name="NAdam (scheduled)",
         preconditioner="G",
+        floors="eps",
         ages="memory",
         memory=(
             mean,

@@ -29,6 +29,7 @@ def rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> Flow:
         {"tau": check.positive("tau", tau), "eps": check.nonnegative("eps", eps)},
         name="RMSprop",
         preconditioner="G",
+        floors="eps",
         onset=Onset(
             lambda t, grad, theta, tau, eps: (
                 theta - below.move(grad(theta), 1 / tau, t, eps),
@@ -61,6 +62,7 @@ def centred_rmsprop(tau: Number, eps: Number = 1e-8, root: str = "outside") -> F
         {"tau": check.positive("tau", tau), "eps": check.nonnegative("eps", eps)},
         name="centred RMSprop",
         preconditioner="G",
+        floors="eps",
         onset=Onset(
             lambda t, grad, theta, tau, eps: (
                 theta - below.move(grad(theta), 1 / tau, t, eps),
@@ -97,6 +99,7 @@ def adagrad(eps: Number = 1e-12, root: str = "outside") -> Flow:
         {"eps": check.nonnegative("eps", eps)},
         name="Adagrad",
         preconditioner="G",
+        floors="eps",
         onset=Onset(
             lambda t, grad, theta, eps: (theta - below.move(grad(theta), 1.0, t, eps), t * grad(theta) ** 2), power=2
         ),
@@ -126,6 +129,7 @@ def adadelta(tau: Number, eps: Number = 1e-6) -> Flow:
         {"tau": check.positive("tau", tau), "eps": check.positive("eps", eps)},
         name="Adadelta",
         preconditioner="G X",
+        floors="eps",
         ages="memory",
         memory=relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda tau: 1 / tau),
         drift=push("theta", lambda grad, theta, G, X, eps: -_move(grad, theta, G, X, eps)),

@@ -45,6 +45,7 @@ def lamb(
         clocks="c1 c2",
         name="LAMB",
         preconditioner="G",
+        floors="eps",
         ages="memory",
         memory=MOMENTS,
         drift=push("theta", velocity),

@@ -53,7 +53,7 @@ def advanced(
     moving: one truth value per entry of theta.  Entries that do not move keep their value and memory; clocks advance.
     """
     library = theta.library
-    grad = Brought(lambda point: Foreign(elsewhere(point.value), library))
+    grad = Brought[Any](lambda point: Foreign(elsewhere(point.value), library))
     grad.bring(theta, g)
     memory = held.memory
     if opt.start is not rest:
@@ -135,7 +135,7 @@ def refuse_uncompiled(opts: Sequence[Optimizer], caller: str) -> None:
     """Raises ValueError for optimizers that need the time as a Python number: JAX cannot compile their steps."""
     for opt in opts:
         settings = opt.recipe.settings if opt.recipe else {}
-        if opt.recipe and opt.recipe.make is scheduled and _is_custom(settings["schedule"]):
+        if opt.recipe and opt.recipe.make is scheduled and settings["schedule"].own:
             raise ValueError(
                 f"{caller} needs a schedule of odeopt.schedules, got a function of your own: give the library's own "
                 "schedule as the learning rate"
@@ -143,7 +143,3 @@ def refuse_uncompiled(opts: Sequence[Optimizer], caller: str) -> None:
         for part in opt.flow.terms():
             if vars(part).get("limit") is not None:
                 raise ValueError(f"{caller} cannot compile {opt.flow.name}: a rate of {part.slot} is infinite at t = 0")
-
-
-def _is_custom(schedule: Any) -> bool:
-    return schedule.name == "custom" or ("then" in schedule.settings and _is_custom(schedule.settings["then"]))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Flow, a_flow
-from odeopt.laws.linear_map import linear_map, slope_as_map, step_as_map
+from odeopt.laws.linear_map import linear_map, refuse_time, slope_as_map, step_as_map
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import single_point
@@ -63,7 +64,7 @@ class Moments(Saved):
         return np.einsum("ij,...ji->...", H, self.theta_covariance)
 
 
-def moments(opt: Optimizer, problem: Problem, steps: int = 300, theta0: Any = None) -> Moments:
+def moments(opt: Optimizer, problem: Problem, steps: int = 300, theta0: ArrayLike | None = None) -> Moments:
     """Mean and covariance of the state after 0, 1, ..., `steps` steps from theta0 (d,), shapes (steps+1, ...).
 
     The noise is that of the flow, or that of the problem's gradient; its covariance must not depend on theta.
@@ -97,6 +98,7 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     from scipy.linalg import solve, solve_discrete_lyapunov
 
     theta0 = _single(opt, problem, None)
+    refuse_time("opt", opt.flow)
     start = opt.initial_state(problem.oracle(), theta0)
     M, c, N = linear_map(*step_as_map(opt, problem, start, 0.0))
     growth = np.abs(np.linalg.eigvals(M)).max()
@@ -106,7 +108,7 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     return Moments(np.inf, mean, solve_discrete_lyapunov(M, N @ N.T), problem)
 
 
-def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: Any = None) -> Moments:
+def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: ArrayLike | None = None) -> Moments:
     """Mean and covariance of the stochastic flow itself at times t (n,), from theta0 (d,) with memory at rest.
 
     >>> from odeopt import flow, problems, push
@@ -156,7 +158,7 @@ def _grown(A: Array, D: Array, t: float) -> Array:
     return C
 
 
-def _single(opt: Optimizer, problem: Problem, theta0: Any) -> Array:
+def _single(opt: Optimizer, problem: Problem, theta0: ArrayLike | None) -> Array:
     an_optimizer(opt)
     if opt.members:
         raise ValueError(f"opt must be a single optimizer, got one with members of shape {opt.members}")

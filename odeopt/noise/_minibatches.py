@@ -16,7 +16,7 @@ from odeopt.noise.base import noise_of
 from odeopt.problems.base import Problem, a_problem
 from odeopt.problems.samples import Samples
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_memory
 
 
@@ -103,7 +103,7 @@ def minibatches(problem: Problem, size: int, replace: bool = False) -> Problem:
     return dataclasses.replace(problem, noise=Minibatches(samples, size, replace))
 
 
-def batches(problem: Problem, sizes: Iterable[int], rng: Any = None, members: tuple[int, ...] = ()) -> list[Array]:
+def batches(problem: Problem, sizes: Iterable[int], rng: Seed = None, members: tuple[int, ...] = ()) -> list[Array]:
     """Batches of changing sizes for `simulate(..., noise=batches(...))`, each an array of indices (*members, B_k).
 
     The problem must have minibatches, with or without replacement.  Without replacement, a batch may extend from one

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from odeopt.problems.base import Problem, a_problem, point_of
 from odeopt.problems.gradient_noise import GradientNoise
 from odeopt.util.check import Array
@@ -17,7 +19,7 @@ def noise_of(problem: Any) -> GradientNoise:
     return problem.noise
 
 
-def covariance(problem: Problem, theta: Any = None) -> Array:
+def covariance(problem: Problem, theta: ArrayLike | None = None) -> Array:
     """Sigma(theta) = E zeta zeta^T of the noisy gradient g + zeta, exact, (..., d, d); theta is theta0 by default.
 
     >>> from odeopt import noise, problems

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
 from odeopt.noise._streams import normals
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.saved import Saved
 
@@ -51,7 +50,7 @@ class BrownianPath(Saved):
             raise ValueError(f"k must divide the {self.steps} steps of the path, got {k}")
         return BrownianPath(self.xi.reshape(-1, k, *self.xi.shape[1:]).sum(axis=1) / np.sqrt(k))
 
-    def refined(self, rng: Any = None) -> BrownianPath:
+    def refined(self, rng: Seed = None) -> BrownianPath:
         """The same path in steps half as long, dW/2 +- eta sqrt(h)/2 with eta normal.             [Levy's bridge]"""
         eta = check.generator("rng", rng).standard_normal(self.xi.shape)
         halves = np.stack([self.xi + eta, self.xi - eta], axis=1) / np.sqrt(2)
@@ -63,7 +62,7 @@ class BrownianPath(Saved):
         return np.concatenate([np.zeros_like(dW[:1]), np.cumsum(dW, axis=0)])
 
 
-def brownian_path(steps: int, width: int, members: tuple[int, ...] = (), *, rng: Any = None) -> BrownianPath:
+def brownian_path(steps: int, width: int, members: tuple[int, ...] = (), *, rng: Seed = None) -> BrownianPath:
     """A Brownian path of `steps` increments of this width, each member from its own stream.
 
     The increments are those that `simulate(..., rng=rng)` would draw for these members.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from odeopt.core.oracle import Brought
 from odeopt.core.state import State
@@ -56,7 +56,7 @@ class Lazy:
     opt: Optimizer
     clock: str
 
-    def start(self, theta0: Any) -> Table:
+    def start(self, theta0: ArrayLike) -> Table:
         """A table of shape (rows, width) at theta0, with the initial memory of the optimizer."""
         theta0 = check.point("theta0", theta0)
         if theta0.ndim != 2:

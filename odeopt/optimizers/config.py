@@ -33,7 +33,5 @@ def _setting(value: Any) -> Any:
     if isinstance(value, Mapping) and "make" in value:
         return from_config(value)
     if isinstance(value, Mapping):
-        check.choice("key of a schedule", "schedule", value)
-        settings = {key: _setting(inner) for key, inner in value.items() if key not in ("schedule", "stretch")}
-        return schedules.of_name(value["schedule"], settings).stretched(value.get("stretch", 1.0))
+        return schedules.of_config(value)
     return value

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Flow
 from odeopt.core.state import Grad, State, column, plus
@@ -43,7 +44,7 @@ class OneStep:
         """What pickle writes: the optimizer whose step it is, if there is one."""
         return super().__reduce__() if self.optimizer is None else (of_optimizer, (self.optimizer,))
 
-    def iterates(self, theta0: Any, steps: int, grad: Grad = lambda theta: theta) -> Array:
+    def iterates(self, theta0: ArrayLike, steps: int, grad: Grad = lambda theta: theta) -> Array:
         """theta_0, ..., theta_n, shape (n+1, ..., d)."""
         start = check.point("theta0", theta0)
         within_memory("steps", check.count("steps", steps), NUMBER * steps * start.size)

@@ -111,15 +111,11 @@ def _short(value: Any) -> str:
 
 def configuration(make: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """{"make": name, settings...} of plain numbers, text and lists."""
-    return {"make": make.__name__, **{key: plain(key, value) for key, value in settings.items()}}
+    return {"make": make.__name__, **{key: plain(value) for key, value in settings.items()}}
 
 
-def plain(key: str, value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A setting as a JSON value."""
-    if isinstance(value, Schedule):
-        if value.name == "custom":
-            raise ValueError(f"get_config needs a schedule of odeopt.schedules, {key} is a function of your own")
-        return {"schedule": value.name, "stretch": value.stretch, **{k: plain(k, v) for k, v in value.settings.items()}}
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, tuple):

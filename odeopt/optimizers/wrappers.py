@@ -18,9 +18,9 @@ from odeopt.core.flow import Flow, Speed
 from odeopt.core.formula import Formula, mapped
 from odeopt.core.state import Grad, State, column
 from odeopt.flows.averaging import AVERAGING, averaged
-from odeopt.optimizers import schedules
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.recipe import BY_HAND, Recipe
+from odeopt.optimizers.schedules.base import checked
 from odeopt.optimizers.sources import ZHANG, Source
 from odeopt.optimizers.starts import Start
 from odeopt.schemes.averaged import Averaged
@@ -37,11 +37,11 @@ def scheduled(opt: Optimizer, schedule: Any) -> Optimizer:
     Constant betas under a changing rate mean that the friction varies in the time of the flow; the map is exact only
     for constant lr.
 
-    >>> from odeopt import optimizers
+    >>> from odeopt import optimizers, schedules
     >>> print(str(scheduled(optimizers.gd(lr=0.1), schedules.cosine(100))).splitlines()[1])
     theta' = -s(t)*grad L(theta)
     """
-    s, made = schedules.checked("schedule", schedule), an_optimizer(opt).recipe
+    s, made = checked("schedule", schedule), an_optimizer(opt).recipe
     if made and made.make is scheduled:
         raise ValueError(f"opt must not be under a schedule yet, got {opt.settings['schedule']!r}")
     if made and "opt" in made.settings:  # a schedule belongs to the optimizer inside the wrappers

@@ -12,6 +12,7 @@ from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
 from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
+from odeopt.plots.schedules import schedule_bound
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "landscape",
     "path",
     "rod_flow",
+    "schedule_bound",
     "sharpness",
     "stability_chart",
     "stability_region",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.analysis.energy import Energy
 from odeopt.plots import style
@@ -15,7 +18,7 @@ LOOKS = ("-", "--", ":", "-.")
 
 @draws(Energy)
 @style.windowed
-def energy(result: Energy, ax: Any = None, **line: Any) -> list[Any]:
+def energy(result: Energy, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """Each quantity over its first value against time, one line per member; returns the Line2D artists.
 
     The axis is logarithmic if all values are positive.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.ensembles.result import Ensemble
 from odeopt.plots import style
@@ -13,7 +16,7 @@ from odeopt.util.plotted import draws
 
 @draws(Ensemble)
 @style.windowed
-def ensemble(run: Ensemble, ax: Any = None, **line: Any) -> list[Any]:
+def ensemble(run: Ensemble, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """The mean of each observable against t with a band of one standard deviation; returns the Line2D artists."""
     own, ax = ax is None, style.axes(ax)
     artists = []

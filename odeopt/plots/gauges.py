@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.gauge import EdgeGauge
@@ -12,12 +15,12 @@ from odeopt.plots import style
 from odeopt.simulation.trajectory import of_members
 from odeopt.util.plotted import draws
 
-DOTTED = {"color": style.INK, "linestyle": ":", "linewidth": 0.9}
+DOTTED: dict[str, Any] = {"color": style.INK, "linestyle": ":", "linewidth": 0.9}
 
 
 @draws(EdgeGauge)
 @style.windowed
-def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
+def edge_gauge(gauge: EdgeGauge, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """zeta as a line and zeta_2 dashed, one pair per member, and 1, where the loss stands still, dotted.
 
     Returns these Line2D artists in this order.
@@ -39,7 +42,7 @@ def edge_gauge(gauge: EdgeGauge, ax: Any = None, **line: Any) -> list[Any]:
 
 @draws(BatchSharpness)
 @style.windowed
-def batch_sharpness(result: BatchSharpness, ax: Any = None, **line: Any) -> list[Any]:
+def batch_sharpness(result: BatchSharpness, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """The value with a band of two standard errors, and the optimizer's limits dotted; returns the Line2D artists."""
     ax = style.axes(ax)
     look = {"color": style.colour(result.name), "label": style.label(result.name), **line}

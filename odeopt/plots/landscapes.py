@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.plots import members, style
 from odeopt.problems.base import Problem, a_problem
@@ -17,7 +20,13 @@ CONTOURS = "#c9ced6"
 
 
 def landscape(
-    problem: Problem, ax: Any = None, *, xlim: Any = None, ylim: Any = None, around: Any = None, levels: int = LEVELS
+    problem: Problem,
+    ax: Axes | None = None,
+    *,
+    xlim: Any = None,
+    ylim: Any = None,
+    around: Any = None,
+    levels: int = LEVELS,
 ) -> Any:
     """Contours of a loss of two parameters, evenly spaced in log(L - min L); returns the QuadContourSet.
 
@@ -43,7 +52,7 @@ def landscape(
 
 
 @style.windowed
-def path(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
+def path(run: Trajectory, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """theta in the plane of its two coordinates, one line per member; returns the Line2D artists.
 
     A run with dense output is drawn as a smooth curve, also between its records.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.laws import FokkerPlanck
 from odeopt.plots import style
@@ -16,7 +19,7 @@ SHADES = np.linspace(0.02, 1, 15)  # fractions of the largest density; smaller v
 
 @draws(FokkerPlanck)
 @style.windowed
-def density(law: FokkerPlanck, p: Array, ax: Any = None, **line: Any) -> list[Any]:
+def density(law: FokkerPlanck, p: Array, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """A line for each density (..., n) of one coordinate, or shades of a density (n, m); returns the artists.
 
     Axes of their own have a colour bar of the shades.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 
@@ -52,7 +54,7 @@ def colours(sweep: Sweep) -> ScalarMappable:
     return ScalarMappable(scale(low, high), COLOURS)
 
 
-def joined(lines: Sequence[Any], run: Trajectory, look: dict[str, Any]) -> list[Any]:
+def joined(lines: Sequence[Any], run: Trajectory, look: dict[str, Any]) -> Sequence[Artist]:
     """The lines of the members under one label, coloured by the value that is swept unless `look` has a colour."""
     sweep = sweep_of(run)
     if sweep is not None and "color" not in look:
@@ -66,7 +68,7 @@ def joined(lines: Sequence[Any], run: Trajectory, look: dict[str, Any]) -> list[
     return list(lines)
 
 
-def bar(ax: Any, run: Trajectory) -> None:
+def bar(ax: Axes, run: Trajectory) -> None:
     """The colour bar of a sweep, beside axes that were made for it."""
     sweep = sweep_of(run)
     if sweep is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
 from odeopt.analysis.convergence import Convergence, WorkPrecision
@@ -16,7 +19,7 @@ TICKS = 6
 
 @draws(Convergence)
 @style.windowed
-def convergence(result: Convergence, ax: Any = None) -> list[Any]:
+def convergence(result: Convergence, ax: Axes | None = None) -> Sequence[Artist]:
     """Error against step length with the fitted slope; returns [points, line], both Line2D."""
     ax = style.axes(ax)
     colour, marker = style.scheme_style(result.scheme)
@@ -33,7 +36,7 @@ def convergence(result: Convergence, ax: Any = None) -> list[Any]:
 
 @draws(WorkPrecision)
 @style.windowed
-def work_precision(result: WorkPrecision, ax: Any = None) -> list[Any]:
+def work_precision(result: WorkPrecision, ax: Axes | None = None) -> Sequence[Artist]:
     """Error against gradient evaluations, one line per scheme; returns the Line2D artists in the order of the schemes.
 
     A cross on the upper edge marks a run that diverged.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.edge.rod_result import RodFlow
 from odeopt.plots import style
@@ -13,7 +16,7 @@ from odeopt.util.plotted import draws
 
 @draws(RodFlow)
 @style.windowed
-def rod_flow(flow: RodFlow, ax: Any = None, **line: Any) -> list[Any]:
+def rod_flow(flow: RodFlow, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """The mean loss over the rods as a line and the loss in their middle dashed, against t; returns these artists."""
     ax = style.axes(ax)
     look = {"color": style.colour(flow.name), **line}

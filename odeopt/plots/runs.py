@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from odeopt.analysis.comparison import Comparison
 from odeopt.analysis.follow import Following
@@ -23,7 +26,7 @@ THICKNESS = 2e-3  # of a line, as part of the picture
 
 @draws(Trajectory)
 @style.windowed
-def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
+def trajectory(run: Trajectory, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """Loss against t, one line per member, logarithmic if all losses are positive; returns the Line2D artists.
 
     Members with steps h of their own are drawn against the number of steps.  The members of a sweep are coloured by
@@ -45,7 +48,7 @@ def trajectory(run: Trajectory, ax: Any = None, **line: Any) -> list[Any]:
 
 
 @draws(Comparison)
-def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
+def comparison(cmp: Comparison, ax: Axes | None = None, **window: Any) -> Sequence[Artist]:
     """Iterates as joined dots, their flow as a line, gradient flow dashed; returns these Line2D artists, in this order.
 
     For d = 2 they are drawn in the plane over contours; otherwise as loss against time, or against steps where members
@@ -65,7 +68,7 @@ def comparison(cmp: Comparison, ax: Any = None, **window: Any) -> list[Any]:
 
 
 @draws(Following)
-def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
+def following(result: Following, ax: Axes | None = None, **window: Any) -> Sequence[Artist]:
     """Iterates as joined dots, their modified flow as a line, as in `comparison`; returns these Line2D artists.
 
     The title states the distance between them and the largest |mu - 1|, in red if that exceeds 1.
@@ -84,7 +87,7 @@ def following(result: Following, ax: Any = None, **window: Any) -> list[Any]:
     return artists
 
 
-def _dots_over(lines: list[Any], pair: Any, name: str, ax: Any, window: dict[str, Any]) -> list[Any]:
+def _dots_over(lines: list[Any], pair: Any, name: str, ax: Axes, window: dict[str, Any]) -> Sequence[Artist]:
     """The iterates of a pair as joined dots over the lines (run, label, look).
 
     Returns the artists of the iterates, then those of the lines in reverse order.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from odeopt.analysis.charts import StabilityChart, StabilityRegion
@@ -15,12 +18,12 @@ from odeopt.util.plotted import draws
 
 SHADES = np.linspace(0, 1, 11)  # values of the spectral radius; regions of growth stay white
 COLOURS = "cividis"  # dark where the error dies at once
-DAMPING = {"colors": style.INK, "linewidths": 0.9, "linestyles": "dashed"}
+DAMPING: dict[str, Any] = {"colors": style.INK, "linewidths": 0.9, "linestyles": "dashed"}
 
 
 @draws(StabilityRegion)
 @style.windowed
-def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
+def stability_region(region: StabilityRegion, ax: Axes | None = None) -> Sequence[Artist]:
     """Shades of the spectral radius below 1, and the stability boundary; returns these two contour sets.
 
     Axes of their own have a colour bar; for yours, `figure.colorbar(artists[0])` draws it.
@@ -37,7 +40,7 @@ def stability_region(region: StabilityRegion, ax: Any = None) -> list[Any]:
 
 @draws(StabilityChart)
 @style.windowed
-def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
+def stability_chart(chart: StabilityChart, ax: Axes | None = None) -> Sequence[Artist]:
     """Shades of the spectral radius over (lr lambda, beta), the stability limit, and critical damping dashed.
 
     Returns the contour set of the shades, the line of the limit, and the contour set of critical damping.  Axes of
@@ -60,7 +63,7 @@ def stability_chart(chart: StabilityChart, ax: Any = None) -> list[Any]:
 
 @draws(Sharpness)
 @style.windowed
-def sharpness(result: Sharpness, ax: Any = None, **line: Any) -> list[Any]:
+def sharpness(result: Sharpness, ax: Axes | None = None, **line: Any) -> Sequence[Artist]:
     """Sharpness against time, with its threshold, if there is one, as a dotted line; returns the Line2D artists."""
     ax = style.axes(ax)
     look = {"color": style.colour(result.name), "label": style.label(result.name), **line}
@@ -72,11 +75,11 @@ def sharpness(result: Sharpness, ax: Any = None, **line: Any) -> list[Any]:
     return artists
 
 
-def _shades(ax: Any, x: Array, y: Array, radius: Array) -> Any:
+def _shades(ax: Axes, x: Array, y: Array, radius: Array) -> Any:
     return ax.contourf(x, y, _finite(radius), levels=SHADES, cmap=COLOURS)
 
 
-def _edge(ax: Any, x: Array, y: Array, radius: Array, colour: str) -> Any:
+def _edge(ax: Axes, x: Array, y: Array, radius: Array, colour: str) -> Any:
     return ax.contour(x, y, _finite(radius), levels=[1.0], colors=colour, linewidths=1.2)
 
 

@@ -132,7 +132,7 @@ def scheme_style(name: str) -> tuple[str, str]:
     return SCHEMES.get(family, (GREY, "."))
 
 
-def axes(ax: Any) -> Any:
+def axes(ax: Axes | None) -> Axes:
     """The given axes, or the axes of a new pyplot figure if None."""
     if ax is not None:
         return check.instance("ax", ax, Axes, "the axes of a matplotlib figure, or None")
@@ -141,7 +141,7 @@ def axes(ax: Any) -> Any:
     return pyplot.subplots(figsize=SCREEN, layout="constrained")[1]
 
 
-def bar(ax: Any, shades: Any, text: str) -> None:
+def bar(ax: Axes, shades: Any, text: str) -> None:
     """The colour bar of shades, beside axes that were made for them."""
     ax.figure.colorbar(shades, ax=ax, label=text)
 
@@ -152,8 +152,9 @@ def windowed(drawing: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(drawing)
     def drawn(*arguments: Any, xlim: Any = None, ylim: Any = None, **options: Any) -> Any:
         artists = drawing(*arguments, **options)
-        window = {"xlim": xlim, "ylim": ylim}
-        artists[0].axes.set(**{name: limits for name, limits in window.items() if limits is not None})
+        window = {name: limits for name, limits in (("xlim", xlim), ("ylim", ylim)) if limits is not None}
+        if artists:  # an energy may have no quantity to draw
+            artists[0].axes.set(**window)
         return artists
 
     return drawn

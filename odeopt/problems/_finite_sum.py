@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.problems.base import Problem
 from odeopt.problems.data import rows_of
@@ -22,7 +23,7 @@ def finite_sum(
     grad: Function | None = None,
     *,
     data: tuple[Any, ...],
-    theta0: Any,
+    theta0: ArrayLike,
     minimizer: Any = None,
     name: str = "finite sum",
     batched: bool | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.problems.base import Problem
 from odeopt.problems.members import Function
@@ -12,7 +13,7 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 
-def quadratic(eigenvalues: Any = (1, 20), angle: float = 0.5, theta0: Any = None) -> Problem:
+def quadratic(eigenvalues: Any = (1, 20), angle: float = 0.5, theta0: ArrayLike | None = None) -> Problem:
     """L = 1/2 theta^T A theta,  A = Q diag(eigenvalues) Q^T,  theta(t) = exp(-A t) theta0.            [Polyak 1964]
 
     Q turns each pair of neighbouring axes by `angle` (radians), one pair after another; angle = 0 leaves A diagonal.
@@ -54,7 +55,7 @@ def givens_rotation(d: int, angle: float) -> Array:
 def linear_flow(eigenvalues: Array, basis: Array, centre: Array) -> Function:
     """theta(t) = c + Q exp(-t diag(eigenvalues)) Q^T (theta0 - c) solves theta' = -A (theta - c)."""
 
-    def solution(t: Any, theta0: Any) -> Array:
+    def solution(t: Any, theta0: ArrayLike) -> Array:
         t, theta0 = np.asarray(t, dtype=np.float64), np.asarray(theta0, dtype=np.float64)
         decay = np.exp(-np.multiply.outer(t, eigenvalues))
         decay = decay.reshape(*t.shape, *(1,) * (theta0.ndim - 1), eigenvalues.size)  # t first, then the members

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
 from odeopt.problems.differences import typical
@@ -56,7 +57,7 @@ class Problem(Immutable):
         loss: Function,
         grad: Function | None = None,
         *,
-        theta0: Any,
+        theta0: ArrayLike,
         hvp: Function | None = None,
         minimizer: Any = None,
         name: str = "",
@@ -136,7 +137,7 @@ class Problem(Immutable):
         """The gradient in the form that schemes call, with its count at 0."""
         return Gradient(self.grad, self.hvp, self.noise)
 
-    def at(self, theta0: Any) -> Problem:
+    def at(self, theta0: ArrayLike) -> Problem:
         """The same problem with another start, or with many: theta0 of shape (d,) or (..., d).
 
         >>> Problem(lambda x: x @ x, theta0=[1.0, 2.0]).at([[1, 0], [0, 1], [1, 1]]).theta0.shape
@@ -150,7 +151,7 @@ class Problem(Immutable):
         """What pickle writes: the call that made the problem and its start, or else its functions."""
         return super().__reduce__() if self.origin is None else (_again, (self.origin, self.theta0))
 
-    def check_gradient(self, theta: Any = None) -> GradientCheck:
+    def check_gradient(self, theta: ArrayLike | None = None) -> GradientCheck:
         """Compares the gradient by hand with the best numerical one, at theta (default: theta0).
 
         >>> Problem(lambda x: (x**4).sum(-1), lambda x: 4 * x**2, theta0=[1.0, 3.0]).check_gradient()

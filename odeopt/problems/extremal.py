@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.problems.base import Problem
 from odeopt.util import check
 from odeopt.util.check import Array
 
 
-def huber(slope: float = 1.0, smoothness: float = 1.0, theta0: Any = 1.0) -> Problem:
+def huber(slope: float = 1.0, smoothness: float = 1.0, theta0: ArrayLike = 1.0) -> Problem:
     """L = smoothness x^2/2 where smoothness |x| <= slope, else slope |x| - slope^2/(2 smoothness).     [Huber 1964]
 
     theta = (x,).  A parabola that continues as a straight line.  With the slope of `odeopt.analysis.worst_slope`, no

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.problems.base import Problem, a_problem, point_of
 from odeopt.util.check import Array
 
 
-def initial_point(members: tuple[int, ...], problem: Problem, theta0: Any) -> Array:
+def initial_point(members: tuple[int, ...], problem: Problem, theta0: ArrayLike | None) -> Array:
     """theta0, by default the problem's, checked against the problem and broadcast over the members."""
     theta0 = point_of(a_problem(problem), "theta0", problem.theta0 if theta0 is None else theta0)
     if not members:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -11,14 +10,14 @@ from odeopt.problems.base import Problem
 from odeopt.problems.data import sklearn_datasets
 from odeopt.problems.samples import Samples
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_memory
 
 CLASSES = 10
 PIXELS = 16
 
 
-def tanh_network(hidden: int = 8, samples: int = 200, rng: Any = 0) -> Problem:
+def tanh_network(hidden: int = 8, samples: int = 200, rng: Seed = 0) -> Problem:
     """L = mean_i [log sum_k exp z_ik - z_{i,y_i}],  z = tanh(x W + b) V + c.             [Bishop 2006, eq. 5.24]
 
     The first `samples` of scikit-learn's 1797 handwritten digits, their 8 x 8 pixels averaged to 4 x 4 and scaled

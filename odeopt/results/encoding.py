@@ -14,6 +14,7 @@ import numpy as np
 
 from odeopt.results.interpolants import stacked
 from odeopt.results.kinds import KINDS
+from odeopt.results.shapes import check_shapes
 from odeopt.results.stand_ins import StandIn, field_in_words, optimizers_in, stand_in
 from odeopt.solvers.recording import Interpolant
 from odeopt.util.check import Array
@@ -81,5 +82,6 @@ class Reader:
         text = json.dumps(node)
         if text not in self._known:
             made = KINDS[node["is"]](**{key: self.value(inner) for key, inner in node.items() if key != "is"})
+            check_shapes(made)
             self._known[text] = made.restored() if isinstance(made, StandIn) else made
         return self._known[text]

@@ -1,4 +1,4 @@
-"""Results as columns of numbers: what `to_dataframe` shows of each type, by one function a type."""
+"""The columns that `to_dataframe` shows, by one function for each type of result."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
 from odeopt.simulation.trajectory import of_members
+from odeopt.transfer.schedule_bound import ScheduleBound
 from odeopt.util.tables import dataframe
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -128,7 +129,12 @@ def _rod_flow(result: RodFlow) -> Frame:
     columns = by_coordinate("theta", result.theta) | {"loss": result.loss, "mean_loss": result.mean_loss}
     for name, value in result.state.items():
         columns |= by_coordinate(name, value)
-    return Frame({**columns, "trace": result.trace}, {"t": result.t})
+    return Frame({**columns, "oscillation": result.covariance.trace}, {"t": result.t})
+
+
+def _schedule_bound(result: ScheduleBound) -> Frame:
+    numbers = {key: [getattr(result, key)] for key in ("steps", "lr", "bound", "a", "b")}
+    return Frame(numbers, {"schedule": [str(result.schedule)]})
 
 
 def _training(result: Training) -> Frame:
@@ -161,6 +167,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "EdgeGauge": _edge_gauge,
     "BatchSharpness": _batch_sharpness,
     "RodFlow": _rod_flow,
+    "ScheduleBound": _schedule_bound,
     "Training": _training,
     "Vectors": _vectors,
 }

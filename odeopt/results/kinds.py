@@ -1,4 +1,4 @@
-"""The types that a file may hold: results, their parts, and what stands for objects that hold functions."""
+"""The types that a file may hold: results, their parts, and stand-ins for objects that hold functions."""
 
 from __future__ import annotations
 
@@ -26,9 +26,20 @@ from odeopt.laws.moments import Moments
 from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.interpolants import Group, Stacked
-from odeopt.results.stand_ins import AtPoint, FlowOf, Law, Named, NamedPenalty, NamedStatus, Repeated, StepOf
+from odeopt.results.stand_ins import (
+    AtPoint,
+    FlowOf,
+    Law,
+    Named,
+    NamedPenalty,
+    NamedSchedule,
+    NamedStatus,
+    Repeated,
+    StepOf,
+)
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
+from odeopt.transfer.schedule_bound import ScheduleBound
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -38,10 +49,10 @@ RESULTS: dict[str, type] = {
     for kind in (
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
-        GradientCheck, BrownianPath, CentralFlow, EdgeGauge, BatchSharpness, RodFlow, Training, Vectors,
+        GradientCheck, BrownianPath, CentralFlow, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
-STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedStatus, Repeated, Stacked, StepOf)
+STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedSchedule, NamedStatus, Repeated, Stacked, StepOf)
 
 KINDS: dict[str, type] = {**RESULTS, **{kind.__name__: kind for kind in (*PARTS, *STAND_INS)}}

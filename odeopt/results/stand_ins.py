@@ -1,4 +1,4 @@
-"""What is written in place of an object that holds functions: the call that makes it again, or its description."""
+"""Stand-ins for objects that hold functions: the call that makes it again, or its description."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.config import from_config
 from odeopt.optimizers.one_step import OneStep, of_optimizer
 from odeopt.optimizers.remaking import remade
+from odeopt.optimizers.schedules import Schedule, of_config
 from odeopt.problems import Problem
 from odeopt.solvers.closed_form import ClosedForm
 from odeopt.util import check
@@ -27,6 +28,7 @@ FACTS = {  # attributes that are kept where the object itself cannot be
     "optimizer": ("name", "h", "lr", "lr_time", "members"),
     "flow": ("name", "variables", "memory", "members"),
     "problem": ("name", "dim", "theta0", "minimizer"),
+    "schedule": ("name",),
     "step": ("name", "h", "variables", "members"),
 }
 
@@ -117,6 +119,16 @@ class NamedPenalty(StandIn):
 
 
 @dataclass(frozen=True)
+class NamedSchedule(StandIn):
+    """A schedule of `odeopt.schedules`."""
+
+    config: Mapping[str, Any]
+
+    def restored(self) -> Schedule:
+        return of_config(self.config)
+
+
+@dataclass(frozen=True)
 class NamedStatus(StandIn):
     """A status."""
 
@@ -145,6 +157,8 @@ def stand_in(value: Any, optimizers: Iterable[Optimizer]) -> Any:
 
 
 def _of_constants(value: Any) -> Any:
+    if isinstance(value, Schedule):
+        return absent("schedule", value) if value.own else NamedSchedule(value.get_config())
     if isinstance(value, Status):
         return NamedStatus(value.name)
     if isinstance(value, Penalty):

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
-from odeopt.schemes.base import Step, StochasticScheme
+from odeopt.schemes.base import Memory, Step, StochasticScheme
 from odeopt.util import check
 
 
@@ -83,7 +84,7 @@ def driven(opt: Optimizer, problem: Problem, grad: Gradient, draws: Iterator[Any
         number = normals_per_step(opt)
         return lambda t, y, memory, h: step(t, y, memory, h, list(islice(draws, number)))
 
-    def sampled(t: Any, y: Any, memory: Any, h: Any) -> Any:
+    def sampled(t: Any, y: State, memory: Memory, h: Any) -> tuple[State, State, Memory]:
         grad.use_draw(next(draws))
         return step(t, y, memory, h)
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from odeopt.core.state import State, column, finite, finite_members
+from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, as_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import initial_point
 from odeopt.problems.oracle import EvaluationError, Gradient
-from odeopt.schemes.base import StepFailure
 from odeopt.schemes.splitting import Splitting
+from odeopt.simulation.loop import Leap, StepByStep, Watch, run
 from odeopt.simulation.noisy_step import draws_of, driven, is_noisy, recorded
 from odeopt.simulation.request import Request
 from odeopt.simulation.trajectory import Recorder, Source, Trajectory
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
-from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
 
@@ -43,35 +43,14 @@ WIDE = 200_000  # coordinates; from here on, a step in one pass is cheaper than 
 WORTHWHILE = 300  # steps; a shorter run costs less than generating the program
 
 
-class Leap(Protocol):
-    """leap(k, y) -> (k', y') with k' >= k, which also makes the records in between; `name` is that of the engine."""
-
-    @property
-    def name(self) -> str:
-        """The value of `Trajectory.backend`."""
-
-    def __call__(self, k: int, y: State) -> tuple[int, State]:
-        """Takes as many steps as it can at once, or none."""
-
-
-class StepByStep:
-    """A `Leap` that never takes a step, so that `simulate` takes each one itself."""
-
-    def __init__(self, name: str = "numpy") -> None:
-        self.name = name
-
-    def __call__(self, k: int, y: State) -> tuple[int, State]:
-        return k, y
-
-
 def simulate(
     opt: Optimizer | OneStep,
     problem: Problem,
     steps: int = 300,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     record_every: int = 1,
-    rng: Any = None,
+    rng: Seed = None,
     noise: Any = None,
     callback: Callback | None = None,
     progress: bool | None = None,
@@ -124,7 +103,7 @@ def simulate(
         bind = partial(driven, opt, problem, grad, draws)
         path = Recorder(-(-steps // record_every) + 2, 0.0 * np.asarray(opt.h), y)
         leap = _leaps(request, grad, path)
-        status, message = _run(request, bind, y, _watcher(request, path, callback), leap)
+        status, message = run(request, bind, y, _watcher(request, path, callback), leap)
         if status is Status.NOT_FINITE and path.step < steps and not grad.finite:
             message += "; the gradient was NaN or infinite"
     return path.trajectory(Source(opt.flow, problem, grad, opt.name, leap.name, opt), status, message)
@@ -153,7 +132,7 @@ def _leaps(request: Request, grad: Gradient, path: Recorder) -> Leap:
 
 
 def _draws(
-    opt: Optimizer, problem: Problem, rng: Any, noise: Any, steps: int, members: tuple[int, ...]
+    opt: Optimizer, problem: Problem, rng: Seed, noise: Any, steps: int, members: tuple[int, ...]
 ) -> Iterator[Any] | None:
     """The noise of each step, or None if there is none."""
     generator = None if rng is None else check.generator("rng", rng)
@@ -179,7 +158,7 @@ def _refuse_singular_start(opt: Optimizer, y: State) -> None:
         )
 
 
-def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Callable[[int, State, bool], None]:
+def _watcher(request: Request, path: Recorder, callback: Callback | None) -> Watch:
     """A function that records step k, if it is due or the last, and calls the callback."""
 
     def watch(k: int, y: State, last: bool) -> None:
@@ -199,45 +178,3 @@ def _loss(problem: Problem, theta: Array) -> Any:
         return problem.loss(theta)
     except Exception as error:
         raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
-
-
-def _run(request: Request, bind: Any, y: State, watch: Any, leap: Leap) -> tuple[Status, str]:
-    """The loop over the steps.  However it ends, the last finite state has been recorded."""
-    h, steps = column(request.opt.h), request.steps
-    k, memory, t0 = 0, (), np.zeros(np.shape(h)) if np.ndim(h) else 0.0
-    step, stride, shown = None, max(1, steps // 1000), 0
-    try:
-        with bar(steps, request.opt.name, request.progress) as progress:
-            while k < steps:
-                far, y = leap(k, y)
-                if far > k:
-                    k = far
-                    watch(k, y, k == steps)
-                    progress.update(k - shown)
-                    shown = k
-                    continue
-                step = step or bind()
-                new, _, memory = step(t0 + k * h, y, memory, h)
-                if not finite(new) and not finite_members(new).any():
-                    watch(k, y, True)
-                    return Status.NOT_FINITE, f"not finite at step {k + 1}; ends with the last finite state, step {k}"
-                y, k = new, k + 1
-                watch(k, y, k == steps)
-                if k - shown >= stride:
-                    progress.update(k - shown)
-                    shown = k
-        lost = 0 if finite(y) else np.count_nonzero(~finite_members(y))
-    except StopIteration:
-        return Status.STOPPED, f"stopped by the callback at step {k}"
-    except KeyboardInterrupt:
-        watch(k, y, True)
-        return Status.INTERRUPTED, f"interrupted at step {k} of {steps}"
-    except EvaluationError as error:
-        watch(k, y, True)
-        return Status.EVALUATION_FAILED, f"{error} (in step {k + 1})"
-    except StepFailure as error:
-        watch(k, y, True)
-        return Status.STEP_FAILED, f"step {k + 1} failed: {error}"
-    if lost:
-        return Status.NOT_FINITE, f"{lost} of {y[0][..., 0].size} members are not finite at the end"
-    return Status.DONE, f"{steps} steps"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Field
 from odeopt.core.state import pack, unpack
@@ -70,7 +71,12 @@ SHOWN = 12  # how many numbers of a state are printed
 
 
 def ivp(
-    flow: Field, problem: Problem, theta0: Any = None, *, t0: float = 0.0, memory: Mapping[str, Any] | None = None
+    flow: Field,
+    problem: Problem,
+    theta0: ArrayLike | None = None,
+    *,
+    t0: float = 0.0,
+    memory: Mapping[str, Any] | None = None,
 ) -> IVP:
     """The initial value problem that `solve` solves, for a solver that you call yourself.
 

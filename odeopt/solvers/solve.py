@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Field
 from odeopt.core.state import finite
@@ -29,7 +30,7 @@ def solve(
     flow: Field,
     problem: Problem,
     t: Any,
-    theta0: Any = None,
+    theta0: ArrayLike | None = None,
     *,
     memory: Mapping[str, Any] | None = None,
     method: str = "auto",

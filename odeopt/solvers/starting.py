@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Field, Flow, Relax
 from odeopt.core.state import State
@@ -16,7 +17,7 @@ from odeopt.util.check import Array
 
 
 def checked_start(
-    who: str, flow: Field, problem: Problem, t0: Array, theta0: Any, memory: Mapping[str, Any] | None
+    who: str, flow: Field, problem: Problem, t0: Array, theta0: ArrayLike | None, memory: Mapping[str, Any] | None
 ) -> State:
     """The state from theta0 and `memory`, at rest by default; t0 is a number, or (...) with one time per member.
 

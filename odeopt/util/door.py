@@ -1,4 +1,4 @@
-"""The public names of a package, imported when they are first used, and what a wrong name was meant to be."""
+"""Lazy imports of a package's public names, with a suggestion for a misspelt name."""
 
 from __future__ import annotations
 
@@ -26,19 +26,24 @@ def door(
     wrap:      applied to each public function
     """
     find, listed, names = lazy_loader.attach_stub(package, file)
+    room = vars(sys.modules[package])
+
+    def shown(name: str, value: Any) -> Any:
+        if wrap is not None and isinstance(value, FunctionType):
+            value = wrap(value)
+            value.__module__ = package  # where pickle finds it
+            room[name] = value
+        return value
 
     def get(name: str) -> Any:
         if name not in names:
             inside = tuple(f"{room}.{name}" for room in rooms if name in find(room).__all__)
             meant = "" if name.startswith("_") else hint(name, names, {name: inside} if inside else elsewhere)
             raise AttributeError(f"{package} has no {name!r}{meant}")
-        value = find(name)
-        if wrap is not None and isinstance(value, FunctionType):
-            value = wrap(value)
-            value.__module__ = package  # where pickle finds it
-            vars(sys.modules[package])[name] = value
-        return value
+        return shown(name, find(name))
 
+    for name in names:  # with EAGER_IMPORT=1 they are there already
+        shown(name, room.get(name))
     return get, listed, names
 
 

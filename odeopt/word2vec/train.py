@@ -14,7 +14,7 @@ from odeopt.optimizers._lazy import lazy
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.named.adaptive import adagrad
 from odeopt.util import check
-from odeopt.util.check import Array
+from odeopt.util.check import Array, Seed
 from odeopt.util.interrupts import noted
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.progress import bar
@@ -65,7 +65,7 @@ def train(
     batch: int = 1024,
     threshold: float = 1e-3,
     clock: str = "shared",
-    rng: Any = None,
+    rng: Seed = None,
     checkpoint: str | Path | None = None,
     progress: bool | None = None,
 ) -> Training:

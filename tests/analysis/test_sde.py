@@ -153,7 +153,7 @@ def _moments_of_steps(opt, steps):
     step = opt.scheme.bind(opt.flow, grad)
 
     def moved(y, xi):
-        grad.under(np.array([xi]))
+        grad.use_draw(np.array([xi]))
         return np.concatenate(step(0.0, tuple(np.array([u]) for u in y), (), opt.h)[0])
 
     M, c = np.array([moved(e, 0.0) for e in np.eye(2)]).T, moved(np.zeros(2), 1.0)

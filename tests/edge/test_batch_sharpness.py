@@ -166,3 +166,13 @@ def test_the_plateau_of_stochastic_gradient_descent():
         found = oo.batch_sharpness(run, opt, every=1000, batches=400)
         assert found.value[0] < 8.4  # whatever lr
         assert 0.8 < np.mean(found.value[6:]) * lr / 2 < 1.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "lr", "which", "share"), [(4, 0.08, 0, (0.9, 1.3)), (48, 0.2, 1, (0.98, 1.02))])
+def test_the_plateau_of_momentum(size, lr, which, share):
+    """2 (1 - beta)/lr for batches of 4, where it measures 1.11 of it, and 2 (1 + beta)/lr for all 48 samples, 0.999."""
+    opt = opts.momentum(lr=lr, beta=0.5)
+    run = oo.simulate(opt, oo.noise.minibatches(regression(), size), 20_000, rng=1)
+    found = oo.batch_sharpness(run, opt, every=1000, batches=400)
+    assert share[0] < np.mean(found.value[6:]) / found.limits[which] < share[1]

@@ -114,7 +114,7 @@ def test_state_dependent_noise_and_its_law():
     np.testing.assert_allclose(grad.noise(x, xi), sigma(x) * xi, rtol=1e-15)
     np.testing.assert_allclose(grad.variance(x), sigma(x) ** 2, rtol=1e-15)
     np.testing.assert_array_equal(grad(x), problem.grad(x))
-    grad.under(xi)
+    grad.use_draw(xi)
     np.testing.assert_allclose(grad(x), problem.grad(x) + sigma(x) * xi, rtol=1e-15)
     assert noise.gaussian(oo.problems.quadratic(), 0.5).noise.variance(x).tolist() == [[0.25, 0.25]] * 2
     assert "Gaussian noise" in repr(problem)

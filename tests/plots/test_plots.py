@@ -71,6 +71,7 @@ CASES = {  # name: (the call, how many artists of which kind)
     "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
     "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
     "rod_flow": (lambda ax: plots.rod_flow(oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20), ax), 2),
+    "schedule_bound": (lambda ax: plots.schedule_bound(oo.schedule_bound(oo.schedules.linear(9), 9), ax), 2),
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
@@ -208,6 +209,17 @@ def test_what_axes_of_their_own_say(no_window):
     assert compared().iterates.plot()[0].axes.get_title() == "Adam"
     ticks = fitted().plot()[0].axes.get_xticklabels()
     assert sorted(text.get_text() for text in ticks) == ["0.01", "0.02"]
+
+
+def test_an_energy_without_quantities_is_drawn_empty(no_window):
+    """Those of this flow need a minimizer that is not known."""
+    unknown = oo.Problem(lambda x: (x**2).sum(-1), theta0=[1.0, 2.0])
+    flow = oo.flow("theta", descent=oo.push("theta", lambda grad, theta: -grad(theta)),
+                   quantities={"gap": oo.decreasing(lambda gap: gap)})  # fmt: skip
+    result = oo.energy(oo.solve(flow, unknown, 1.0))
+    assert result.omitted == ("gap",)
+    assert result.plot(xlim=(0, 1)) == []
+    assert len(result.to_dataframe()) == len(result.t)
 
 
 def test_a_description_of_a_sweep_is_drawn_too(tmp_path, no_window):

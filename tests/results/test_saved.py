@@ -15,6 +15,7 @@ from support.results import ADAM, BOWL, BY_HAND, GD, MADE, VALLEY, assert_same
 
 import odeopt as oo
 from odeopt.results.kinds import RESULTS
+from odeopt.results.shapes import SHAPES
 from odeopt.util import storage
 from odeopt.util.absent import Absent
 from odeopt.util.saved import Saved
@@ -178,6 +179,55 @@ def test_forged_files_are_refused(run, change):
     path = forged(run, change)
     with pytest.raises(ValueError, match=str(path)):
         oo.load(path)
+
+
+def arrays_of(name):
+    """A result of this type, and its fields whose shapes are known, with one of their arrays each."""
+    result = MADE[name][0]()
+    fields = {}
+    for field in SHAPES.get(name, {}):
+        value = getattr(result, field)
+        inner = next(iter(value.values()), None) if isinstance(value, dict) else value
+        fields[field] = inner[0] if isinstance(inner, tuple) and isinstance(inner[0], np.ndarray) else inner
+    return result, {field: array for field, array in fields.items() if isinstance(array, np.ndarray) and array.size}
+
+
+def with_array(result, field, old, new):
+    """The result with another array in this field."""
+    value = getattr(result, field)
+    if isinstance(value, dict):
+        value = {key: new if inner is old else inner for key, inner in value.items()}
+    else:
+        value = (new, *value[1:]) if isinstance(value, tuple) else new
+    changed = copy.copy(result)
+    object.__setattr__(changed, field, value)
+    return changed
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_fields_of_wrong_shape_are_refused(name, tmp_path):
+    """Of any field: an axis too many, none at all, and a length that another field does not share."""
+    result, fields = arrays_of(name)
+    axes = [axis for pattern in SHAPES[name].values() for axis in pattern.split()]
+    for field, array in fields.items():
+        first, *more = SHAPES[name][field].split()
+        bad = [np.float64(1.0)[...]] if first != "*m" or more else []
+        if "..." not in more and "*m" not in more and first[0] != "*":
+            bad.append(array[..., None])
+        if axes.count(first) > 1 and first not in ("_", "...") and first[0] != "*":
+            bad.append(np.concatenate([array, array[:1]]))
+        for new in bad:
+            path = with_array(result, field, array, new).save(tmp_path / "wrong")
+            with pytest.raises(ValueError, match=f"{path}.* must (have|be)"):
+                oo.load(path)
+
+
+def test_every_array_of_every_result_has_a_known_shape():
+    """But those that their own class checks, and equations on a grid."""
+    for name in MADE:
+        for field, value in vars(MADE[name][0]()).items():
+            if isinstance(value, np.ndarray) and field not in SHAPES.get(name, {}):
+                assert (name, field) in [("Moments", "t"), ("BrownianPath", "xi")]
 
 
 def test_files_of_another_kind_are_refused(run, tmp_path):

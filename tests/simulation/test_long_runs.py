@@ -12,7 +12,7 @@ from support import tables
 
 import odeopt as oo
 from odeopt import Status, optimizers
-from odeopt.simulation import simulate
+from odeopt.simulation import loop
 from odeopt.simulation.engines import arrays, floats
 from odeopt.util.progress import Silent
 
@@ -54,7 +54,7 @@ def test_an_interrupted_run_keeps_what_was_computed(engine, monkeypatch):
 
     for module in (arrays, floats):
         monkeypatch.setattr(module, "lap", lambda *_: 64)
-    monkeypatch.setattr(simulate, "bar", lambda *_: Pressed())
+    monkeypatch.setattr(loop, "bar", lambda *_: Pressed())
     run = run_of(engine, 5000, 7, members=10)
     assert run.backend.startswith(engine.partition(",")[0])
     assert run.status is Status.INTERRUPTED

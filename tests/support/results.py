@@ -69,6 +69,10 @@ MADE = {
         )
     ],
     "RodFlow": [lambda: oo.rod_flow(ADAM, VALLEY, 5), lambda: oo.rod_flow(GD, BOWL, 5, rank=1)],
+    "ScheduleBound": [
+        lambda: oo.schedule_bound(oo.schedules.warm_up(3, oo.schedules.wsd(40, 8)), 40, D=2),
+        lambda: oo.schedule_bound(oo.schedules.table([1, 0.5]).stretched(0.5), 4),
+    ],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }
@@ -117,6 +121,9 @@ def assert_same(a, b, path="result"):
         assert_same(a(t), b(t), path)
     elif isinstance(a, oo.Optimizer | Flow | OneStep):
         assert str(a) == str(b), path
+    elif isinstance(a, oo.schedules.Schedule):
+        assert repr(a) == repr(b), path
+        assert_same(a(np.arange(50)), b(np.arange(50)), path)
     elif isinstance(a, oo.Problem):
         assert repr(a) == repr(b), path
         assert_same(

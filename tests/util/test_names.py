@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 from support import tables
@@ -108,6 +111,20 @@ def test_help_shows_them():
     assert "beta2: Number | None = 0.999" in text
     with pytest.raises(ValueError, match="lr must be given"):
         oo.optimizers.lars()
+
+
+EAGER = """
+import odeopt as oo
+assert oo.flows.heavy_ball(damping=1.0).origin is not None
+oo.optimizers.adam(beta=1)
+"""
+
+
+def test_eager_imports_are_wrapped_too():
+    """EAGER_IMPORT=1 is how lazy_loader checks that every lazy import works."""
+    environment = {**os.environ, "EAGER_IMPORT": "1"}
+    out = subprocess.run([sys.executable, "-c", EAGER], env=environment, capture_output=True, text=True)
+    assert "TypeError: adam has no argument 'beta'" in out.stderr
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from odeopt.frameworks.jax.problem import problem
 
-__all__ = ["from_optax", "memory", "problem", "soft_batch", "to_optax"]
+__all__ = ["from_optax", "from_schedule", "memory", "problem", "schedule", "soft_batch", "to_optax"]
 
 try:
     import optax  # noqa: F401
@@ -21,4 +21,5 @@ except ImportError:
 else:
     from odeopt.frameworks.jax.from_optax import from_optax
     from odeopt.frameworks.jax.optimizer import memory, to_optax
+    from odeopt.frameworks.jax.schedule import from_schedule, schedule
     from odeopt.frameworks.jax.soft_batch import soft_batch

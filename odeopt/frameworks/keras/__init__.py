@@ -6,7 +6,18 @@ The names are imported eagerly, because a module here has the same name as the f
 from odeopt.frameworks.keras.from_keras import from_keras
 from odeopt.frameworks.keras.optimizer import to_keras
 from odeopt.frameworks.keras.problem import problem
+from odeopt.frameworks.keras.schedule import from_schedule, schedule
 from odeopt.frameworks.keras.soft_batch import soft_batch
 from odeopt.frameworks.keras.trainer import Model, Sequential, SeveralGradients
 
-__all__ = ["Model", "Sequential", "SeveralGradients", "from_keras", "problem", "soft_batch", "to_keras"]
+__all__ = [
+    "Model",
+    "Sequential",
+    "SeveralGradients",
+    "from_keras",
+    "from_schedule",
+    "problem",
+    "schedule",
+    "soft_batch",
+    "to_keras",
+]

@@ -29,7 +29,7 @@ class Path:
         self.constants = np.array([float(value) for value in program.values(request.opt)])
         self.h, self._loop = float(request.opt.h), _kernel(request, path_source(program, request.strided, self.losses))
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Array, times: Array) -> Leap:
         state = np.concatenate(y)
         done = self._loop(n, every, k, rows, losses, times, self.h, state, self.constants)
         if done and not np.isfinite(state.sum()):  # once not finite, a state remains so
@@ -50,7 +50,7 @@ class Members:
         self.h, self.number, self.lap = request.opt.h, request.number, lap(self.operations, program, request.number)
         self.constants, self.own = _split(values, own, request.members)
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Array, times: Array) -> Leap:
         kernel, M = self._loop, self.number
         flat = tuple(u.reshape(M, -1).copy() for u in y)
         into, values = tuple(row.reshape(n, M, -1) for row in rows), losses.reshape(n, M)
@@ -73,7 +73,7 @@ class Blocks:
         _, self.own = _split(self.values, self.owned, request.members)
         self.loop, self.numbers, self.truths = numpy_blocks.compiled(program)
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Array, times: Array) -> Leap:
         M, flat = self.number, tuple(u.reshape(self.number, -1).copy() for u in y)
         into = [row.reshape(n, M, -1) for row in rows]
         entries = [(v, i) for v, u in enumerate(flat) for i in range(u.shape[1])]

@@ -59,7 +59,7 @@ class Engine(Protocol):
     losses: bool
     calls: bool
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Array, times: Array) -> Leap:
         """Computes n rows, `every` steps apart."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Floats:
         made._call = lambda *point: gradient.tolist()
         return made
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Array, times: Array) -> Leap:
         state = [value for u in y for value in u.tolist()]
         table, error = rows_on_floats(self.program, k, self.constants, state, n, every, self._call)
         ends = np.cumsum([u.shape[-1] for u in y])[:-1]

@@ -118,7 +118,7 @@ class Scan:
                 self._loop.laps[kind] = steps_at_once(rule, 0.0 * column(self.h), rule.split(like), constants)
         self.lap = self._loop.laps[kind]
 
-    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Any, times: Array) -> Leap:
+    def run(self, k: int, y: State, n: int, every: int, rows: State, losses: Array, times: Array) -> Leap:
         ends = np.cumsum([u.shape[-1] for u in y]).tolist()
         room = max(1, min(MOST, ROOM // sum(u.size for u in y)))
         call = partial(self._loop.run, room, self._strided, tuple(ends[: len(rows) - 1]))

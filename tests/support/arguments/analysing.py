@@ -134,7 +134,25 @@ ROWS: dict[str, Row] = {
         lambda: dict(path=made().many.save("y")), call=lambda path: loaded(path, oo.Ensemble.load), path=NAME
     ),
     "IVP.unpack": row(lambda: dict(y=np.zeros(4)), call=lambda **k: made().ivp.unpack(**k), y=NOTHING),
+    "schedule_bound": row(
+        lambda: dict(schedule=oo.schedules.constant(), steps=3), schedule=NOTHING, steps=WORK, D=POSITIVE, G=POSITIVE
+    ),
+    "ScheduleBound.at": row(lambda: dict(lr=0.1), call=lambda lr: made().bound.at(lr), lr=POSITIVES),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "central_flow": row(
+        lambda: dict(opt=GD, problem=PROBLEM, steps=2),
+        opt=NOTHING,
+        problem=NOTHING,
+        steps=WORK_0,
+        theta0=NOTHING,
+        memory=NOTHING,
+        substeps=WORK,
+        modes=NOTHING,
+        form=NOTHING,
+        order=NOTHING,
+        record_every=COUNT,
+        progress=SWITCH,
+    ),
     "rod_flow": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=2),
         opt=NOTHING,
@@ -150,7 +168,6 @@ ROWS: dict[str, Row] = {
         record_every=COUNT,
         progress=SWITCH,
     ),
-    "RodFlow.sigma": row(lambda: dict(record=1), call=lambda record: made().rods.sigma(record), record="minus zero"),
     "edge_gauge": row(lambda: dict(run=made().run), run=NOTHING),
     "batch_sharpness": row(
         lambda: dict(run=made().drawn, every=2), run=NOTHING, opt=NOTHING, every=COUNT, batches=COUNT, rng=SEED

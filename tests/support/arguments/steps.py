@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.arguments.attack import Row, row
-from support.arguments.kinds import COUNT, FINITE, NAME, NONNEGATIVE, NOTHING, POSITIVE, WORK
+from support.arguments.kinds import COUNT, COUNT_0, FINITE, NAME, NONNEGATIVE, NOTHING, POSITIVE, WORK
 
 import odeopt as oo
 from odeopt import schemes
@@ -46,8 +46,30 @@ ROWS: dict[str, Row] = {
     "optimizers.schedules.constant": row(value=POSITIVE),
     "optimizers.schedules.step": row(lambda: dict(every=2), every=COUNT, factor=POSITIVE),
     "optimizers.schedules.exponential": row(lambda: dict(rate=0.5), rate=POSITIVE),
+    "optimizers.schedules.inverse_time": row(lambda: dict(shift=2.0), shift=POSITIVE),
+    "optimizers.schedules.inverse_sqrt": row(lambda: dict(shift=2.0), shift=POSITIVE),
+    "optimizers.schedules.optimal": row(lambda: dict(lr=0.1, weight_decay=0.1), lr=NOTHING, weight_decay=NOTHING),
     "optimizers.schedules.cosine": row(lambda: dict(steps=2), steps=COUNT, final=NONNEGATIVE),
+    "optimizers.schedules.linear": row(lambda: dict(steps=2), steps=COUNT, final=NONNEGATIVE),
+    "optimizers.schedules.one_minus_sqrt": row(lambda: dict(steps=2), steps=COUNT, final=NONNEGATIVE),
+    "optimizers.schedules.polynomial": row(
+        lambda: dict(steps=2, power=2), steps=COUNT, power=POSITIVE, final=NONNEGATIVE
+    ),
+    "optimizers.schedules.one_cycle": row(
+        lambda: dict(steps=4, peak=2), steps=COUNT, peak=NOTHING, first=NONNEGATIVE, final=NONNEGATIVE
+    ),
+    "optimizers.schedules.table": row(lambda: dict(values=[1.0, 0.5]), values=NOTHING),
+    "optimizers.schedules.sequence": row(
+        lambda: dict(first=abs, steps=2, then=abs), first=NOTHING, steps=COUNT, then=NOTHING
+    ),
+    "optimizers.schedules.hold": row(lambda: dict(steps=2, then=abs), steps=COUNT_0, then=NOTHING),
     "optimizers.schedules.warm_up": row(lambda: dict(steps=2), steps=COUNT, then=NOTHING),
+    "optimizers.schedules.wsd": row(lambda: dict(steps=4, cooldown=2), steps=COUNT, cooldown=NOTHING, shape=NOTHING),
+    "optimizers.schedules.trapezoid": row(
+        lambda: dict(steps=9, warm=2, cooldown=2), steps=COUNT, warm=NOTHING, cooldown=NOTHING
+    ),
+    "optimizers.schedules.restarts": row(lambda: dict(cycle=abs, steps=2), cycle=NOTHING, steps=COUNT, factor=POSITIVE),
+    "optimizers.schedules.of_config": row(lambda: dict(config={"schedule": "constant"}), config=NOTHING),
     "optimizers.schedules.of_name": row(lambda: dict(name="constant", settings={}), name=NOTHING, settings="none"),
     "optimizers.schedules.Rate.stretched": row(
         lambda: dict(ratio=2.0), call=oo.schedules.constant().stretched, ratio=POSITIVE

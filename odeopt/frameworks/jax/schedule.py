@@ -1,0 +1,42 @@
+"""Schedules of odeopt as optax schedules, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from odeopt.arrays.jax import JAX
+from odeopt.frameworks.schedules import factor, named, rate, recorded
+from odeopt.optimizers.schedules import Schedule
+from odeopt.util import check
+
+
+def schedule(s: Any, lr: float) -> Callable[[Any], Any]:
+    """count -> lr s(count): an optax schedule, which may be compiled and differentiated.
+
+    The count becomes a floating-point number of JAX's precision.  The result can be the learning rate of optax's own
+    optimizers and of `to_optax`.
+
+    >>> from odeopt import schedules
+    >>> jax.jit(schedule(schedules.linear(4), lr=0.5))(1).item()
+    0.375
+    """
+    made, lr = named(s), rate("lr", lr)
+    return lambda count: lr * factor(made, jnp.asarray(count, dtype=float), JAX)
+
+
+def from_schedule(theirs: Callable[[Any], Any], steps: int, lr: float = 1.0) -> Schedule:
+    """The factors theirs(k)/lr of the first `steps` steps, as a table; the last one stays.
+
+    >>> import optax
+    >>> from_schedule(optax.linear_schedule(0.5, 0.0, 4), steps=5, lr=0.5)([0, 1, 4]).tolist()
+    [1.0, 0.75, 0.0]
+    """
+    if not callable(theirs):
+        raise TypeError(f"theirs must be an optax schedule, a function of the step count, got {check.shown(theirs)}")
+    steps, lr = check.count("steps", steps, 1), rate("lr", lr)
+    return recorded(np.asarray(jax.vmap(theirs)(jnp.arange(steps)), dtype=float), lr)

@@ -1,0 +1,1 @@
+"""What to change when something changes: schedules by their bounds, and losses of runs that were never made."""
