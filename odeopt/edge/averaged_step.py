@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.linear import multipliers, reads_time
+from odeopt.analysis.linear import multipliers
 from odeopt.analysis.preconditioner import of_memory
 from odeopt.analysis.stability import stability_limit
 from odeopt.core.state import State, pack, unpack
@@ -100,7 +100,7 @@ class AveragedStep:
 def alternates(opt: Optimizer) -> bool:
     """Whether the first multiplier that leaves the unit circle on L = lambda theta^2/2 is -1; True if not known."""
     try:
-        t = 0.0 if reads_time(opt.flow) else None
+        t = 0.0 if opt.flow.timed else None
         limit = stability_limit(opt, t)
         if not 0 < limit < np.inf:
             return True

@@ -2,9 +2,9 @@
 
 At the gain g = mu - 1 the equation D v = g v says v = (g - F)^-1 G h with h = H q and q = Q v, so that q = e H q with
 one number e = Q (g - F)^-1 G for each coordinate: a problem in theta alone, whatever the memory.  At g = -2 the
-eigenvalues kappa of e H say how near each mode is: 1 is mu = -1.  For gradient descent kappa = lr lambda/2.  The left vectors have
-the same q:  w = (g - F)^-T Q h.  e is positive but where a young second moment outweighs the gradient's own effect;
-u = |e|^(-1/2) q makes the problem symmetric up to these signs.
+eigenvalues kappa of e H say how near each mode is: 1 is mu = -1.  For gradient descent kappa = lr lambda/2.  The left
+vectors have the same q:  w = (g - F)^-T Q h.  e is positive but where a young second moment outweighs the gradient's
+own effect; u = |e|^(-1/2) q makes the problem symmetric up to these signs.
 """
 
 from __future__ import annotations
