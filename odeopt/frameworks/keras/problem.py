@@ -44,6 +44,7 @@ def problem(model: keras.Model, data: tuple[Any, ...], loss: Any = None, name: s
     >>> fit.load([2.0, 1.0]).predict(np.array([[10.0]]), verbose=0).item()
     21.0
     """
+    check.label("name", name)
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model, got {model!r}")
     if not isinstance(data, tuple) or len(data) not in (2, 3):
@@ -138,6 +139,11 @@ def _loss(model: Any, loss: Any) -> tuple[Any, Any]:
     given, weight = (model.loss, model._compile_loss._user_loss_weights) if loss is None else (loss, None)
     if not (isinstance(given, str) or callable(given)):
         raise TypeError(f"loss must be one loss, e.g. 'mean_squared_error', got {given!r}")
+    if isinstance(given, str):
+        try:
+            keras.losses.get(given)
+        except ValueError as error:
+            raise ValueError(f"loss must be a name that Keras knows, got {given!r}: {error}") from error
     return _exact(given) if isinstance(given, keras.losses.Loss) else given, weight
 
 
