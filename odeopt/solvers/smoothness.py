@@ -1,4 +1,4 @@
-"""What makes a flow hard to solve, found with a few gradients: kinks of the loss, and components that vanish."""
+"""What makes a flow hard to solve, found with a few gradients: kinks of the loss, and vanishing components."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from odeopt.core.flow import Flow
 from odeopt.core.state import Grad
 from odeopt.util.check import Array
 
-HALVINGS = 30  # of a segment: a change of a smooth gradient becomes 1e-9 of what it was
+HALVINGS = 30  # of a segment, which reduce the change of a smooth gradient to 1e-9 of it
 JUMP, ROUNDING = 1e-5, 1e-10  # of the change over the whole segment, and of the gradient
 
 
 def difficulties(flow: Flow, grad: Grad, start: Array, kinked: bool) -> tuple[str, ...]:
-    """Sentences about the flow from `start`, for people; `kinked`: the gradient `jumps` on the way."""
+    """Sentences for users about the flow from `start`; `kinked`: whether the gradient jumps on its path."""
     found, first = [], grad(start)
     zero = int(np.count_nonzero(first == 0))
     if flow.preconditioner and zero:
@@ -26,8 +26,8 @@ def difficulties(flow: Flow, grad: Grad, start: Array, kinked: bool) -> tuple[st
 def jumps(grad: Grad, a: Array, b: Array) -> bool:
     """Whether the gradient jumps between a and b, for any member.
 
-    The segment is halved again and again, and the half is kept over which the gradient changes more.  The change of a
-    smooth gradient is halved too; a jump stays.
+    The segment is bisected; each time the half with the larger change of the gradient is kept.  This halves the change
+    of a smooth gradient, but keeps a jump.
 
     >>> from odeopt import problems
     >>> kink = problems.Problem(lambda x: abs(x).sum(-1), np.sign, theta0=[1.0], batched=True)

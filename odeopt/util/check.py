@@ -235,7 +235,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def mapping(name: str, value: Any, of: str) -> dict[Any, Any]:
-    """A mapping as a new dictionary, empty for None; `of` says what it maps to what."""
+    """A mapping as a new dictionary, empty for None; `of` names keys and values in the error."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Results as files, as tables and as pickles: what they all have, by `odeopt.results`.
+"""The base class of results: files, tables and pickles, by `odeopt.results`.
 
 Results know no file format and no pandas.  `odeopt.results` knows all of them, and is imported when one is saved.
 """

@@ -51,6 +51,7 @@ def test_preconditioner_of_a_momentum_over_rmsprop():
         "theta G m",
         {"rate": 2.0, "eps": 0.1},
         preconditioner="G",
+        floors="eps",
         memory=oo.relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda rate: rate),
         average=oo.relax(
             "m", target=lambda grad, theta, G, eps: grad(theta) / (oo.ops.sqrt(G) + eps), rate=lambda rate: 3 * rate
