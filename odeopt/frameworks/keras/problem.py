@@ -139,11 +139,6 @@ def _loss(model: Any, loss: Any) -> tuple[Any, Any]:
     given, weight = (model.loss, model._compile_loss._user_loss_weights) if loss is None else (loss, None)
     if not (isinstance(given, str) or callable(given)):
         raise TypeError(f"loss must be one loss, e.g. 'mean_squared_error', got {given!r}")
-    if isinstance(given, str):
-        try:
-            keras.losses.get(given)
-        except ValueError as error:
-            raise ValueError(f"loss must be a name that Keras knows, got {given!r}: {error}") from error
     return _exact(given) if isinstance(given, keras.losses.Loss) else given, weight
 
 
