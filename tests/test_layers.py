@@ -161,7 +161,8 @@ def test_import_is_light():
 
 
 def test_a_first_run_imports_no_more_than_it_needs():
-    late = ["scipy", "matplotlib", "tqdm", "numpy.random", "odeopt.analysis", "odeopt.solvers", "odeopt.compiler"]
+    late = ["scipy", "matplotlib", "tqdm", "numpy.random", "numpy.ma", "odeopt.analysis", "odeopt.solvers"]
+    late += ["odeopt.compiler", "odeopt.results"]
     run = "oo.simulate(oo.optimizers.adam(), oo.problems.quadratic(), 100)"
     assert printed(f"import sys, odeopt as oo; {run}; print([m for m in {late} if m in sys.modules])") == "[]"
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from odeopt.analysis.modified import modified_flow, series_radius
-from odeopt.core.state import State, named
+from odeopt.core.state import State, finite, named
 from odeopt.flows import gradient_flow
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import initial_point
+from odeopt.problems.oracle import EvaluationError, proven
 from odeopt.schemes import euler
 from odeopt.schemes.base import projections_that_are_read
 from odeopt.simulation.simulate import simulate
@@ -64,19 +65,29 @@ class Stage:
 def three_runs(
     opt: Optimizer, problem: Problem, steps: int, theta0: ArrayLike | None, solver: dict[str, Any], stage: Stage
 ) -> tuple[Trajectory, Trajectory, Trajectory]:
-    """The iterates, their flow and plain gradient flow.  After Ctrl-C or at the time limit no further run begins."""
+    """The iterates, their flow and plain gradient flow."""
     stage.begin("its steps")
     run = stage.ended(simulate(opt, problem, steps, theta0, progress=stage.progress))
-    flow, plain = _unsolved(opt, run, run.status, run.message)
     if len(run) < 2 or run.status in (*ENDS, Status.EVALUATION_FAILED):
-        return run, flow, plain
+        return run, *_unsolved(opt, run, run.status, run.message)
+    with proven():
+        return run, *_two_flows(opt, problem, run, initial_point(opt.members, problem, theta0), solver, stage)
+
+
+def _two_flows(
+    opt: Optimizer, problem: Problem, run: Trajectory, theta0: Array, solver: dict[str, Any], stage: Stage
+) -> tuple[Trajectory, Trajectory]:
+    """The flow and plain gradient flow.  After Ctrl-C or at the time limit no further run begins."""
     flow, plain = _unsolved(opt, run, Status.INTERRUPTED, "interrupted")
     try:
         stage.begin("looking for kinks")
+        grad = problem.oracle()
         with np.errstate(all="ignore"):
-            y = opt.matched_state(problem.oracle(), initial_point(opt.members, problem, theta0))
-            kinked = jumps(problem, y[0], run.final)
-            stage.remarks = difficulties(opt.flow, problem, y[0], kinked) + _without_series(opt, problem, y)
+            y = opt.matched_state(grad, theta0)
+            if not finite(y):
+                return _unsolved(opt, run, Status.NOT_FINITE, "its matched start is not finite")
+            kinked = jumps(grad, y[0], run.final)
+            stage.remarks = difficulties(opt.flow, grad, y[0], kinked) + _without_series(opt, problem, y)
         if solver["max_evaluations"] is None:
             solver["max_evaluations"] = _budget(problem, kinked)
         stage.begin(f"its flow, by {solver['max_evaluations']} evaluations at most")
@@ -86,8 +97,10 @@ def three_runs(
             plain = stage.ended(_plain_flow(opt, problem, run, y[0], solver, stage))
     except KeyboardInterrupt:  # between two runs; during a run, `simulate` and `solve` catch it
         pass
-    flow, plain = stage.ended(flow), stage.ended(plain)
-    return run, flow, plain
+    except EvaluationError as error:  # in the first evaluation of a flow; a later one gives a status
+        first, plain = _unsolved(opt, run, Status.EVALUATION_FAILED, str(error))
+        flow = first if flow.status is Status.INTERRUPTED else flow
+    return stage.ended(flow), stage.ended(plain)
 
 
 def _flow(
@@ -147,11 +160,14 @@ def _budget(problem: Problem, kinked: bool) -> int:
     return KINKED_EVALUATIONS if kinked else FEW_EVALUATIONS
 
 
-def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> list[Trajectory]:
-    """Stand-ins for the two flows if they were not solved; they have the first record of the iterates."""
-    memory = {name: value[:1] for name, value in run.state.items()}
-    t, theta, loss = run.t[:1], run.theta[:1], run.loss[:1]
-    path = replace(run, t=t, theta=theta, loss=loss, optimizer=None)
-    first = replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)
-    flow = replace(first, name=opt.flow.name, state=memory)
-    return [flow, replace(first, name=gradient_flow().name, flow=gradient_flow(), state={})]
+def _unsolved(opt: Optimizer, run: Trajectory, status: Status, why: str) -> tuple[Trajectory, Trajectory]:
+    """Stand-ins for the two flows if they were not solved."""
+    flow = unsolved(run, opt.flow.name, status, why)
+    return flow, replace(flow, name=gradient_flow().name, flow=gradient_flow(), state={})
+
+
+def unsolved(run: Trajectory, name: str, status: Status, why: str) -> Trajectory:
+    """A stand-in for a flow that was not solved; it has the first record of the iterates."""
+    memory = {key: value[:1] for key, value in run.state.items()}
+    path = replace(run, t=run.t[:1], theta=run.theta[:1], loss=run.loss[:1], state=memory, optimizer=None, name=name)
+    return replace(path, status=status, message=f"not solved: {why}", nfev=0, ngev=0)

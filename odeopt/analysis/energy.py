@@ -14,6 +14,7 @@ from odeopt.core.quantities import OF_PROBLEM
 from odeopt.core.state import column
 from odeopt.problems import Problem
 from odeopt.simulation.trajectory import Trajectory, a_run, of_members
+from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -101,9 +102,17 @@ def _along(name: str, quantity: Quantity, run: Trajectory, flow: Flow, problem: 
     state = [run.theta, *[run.state[name] for name in flow.memory]]
     params = [column(value) for value in flow.params.values()]
     placed = place(quantity.formula, (*OF_PROBLEM, *flow.variables), tuple(flow.params), params)
-    with np.errstate(all="ignore"):  # Adam's clocks are 0 at t = 0, where its formula has a limit
-        value = placed(t, problem.grad, (loss, *of_minimizer, *state))
-    shape = np.shape(value)
+    try:
+        with np.errstate(all="ignore"):  # Adam's clocks are 0 at t = 0, where its formula has a limit
+            value = np.asarray(placed(t, problem.grad, (loss, *of_minimizer, *state)))
+    except Exception as error:
+        raise ValueError(
+            f"quantity {name!r} must be a formula of records, theta (n+1, ..., d); it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if value.dtype.kind not in "iuf":
+        raise TypeError(f"quantity {name!r} must be real numbers, got {check.shown(value)}")
+    shape = value.shape
     if shape[-1:] not in ((), (1,)) or np.broadcast_shapes(shape, loss.shape) != loss.shape:
         raise ValueError(f"quantity {name!r} must be one number per state, got shape {shape}: use ops.total for sums")
     return np.broadcast_to(value, loss.shape)[..., 0].copy()

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.analysis.compared_runs import CONVERGENT
+from odeopt.analysis.compared_runs import CONVERGENT, unsolved
 from odeopt.analysis.comparison import distance, largest
 from odeopt.analysis.modified import ModifiedFlow, modified_flow, series_radius
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import initial_point
+from odeopt.problems.oracle import EvaluationError, proven
 from odeopt.simulation.simulate import simulate
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.solve import checked_solver, solve
@@ -23,6 +24,7 @@ from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
+from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +106,27 @@ def follow(
         raise ValueError("opt and theta0 must have a single member here, got an ensemble")
     run = simulate(opt, problem, steps, theta0)
     checked = np.unique(np.linspace(0, len(run) - 1, min(checks, len(run))).round().astype(int))
-    states = [(run.theta[k], *(v[k] for v in run.state.values())) for k in checked]
-    found = np.array([series_radius(flow.map, problem, run.t[k], y) for k, y in zip(checked, states, strict=True)])
-    first = {name: v[0] for name, v in run.state.items()}
-    if beyond := _beyond(flow.map.name, checked, found):
-        warnings.warn(beyond, stacklevel=2)  # before the flow is solved, which may take long there
-    return Following(
-        run, solve(flow, problem, run.t, run.theta[0], memory=first, **solver), flow, problem, checked, found
-    )
+    if len(run) < 2:
+        path = unsolved(run, flow.name, run.status, run.message)
+        return Following(run, path, flow, problem, checked, np.full(len(checked), np.nan))
+    with proven():
+        found = np.array([_radius(flow.map, problem, run, k) for k in checked])
+        if beyond := _beyond(flow.map.name, checked, found):
+            warnings.warn(beyond, stacklevel=2)  # before the flow is solved, which may take long there
+        first = {name: v[0] for name, v in run.state.items()}
+        try:
+            path = solve(flow, problem, run.t, run.theta[0], memory=first, **solver)
+        except EvaluationError as error:
+            path = unsolved(run, flow.name, Status.EVALUATION_FAILED, str(error))
+    return Following(run, path, flow, problem, checked, found)
+
+
+def _radius(step: OneStep, problem: Problem, run: Trajectory, k: int) -> float:
+    """|mu - 1| at a record; NaN where the gradient fails."""
+    try:
+        return series_radius(step, problem, run.t[k], (run.theta[k], *(v[k] for v in run.state.values())))
+    except EvaluationError:
+        return np.nan
 
 
 def _beyond(name: str, checked: Array, indicator: Array) -> str:

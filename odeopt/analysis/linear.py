@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odeopt.core.flow import Flow, relax
-from odeopt.core.formula import reads
 from odeopt.core.state import State, column
 from odeopt.flows.gradient import gradient_flow
 from odeopt.optimizers.base import Optimizer
@@ -161,18 +160,11 @@ def _linearly(scheme: Scheme) -> Scheme:
     return replace(scheme, solve=linear_increment) if isinstance(scheme, Theta | BDF2) else scheme
 
 
-def reads_time(flow: Flow) -> str:
-    """The name of the first part or filter of a flow that reads the time t; "" if there is none."""
-    parts = {f"part {key!r}": [f for part in group for f in part.formulas()] for key, group in flow.parts.items()}
-    places = {**parts, "the filter of the gradient": flow.filters}
-    return next((where for where, formulas in places.items() if any("t" in reads(f) for f in formulas)), "")
-
-
 def _time_of(opt: Optimizer, t: float | None) -> float:
     """The time at which the step is taken; raises ValueError if the flow reads the time and t is None."""
     if t is not None:
         return check.scalar("t", check.nonnegative("t", t))
-    if where := reads_time(opt.flow):
+    if where := opt.flow.timed:
         raise ValueError(
             f"{opt.name} has no settled step: {where} of {opt.flow.name} reads the time t; "
             "give t, the time at which the step is taken"

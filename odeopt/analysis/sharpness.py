@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.linear import reads_time
 from odeopt.analysis.preconditioner import preconditioner
 from odeopt.analysis.stability import stability_limit
 from odeopt.optimizers.base import Optimizer
@@ -89,7 +88,7 @@ def sharpness(run: Trajectory, problem: Problem, opt: Optimizer | None = None, e
 
 def thresholds(opt: Optimizer, t: Array) -> Array:
     """stability_limit(opt)/lr at each of these times, found once for a flow that does not read the time."""
-    limit = stability_limit(opt, t) if reads_time(opt.flow) else np.full(len(t), stability_limit(opt))
+    limit = stability_limit(opt, t) if opt.flow.timed else np.full(len(t), stability_limit(opt))
     return limit / check.scalar("lr", opt.lr)
 
 

@@ -1,4 +1,4 @@
-"""What commands print and write."""
+"""The output of commands, printed and written to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`list` and `describe`: what there is, in a line each and in full."""
+"""`list` and `describe`: the available names in one line each, and one of them in full."""
 
 from __future__ import annotations
 

@@ -114,6 +114,16 @@ class Flow(Immutable):
         return tuple(name for name, group in self.parts.items() if any(part.noise for part in group))
 
     @property
+    def timed(self) -> str:
+        """The first part or filter whose formula reads the time t, by name; "" if none does."""
+        parts = {
+            f"part {key!r}": [f for p in group for f in (*p.formulas(), p.noise) if f]
+            for key, group in self.parts.items()
+        }
+        places = {**parts, "the filter of the gradient": self.filters}
+        return next((where for where, formulas in places.items() if any("t" in reads(f) for f in formulas)), "")
+
+    @property
     def source_of_noise(self) -> str:
         """The noise that the flow reads: "xi" (white noise), "noise" (gradient noise) or "" (none)."""
         found = {name for part in self.terms() if part.noise for name in reads(part.noise)} & {"xi", "noise"}

@@ -121,7 +121,7 @@ def written(formulas: Sequence[Node]) -> Written:
 
 
 def reachable(formulas: Iterable[Node]) -> list[Node]:
-    """The nodes of these formulas, arguments before what is made of them."""
+    """The nodes of these formulas; the arguments of a node come before it."""
     found: dict[int, Node] = {}
     waiting = list(formulas)
     while waiting:
@@ -171,7 +171,7 @@ def _names(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
 
 
 def _refused(node: Node) -> tuple[str, str]:
-    """f(what it reads), with the number of operations."""
+    """f(atoms), with the number of operations, for a formula that is too long."""
     nodes = reachable([node])
     atoms = [u.spelling for u in nodes if not u.args and not u.spelling.text.lstrip("-")[:1].isdigit()]
     number = sum(bool(u.args) for u in nodes)

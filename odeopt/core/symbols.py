@@ -27,7 +27,7 @@ _LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
 
 
 class Symbolic:
-    """What a formula may run on beside arrays, and what `odeopt.ops` asks of it where NumPy has no ufunc."""
+    """The interface of symbols: the functions of `odeopt.ops` for which NumPy has no ufunc."""
 
     def total(self) -> Any:
         """The sum over the coordinates."""
@@ -46,7 +46,7 @@ class Symbolic:
         raise NotImplementedError
 
 
-Operand: TypeAlias = "Symbol | SupportsFloat"  # what a symbol meets in a formula
+Operand: TypeAlias = "Symbol | SupportsFloat"  # the other operand of an operation
 
 
 class Symbol(Symbolic):

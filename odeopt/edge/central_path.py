@@ -1,4 +1,4 @@
-"""The integration of a central flow: Euler's method whose last act is that no multiplier leaves the unit circle.
+"""The integration of a central flow: Euler's method, corrected so that no multiplier leaves the unit circle.
 
 A substep finds the modes near the circle and the oscillation X >= 0 under which their slack stays >= 0, and moves with
 it.  It is repeated in halves where a multiplier would still leave the circle, as when a mode joins.

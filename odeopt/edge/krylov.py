@@ -1,4 +1,4 @@
-"""The eigenvalues of largest modulus of a large matrix, known by its products, from rows that are nearly right.
+"""The eigenvalues of largest modulus of a large matrix, from its products and approximate eigenvectors.
 
 A block Krylov space of the rows, reduced to the Ritz vectors of largest modulus where it grows too large.
 [Saad 2011, Numerical methods for large eigenvalue problems, ch. 6 and 7]

@@ -1,4 +1,4 @@
-"""theta_{n+1} = theta_n - lr (Q g)_n: an optimizer as a filter of its gradients, read off its settled step."""
+"""theta_{n+1} = theta_n - lr (Q g)_n: an optimizer as a filter of its gradients, from its settled step."""
 
 from __future__ import annotations
 

@@ -44,8 +44,15 @@ def step_as_map(opt: Optimizer, problem: Problem, like: State, t: Any) -> tuple[
     return image, size, number * w, opt.name
 
 
+def refuse_time(argument: str, flow: Flow) -> None:
+    """Raises ValueError for a flow that changes with time, which is no map of the state alone."""
+    if where := flow.timed:
+        raise ValueError(f"{argument} must not read the time t, {where} of {flow.name} does")
+
+
 def slope_as_map(flow: Flow, problem: Problem, like: State) -> tuple[Map, int, int, str]:
     """(map, n, w, name): the right-hand side of a flow as a map of n numbers of state and w of noise."""
+    refuse_time("flow", flow)
     size = sum(u.size for u in like)
     w = problem.dim if flow.source_of_noise == "xi" else problem.noise.width if problem.noise else 0
 
@@ -67,6 +74,8 @@ def linear_map(image: Map, n: int, w: int, name: str) -> tuple[Array, Array, Arr
     points = np.concatenate([np.zeros((1, n + w)), unit, generic[None]])
     with np.errstate(all="ignore"):
         values = image(points[:, :n], points[:, n:])
+    if not np.isfinite(values).all():
+        raise ValueError(f"problem must have a finite gradient near 0 for {name}, it is NaN or infinite there")
     c, columns = values[0], (values[1:-1] - values[0]).T
     miss = np.abs(values[-1] - c - columns @ generic)
     if not np.all(miss <= LINEAR * (np.abs(c) + np.abs(columns) @ generic + 1)):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Flow, a_flow
-from odeopt.laws.linear_map import linear_map, slope_as_map, step_as_map
+from odeopt.laws.linear_map import linear_map, refuse_time, slope_as_map, step_as_map
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import single_point
@@ -98,6 +98,7 @@ def stationary(opt: Optimizer, problem: Problem) -> Moments:
     from scipy.linalg import solve, solve_discrete_lyapunov
 
     theta0 = _single(opt, problem, None)
+    refuse_time("opt", opt.flow)
     start = opt.initial_state(problem.oracle(), theta0)
     M, c, N = linear_map(*step_as_map(opt, problem, start, 0.0))
     growth = np.abs(np.linalg.eigvals(M)).max()

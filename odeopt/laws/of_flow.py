@@ -29,6 +29,9 @@ def density_of(flow: Flow, problem: Problem, box: Any, cells: Any) -> FokkerPlan
     start = single_point(problem, "theta0 of the problem", None)
     image, size, width, name = slope_as_map(flow, problem, flow.start(start))
 
+    if not flow.noisy:
+        raise ValueError(f"flow must have noise, e.g. odeopt.flows.langevin(temperature=1.0), {flow.name} has none")
+
     def drift(y: Array) -> Array:
         rows = y.reshape(-1, size)
         return image(rows, np.zeros((len(rows), width))).reshape(y.shape)

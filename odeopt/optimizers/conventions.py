@@ -108,5 +108,5 @@ def filled(name: str, like: str, given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"like must be one of {', '.join(rows)} for {name}, {like} has none, got {like!r}")
     known = {**rows[like], **{key: value for key, value in given.items() if value is not None}}
     if missing := [key for key in given if key not in known]:
-        raise ValueError(f"{missing[0]} must be given: {like} has no default for it")
+        raise ValueError(f"{missing[0]} must be given for {name}: there is no default with like={like!r}")
     return {**{key: known[key] for key in given}, "like": like}

@@ -76,7 +76,7 @@ class ForeignStep:
         return np.array(theta0), *(np.broadcast_to(value, shapes[key]).copy() for key, value in given.items())
 
     def written(self) -> Flow:
-        """What can be printed of it: all variables become what the step makes of them."""
+        """A flow for printing: every variable becomes a function of the state."""
         state = [symbol(name) for name in ("theta", *self.first)]
         parts = tuple(project(u.text, partial(_after, u, state)) for u in state)
         return flow(" ".join(u.text for u in state), step=parts, name=self.name)

@@ -1,4 +1,4 @@
-"""Where optimizers come from: every source that `describe()` names, with its BibTeX entry.
+"""The literature: every source that `describe()` names, with its BibTeX entry.
 
 A field that could not be verified is left out.
 """

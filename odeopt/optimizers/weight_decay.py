@@ -1,4 +1,4 @@
-"""The weight decay of an optimizer, wherever its wrappers have it, and the same optimizer with another one."""
+"""The weight decay of an optimizer, whichever wrapper holds it, and the same optimizer with another one."""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ a loop has no arrays, so its last evaluation is held beside the state, as LATEST
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -28,11 +30,24 @@ class EvaluationError(RuntimeError):
     """A user's function raised after the first evaluation: the run ends with a status, not with its exception."""
 
 
+_PROVEN: ContextVar[bool] = ContextVar("_PROVEN", default=False)
+
+
+@contextmanager
+def proven() -> Iterator[None]:
+    """Within it an exception in the first evaluation of a gradient is an EvaluationError too: it has worked before."""
+    token = _PROVEN.set(True)
+    try:
+        yield
+    finally:
+        _PROVEN.reset(token)
+
+
 class Gradient(Oracle[Array]):
     """grad(theta) of a problem, in float64.
 
-    An exception in the first evaluation is the caller's mistake and propagates; a later one becomes an
-    EvaluationError, so that a long run is not lost.
+    An exception in the first evaluation is the caller's mistake and propagates, unless the gradient is `proven`; a
+    later one becomes an EvaluationError, so that a long run is not lost.
     Formulas may also call `hvp(theta, p)`, H p, and for a problem with noise `noise(theta, xi)`, Sigma^(1/2) xi, and
     `variance(theta)`, the diagonal of Sigma.
     """
@@ -59,7 +74,7 @@ class Gradient(Oracle[Array]):
         try:
             value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
         except Exception as error:
-            if self.count == 0:
+            if self.count == 0 and not _PROVEN.get():
                 error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
                 raise
             raise _failed(error) from error

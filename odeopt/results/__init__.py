@@ -1,4 +1,4 @@
-"""Every result as a file, as a table and as a pickle: the one door by which `Saved` does its work."""
+"""Results as files, tables and pickles; the methods of `odeopt.util.saved.Saved` call this package."""
 
 from odeopt.results.files import load, save
 from odeopt.results.frames import to_dataframe

@@ -1,4 +1,4 @@
-"""Results as columns of numbers: what `to_dataframe` shows of each type, by one function a type."""
+"""The columns that `to_dataframe` shows, by one function for each type of result."""
 
 from __future__ import annotations
 

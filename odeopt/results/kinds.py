@@ -1,4 +1,4 @@
-"""The types that a file may hold: results, their parts, and what stands for objects that hold functions."""
+"""The types that a file may hold: results, their parts, and stand-ins for objects that hold functions."""
 
 from __future__ import annotations
 

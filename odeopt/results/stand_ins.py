@@ -1,4 +1,4 @@
-"""What is written in place of an object that holds functions: the call that makes it again, or its description."""
+"""Stand-ins for objects that hold functions: the call that makes it again, or its description."""
 
 from __future__ import annotations
 

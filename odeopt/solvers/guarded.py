@@ -21,6 +21,7 @@ from odeopt.util import check
 from odeopt.util.check import Array
 
 MAX_EVALUATIONS = 500_000
+FIRST_STEP = 1e-6  # of the interval, where no other is known; too long a step is rejected
 STEPS = ("first_step", "min_step")  # options that must be finite if they are given
 
 
@@ -38,6 +39,7 @@ class Guarded(OdeSolver):
     t: float
     y: Array
     status: str
+    h_abs: float = 0.0  # LSODA has none
 
     def __init__(
         self,
@@ -59,6 +61,8 @@ class Guarded(OdeSolver):
         try:
             with np.errstate(all="ignore"):
                 super().__init__(self._counted(), t0, y0, t_bound, **options)
+            if np.isnan(self.h_abs):  # the trial point of its choice gave NaN: SciPy would shrink NaN for ever
+                self.h_abs = FIRST_STEP * abs(t_bound - t0)
         except (Ended, EvaluationError, KeyboardInterrupt) as error:
             OdeSolver.__init__(self, self.rhs, t0, y0, t_bound, vectorized=False)
             self._end(error)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numbers
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from odeopt.util.names import hint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Array = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Number = float | Array
@@ -32,10 +35,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def is_masked(value: Any) -> bool:
+    """Whether entries are masked.  No array is before somebody has imported numpy.ma, which takes as long as a run."""
+    return "numpy.ma" in sys.modules and bool(np.ma.is_masked(value))
+
+
 def numbers_of(name: str, value: Any) -> Array:
     """The value as a new float64 array; TypeError for text, bools, complex, masked and ragged values."""
     parts = value if isinstance(value, list | tuple) else (value,)
-    if any(np.ma.is_masked(part) for part in parts):
+    if any(is_masked(part) for part in parts):
         raise TypeError(f"{name} must be {_NUMERIC} without a mask, got {shown(value)}: use .filled() or .compressed()")
     try:
         raw = np.asarray(value)
@@ -79,7 +87,7 @@ def complex_numbers(name: str, value: Any) -> Any:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
         raise TypeError(f"{name} must be {text}, got {shown(value)}: {error}") from error
-    if array.dtype.kind not in "iufcO" or np.ma.is_masked(value):
+    if array.dtype.kind not in "iufcO" or is_masked(value):
         raise TypeError(f"{name} must be {text}, got {shown(value)}")
     if array.dtype.kind != "c":
         return np.asarray(finite(name, value))
@@ -227,7 +235,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def mapping(name: str, value: Any, of: str) -> dict[Any, Any]:
-    """A mapping as a new dictionary, empty for None; `of` says what it maps to what."""
+    """A mapping as a new dictionary, empty for None; `of` names keys and values in the error."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -239,6 +247,8 @@ def path(name: str, value: Any) -> Path:
     """The path of a file."""
     if not isinstance(value, str | PathLike) or not (text := fspath(value)) or not isinstance(text, str):
         raise TypeError(f"{name} must be the path of a file, a str or pathlib.Path, got {shown(value)}")
+    from pathlib import Path  # late, as is_masked is: a run needs no files
+
     return Path(text)
 
 
@@ -285,7 +295,7 @@ def interval(name: str, value: Any) -> tuple[float, float]:
 def indices(name: str, value: Any, number: int) -> Any:
     """An array of integers from 0 to number - 1."""
     array = np.asarray(value)
-    if array.dtype.kind not in "iu" or np.ma.is_masked(value):
+    if array.dtype.kind not in "iu" or is_masked(value):
         raise TypeError(f"{name} must hold integers, got {shown(value)}")
     if array.size and not (array.min() >= 0 and array.max() < number):
         raise ValueError(f"{name} must hold integers from 0 to {number - 1}, got {shown(value)}")

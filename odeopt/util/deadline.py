@@ -1,4 +1,4 @@
-"""A time limit for several runs: evaluations look at the clock, and end a run as Ctrl-C would, with what there is."""
+"""A time limit for several runs: evaluations check the clock and end a run as Ctrl-C would, with its results so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public names of a package, imported when they are first used, and what a wrong name was meant to be."""
+"""Lazy imports of a package's public names, with a suggestion for a misspelt name."""
 
 from __future__ import annotations
 

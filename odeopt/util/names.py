@@ -1,4 +1,4 @@
-"""What a wrong name was probably meant to be."""
+"""The known name closest to a misspelt one, for error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call that made an object that holds functions: by it the object is written to a file and pickled."""
+"""The call that made an object; it is saved and pickled in place of the functions that the object holds."""
 
 from __future__ import annotations
 

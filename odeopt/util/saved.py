@@ -1,4 +1,4 @@
-"""Results as files, as tables and as pickles: what they all have, by `odeopt.results`.
+"""The base class of results: files, tables and pickles, by `odeopt.results`.
 
 Results know no file format and no pandas.  `odeopt.results` knows all of them, and is imported when one is saved.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Saved:

@@ -215,6 +215,38 @@ def test_a_gradient_that_is_nan_at_once_leaves_the_start():
     assert len(cmp.iterates) == len(cmp.flow) == len(cmp.gradient_flow) == 1
 
 
+def failing_after(evaluations, fault):
+    """A bowl whose gradient does this after so many evaluations, and the list of them."""
+    calls = []
+
+    def grad(x):
+        calls.append(1)
+        return fault(x) if len(calls) > evaluations else x + 0.0
+
+    problem = oo.Problem(lambda x: 0.5 * (x**2).sum(-1), grad, theta0=[1.0, 1.0], batched=True)
+    calls.clear()
+    return problem
+
+
+def raising(x):
+    raise OSError("the file is gone")
+
+
+@pytest.mark.parametrize("evaluations", range(3, 50, 6))
+@pytest.mark.parametrize("fault", [raising, lambda x: 1 / 0, lambda x: np.ones(7), lambda x: np.nan * x])
+@pytest.mark.parametrize("make", [lambda: opts.gd(0.1), lambda: opts.rmsprop(0.1, start="settled"), opts.adam])
+def test_a_gradient_that_fails_at_any_evaluation_loses_nothing(make, fault, evaluations):
+    """Also at the first evaluation of a flow, or in between."""
+    cmp = oo.compare(make(), failing_after(evaluations, fault), 3, method="DOP853")
+    whole = oo.compare(make(), failing_after(10**9, fault), 3, method="DOP853")
+    for name in ("iterates", "flow", "gradient_flow"):
+        run, full = getattr(cmp, name), getattr(whole, name)
+        due = len(run) if run.success else max(1, len(run) - 1)  # an early end has a time of its own
+        np.testing.assert_array_equal(run.theta[:due], full.theta[:due])
+        assert np.isfinite(run.theta).all()
+    assert cmp.success or cmp.status < 0
+
+
 KINKED = oo.Problem(lambda x: abs(x - 0.5).sum(-1), lambda x: np.sign(x - 0.5), theta0=[1.0, 1.0], batched=True)
 AXIS = oo.problems.quadratic(angle=0).at([1.0, 0.0])
 

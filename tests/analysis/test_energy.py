@@ -327,3 +327,22 @@ def test_a_quantity_of_wrong_shape_is_named(value):
         ValueError, match="quantity 'size' must be one number per state, got shape .*: use ops.total for sums"
     ):
         oo.energy(run)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (lambda theta: 1 / 0, ValueError, "it raised ZeroDivisionError"),
+        (lambda theta: theta @ theta, ValueError, "it raised ValueError: matmul"),
+        (lambda theta: theta.nothing, ValueError, "it raised AttributeError"),
+        (lambda theta: "x", TypeError, "real numbers, got array"),
+        (lambda theta: None, TypeError, "real numbers, got array"),
+        (lambda theta: 1j, TypeError, "real numbers, got array"),
+    ],
+)
+def test_a_quantity_that_fails_is_named(value, kind, message):
+    descent = oo.push("theta", lambda grad, theta: -grad(theta))
+    flow = oo.flow("theta", descent=descent, quantities={"size": oo.decreasing(value)})
+    run = oo.simulate(oo.Optimizer(flow, oo.schemes.euler, 0.01), oo.problems.quadratic(), 5)
+    with pytest.raises(kind, match=f"quantity 'size' must be .*{message}"):
+        oo.energy(run)

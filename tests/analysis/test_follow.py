@@ -96,6 +96,31 @@ def test_a_foreign_step_that_leaves_the_numbers():
     assert np.isfinite(result.iterates.theta).all()
 
 
+@pytest.mark.parametrize("limit", [2, 4, 8, 12, 16, 30])
+def test_a_gradient_that_fails_keeps_what_there_is(limit):
+    calls = []
+
+    def grad(x):
+        calls.append(1)
+        if len(calls) > limit:
+            raise OSError("the file is gone")
+        return x + 0.0
+
+    problem = oo.Problem(lambda x: (x**2).sum(-1) / 2, grad, theta0=[1.0, 1.0], batched=True)
+    calls.clear()
+    result = oo.follow(opts.gd(0.1), problem, 4, checks=2)
+    assert len(result.iterates) == min(limit, 4) + 1
+    assert oo.Status.EVALUATION_FAILED in (result.iterates.status, result.flow.status)
+    assert "the file is gone" in result.iterates.message + result.flow.message
+
+
+def test_a_gradient_that_is_nan_at_once_leaves_the_start():
+    nowhere = oo.Problem(lambda x: (x**2).sum(-1), lambda x: np.nan * x, theta0=[1.0, 2.0], batched=True)
+    result = oo.follow(opts.gd(0.1), nowhere, 4)
+    assert (len(result.iterates), len(result.flow), result.flow.status) == (1, 1, oo.Status.NOT_FINITE)
+    assert "not solved: not finite at step 1" in result.flow.message
+
+
 def test_unknown_where_the_step_has_no_derivative():
     """A zero gradient leaves G = 0, where sqrt(G) has none: no number, no warning."""
     flat = oo.Problem(lambda x: x[..., 0] ** 2 / 2, lambda x: x * [1.0, 0.0], theta0=[1.0, 1.0], batched=True)

@@ -51,6 +51,7 @@ def test_preconditioner_of_a_momentum_over_rmsprop():
         "theta G m",
         {"rate": 2.0, "eps": 0.1},
         preconditioner="G",
+        floors="eps",
         memory=oo.relax("G", target=lambda grad, theta: grad(theta) ** 2, rate=lambda rate: rate),
         average=oo.relax(
             "m", target=lambda grad, theta, G, eps: grad(theta) / (oo.ops.sqrt(G) + eps), rate=lambda rate: 3 * rate
@@ -198,9 +199,9 @@ def test_bad_arguments():
         oo.sharpness(run, problem.loss)
     with pytest.raises(TypeError, match="opt must be the Optimizer of the run or None, got 'gd'"):
         oo.sharpness(run, problem, "gd")
-    with pytest.raises(ValueError, match=r"run must be of one member, with theta \(n, 2\), got \(6, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"run must have one member, theta of shape \(n, 2\), got \(6, 3, 2\)"):
         oo.sharpness(oo.simulate(opt, problem, 5, np.ones((3, 2))), problem)
-    with pytest.raises(ValueError, match=r"run must be of one member, with theta \(n, 3\)"):
+    with pytest.raises(ValueError, match=r"run must have one member, theta of shape \(n, 3\)"):
         oo.sharpness(run, oo.problems.valley(d=3))
     with pytest.raises(ValueError, match=r"opt must be the optimizer of the run, with memory \(\), got \('m', 'G'"):
         oo.sharpness(run, problem, opts.adam())

@@ -387,6 +387,17 @@ def test_a_region_at_a_time():
     np.testing.assert_array_equal(region.stable.any(axis=0), region.z[0].real < 4 / 3)
 
 
+def test_a_chart_of_a_schedule_freezes_it():
+    schedule = oo.schedules.cosine(10)
+    z, beta, t = np.linspace(0.1, 30, 300), [0.0, 0.5, 0.9], 3 * 0.1
+    frozen = oo.stability_chart(lambda b: opts.scheduled(opts.adam(0.1, b), schedule), beta, z, t=t)
+    plain = oo.stability_chart(lambda b: opts.adam(0.1, b), beta, z * schedule(3))
+    np.testing.assert_allclose(frozen.radius, plain.radius, rtol=1e-9)
+    np.testing.assert_allclose(frozen.limit, plain.limit / schedule(3), rtol=1e-9)
+    with pytest.raises(ValueError, match="give t"):
+        oo.stability_chart(lambda b: opts.scheduled(opts.adam(0.1, b), schedule), beta, z)
+
+
 def test_a_floor_is_declared_and_not_known_by_its_name():
     """theta' = -eps g/(sqrt(G) + delta): delta only keeps the root from 0, and eps is a rate."""
     flow = oo.flow(

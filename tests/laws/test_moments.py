@@ -123,3 +123,42 @@ def test_a_time_dependent_step_and_one_without_noise():
     run = oo.simulate(paced, BOWL, 20)
     np.testing.assert_allclose(found.theta_mean, run.theta, atol=1e-13)
     assert not laws.moments(paced, dataclasses.replace(NOISY, noise=None), 20).covariance.any()
+
+
+PACED = oo.optimizers.scheduled(oo.optimizers.gd(lr=0.1), oo.schedules.cosine(20))
+SWINGING = flow("theta", go=push("theta", lambda t, theta: t * theta, noise=lambda xi: xi))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: laws.stationary(PACED, NOISY),
+        lambda: laws.stationary(oo.optimizers.nesterov_k(lr=0.01), NOISY),
+        lambda: laws.flow_moments(oo.flows.su_boyd_candes(), BOWL, 1.0),
+        lambda: laws.flow_moments(SWINGING, BOWL, 1.0),
+        lambda: laws.flow_moments(flow("theta", go=push("theta", noise=lambda t, xi: t * xi)), BOWL, 1.0),
+        lambda: laws.flow_stationary(SWINGING, BOWL),
+        lambda: laws.density_of(SWINGING, oo.problems.double_well(), (-1, 1), 4),
+    ],
+)
+def test_a_law_of_the_state_alone_refuses_the_time(call):
+    """It would be the law of a flow that stands still at t = 0."""
+    with pytest.raises(ValueError, match="must not read the time t, part '.*' of .* does"):
+        call()
+
+
+def test_a_gradient_that_is_not_finite_is_named():
+    nowhere = oo.Problem(lambda x: (x**2).sum(-1), lambda x: np.nan * x, theta0=[1.0, 2.0], batched=True)
+    with pytest.raises(ValueError, match="problem must have a finite gradient near 0 for gd"):
+        laws.stationary(oo.optimizers.gd(lr=0.1), oo.noise.gaussian(nowhere, 0.1))
+
+
+def test_a_density_needs_noise():
+    with pytest.raises(ValueError, match="flow must have noise, .*, gradient flow has none"):
+        laws.density_of(oo.flows.gradient_flow(), oo.problems.double_well(), (-1, 1), 4)
+
+
+@pytest.mark.parametrize("t", [-1, [0.0, -1e-300], np.nan])
+def test_times_before_the_start_are_refused(t):
+    with pytest.raises(ValueError, match="t must be non-negative and finite"):
+        laws.flow_moments(flow("theta", go=push("theta", noise=lambda xi: xi)), BOWL, t)

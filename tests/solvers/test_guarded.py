@@ -213,3 +213,20 @@ def test_after_a_step_that_failed_the_solver_stands_where_the_last_one_ended(met
         solver.step()
     assert solver.status == "failed"
     assert (solver.t, *solver.y) == ends[-1]
+
+
+@pytest.mark.filterwarnings("ignore:lsoda:UserWarning")
+@pytest.mark.parametrize("method", GUARDED)
+@pytest.mark.parametrize("good", [1, 2, 3, 5])
+def test_a_right_hand_side_that_turns_nan_ends_soon(method, good):
+    """Also where the trial point by which the first step is chosen gives NaN: SciPy shrinks that step for ever."""
+    calls = []
+
+    def f(t, y):
+        calls.append(t)
+        return -y if len(calls) <= good else np.nan * y
+
+    found = solve_ivp(f, (0, 1), [1.0, 2.0], GUARDED[method])
+    assert found.status == -1
+    assert np.isfinite(found.y).all()
+    assert len(calls) < 20_000

@@ -32,7 +32,7 @@ def amsgrad(
     >>> amsgrad(like="optax").flow.name
     Traceback (most recent call last):
         ...
-    ValueError: lr must be given: optax has no default for it
+    ValueError: lr must be given for amsgrad: there is no default with like='optax'
     """
     settings = checked("amsgrad", like, map, start, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     forms = {"torch": flows.amsgrad, "keras": flows.amsgrad_hat, "optax": flows.amsgrad_corrected}

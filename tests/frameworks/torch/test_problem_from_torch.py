@@ -215,9 +215,9 @@ def test_what_is_refused(case):
 
 def test_what_load_refuses():
     problem = problem_of(nn.Linear(1, 1), F.mse_loss, LINE)
-    with pytest.raises(ValueError, match="theta0 must be finite"):
+    with pytest.raises(ValueError, match="theta must be finite"):
         problem.load([np.nan, 0.0])
     with pytest.raises(ValueError, match=r"theta must have shape \(2,\), one vector, got \(1, 2\)"):
         problem.load([[1.0, 0.0]])
-    with pytest.raises(ValueError, match="must have shape"):
+    with pytest.raises(ValueError, match="theta must have last axis 2"):
         problem.to_parameters([1.0, 0.0, 0.0])

@@ -151,6 +151,20 @@ ROWS: dict[str, Row] = {
         lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
     ),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "central_flow": row(
+        lambda: dict(opt=GD, problem=PROBLEM, steps=2),
+        opt=NOTHING,
+        problem=NOTHING,
+        steps=WORK_0,
+        theta0=NOTHING,
+        memory=NOTHING,
+        substeps=WORK,
+        modes=NOTHING,
+        form=NOTHING,
+        order=NOTHING,
+        record_every=COUNT,
+        progress=SWITCH,
+    ),
     "rod_flow": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=2),
         opt=NOTHING,

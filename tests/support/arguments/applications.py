@@ -75,6 +75,7 @@ ROWS: dict[str, Row] = {
             ("edge_gauge", "gauge", "gauge"),
             ("batch_sharpness", "result", "steep"),
             ("rod_flow", "flow", "rods"),
+            ("central_flow", "flow", "central"),
             ("energy", "result", "energy"),
             ("ensemble", "run", "many"),
             ("following", "result", "followed"),
