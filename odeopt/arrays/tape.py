@@ -7,7 +7,7 @@ TypeError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,13 +141,19 @@ class Derivative:
     inputs: tuple[Taped, ...]
     outputs: tuple[Any, ...]
 
-    def push(self, p: tuple[Array, ...]) -> tuple[Array, ...]:
-        """dF p, one array for each output, from one for each input."""
-        lead = p[0].shape[:-1]
+    def push(self, p: tuple[Array, ...], given: Mapping[int, Array] | None = None) -> tuple[Array, ...]:
+        """dF p, one array for each output, from one for each input.
+
+        given: tangents of recorded values, by index, in place of those that follow from p
+        """
+        lead, given = p[0].shape[:-1], given or {}
         moved: list[Any] = [None] * len(self.tape.links)
         for u, tangent in zip(self.inputs, p, strict=True):
             moved[u.index] = tangent
         for i, links in enumerate(self.tape.links):
+            if i in given:
+                moved[i] = given[i]
+                continue
             for link in links:
                 if moved[link.source] is not None:
                     step = link.push(moved[link.source])

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.linear import multipliers
 from odeopt.analysis.preconditioner import of_memory
+from odeopt.analysis.stability import stability_limit
 from odeopt.core.state import State, pack, unpack
 from odeopt.edge.linearised_step import Linearised, StepMap
 from odeopt.edge.modes import Modes
@@ -21,6 +23,8 @@ from odeopt.problems import Problem
 from odeopt.problems.differences import scaled, sizes
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
+
+BEYOND = 1 + 1e-6  # of the stability limit: where the multiplier that left the circle is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,7 @@ class AveragedStep:
         self.opt, self.order, self.start = opt, order, pack(y)
         self._map = StepMap(opt, problem, grad, y)
         self.hessian, self.means = self._map.hessian, self._map.means
+        self._alternates = alternates(opt)
 
     def split(self, y: Array) -> dict[str, Array]:
         """The variables by name."""
@@ -77,7 +82,8 @@ class AveragedStep:
 
     def at(self, t: float, y: Array) -> Linearised:
         """The step near y from the time t."""
-        return self._map.at(t, y)
+        here = self._map.at(t, y)
+        return here if self._alternates else replace(here, parts=None)
 
     def pieces(self, t: float, y: Array, here: Linearised, modes: Modes) -> Pieces:
         """The pieces of these modes at y."""
@@ -89,6 +95,20 @@ class AveragedStep:
             C, N = _curvature(self._map, t, y, modes)
             made = Pieces(here.increment, C * allowed[..., None], N * allowed[..., None], np.diag(modes.slack), allowed)
         return made if self.order == 1 else _second_order(made, here, modes)
+
+
+def alternates(opt: Optimizer) -> bool:
+    """Whether the first multiplier that leaves the unit circle on L = lambda theta^2/2 is -1; True if not known."""
+    try:
+        t = 0.0 if opt.flow.timed else None
+        limit = stability_limit(opt, t)
+        if not 0 < limit < np.inf:
+            return True
+        mu = multipliers(opt, limit * BEYOND, t)
+    except (TypeError, ValueError):
+        return True
+    outside = mu[np.argmax(np.abs(mu))]
+    return bool(abs(outside.imag) < 1e-9 * abs(outside))
 
 
 def _preconditioner(opt: Optimizer, state: Mapping[str, Array]) -> Any:

@@ -31,13 +31,32 @@ AGREE = 1e-9  # relative: how far a recorded step may be from the step itself
 
 
 @dataclass(frozen=True, eq=False)
+class Parts:
+    """D v = F v + G (H (Q v)) for a step whose coordinates meet in the Hessian only, and that reads one gradient.
+
+    F (m, m, d), G (m, d) and Q (m, d) act on each coordinate of the m variables of the length of theta; the clocks,
+    which do not depend on them, are left out.   hessian: H p for rows p;  where: the slices of these variables
+    """
+
+    F: Array
+    G: Array
+    Q: Array
+    hessian: Product
+    where: tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Linearised:
-    """A step near a state: `increment` (n,), and the products D p and D^T q with D = DPhi - I, for rows (k, size)."""
+    """A step near a state: `increment` (n,), and the products D p and D^T q with D = DPhi - I, for rows (k, size).
+
+    parts: what D consists of, if it is known
+    """
 
     increment: Array
     product: Product
     transposed: Product
     size: int
+    parts: Parts | None = None
 
 
 class Hessian:
@@ -62,6 +81,7 @@ class _Slope:
     def __init__(self, grad: Gradient, hessian: Hessian) -> None:
         self._grad, self._hessian = grad, hessian
         self._last: tuple[Any, Any] = (None, None)
+        self.calls: list[tuple[Taped, Taped, Product]] = []  # each point with its gradient and H p there
 
     def __call__(self, theta: Any) -> Any:
         if not isinstance(theta, Taped):
@@ -70,6 +90,7 @@ class _Slope:
             point = theta.value
             H: Product = lambda p: self._hessian(point, p)
             self._last = theta, theta.tape.record(self._grad(point), Link(theta.index, H, H))
+            self.calls.append((theta, self._last[1], H))
         return self._last[1]
 
 
@@ -84,7 +105,8 @@ class StepMap:
         step = of_optimizer(opt)
         self.like, self.h, self._grad = y, step.h, grad
         self.hessian = Hessian(problem)
-        self._plain, self._taped = step.increment(grad), step.increment(_Slope(grad, self.hessian))
+        self._slope = _Slope(grad, self.hessian)
+        self._plain, self._taped = step.increment(grad), step.increment(self._slope)
         implicit = isinstance(innermost(opt.scheme), Theta | BDF2)
         reason = "it solves an equation" if implicit else self._refusal(y)
         self._recorded = not reason
@@ -115,6 +137,7 @@ class StepMap:
             lambda p: np.concatenate(made.push(unpack(p, self.like)), axis=-1),
             lambda q: np.concatenate(made.pull(unpack(q, self.like)), axis=-1),
             self.size,
+            self._parts(made, state),
         )
 
     def increment(self, t: float, y: Array) -> Array:
@@ -123,12 +146,42 @@ class StepMap:
 
     def _record(self, t: float, state: State) -> Derivative:
         tape = Tape()
+        self._slope.calls.clear()
         inputs = tuple(tape.record(u) for u in state)
         outputs = tuple(
             np.broadcast_to(v, u.shape) if not isinstance(v, Taped) else v
             for u, v in zip(state, self._taped(t, inputs), strict=True)  # type: ignore[arg-type]
         )
         return Derivative(tape, inputs, outputs)
+
+    def _parts(self, made: Derivative, state: State) -> Parts | None:
+        """The parts of a recorded step; None if its coordinates meet elsewhere."""
+        d, ends = state[0].size, np.cumsum([u.size for u in state])
+        long = [i for i, u in enumerate(state) if u.size == d]
+        if len(self._slope.calls) != 1 or d == 1:
+            return None
+        point, slope, hessian = self._slope.calls[0]
+        looked = Derivative(made.tape, made.inputs, (*made.outputs, point))
+        still = {slope.index: np.zeros(d)}
+        none = tuple(np.zeros(u.size) for u in state)
+        moved = [looked.push(tuple(np.ones(d) if j == i else z for j, z in enumerate(none)), still) for i in long]
+        by_slope = looked.push(none, {slope.index: np.ones(d)})
+        F = np.array([[rows[i] for rows in moved] for i in long])
+        parts = Parts(
+            F,
+            np.array([by_slope[i] for i in long]),
+            np.array([rows[-1] for rows in moved]),
+            hessian,
+            tuple(slice(int(ends[i]) - d, int(ends[i])) for i in long),
+        )
+        r = np.random.default_rng(0).standard_normal((len(long) + 1, d))
+        generic = looked.push(
+            tuple(r[long.index(i)] if i in long else z for i, z in enumerate(none)), {slope.index: r[-1]}
+        )
+        alone = dict(zip(long, np.sum(F * r[:-1], axis=1) + parts.G * r[-1], strict=True))
+        apart = [np.abs(u - alone.get(i, 0.0)).max() - AGREE * np.abs(u).max() for i, u in enumerate(generic[:-1])]
+        clocks = [np.abs(u).max() for i, u in enumerate(generic[:-1]) if i not in long]
+        return parts if max([*apart, *clocks]) <= 0 else None
 
     def _refusal(self, y: State) -> str:
         """Why the step cannot be recorded; "" if it can."""

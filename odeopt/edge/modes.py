@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from odeopt.edge.critical import critical
 from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
-from odeopt.edge.linearised_step import Linearised, Product
+from odeopt.edge.linearised_step import Linearised, Parts, Product
 
 Matrices = NDArray[Any]  # real or complex, or of bools
 
-DENSE = 60  # numbers of a state up to which the whole matrix is cheaper
+DENSE, DENSER = 60, 300  # numbers of a state up to which the whole matrix is taken, with and without known parts
 REAL = 1e-9  # relative imaginary part of a multiplier that counts as real
 NEAR = 0.05  # 1 - |mu| below which a real mode is about to reach the unit circle
 NEAR_PAIR = 0.01  # the same for a complex pair: many of momentum's stay at |mu| = sqrt(beta), whatever the loss
 TURN = np.pi / 4  # per step: a pair that turns more slowly is followed by the flow itself, not averaged
 EXACT, ROUGH = 1e-5, 1e-2  # relative residuals of the modes near the circle, and of the largest one if it is not near
+FIRST_BALANCE = 5  # products by which the units of a step are found first
 SPARE = 2  # modes that are followed beside those near the circle, so that none comes unseen
 
 
@@ -65,11 +67,15 @@ class Modes:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The modes of a step, most negative first, and where the next search starts."""
+    """The modes of a step, those of largest |mu - 1| first, and where the next search starts.
+
+    right, left: rows (p, n) that are nearly invariant;  size (n,): the units in which the step is balanced
+    """
 
     modes: Modes
     right: Matrices | None = None
     left: Matrices | None = None
+    size: Matrices | None = None
 
 
 def oscillates(mu: Matrices) -> Matrices:
@@ -88,23 +94,65 @@ def _real(mu: Matrices) -> Matrices:
 
 def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.Generator) -> Found:
     """All modes near the circle, and others up to `least` in all; raises NotFound."""
-    if step.size <= DENSE:
+    if step.size <= (DENSE if step.parts is not None else DENSER):
         return Found(_dense(step, least))
-    size = 1 + least + SPARE if before is None or before.right is None else len(before.right)
+    if step.parts is not None:
+        return _critical(step, step.parts, before, least, rng)
+    size = balanced(step, before.size if before else None, rng)
+    right_rows, left_rows = (None, None) if before is None else (before.right, before.left)
+    product: Product = lambda p: step.product(p * size) / size
+    transposed: Product = lambda q: step.transposed(q / size) * size
+    number = 1 + least + SPARE if right_rows is None else len(right_rows)
     while True:
-        right = _search(step.product, before.right if before else None, size, step.size, least, rng)
-        left = _search(step.transposed, before.left if before else None, size, step.size, least, rng)
+        right = _search(product, _scaled(right_rows, 1 / size), number, step.size, least, rng)
+        left = _search(transposed, _scaled(left_rows, size), number, step.size, least, rng)
         keep = np.isfinite(_needed(right.gain, least))
         partner = paired(right.gain, left.gain)
         apart = np.abs(right.gain - left.gain[partner])[keep].max(initial=0.0)
         many = int(np.count_nonzero(keep)) + SPARE
-        if many <= size and apart <= ROUGH:
+        if many <= number and apart <= ROUGH:
             V, W = _plain(1 + right.gain, right.vectors), _plain(1 + left.gain, left.vectors)[partner]
-            modes = _modes(1 + right.gain, V.T, W, least)
-            return Found(modes, right.rows[: many + 1], left.rows[: many + 1])
-        if size >= step.size // 3:
+            modes = _modes(1 + right.gain, (V * size).T, W / size, least)
+            return Found(modes, right.rows[: many + 1] * size, left.rows[: many + 1] / size, size)
+        if number >= step.size // 3:
             raise NotFound(f"left and right modes of the step are {apart:.1e} apart")
-        size = max(many, size + 1)
+        number = max(many, number + 1)
+
+
+def balanced(step: Linearised, size: Matrices | None, rng: np.random.Generator) -> Matrices:
+    """Units (n,) in which rows and columns of D have nearly equal norms, by a few products.  [Chen and Demmel 2000]
+
+    Adam's G is the square of a gradient, and theta moves by its inverse root: in their own units D is far from normal.
+    """
+    rounds = FIRST_BALANCE if size is None else 1
+    size = np.ones(step.size) if size is None else size
+    for _ in range(rounds):
+        z = rng.choice([-1.0, 1.0], size=(1, step.size))
+        row, column = np.abs(step.product(z * size) / size)[0], np.abs(step.transposed(z / size) * size)[0]
+        known = (row > 0) & (column > 0) & np.isfinite(row) & np.isfinite(column)
+        size = size * np.where(known, np.where(known, row, 1.0) / np.where(known, column, 1.0), 1.0) ** 0.5
+    return size
+
+
+def _critical(step: Linearised, parts: Parts, before: Found | None, least: int, rng: np.random.Generator) -> Found:
+    """The modes of a step with known parts, at or near -1: exact at -1, right to second order in 1 + mu beside it."""
+    d, rows = parts.G.shape[-1], None if before is None else before.right
+    number = 1 + least + SPARE if rows is None else len(rows)
+    while True:
+        found = critical(parts, step.size, _start(rows, number, d, rng), least)
+        many = len(found.kappa) + SPARE
+        if many <= number or number >= d // 2:
+            break
+        number = many + 1
+    W = np.linalg.solve(found.W @ found.V, found.W) if len(found.kappa) else found.W
+    gain, s = np.linalg.eig(W @ step.product(found.V.T).T)
+    mu = 1 + gain
+    V, W = (found.V @ s).T, np.linalg.solve(s, W)
+    return Found(_modes(mu, _plain(mu, V).T, _plain(mu, W), least), found.rows[: many + 1])
+
+
+def _scaled(rows: Matrices | None, size: Matrices) -> Matrices | None:
+    return None if rows is None else rows * size
 
 
 def _needed(gain: Matrices, least: int) -> Matrices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.edge_networks import network
 from support.tables import OPTIMIZERS
 
 import odeopt as oo
@@ -42,6 +43,33 @@ def test_products(name):
     np.testing.assert_allclose(here.increment, increment, rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(here.product(rows).T, D, rtol=1e-7, atol=1e-8 * np.abs(D).max())
     np.testing.assert_allclose(here.transposed(rows), here.product(rows).T, rtol=1e-10, atol=1e-13 * np.abs(D).max())
+
+
+MEET = {"lamb", "lars", "normalized_gd", "muon", "shampoo", "adafactor"}  # coordinates that meet in norms and means
+TWICE = {"strang_rmsprop"}  # two gradients in a step
+
+
+@pytest.mark.filterwarnings("ignore::odeopt.problems.differences.RoughGradient")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_parts(name):
+    """D v = F v + G (H (Q v)) on theta and all memory of its length."""
+    opt = an_optimizer(name)
+    with np.errstate(all="ignore"):
+        step, _, y, t = later_state(
+            opt, network(7).at(np.linspace(-1, 1, 41)) if name not in BY_DIFFERENCES else PROBLEM
+        )
+        here = step.at(t, pack(y))
+    assert (here.parts is None) == (name in MEET | TWICE)
+    if here.parts is not None:
+        parts, v = here.parts, np.zeros(len(pack(y)))
+        rows = np.random.default_rng(0).normal(size=(len(parts.G), 41))
+        for where, row in zip(parts.where, rows, strict=True):
+            v[where] = row
+        meeting = parts.hessian(np.sum(parts.Q * rows, axis=0)[None])[0]
+        found = np.sum(parts.F * rows, axis=1) + parts.G * meeting
+        expected = here.product(v[None])[0]
+        for where, row in zip(parts.where, found, strict=True):
+            np.testing.assert_allclose(row, expected[where], atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("make", [oo.schemes.heun, oo.schemes.rk4, oo.schemes.Splitting("drift kick drift friction")])
