@@ -46,6 +46,7 @@ from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .transfer.loss_forecast import LossForecast, LossPrediction, loss_forecast
 from .transfer.schedule_bound import ScheduleBound, schedule_bound
 from .util.status import Status
 
@@ -66,6 +67,8 @@ __all__ = [
     "Flow",
     "Following",
     "ImplicitRegularizer",
+    "LossForecast",
+    "LossPrediction",
     "Onset",
     "Optimizer",
     "Problem",
@@ -103,6 +106,7 @@ __all__ = [
     "ivp",
     "laws",
     "load",
+    "loss_forecast",
     "modified_flow",
     "noise",
     "noise_ratio",

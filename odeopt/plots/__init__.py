@@ -12,7 +12,7 @@ from odeopt.plots.laws import density
 from odeopt.plots.orders import convergence, work_precision
 from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
-from odeopt.plots.schedules import schedule_bound
+from odeopt.plots.schedules import loss_forecast, loss_prediction, schedule_bound
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "ensemble",
     "following",
     "landscape",
+    "loss_forecast",
+    "loss_prediction",
     "path",
     "rod_flow",
     "schedule_bound",

@@ -26,6 +26,7 @@ from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
 from odeopt.simulation.trajectory import of_members
+from odeopt.transfer.loss_forecast import LossForecast, LossPrediction
 from odeopt.transfer.schedule_bound import ScheduleBound
 from odeopt.util.tables import dataframe
 from odeopt.word2vec.train import Training
@@ -148,6 +149,17 @@ def _schedule_bound(result: ScheduleBound) -> Frame:
     return Frame(numbers, {"schedule": [str(result.schedule)]})
 
 
+def _loss_forecast(result: LossForecast) -> Frame:
+    losses, residuals = np.concatenate(result.losses), np.concatenate(result.residuals)
+    curve = np.repeat(np.arange(len(result.losses)), [len(each) for each in result.losses])
+    index = {"curve": curve, "step": np.concatenate(result.records)}
+    return Frame({"loss": losses, "law": losses - residuals, "residual": residuals}, index)
+
+
+def _loss_prediction(result: LossPrediction) -> Frame:
+    return Frame({key: getattr(result, key) for key in ("loss", "low", "high")}, {"step": result.at})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -180,6 +192,8 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "BatchSharpness": _batch_sharpness,
     "RodFlow": _rod_flow,
     "ScheduleBound": _schedule_bound,
+    "LossForecast": _loss_forecast,
+    "LossPrediction": _loss_prediction,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -50,6 +50,11 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "state": "n _",
         "delta": "_ d",
     },
+    "LossForecast": {
+        "spread": "p p",
+        **dict.fromkeys(("rates", "records", "losses", "residuals"), "_"),
+    },
+    "LossPrediction": dict.fromkeys(("at", "loss", "low", "high"), "r"),
     "Training": {"losses": "_", "tables": "_ _"},
     "Vectors": {"words": "w", "vectors": "w _"},
 }

@@ -12,6 +12,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from support import tables
+from support.schedules import annealed
 
 import odeopt as oo
 
@@ -71,6 +72,8 @@ CASES = {  # name: (the call, how many artists of which kind)
     "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
     "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
     "rod_flow": (lambda ax: plots.rod_flow(oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20), ax), 2),
+    "loss_forecast": (lambda ax: plots.loss_forecast(annealed(), ax), 4),
+    "loss_prediction": (lambda ax: plots.loss_prediction(annealed().propose(40), ax), 2),
     "schedule_bound": (lambda ax: plots.schedule_bound(oo.schedule_bound(oo.schedules.linear(9), 9), ax), 2),
     "stability_region": (lambda ax: plots.stability_region(oo.stability_region(oo.schemes.rk4, points=41), ax), 2),
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),

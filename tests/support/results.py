@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 
 import numpy as np
+from support.schedules import annealed
 
 import odeopt as oo
 from odeopt.core.flow import Flow
@@ -74,6 +75,8 @@ MADE = {
         lambda: oo.schedule_bound(oo.schedules.warm_up(3, oo.schedules.wsd(40, 8)), 40, D=2),
         lambda: oo.schedule_bound(oo.schedules.table([1, 0.5]).stretched(0.5), 4),
     ],
+    "LossForecast": [annealed],
+    "LossPrediction": [lambda: annealed().predict(oo.schedules.wsd(40, 8), 40), lambda: annealed().propose(40, warm=3)],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }

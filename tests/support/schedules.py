@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
+
+import odeopt as oo
 from odeopt import schedules
 
 EVERY = [
@@ -24,3 +29,11 @@ EVERY = [
     schedules.restarts(schedules.cosine(7, 0.2), 7, 1.5),
     schedules.restarts(schedules.cosine(7, 0.2), 7),
 ]
+
+
+@lru_cache(maxsize=1)
+def annealed():
+    """A forecast from losses that are not quite those of the law."""
+    k = np.arange(40)
+    curves = [(s, 2 + 1 / np.sqrt(1 + k) + 0.1 * s(k) + 0.01 * np.sin(k)) for s in (EVERY[5], EVERY[0])]
+    return oo.loss_forecast(curves, lr=[0.1, 0.05])

@@ -21,7 +21,8 @@ from support.arguments.kinds import (
     WORK,
     WORK_0,
 )
-from support.arguments.samples import GD, NOISY, PROBLEM, SUM, loaded, made
+from support.arguments.samples import FALLING, GD, NOISY, PROBLEM, SUM, loaded, made
+from support.schedules import annealed
 
 import odeopt as oo
 from odeopt import optimizers, schemes
@@ -138,6 +139,17 @@ ROWS: dict[str, Row] = {
         lambda: dict(schedule=oo.schedules.constant(), steps=3), schedule=NOTHING, steps=WORK, D=POSITIVE, G=POSITIVE
     ),
     "ScheduleBound.at": row(lambda: dict(lr=0.1), call=lambda lr: made().bound.at(lr), lr=POSITIVES),
+    "loss_forecast": row(lambda: dict(curves=[(FALLING, 1 / np.arange(1, 10))]), curves=NOTHING, lr=NOTHING),
+    "LossForecast.predict": row(
+        lambda: dict(schedule=FALLING, steps=9),
+        call=lambda **k: annealed().predict(**k),
+        schedule=NOTHING,
+        steps=WORK,
+        lr=NOTHING,
+    ),
+    "LossForecast.propose": row(
+        lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
+    ),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
     "central_flow": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=2),

@@ -81,6 +81,8 @@ ROWS: dict[str, Row] = {
             ("following", "result", "followed"),
             ("path", "run", "run"),
             ("schedule_bound", "result", "bound"),
+            ("loss_forecast", "result", "forecast"),
+            ("loss_prediction", "result", "prediction"),
             ("sharpness", "result", "sharp"),
             ("stability_chart", "chart", "chart"),
             ("stability_region", "region", "region"),

@@ -9,7 +9,7 @@ REASONS = {
         laws.Moments symbolic.HighResolution symbolic.ModifiedEquation testing.Report testing.Nonconformance
         word2vec.Agreement word2vec.Corpus word2vec.Training solvers.Reason core.flow.Project core.flow.Push
         core.flow.Relax core.flow.Quantity core.decay.Decay optimizers.schedules.Schedule optimizers.schedules.Rate
-        schemes.StepFailure BatchSharpness EdgeGauge RodFlow ScheduleBound
+        schemes.StepFailure BatchSharpness EdgeGauge RodFlow LossForecast LossPrediction ScheduleBound
         CentralFlow""",
     "a protocol or an alias of a type, which nobody calls": """
         core.flow.Field core.flow.Field.start core.flow.Field.rhs core.flow.Speed schemes.Scheme schemes.Scheme.bind
@@ -38,7 +38,7 @@ REASONS = {
     "passes its arguments on to odeopt.plots": """
         Comparison.plot Convergence.plot Energy.plot Ensemble.plot Following.plot Sharpness.plot StabilityChart.plot
         StabilityRegion.plot Trajectory.plot WorkPrecision.plot BatchSharpness.plot EdgeGauge.plot RodFlow.plot
-        laws.FokkerPlanck.plot ScheduleBound.plot
+        laws.FokkerPlanck.plot LossForecast.plot LossPrediction.plot ScheduleBound.plot
         CentralFlow.plot""",
     "SciPy's own class, whose arguments tests/solvers/test_guarded.py checks": """
         solvers.GuardedBDF solvers.GuardedDOP853 solvers.GuardedLSODA solvers.GuardedRK23 solvers.GuardedRK45

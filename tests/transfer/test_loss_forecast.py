@@ -1,0 +1,233 @@
+"""Forecasts of losses: the law as it is written, published parameters recovered, intervals that hold."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+import odeopt as oo
+from odeopt import schedules
+from odeopt.transfer.law_fit import fitted
+from odeopt.transfer.multi_power_law import PARAMETERS, annealing, loss, values_and_slopes, warm_up_end
+from odeopt.util.status import Status
+
+PUBLISHED = {
+    "25M": np.array([3.040, 0.525, 0.508, 363.8, 2.066, 0.583, 0.641]),
+    "400M": np.array([2.375, 0.654, 0.429, 523.4, 2.025, 0.594, 0.635]),
+}
+LR, STEPS, WARM = 3e-4, 2000, 60
+
+
+def warmed(schedule):
+    return schedules.warm_up(WARM, schedule)
+
+
+COSINE = warmed(schedules.cosine(STEPS - WARM, 0.1))
+STAGES = warmed(schedules.sequence(schedules.constant(), STEPS // 2, schedules.constant(0.3)))
+OTHER = warmed(schedules.wsd(STEPS - WARM, 400, lambda n: schedules.one_minus_sqrt(n, 0.1)))
+
+
+def recorded(schedule, p, noise=0.0, lr=LR, steps=STEPS, records=100, rng=None, memory=0.0):
+    """A pair (schedule, loss) of a run that obeys the law but for noise, AR(1) with this memory."""
+    found, at = np.full(steps, np.nan), np.linspace(WARM, steps - 1, records).astype(int)
+    xi = np.zeros(records) if rng is None else rng.standard_normal(records)
+    for i in range(1, records):
+        xi[i] = memory * xi[i - 1] + np.sqrt(1 - memory**2) * xi[i]
+    found[at] = loss(p, annealing(lr * schedule(np.arange(steps)), at)) + noise * xi
+    return schedule, found
+
+
+def written(p, eta, t):
+    """The law after step t, term by term."""
+    L0, A, alpha, B, C, beta, gamma = p
+    first = np.flatnonzero(np.diff(eta) < 0)[0] + 1
+    found = L0 + A * eta[: t + 1].sum() ** -alpha
+    for k in range(first, t + 1):
+        S = eta[k : t + 1].sum()
+        found -= B * (eta[k - 1] - eta[k]) * (1 - (1 + C * eta[k] ** -gamma * S) ** -beta)
+    return found
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("schedule", [COSINE, warmed(schedules.restarts(schedules.linear(50, 0.1), 50, 2))], ids=str)
+def test_the_law_term_by_term(name, schedule):
+    eta = LR * schedule(np.arange(300))
+    at = np.array([WARM, 150, 299])
+    found = loss(PUBLISHED[name], annealing(eta, at))
+    np.testing.assert_allclose(found, [written(PUBLISHED[name], eta, t) for t in at], rtol=1e-13)
+
+
+def test_its_derivatives():
+    p, curve = PUBLISHED["25M"], annealing(LR * COSINE(np.arange(300)), np.arange(WARM, 300, 11))
+    _, slopes = values_and_slopes(p, curve)
+    for i, h in enumerate(1e-5 * np.eye(7)):
+        differences = (loss(p * np.exp(h), curve) - loss(p * np.exp(-h), curve)) / 2e-5
+        np.testing.assert_allclose(slopes[:, i], differences, rtol=1e-7, atol=1e-9)
+
+
+def test_a_rate_of_zero_ends_the_run():
+    eta = LR * np.concatenate([np.ones(50), np.zeros(50)])
+    curve = annealing(eta, np.array([49, 50, 99]))
+    found = loss(PUBLISHED["25M"], curve)
+    np.testing.assert_allclose(found, found[0], rtol=1e-13)
+    assert np.isfinite(values_and_slopes(PUBLISHED["25M"], curve)[1]).all()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_parameters_are_recovered(name):
+    """From two curves that obey the law, to 1 %; a third is then predicted."""
+    p = PUBLISHED[name]
+    forecast = oo.loss_forecast([recorded(COSINE, p), recorded(STAGES, p)], lr=LR)
+    assert forecast.status is Status.DONE
+    assert list(forecast.parameters) == list(PARAMETERS)
+    np.testing.assert_allclose([*forecast.parameters.values()], p, rtol=1e-2)
+    assert forecast.worst < 1e-9
+    predicted = forecast.predict(OTHER, STEPS)
+    truth = loss(p, annealing(LR * OTHER(np.arange(STEPS)), predicted.at))
+    np.testing.assert_allclose(predicted.loss, truth, rtol=1e-8)
+    assert predicted.at[0] == WARM - 1
+    assert predicted.at[-1] == STEPS - 1
+
+
+def test_curves_may_have_peaks_and_units_of_their_own():
+    """lr in units a thousand times as large: A, B and C change, predictions do not."""
+    p = PUBLISHED["400M"]
+    curves = [recorded(COSINE, p), recorded(STAGES, p, lr=LR / 2)]
+    forecast = oo.loss_forecast(curves, lr=[LR, LR / 2])
+    other = oo.loss_forecast(curves, lr=[1e3 * LR, 1e3 * LR / 2])
+    np.testing.assert_allclose([*forecast.parameters.values()], p, rtol=1e-2)
+    scale = np.array([0, p[2], 0, -1, p[6] - 1, 0, 0])
+    np.testing.assert_allclose([*other.parameters.values()], p * 1e3**scale, rtol=1e-2)
+    ends = [f.predict(OTHER, STEPS, f.lr / 1.5).loss[-1] for f in (forecast, other)]
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+def test_the_losses_of_a_warm_up_are_left_out():
+    p, (schedule, found) = PUBLISHED["25M"], recorded(COSINE, PUBLISHED["25M"])
+    found[: WARM - 1] = 11.0
+    forecast = oo.loss_forecast([(schedule, found), recorded(STAGES, p)], LR)
+    assert forecast.records[0].min() >= WARM - 1 == warm_up_end(LR * COSINE(np.arange(STEPS)))
+    assert forecast.worst < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [0.0, 0.8])
+def test_intervals_hold(memory):
+    """Of 40 new noisy losses at the end of another run, 95 % lie in the interval: at least 34 with probability 0.996.
+
+    With residuals that agree with their neighbours too.
+    """
+    p, rng, inside, widths = PUBLISHED["25M"], np.random.default_rng(1), 0, []
+    for _ in range(40):
+        curves = [recorded(s, p, 0.01, rng=rng, memory=memory) for s in (COSINE, STAGES)]
+        predicted = oo.loss_forecast(curves, LR).predict(OTHER, STEPS)
+        new = loss(p, annealing(LR * OTHER(np.arange(STEPS)), predicted.at[-1:]))[0] + 0.01 * rng.standard_normal()
+        inside += bool(predicted.low[-1] <= new <= predicted.high[-1])
+        widths.append(predicted.high[-1] - predicted.low[-1])
+    assert inside >= 34
+    assert np.median(widths) < 0.1
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_proposed_schedule_is_the_best_and_warns(name):
+    p = PUBLISHED[name]
+    forecast = oo.loss_forecast([recorded(COSINE, p), recorded(STAGES, p)], lr=LR)
+    proposed = forecast.propose(STEPS, warm=WARM)
+    assert repr(proposed.schedule).startswith("warm_up(steps=60, then=hold(steps=")
+    assert any("no run has tried it" in text for text in proposed.warnings)
+    assert any("the sum of the rates is" in text for text in proposed.warnings)
+    assert not any("least rate" in text for text in proposed.warnings)
+    rest = STEPS - WARM + 1
+    shapes = (schedules.linear, schedules.cosine, schedules.one_minus_sqrt)
+    others = [
+        warmed(schedules.wsd(rest, c, lambda n, shape=shape: shape(n, 0.1)))
+        for c in (100, 400, rest)
+        for shape in shapes
+    ]
+    ends = [forecast.predict(other, STEPS).loss[-1] for other in others]
+    assert proposed.loss[-1] < min(ends)
+    np.testing.assert_allclose(forecast.predict(proposed.schedule, STEPS).loss, proposed.loss, rtol=1e-14)
+    assert "no run has tried it" in repr(proposed)
+
+
+def test_predictions_say_in_what_they_go_beyond():
+    p = PUBLISHED["25M"]
+    forecast = oo.loss_forecast([recorded(COSINE, p), recorded(STAGES, p)], lr=LR)
+    assert forecast.predict(COSINE, STEPS).warnings == ()
+    sums, peak, least = forecast.predict(schedules.linear(2 * STEPS), 2 * STEPS, lr=2 * LR).warnings
+    assert sums.startswith("the sum of the rates is 1.2, at most 0.3")
+    assert peak == "the peak rate is 0.0006, at most 0.0003 in the curves"
+    assert least == "the least rate is 1.5e-07, at least 3e-05 in the curves"
+
+
+def test_a_fit_that_was_cut_short_says_so(monkeypatch):
+    monkeypatch.setattr("odeopt.transfer.law_fit.EVALUATIONS", 1)
+    rng = np.random.default_rng(0)
+    forecast = oo.loss_forecast([recorded(COSINE, PUBLISHED["25M"], 0.01, rng=rng)], LR)
+    assert forecast.status is Status.TOO_MANY_EVALUATIONS
+    assert "TOO_MANY_EVALUATIONS: the fit has not converged" in repr(forecast)
+    assert np.isfinite(forecast.predict(OTHER, STEPS).loss).all()
+
+
+def test_it_prints():
+    p = PUBLISHED["25M"]
+    forecast = oo.loss_forecast([recorded(COSINE, p, 0.01, rng=np.random.default_rng(0))], LR)
+    first, second = repr(forecast).splitlines()
+    assert first.startswith("multi-power law: L0 = 3.0")
+    assert second.startswith("100 losses of 1 curves: standard deviation 0.0097, worst residual 0.024")
+    assert repr(forecast.predict(COSINE, STEPS)).startswith(
+        "0.0003 warm_up(steps=60, then=cosine(steps=1940, final=0.1)"
+    )
+    # residuals are what the law leaves
+    np.testing.assert_allclose(
+        forecast.losses[0] - forecast.residuals[0],
+        loss(np.array([*forecast.parameters.values()]), annealing(forecast.rates[0], forecast.records[0])),
+        rtol=1e-12,
+    )
+
+
+def test_a_flat_curve_has_no_second_part():
+    """The law is fitted where only one of several curves has a fall."""
+    p = PUBLISHED["25M"]
+    flat, curve = recorded(warmed(schedules.constant()), p), recorded(COSINE, p)
+    assert oo.loss_forecast([flat, curve], LR).worst < 1e-9
+    merged = annealing(LR * COSINE(np.arange(STEPS)), np.array([STEPS - 1])).merged(50)
+    assert len(merged.drop) == 50
+    whole = annealing(LR * COSINE(np.arange(STEPS)), np.array([STEPS - 1]))
+    np.testing.assert_allclose(loss(p, merged), loss(p, whole), rtol=1e-3)
+    assert fitted([whole.merged(3000)], [loss(p, whole)], LR).p.shape == (7,)
+
+
+GOOD = recorded(schedules.linear(STEPS, 0.1), PUBLISHED["25M"])
+
+
+@lru_cache(maxsize=1)
+def good():
+    return oo.loss_forecast([GOOD])
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: oo.loss_forecast(3), TypeError, r"curves must be pairs \(schedule, loss\), got 3"),
+        (lambda: oo.loss_forecast([1, 2]), TypeError, r"curves must be pairs \(schedule, loss\), got \[1, 2\]"),
+        (lambda: oo.loss_forecast([]), ValueError, "curves must not be empty"),
+        (lambda: oo.loss_forecast([(3, GOOD[1])]), TypeError, r"the schedule of curves\[0\] must be one of odeopt"),
+        (lambda: oo.loss_forecast([GOOD, (GOOD[0], [-1.0, 2.0])]), ValueError, r"curves\[1\] must have losses \(n,\)"),
+        (lambda: oo.loss_forecast([(abs, GOOD[1])]), ValueError, r"curves\[0\] must have rates that are finite"),
+        (lambda: oo.loss_forecast([(GOOD[0], np.full(9, np.nan))]), ValueError, r"curves\[0\] must have a loss after"),
+        (lambda: oo.loss_forecast([(GOOD[0], np.ones(7))]), ValueError, "must have more than 7 losses .* got 7"),
+        (lambda: oo.loss_forecast([(schedules.constant(), np.ones(9))]), ValueError, "after a fall of the rate"),
+        (lambda: oo.loss_forecast([GOOD], lr=-1), ValueError, "lr must be a number or"),
+        (lambda: oo.loss_forecast([GOOD], lr=[1, 2]), ValueError, r"lr must broadcast to shape \(1,\)"),
+        (lambda: good().predict(abs, 9), ValueError, "schedule must have rates .* positive at first"),
+        (lambda: good().predict(COSINE, 1), ValueError, "steps must be at least 2, got 1"),
+        (lambda: good().predict(COSINE, 9, lr=0), ValueError, "lr must be a number or"),
+        (lambda: good().propose(9, warm=8), ValueError, "warm must be at most steps - 2 = 7, got 8"),
+    ],
+)
+def test_bad_arguments(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
