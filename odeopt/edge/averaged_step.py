@@ -24,14 +24,16 @@ from odeopt.problems.differences import scaled, sizes
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
+SLOW = 0.05  # the least angle of a pair, where an optimizer leaves the unit circle with a pair and not at -1
 BEYOND = 1 + 1e-6  # of the stability limit: where the multiplier that left the circle is looked at
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """What an oscillation X (k, k) in k modes does:   y' = drift + sum C_ab X_ab,   S' = N y'.
+    """What an oscillation X (k, k) in k modes does:   y' = drift + sum C_ab X_ab,   (S + T[X])' = N y'.
 
-    drift (n,), C and N (k, k, n), S (k, k); `allowed` (k, k) are the entries that X may have
+    drift (n,), C and N (k, k, n), S (k, k); `allowed` (k, k) are the entries that X may have; T (k, k, k, k), of
+    order 2, is how a finite oscillation moves its own slack
     """
 
     drift: Array
@@ -39,12 +41,13 @@ class Pieces:
     N: Array
     S: Array
     allowed: Array
+    T: Array | None = None
 
     def ahead(self, dt: float) -> tuple[Array, Array]:
-        """S and B (k, k, k, k) with the slack S + B[X] after a time dt under X."""
+        """S and B (k, k, k, k) with the slack S + B[X] of a path that has moved for a time dt under X."""
         N = _symmetric(self.N)
         B = np.einsum("abn,cdn->abcd", N, _symmetric(self.C), optimize=True)
-        return self.S + dt * (N @ self.drift), dt * B
+        return self.S + dt * (N @ self.drift), dt * B + (0.0 if self.T is None else self.T)
 
     def velocity(self, X: Array) -> Array:
         """y' under the oscillation X."""
@@ -83,7 +86,7 @@ class AveragedStep:
     def at(self, t: float, y: Array) -> Linearised:
         """The step near y from the time t."""
         here = self._map.at(t, y)
-        return here if self._alternates else replace(here, parts=None)
+        return here if self._alternates else replace(here, parts=None, turn=SLOW)
 
     def pieces(self, t: float, y: Array, here: Linearised, modes: Modes) -> Pieces:
         """The pieces of these modes at y."""
@@ -94,7 +97,10 @@ class AveragedStep:
         else:
             C, N = _curvature(self._map, t, y, modes)
             made = Pieces(here.increment, C * allowed[..., None], N * allowed[..., None], np.diag(modes.slack), allowed)
-        return made if self.order == 1 else _second_order(made, here, modes)
+        if self.order == 1:
+            return made
+        T = _finite(self._map, t, y, here, modes) if k else None
+        return replace(_second_order(made, here, modes), T=T)
 
 
 def alternates(opt: Optimizer) -> bool:
@@ -141,6 +147,31 @@ def _curvature(step: StepMap, t: float, y: Array, modes: Modes) -> tuple[Array, 
     C = 0.5 * np.einsum("aj,bi,jin->abn", alpha, alpha.conj(), T, optimize=True).real
     N = -np.einsum("a,bj,am,jmn->abn", modes.phase.conj(), alpha, beta, Q, optimize=True).real
     return C, N
+
+
+def _finite(step: StepMap, t: float, y: Array, here: Linearised, modes: Modes) -> Array:
+    """T_abcd = w_a D^3 Phi[v_b, v_c, v_d]/6 (k, k, k, k) of real modes.
+
+    Iterates that alternate between y + d and y - d have -d = D Phi d + D^3 Phi[d, d, d]/6 + ..., so that S + T[X] is
+    their slack where X is finite.
+    """
+    k, real = len(modes), modes.real
+    v, w = modes.V.T.real * real[:, None], modes.W.real * real[:, None]
+    centre, size = here.product(v), _sizes(step, y)
+
+    def second(along: Array) -> Array:
+        """w_a D^3 Phi[v_b, along, along] (k, k)."""
+        scale, s = scaled(along, size), step.rounding**0.25
+        ahead, behind = (step.at(t, y + sign * s * along / scale).product(v) for sign in (1.0, -1.0))
+        return w @ ((ahead - 2 * centre + behind) / s**2 * scale**2).T
+
+    T = np.zeros((k, k, k, k))
+    for c in np.flatnonzero(real):
+        T[:, :, c, c] = second(v[c])
+    for c, d in zip(*np.triu_indices(k, 1), strict=True):
+        if real[c] and real[d]:
+            T[:, :, c, d] = T[:, :, d, c] = (second(v[c] + v[d]) - T[:, :, c, c] - T[:, :, d, d]) / 2
+    return T / 6
 
 
 def _real_rows(vectors: Array) -> tuple[Array, Array]:

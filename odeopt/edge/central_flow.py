@@ -53,7 +53,8 @@ def central_flow(
     substeps:       of Euler's method in a step; a substep is halved where a multiplier would leave the circle
     modes:          the most modes that may oscillate at once, 20 by default
     form:           "step", or "published" for the formulas of Cohen et al. for gd and rmsprop
-    order:          2 follows the modified flow of second order beside the modes
+    order:          2 follows the modified flow of second order beside the modes, and adds to S what a finite
+                    oscillation changes, W D^3 Phi[V, V X V^T]/6: exact on the 2-cycle of a quartic
     record_every:   steps between records; the last step is recorded too
     progress:       a bar: True, False, or None for one at a terminal
 

@@ -63,11 +63,12 @@ class Point:
     modes: Modes
     active: Modes
     pieces: Pieces
+    turn: float
 
-    @property
-    def worst(self) -> float:
-        """The smallest slack, 1 if no mode is known."""
-        return float(np.min(self.modes.slack[oscillates(self.modes.mu)], initial=1.0))
+    def worst(self, before: Point) -> float:
+        """The smallest slack, 1 if no mode is known; a finite oscillation of the modes before holds as many of them."""
+        slack = np.sort(self.modes.slack[oscillates(self.modes.mu, self.turn)])
+        return float(np.min(slack if before.pieces.T is None else slack[len(before.active) :], initial=1.0))
 
     def oscillation(self, dt: float) -> Complementary:
         """The X under which no mode is outside the circle after the time dt."""
@@ -146,7 +147,7 @@ class Path:
             dt = width / end
             y = point.y + dt * point.pieces.velocity(point.oscillation(dt).X)
             there = self._point((n + (done + width) / end) * self._h, y, point.found)
-            if there.worst < min(-OUTSIDE, point.worst) and width > 1:
+            if there.worst(point) < min(-OUTSIDE, point.worst(point)) and width > 1:
                 width //= 2
                 continue
             done, point = done + width, there
@@ -162,25 +163,25 @@ class Path:
             raise NotFinite("not finite")
         found = modes_of(here, before, 1, self._rng)
         modes = found.modes.kept(np.argsort(found.modes.slack, kind="stable"))
-        at_edge = near(modes.mu)
-        slow = modes.mu[~oscillates(modes.mu)]
+        at_edge = near(modes.mu, here.turn)
+        slow = modes.mu[~oscillates(modes.mu, here.turn)]
         self._slow = max([self._slow, *((float(np.abs(mu)), float(2 * np.pi / np.angle(mu))) for mu in slow)])
         self.left_out = max(self.left_out, int(np.count_nonzero(at_edge)) - self._limit)
         modes = modes.kept(np.arange(min(len(modes), self._limit)))
         d = len(form.split(y)["theta"])
         P = form.preconditioner(y)
         modes = modes.scaled(np.sqrt(np.sum(np.abs(modes.V[:d].T) ** 2 * P, axis=1)))
-        active = modes.kept(np.flatnonzero(near(modes.mu)))
+        active = modes.kept(np.flatnonzero(near(modes.mu, here.turn)))
         pieces = form.pieces(t, y, here, active)
         if not (np.isfinite(pieces.C).all() and np.isfinite(pieces.N).all()):
             raise NotFinite("the second derivative of the step is not finite")
-        return Point(t, y, found, modes, active, pieces)
+        return Point(t, y, found, modes, active, pieces, here.turn)
 
     def _record(self, point: Point) -> None:
         """Records a state with the oscillation of the substep from it."""
         theta = self._form.split(point.y)["theta"]
         solved, k = point.oscillation(1 / self._substeps), len(point.active)
-        V, inside = point.modes.V[: len(theta)], np.flatnonzero(near(point.modes.mu))
+        V, inside = point.modes.V[: len(theta)], np.flatnonzero(near(point.modes.mu, point.turn))
         rows = np.concatenate([V.real.T, V.imag.T])
         HV = self._form.hessian(theta, rows) if len(V.T) else rows
         H = (V.conj().T @ (HV[: len(V.T)] + 1j * HV[len(V.T) :]).T).real

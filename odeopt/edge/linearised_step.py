@@ -26,6 +26,7 @@ from odeopt.util.check import Array
 
 Product = Callable[[Array], Array]
 
+TURN = np.pi / 4  # where multipliers leave the unit circle at -1
 LARGEST = 600  # numbers of a state whose step must be differentiated by differences
 AGREE = 1e-9  # relative: how far a recorded step may be from the step itself
 
@@ -50,6 +51,7 @@ class Linearised:
     """A step near a state: `increment` (n,), and the products D p and D^T q with D = DPhi - I, for rows (k, size).
 
     parts: what D consists of, if it is known
+    turn:  the least angle a step by which a pair of multipliers must turn to be averaged; the flow follows slower ones
     """
 
     increment: Array
@@ -57,19 +59,25 @@ class Linearised:
     transposed: Product
     size: int
     parts: Parts | None = None
+    turn: float = TURN
 
 
 class Hessian:
-    """H(theta) p for rows p (k, d), counted in `count`; an exception becomes an EvaluationError."""
+    """H(theta) p for rows p (k, d), counted in `count`; after the first, an exception becomes an EvaluationError."""
 
     def __init__(self, problem: Problem) -> None:
         self._hvp, self.count = problem.hvp, 0
 
     def __call__(self, theta: Array, p: Array) -> Array:
         rows = np.atleast_2d(p)
+        if not len(rows):
+            return np.zeros(rows.shape)
         try:
             found = np.asarray(self._hvp(np.broadcast_to(theta, rows.shape), rows), dtype=np.float64)
         except Exception as error:
+            if self.count == 0:
+                error.add_note(f"raised by hvp(theta, p) at theta of shape {rows.shape}")
+                raise
             raise EvaluationError(f"hvp raised {type(error).__name__}: {error}") from error
         self.count += len(rows)
         return found.reshape(np.shape(p))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from odeopt.edge.critical import critical
 from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
-from odeopt.edge.linearised_step import Linearised, Parts, Product
+from odeopt.edge.linearised_step import TURN, Linearised, Parts, Product
 
 Matrices = NDArray[Any]  # real or complex, or of bools
 
@@ -21,7 +21,6 @@ DENSE, DENSER = 60, 300  # numbers of a state up to which the whole matrix is ta
 REAL = 1e-9  # relative imaginary part of a multiplier that counts as real
 NEAR = 0.05  # 1 - |mu| below which a real mode is about to reach the unit circle
 NEAR_PAIR = 0.01  # the same for a complex pair: many of momentum's stay at |mu| = sqrt(beta), whatever the loss
-TURN = np.pi / 4  # per step: a pair that turns more slowly is followed by the flow itself, not averaged
 EXACT, ROUGH = 1e-5, 1e-2  # relative residuals of the modes near the circle, and of the largest one if it is not near
 FIRST_BALANCE = 5  # products by which the units of a step are found first
 SPARE = 2  # modes that are followed beside those near the circle, so that none comes unseen
@@ -78,14 +77,14 @@ class Found:
     size: Matrices | None = None
 
 
-def oscillates(mu: Matrices) -> Matrices:
-    """Which multipliers alternate, or turn by at least `TURN` a step; of a pair the one in the upper half plane."""
-    return np.where(_real(mu), mu.real < 0, np.angle(mu) >= TURN)
+def oscillates(mu: Matrices, turn: float = TURN) -> Matrices:
+    """Which multipliers alternate, or turn by at least this angle a step; of a pair the one in the upper half plane."""
+    return np.where(_real(mu), mu.real < 0, np.angle(mu) >= turn)
 
 
-def near(mu: Matrices) -> Matrices:
+def near(mu: Matrices, turn: float = TURN) -> Matrices:
     """Which multipliers oscillate at the unit circle or are about to reach it."""
-    return oscillates(mu) & (1 - np.abs(mu) < np.where(_real(mu), NEAR, NEAR_PAIR))
+    return oscillates(mu, turn) & (1 - np.abs(mu) < np.where(_real(mu), NEAR, NEAR_PAIR))
 
 
 def _real(mu: Matrices) -> Matrices:
@@ -104,15 +103,15 @@ def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.
     transposed: Product = lambda q: step.transposed(q / size) * size
     number = 1 + least + SPARE if right_rows is None else len(right_rows)
     while True:
-        right = _search(product, _scaled(right_rows, 1 / size), number, step.size, least, rng)
-        left = _search(transposed, _scaled(left_rows, size), number, step.size, least, rng)
-        keep = np.isfinite(_needed(right.gain, least))
+        right = _search(product, _scaled(right_rows, 1 / size), number, step, least, rng)
+        left = _search(transposed, _scaled(left_rows, size), number, step, least, rng)
+        keep = np.isfinite(_needed(right.gain, least, step.turn))
         partner = paired(right.gain, left.gain)
         apart = np.abs(right.gain - left.gain[partner])[keep].max(initial=0.0)
         many = int(np.count_nonzero(keep)) + SPARE
         if many <= number and apart <= ROUGH:
             V, W = _plain(1 + right.gain, right.vectors), _plain(1 + left.gain, left.vectors)[partner]
-            modes = _modes(1 + right.gain, (V * size).T, W / size, least)
+            modes = _modes(1 + right.gain, (V * size).T, W / size, least, step.turn)
             return Found(modes, right.rows[: many + 1] * size, left.rows[: many + 1] / size, size)
         if number >= step.size // 3:
             raise NotFound(f"left and right modes of the step are {apart:.1e} apart")
@@ -148,22 +147,22 @@ def _critical(step: Linearised, parts: Parts, before: Found | None, least: int, 
     gain, s = np.linalg.eig(W @ step.product(found.V.T).T)
     mu = 1 + gain
     V, W = (found.V @ s).T, np.linalg.solve(s, W)
-    return Found(_modes(mu, _plain(mu, V).T, _plain(mu, W), least), found.rows[: many + 1])
+    return Found(_modes(mu, _plain(mu, V).T, _plain(mu, W), least, step.turn), found.rows[: many + 1])
 
 
 def _scaled(rows: Matrices | None, size: Matrices) -> Matrices | None:
     return None if rows is None else rows * size
 
 
-def _needed(gain: Matrices, least: int) -> Matrices:
+def _needed(gain: Matrices, least: int, turn: float) -> Matrices:
     """The residuals that are allowed, of gains in the order of falling modulus."""
-    return np.where(near(1 + gain), EXACT, np.where(np.arange(len(gain)) < least, ROUGH, np.inf))
+    return np.where(near(1 + gain, turn), EXACT, np.where(np.arange(len(gain)) < least, ROUGH, np.inf))
 
 
 def _search(
-    product: Product, before: Matrices | None, size: int, n: int, least: int, rng: np.random.Generator
+    product: Product, before: Matrices | None, size: int, step: Linearised, least: int, rng: np.random.Generator
 ) -> Invariant:
-    return invariant(product, _start(before, size, n, rng), lambda gain: _needed(gain, least))
+    return invariant(product, _start(before, size, step.size, rng), lambda gain: _needed(gain, least, step.turn))
 
 
 def _start(before: Matrices | None, size: int, n: int, rng: np.random.Generator) -> Matrices:
@@ -183,7 +182,7 @@ def _dense(step: Linearised, least: int) -> Modes:
     gain, left, right = eig(D, left=True, right=True)
     order = np.argsort(-np.abs(gain))
     mu = 1 + gain[order]
-    return _modes(mu, _plain(mu, right.T[order]).T, _plain(mu.conj(), left.T[order]).conj(), least)
+    return _modes(mu, _plain(mu, right.T[order]).T, _plain(mu.conj(), left.T[order]).conj(), least, step.turn)
 
 
 def _plain(mu: Matrices, vectors: Matrices) -> Matrices:
@@ -192,10 +191,10 @@ def _plain(mu: Matrices, vectors: Matrices) -> Matrices:
     return np.where(_real(mu)[:, None], real, vectors)
 
 
-def _modes(mu: Matrices, V: Matrices, W: Matrices, least: int) -> Modes:
+def _modes(mu: Matrices, V: Matrices, W: Matrices, least: int, turn: float) -> Modes:
     """The modes to keep among these, which come in the order of |mu - 1|, scaled so that W V = I."""
     mu = np.where(_real(mu), mu.real, mu)
-    turning = np.flatnonzero(oscillates(mu) | (mu.imag > REAL * np.abs(mu)))
-    keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1])[0]], dtype=int)
+    turning = np.flatnonzero(oscillates(mu, turn) | (mu.imag > REAL * np.abs(mu)))
+    keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1], turn)[0]], dtype=int)
     mu, V, W = mu[keep].astype(complex), V[:, keep].astype(complex), W[keep].astype(complex)
     return Modes(mu, V, np.linalg.solve(W @ V, W) if len(mu) else W)
