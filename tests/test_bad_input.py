@@ -13,7 +13,7 @@ from support.arguments import ROWS, frameworks
 from support.arguments.attack import VALUES, mistakes
 from support.arguments.public import parameters, public
 from support.arguments.samples import EVALUATED
-from support.arguments.unchecked import UNCHECKED
+from support.arguments.unchecked import UNCHECKED, needs_no_row
 
 import odeopt as oo
 
@@ -24,8 +24,8 @@ for name in ROWS:
 
 
 def test_every_public_function_and_argument_has_a_row():
-    assert set(PUBLIC) == {*ROWS, *UNCHECKED}
-    assert not set(ROWS) & set(UNCHECKED)
+    assert {name for name, thing in PUBLIC.items() if not needs_no_row(name, thing, ROWS)} == set(ROWS)
+    assert set(UNCHECKED) <= set(PUBLIC)
     for name, row in ROWS.items():
         assert set(parameters(PUBLIC[name])) <= set(row.takes), name
 
