@@ -151,6 +151,18 @@ ROWS: dict[str, Row] = {
         lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
     ),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "compare_at_edge": row(
+        lambda: dict(opt=GD, problem=PROBLEM, steps=3),
+        opt=NOTHING,
+        problem=NOTHING,
+        steps=WORK,
+        theta0=NOTHING,
+        memory=NOTHING,
+        substeps=WORK,
+        size=NONNEGATIVE,
+        seed=COUNT_0,
+        progress=SWITCH,
+    ),
     "central_flow": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=2),
         opt=NOTHING,
