@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 
 import numpy as np
 import pytest
 from support import tables
-from support.arguments import ROWS
+from support.arguments import ROWS, frameworks
 from support.arguments.attack import VALUES, mistakes
 from support.arguments.public import parameters, public
 from support.arguments.samples import EVALUATED
@@ -54,6 +55,22 @@ def test_tensors_that_require_gradients_are_refused(room):
     torch = pytest.importorskip("torch")
     tensor = {"tensor": lambda: torch.ones(2, requires_grad=True)}
     assert [line for name in ROOMS[room] for line in mistakes(name, PUBLIC[name], ROWS[name], EVALUATED, tensor)] == []
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.slow  # JAX compiles
+@pytest.mark.parametrize("library", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in frameworks.ROWS])
+def test_the_doors_to_the_frameworks(library):
+    pytest.importorskip({"jax": "optax"}.get(library, library))
+    room, rows = importlib.import_module(f"odeopt.frameworks.{library}"), frameworks.ROWS[library]()
+    assert set(room.__all__) == {*rows, *frameworks.UNCHECKED.get(library, ())}
+    found = []
+    for name, row in rows.items():
+        call = getattr(room, name)
+        assert set(parameters(call)) <= set(row.takes), name
+        call(**row.given())
+        found += mistakes(name, call, row, EVALUATED, VALUES)
+    assert found == []
 
 
 CASES = [

@@ -11,6 +11,7 @@ from odeopt.optimizers.schedules import Schedule, table
 from odeopt.optimizers.schedules.base import checked
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 
 
 def named(s: Any) -> Schedule:
@@ -26,6 +27,11 @@ def named(s: Any) -> Schedule:
 def rate(name: str, lr: Any) -> float:
     """A single learning rate."""
     return check.scalar(name, check.rate(name, lr))
+
+
+def table_length(steps: Any) -> int:
+    """The number of steps of a table, which must fit into memory."""
+    return within_memory("steps", within_a_day("steps", check.count("steps", steps, 1)), 4 * NUMBER * steps)
 
 
 def factor(s: Schedule, k: Any, library: Library) -> Any:

@@ -68,10 +68,14 @@ def rows_of(data: Any) -> tuple[Array, ...]:
     """The arrays (n, ...) of a tuple (x, y, ...), checked to be finite and of one length."""
     if not isinstance(data, tuple) or not data:
         raise TypeError(f"data must be a tuple of arrays (n, ...), e.g. (x, y), got {data!r}")
-    arrays = tuple(np.asarray(a) for a in data)
+    try:
+        arrays = tuple(np.asarray(a) for a in data)
+    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: a tensor that requires gradients
+        raise TypeError(f"data must be arrays of numbers: {error}") from error
     for i, a in enumerate(arrays):
-        if a.dtype.kind not in "iufb":
-            raise TypeError(f"data[{i}] must be an array of numbers, got {a.dtype}")
+        if a.dtype.kind not in "iufb" or np.ma.is_masked(data[i]):
+            kind = "a masked array" if np.ma.is_masked(data[i]) else a.dtype
+            raise TypeError(f"data[{i}] must be an array of numbers without a mask, got {kind}")
         if a.ndim == 0 or len(a) == 0 or len(a) != len(arrays[0] if arrays[0].ndim else ()):
             shapes = [a.shape for a in arrays]
             raise ValueError(f"data must be arrays (n, ...) of one length n >= 1, got shapes {shapes}")

@@ -49,10 +49,13 @@ def from_optax(
         raise ValueError("JAX must compute in float64: set JAX_ENABLE_X64=1 before it is imported")
     tree: Any
     theta, tree = jax.tree.flatten(theta0)
-    theta = [check.numbers_of("theta0", leaf) for leaf in theta]
+    if not theta:
+        raise ValueError(f"theta0 must hold numbers, got {check.shown(theta0)}")
+    theta = [np.asarray(check.finite("theta0", leaf)) for leaf in theta]
     state_tree: Any
-    like("grad(theta0)", grad(tree.unflatten(theta)), theta0)  # an error inside grad is raised here, too
-    named, state_tree = jax.tree_util.tree_flatten_with_path(transform.init(tree.unflatten(theta)))
+    theta0 = tree.unflatten(theta)
+    like("grad(theta0)", grad(theta0), theta0)  # an error inside grad is raised here, too
+    named, state_tree = jax.tree_util.tree_flatten_with_path(transform.init(theta0))
     names = _names([path for path, _ in named])
     counts = [key for key, (_, leaf) in zip(names, named, strict=True) if _is_count(key, leaf)]
     memory = {key: np.asarray(leaf, dtype=np.float64) for key, (_, leaf) in zip(names, named, strict=True)}

@@ -109,9 +109,15 @@ def memory(opt: Optimizer, state: FlowState, params: Any, name: str) -> Any:
     >>> memory(opt, state, theta, "m")["w"].tolist()
     [0.5, -1.0]
     """
+    refuse(opt, "memory")
+    check.instance("state", state, FlowState, "what the init or update of to_optax(opt) returned")
+    _refuse_parameters(params)
     where, leaves = place(opt, name), arrays(params)
-    found = list(leaves)
-    for block, held in zip(_blocks(opt, leaves), state.held, strict=True):
+    found, of_opt = list(leaves), _blocks(opt, leaves)
+    numbers = [sum(leaves[j].size for j in block.members) for block in of_opt]
+    if numbers != [held.memory[where].size for held in state.held]:
+        raise ValueError(f"params must have the shapes that state was made for, got {[u.shape for u in leaves]}")
+    for block, held in zip(of_opt, state.held, strict=True):
         for j, piece in zip(block.members, pieces(held.memory[where], [leaves[j] for j in block.members]), strict=True):
             found[j] = piece
     return tree_of(found, params)
@@ -166,6 +172,10 @@ def _guarded(
 
 
 def _refuse_parameters(params: Any) -> None:
-    for path, leaf in named(params).items():
+    try:
+        leaves = named(params)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"params must be real and floating, got {check.shown(params)}: {error}") from error
+    for path, leaf in leaves.items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise TypeError(f"params{path} must be real and floating, got {leaf.dtype} of shape {leaf.shape}")

@@ -41,6 +41,7 @@ def problem(fn: Callable[..., Any], params: Any, data: Any = None, name: str = "
     >>> fit, fit.grad([1.0, 1.0]), fit.to_parameters([1.0, 2.0])["w"]
     (Problem line: d = 2, gradient by jax, batched, array([-3., -7.]), array([2.]))
     """
+    check.label("name", name)
     if not callable(fn):
         raise TypeError(f"fn must be a function of params, got {fn!r}")
     require_float64()
@@ -48,13 +49,17 @@ def problem(fn: Callable[..., Any], params: Any, data: Any = None, name: str = "
     leaves = {_name(path): leaf for path, leaf in paths}
     check.distinct("params", [_name(path) for path, _ in paths])
     for key, leaf in leaves.items():
+        if not isinstance(leaf, jax.Array | np.ndarray | np.floating | float) or np.ma.is_masked(leaf):
+            raise TypeError(f"params must be floating numbers, got {key!r} = {check.shown(leaf)}")
         if not jax.numpy.issubdtype(jax.numpy.result_type(leaf), jax.numpy.floating):
             raise TypeError(f"params must be floating numbers, got {key!r} of {jax.numpy.result_type(leaf)}")
     if not leaves:
         raise ValueError(f"params must hold arrays, got {params!r}")
+    for key, leaf in leaves.items():
+        check.finite(f"params {key!r}", leaf)
     shapes = {key: np.shape(leaf) for key, leaf in leaves.items()}
     several, rows_tree = jax.tree_util.tree_flatten(data)
-    rows = data_rows(tuple(several)) if several else ()
+    rows = () if data is None else data_rows(tuple(several))
 
     def f(theta: Any, *rows: Any) -> Any:
         given = jax.tree_util.tree_unflatten(tree, pieces(theta, shapes).values())

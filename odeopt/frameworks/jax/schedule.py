@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from odeopt.arrays.jax import JAX
-from odeopt.frameworks.schedules import factor, named, rate, recorded
+from odeopt.frameworks.schedules import factor, named, rate, recorded, table_length
 from odeopt.optimizers.schedules import Schedule
 from odeopt.util import check
 
@@ -38,5 +38,5 @@ def from_schedule(theirs: Callable[[Any], Any], steps: int, lr: float = 1.0) -> 
     """
     if not callable(theirs):
         raise TypeError(f"theirs must be an optax schedule, a function of the step count, got {check.shown(theirs)}")
-    steps, lr = check.count("steps", steps, 1), rate("lr", lr)
+    steps, lr = table_length(steps), rate("lr", lr)
     return recorded(np.asarray(jax.vmap(theirs)(jnp.arange(steps)), dtype=float), lr)

@@ -51,7 +51,10 @@ def from_keras(
         raise TypeError(f"grad must be a function of theta, e.g. jax.grad(loss), got {grad!r}")
     _refuse(optimizer)
     single = not isinstance(theta0, list | tuple)
-    theta = [check.numbers_of("theta0", p) for p in ([theta0] if single else theta0)]
+    check.label("name", name)
+    theta = [np.asarray(check.finite("theta0", p)) for p in ([theta0] if single else theta0)]
+    if not theta:
+        raise ValueError(f"theta0 must hold numbers, got {theta0!r}")
     slopes = grad(theta[0] if single else theta)  # an error inside grad is raised here
     found, shapes = [np.shape(_numpy(g)) for g in ([slopes] if single else slopes)], [p.shape for p in theta]
     if found != shapes:

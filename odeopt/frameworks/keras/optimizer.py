@@ -44,7 +44,7 @@ class FlowOptimizer(keras.optimizers.Optimizer):
     def __init__(self, opt: Optimizer, learning_rate: Any = None, nan: str = "raise", **settings: Any) -> None:
         refuse(opt, "to_keras")
         refuse_uncompiled(list(inwards(opt)), "to_keras")
-        if isinstance(learning_rate, int | float):
+        if learning_rate is not None and not callable(learning_rate):
             learning_rate = check.scalar("learning_rate", check.nonnegative("learning_rate", learning_rate))
         if learning_rate not in (None, opt.lr) and not is_paced(opt):
             raise ValueError(f"learning_rate must be None for {opt.name}: its lr only sets the first step size")

@@ -44,6 +44,7 @@ def problem(model: keras.Model, data: tuple[Any, ...], loss: Any = None, name: s
     >>> fit.load([2.0, 1.0]).predict(np.array([[10.0]]), verbose=0).item()
     21.0
     """
+    check.label("name", name)
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model, got {model!r}")
     if not isinstance(data, tuple) or len(data) not in (2, 3):

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from odeopt.frameworks.keras.arrays import library
-from odeopt.frameworks.schedules import factor, named, rate, recorded
+from odeopt.frameworks.schedules import factor, named, rate, recorded, table_length
 from odeopt.optimizers.schedules import Schedule, of_config
 from odeopt.util import check
 
@@ -57,6 +57,6 @@ def from_schedule(theirs: Callable[[Any], Any], steps: int, lr: float = 1.0) -> 
     """
     if not callable(theirs):
         raise TypeError(f"theirs must be a Keras schedule, a function of the step, got {check.shown(theirs)}")
-    steps, lr = check.count("steps", steps, 1), rate("lr", lr)
+    steps, lr = table_length(steps), rate("lr", lr)
     rates = ops.vectorized_map(theirs, ops.cast(ops.arange(steps), keras.config.floatx()))
     return recorded(np.asarray(ops.convert_to_numpy(rates), dtype=float), lr)

@@ -18,6 +18,7 @@ from odeopt.frameworks.flatten import joined, split
 from odeopt.frameworks.torch.optimizer import FlowOptimizer, to_torch
 from odeopt.frameworks.torch.soft_batch import soft_batch
 from odeopt.optimizers.one_step import OneStep, from_step
+from odeopt.util import check
 from odeopt.util.check import Array
 
 __all__ = ["from_torch", "soft_batch", "to_torch"]
@@ -37,6 +38,8 @@ def from_torch(optimizer: torch.optim.Optimizer, loss: Callable[[], Any], name: 
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
+    check.function("loss", loss, "nothing, a closure without backward()")
+    check.label("name", name)
     if isinstance(optimizer, FlowOptimizer):
         raise TypeError(
             f"optimizer must be torch's own, got one made from {optimizer.opt.name}: call modified_flow on it"

@@ -36,7 +36,7 @@ class FlowOptimizer(torch.optim.Optimizer):
         self.opt, self.nan = opt, check.choice("nan", nan, ("raise", "skip", "ignore"))
         self.backend, self.skipped, self.ngev = "torch", 0, 0
         self._prepare()
-        super().__init__(params, dict(self._groups.defaults))
+        super().__init__(_checked(params), dict(self._groups.defaults))
 
     def _prepare(self) -> None:
         """Sets the attributes that depend on the optimizer alone."""
@@ -145,6 +145,18 @@ class FlowOptimizer(torch.optim.Optimizer):
         except Untraceable as reason:
             self.backend = f"torch ({reason})"
         return self._flat.ready(k, present, held, evaluations)
+
+
+def _checked(params: Any) -> list[Any]:
+    """Tensors, named tensors or groups of them, at least one."""
+    if not isinstance(params, Iterable) or isinstance(params, torch.Tensor | str):
+        raise TypeError(f"params must be several tensors or groups of them, got {check.shown(params)}")
+    found = list(params)
+    if strangers := [p for p in found if not isinstance(p, torch.Tensor | dict | tuple)]:
+        raise TypeError(f"params must be tensors or groups of them, got {check.shown(strangers[0])} among them")
+    if not found:
+        raise ValueError("params must not be empty, got no tensor")
+    return found
 
 
 def to_torch(opt: Optimizer, params: Iterable[Any], *, nan: str = "raise") -> FlowOptimizer:

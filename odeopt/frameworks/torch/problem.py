@@ -20,6 +20,7 @@ from odeopt.frameworks.torch.data import arrays_of, plain
 from odeopt.problems import Problem
 from odeopt.problems.members import Function
 from odeopt.problems.parameters import Parameters
+from odeopt.util import check
 from odeopt.util.check import Array
 
 HOW = (
@@ -50,6 +51,7 @@ def problem(module: torch.nn.Module, loss: Callable[..., Any], data: Any, name: 
     >>> fit.load([2.0, 1.0])(torch.tensor([[10.0]])).item()
     21.0
     """
+    check.label("name", name)
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, got {module!r}")
     if not callable(loss):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from odeopt.frameworks.schedules import rate, recorded
+from odeopt.frameworks.schedules import rate, recorded, table_length
 from odeopt.optimizers.schedules import Schedule
 from odeopt.optimizers.schedules.base import checked
 from odeopt.util import check
@@ -54,7 +54,11 @@ def schedule(s: Any, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> 
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch optimizer, got {check.shown(optimizer)}")
-    return FlowScheduler(checked("s", s), optimizer, check.count("last_epoch", last_epoch, -1))
+    made, last = checked("s", s), check.count("last_epoch", last_epoch, -1)
+    try:
+        return FlowScheduler(made, optimizer, last)
+    except KeyError as error:  # the groups of a new optimizer do not have the rate from which they began
+        raise ValueError(f"last_epoch must be -1 for an optimizer that no scheduler has seen, got {last}") from error
 
 
 def from_schedule(theirs: Callable[[torch.optim.Optimizer], LRScheduler], steps: int, lr: float = 1.0) -> Schedule:
@@ -67,7 +71,7 @@ def from_schedule(theirs: Callable[[torch.optim.Optimizer], LRScheduler], steps:
     >>> from_schedule(lambda optimizer: StepLR(optimizer, 2, gamma=0.5), steps=5)(range(5)).tolist()
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    steps, lr = check.count("steps", steps, 1), rate("lr", lr)
+    steps, lr = table_length(steps), rate("lr", lr)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = theirs(optimizer) if callable(theirs) else theirs
     if not isinstance(scheduler, LRScheduler) or scheduler.optimizer is not optimizer:

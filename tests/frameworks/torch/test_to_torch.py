@@ -480,7 +480,7 @@ def parameter(**more):
 
 REFUSED = {
     "a name": (lambda: to_torch("adam", [parameter()]), TypeError, "opt must be an Optimizer.*'adam'"),
-    "no parameters": (lambda: to_torch(opts.adam(), []), ValueError, "empty parameter list"),
+    "no parameters": (lambda: to_torch(opts.adam(), []), ValueError, "params must not be empty"),
     "complex": (lambda: to_torch(opts.adam(), [parameter(dtype=torch.complex64)]), TypeError, "real.*got .*complex64"),
     "integers": (lambda: to_torch(opts.adam(), [torch.ones(2, dtype=torch.int64)]), TypeError, "floating, got .*int64"),
     "nan": (

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from support.arguments.public import parameters
 
+ALLOWED = re.compile(r"\b(must|needs|should|Could not)\b")  # the last two: Keras' own errors
 VALUES: dict[str, Callable[[], Any]] = {
     "none": lambda: None,
     "text": lambda: "x",
@@ -79,7 +80,9 @@ def _said(argument: str, call: Callable[..., Any], given: dict[str, Any], watche
     except (ValueError, TypeError, KeyError) as error:  # KeyError: of an unknown word, as of a dictionary
         if type(error) not in (ValueError, TypeError, KeyError):
             return f"{type(error).__name__}: {error}"
-        if not re.search(rf"\b{argument}\b", str(error)) or not re.search(r"\b(must|needs)\b", str(error)):
+        if not re.search(rf"\b{argument}\b", str(error)) or not re.search(
+            r"\b(must|needs|should|Could not)\b", str(error)
+        ):
             return f"unclear: {type(error).__name__}: {error}"
         return "refused late" if watched else "refused"
     except Exception as error:
