@@ -18,7 +18,7 @@ LEAST, MOST = 1e-4, 10.0  # exponents
 FAR = 60.0  # how far the logarithms of the other parameters may be from their starts
 STARTS = 4  # from which the law is fitted
 MERGED = 200  # steps of a curve, in the fits from the starts
-EVALUATIONS = 200
+EVALUATIONS = 500
 RESOLVED = 1e-12  # of the largest singular value
 
 
@@ -52,7 +52,7 @@ def fitted(law: ScheduleLaw, curves: Sequence[Sums], losses: Sequence[Array], la
     found = _least(law, np.exp(min(begun, key=lambda each: each.cost).x), curves, losses)
     p, ends = np.exp(found.x), np.cumsum([len(each) for each in losses])[:-1]
     residuals = tuple(-each for each in np.split(found.fun, ends))
-    at_limit = tuple(law.parameters[i] for i in _exponents(law) if not 1.01 * LEAST < p[i] < 0.99 * MOST)
+    at_limit = tuple(law.parameters[i] for i in _exponents(law) if not 2 * LEAST < p[i] < 0.99 * MOST)
     status = Status.DONE if found.status > 0 else Status.TOO_MANY_EVALUATIONS
     return LawFit(p, residuals, *_uncertainty(found.jac, residuals), at_limit, status)
 
