@@ -30,6 +30,7 @@ from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.central_flow import central_flow
+from .edge.comparison import EdgeComparison, compare_at_edge
 from .edge.gauge import EdgeGauge, edge_gauge
 from .edge.result import CentralFlow
 from .edge.rod_flow import rod_flow
@@ -59,6 +60,7 @@ __all__ = [
     "CentralFlow",
     "Comparison",
     "Convergence",
+    "EdgeComparison",
     "EdgeGauge",
     "Energy",
     "Ensemble",
@@ -85,6 +87,7 @@ __all__ = [
     "batch_sharpness",
     "central_flow",
     "compare",
+    "compare_at_edge",
     "compare_batches",
     "conserved",
     "convergence",

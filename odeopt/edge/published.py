@@ -8,6 +8,8 @@ Time runs in steps.  Sigma = V X V^T with V P V = 1.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from odeopt.core.state import State
@@ -24,17 +26,32 @@ from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
 
+def is_published(opt: Optimizer, y: State) -> bool:
+    """Whether there is a published form for this optimizer from this state."""
+    made = _maker(opt)
+    return made is gd or (made is rmsprop and bool(np.all(y[1] > 0)))
+
+
+def _maker(opt: Optimizer) -> Any:
+    """gd, or rmsprop in its plain form, if it made this optimizer; else None."""
+    made = None if opt.recipe is None else opt.recipe.make
+    if made is rmsprop:
+        settings = opt.settings
+        plain = settings["root"] == "outside" and not (settings["momentum"] or settings["centred"])
+        return made if plain else None
+    return made if made is gd else None
+
+
 class Published:
     """The published field on y = (w,) or (w, nu), packed into a vector; `modes` are those of the theta block."""
 
     order = 1
 
     def __init__(self, opt: Optimizer, problem: Problem, grad: Gradient, y: State) -> None:
-        made = None if opt.recipe is None else opt.recipe.make
-        plain = made is rmsprop and not (opt.settings["momentum"] or opt.settings["centred"])
-        if made is not gd and not (plain and opt.settings["root"] == "outside"):
+        made = _maker(opt)
+        if made is None:
             raise ValueError(f"opt must be gd or plain rmsprop for form='published', got {opt.name}")
-        if made is rmsprop and not np.all(y[1] > 0):
+        if not is_published(opt, y):
             raise ValueError("memory must give G > 0 for form='published' of rmsprop, which divides by sqrt(G)")
         self.opt, self.start, self._grad = opt, np.concatenate(y), grad
         self.hessian, self.means = Hessian(problem), "the published formulas"

@@ -3,7 +3,7 @@
 Every function takes a result and `ax=None` and returns its artists.  It shows nothing and does not change rcParams.
 """
 
-from odeopt.plots.edge import central_flow
+from odeopt.plots.edge import central_flow, edge_comparison
 from odeopt.plots.energy import energy
 from odeopt.plots.ensembles import ensemble
 from odeopt.plots.gauges import batch_sharpness, edge_gauge
@@ -21,6 +21,7 @@ __all__ = [
     "comparison",
     "convergence",
     "density",
+    "edge_comparison",
     "edge_gauge",
     "energy",
     "ensemble",

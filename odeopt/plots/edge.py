@@ -6,9 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.edge.comparison import EdgeComparison
 from odeopt.edge.result import CentralFlow
 from odeopt.plots import style
 from odeopt.util.plotted import draws
+
+COLOURS = {
+    "own flow": style.GREY,
+    "central flow": style.BLUE,
+    "central, order 2": style.GREEN,
+    "published": style.SKY,
+    "rod flow": style.VERMILLION,
+}
 
 
 @draws(CentralFlow)
@@ -29,6 +38,32 @@ def central_flow(flow: CentralFlow, ax: Any = None, **line: Any) -> list[Any]:
     ax.set(xlabel="time t", ylabel="loss L")
     ax.legend()
     ax.set_title(f"{style.label(flow.name)}: {finding(flow)}", fontsize="medium")
+    return artists
+
+
+@draws(EdgeComparison)
+@style.windowed
+def edge_comparison(result: EdgeComparison, ax: Any = None, **line: Any) -> list[Any]:
+    """The distance of each model from the filtered iterates against t, logarithmic; returns these artists.
+
+    A dotted line says when the iterates were perturbed.  The title states by how much the central flow is nearer than
+    the optimizer's own flow.
+    """
+    ax = style.axes(ax)
+    artists = [
+        *(
+            ax.plot(result.t[: len(d)], d, **{"color": COLOURS[name], "label": name, **line})[0]
+            for name, d in result.distance.items()
+        )
+    ]
+    if result.perturbed > 0:
+        artists.append(ax.axvline(result.t[result.perturbed - 1], color=style.GREY, linestyle=":", label="perturbed"))
+    ax.set_yscale("log")
+    ax.set(xlabel="time t", ylabel="distance from the filtered iterates")
+    ax.legend()
+    medians = {name: float(np.median(d)) for name, d in result.distance.items() if len(d)}
+    factor = medians["own flow"] / medians["central flow"]
+    ax.set_title(f"{style.label(result.name)}: central flow {factor:.2g} times as near as its own", fontsize="medium")
     return artists
 
 

@@ -15,6 +15,7 @@ from odeopt.analysis.energy import Energy
 from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.comparison import EdgeComparison
 from odeopt.edge.gauge import EdgeGauge
 from odeopt.edge.result import CentralFlow
 from odeopt.edge.rod_result import RodFlow
@@ -117,6 +118,16 @@ def _central_flow(result: CentralFlow) -> Frame:
     return Frame(columns | by_coordinate("theta", result.theta), {"t": result.t})
 
 
+def _edge_comparison(result: EdgeComparison) -> Frame:
+    """One row for each time, NaN after the end of a model."""
+    n = len(result.t)
+    whole = lambda u: np.concatenate([u, np.full(n - len(u), np.nan)])
+    columns = {"loss": result.loss}
+    columns |= {f"distance {name}": whole(u) for name, u in result.distance.items()}
+    columns |= {f"mean loss {name}": whole(u) for name, u in result.mean_loss.items()}
+    return Frame(columns, {"t": result.t})
+
+
 def _edge_gauge(result: EdgeGauge) -> Frame:
     columns = {"zeta": result.zeta.ravel(), "zeta_2": result.zeta_2.ravel()}
     return Frame(columns, by_member(of_members(result.t, result.zeta.shape)))
@@ -176,6 +187,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "GradientCheck": _gradient_check,
     "BrownianPath": _brownian_path,
     "CentralFlow": _central_flow,
+    "EdgeComparison": _edge_comparison,
     "EdgeGauge": _edge_gauge,
     "BatchSharpness": _batch_sharpness,
     "RodFlow": _rod_flow,

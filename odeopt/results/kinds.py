@@ -14,6 +14,7 @@ from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.core.time_map import Clock
 from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.comparison import EdgeComparison
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.gauge import EdgeGauge
 from odeopt.edge.result import CentralFlow
@@ -50,7 +51,7 @@ RESULTS: dict[str, type] = {
     for kind in (
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
-        GradientCheck, BrownianPath, CentralFlow, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
+        GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
         LossForecast, LossPrediction, Training, Vectors,
     )
 }  # fmt: skip

@@ -79,6 +79,10 @@ CASES = {  # name: (the call, how many artists of which kind)
     "stability_chart": (lambda ax: plots.stability_chart(charted(), ax), 3),
     "sharpness": (lambda ax: plots.sharpness(sharpened(), ax), 2),
     "central flow": (lambda ax: plots.central_flow(oo.central_flow(oo.optimizers.gd(lr=0.04), VALLEY, 3), ax), 2),
+    "comparison at the edge": (
+        lambda ax: plots.edge_comparison(oo.compare_at_edge(oo.optimizers.gd(lr=0.04), VALLEY, 4), ax),
+        5,
+    ),
     "density of one coordinate": (lambda ax: plots.density(LINE, LINE.evolve(0.5, [1, 2]), ax), 2),
     "density in the plane": (lambda ax: plots.density(DISC, DISC.stationary(), ax), 1),
     "trajectory": (lambda ax: plots.trajectory(compared().iterates, ax), 1),

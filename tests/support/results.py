@@ -63,6 +63,7 @@ MADE = {
     "GradientCheck": [lambda: VALLEY.check_gradient()],
     "BrownianPath": [lambda: oo.noise.brownian_path(4, 2, (3,), rng=0)],
     "CentralFlow": [lambda: oo.central_flow(GD, oo.problems.quadratic((1.0, 15.0)), 3)],
+    "EdgeComparison": [lambda: oo.compare_at_edge(GD, oo.problems.quadratic((1.0, 15.0)), 4)],
     "EdgeGauge": [lambda: oo.edge_gauge(oo.simulate(GD, VALLEY, 5))],
     "BatchSharpness": [
         lambda: oo.batch_sharpness(
