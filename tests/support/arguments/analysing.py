@@ -139,7 +139,9 @@ ROWS: dict[str, Row] = {
         lambda: dict(schedule=oo.schedules.constant(), steps=3), schedule=NOTHING, steps=WORK, D=POSITIVE, G=POSITIVE
     ),
     "ScheduleBound.at": row(lambda: dict(lr=0.1), call=lambda lr: made().bound.at(lr), lr=POSITIVES),
-    "loss_forecast": row(lambda: dict(curves=[(FALLING, 1 / np.arange(1, 10))]), curves=NOTHING, lr=NOTHING),
+    "loss_forecast": row(
+        lambda: dict(curves=[(FALLING, 1 / np.arange(1, 10))]), curves=NOTHING, lr=NOTHING, law=NOTHING
+    ),
     "LossForecast.predict": row(
         lambda: dict(schedule=FALLING, steps=9),
         call=lambda **k: annealed().predict(**k),
