@@ -14,7 +14,6 @@ from odeopt.util.check.kinds import (
     switch,
 )
 from odeopt.util.check.shapes import (
-    axes,
     count,
     counts,
     indices,
@@ -47,7 +46,6 @@ __all__ = [
     "Array",
     "Number",
     "Seed",
-    "axes",
     "choice",
     "complex_numbers",
     "count",

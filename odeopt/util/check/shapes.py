@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from odeopt.util.check.kinds import instance
 from odeopt.util.check.values import Array, Number, finite, is_masked, numbers_of, shown
 
 
@@ -103,20 +102,3 @@ def indices(name: str, value: Any, number: int) -> Any:
     if array.size and not (array.min() >= 0 and array.max() < number):
         raise ValueError(f"{name} must hold integers from 0 to {number - 1}, got {shown(value)}")
     return array
-
-
-def axes(arrays: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """Refuses arrays that give one axis two lengths: names["mean"] = "n k".  Empty arrays are left out."""
-    lengths: dict[str, int] = {}
-    for key, text in names.items():
-        array = instance(key, arrays[key], np.ndarray, "an array")
-        expected = text.split()
-        if array.size == 0:
-            continue
-        if array.ndim != len(expected):
-            raise ValueError(f"{key} must have the axes ({', '.join(expected)}), got shape {array.shape}")
-        for axis, length in zip(expected, array.shape, strict=True):
-            if lengths.setdefault(axis, length) != length:
-                raise ValueError(
-                    f"{key} must have {axis} = {lengths[axis]} in ({', '.join(expected)}), got shape {array.shape}"
-                )
