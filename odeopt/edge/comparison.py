@@ -21,6 +21,7 @@ from odeopt.problems.initial_point import single_point
 from odeopt.solvers.solve import solve
 from odeopt.util import check
 from odeopt.util.check import Array
+from odeopt.util.limits import NUMBER, within_a_day, within_memory
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
@@ -126,6 +127,7 @@ def compare_at_edge(
     size = check.scalar("size", check.nonnegative("size", size))
     generator = np.random.default_rng(check.count("seed", seed))
     theta = single_point(problem, "theta0", theta0)
+    within_memory("steps", within_a_day("steps", steps), NUMBER * (steps + 1) * theta.size * len(opt.flow.variables))
     given: dict[str, Any] = {"theta0": theta, "memory": memory, "progress": progress}
     y = first_state(opt, problem.oracle(), theta, memory)
     times: Array = float(np.asarray(opt.h)) * np.arange(steps + 1, dtype=np.float64)

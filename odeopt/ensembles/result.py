@@ -7,25 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 from odeopt.util.tables import dataset
-
-AXES = {
-    **dict.fromkeys(("t", "loss_mean", "loss_variance", "alive"), "n+1"),
-    **dict.fromkeys(("mean", "variance"), "n+1 k"),
-    "covariance": "n+1 k k",
-    "probabilities": "q",
-    "quantiles": "n+1 q k",
-    "edges": "edges",
-    "counts": "n+1 k bins",
-    "first_passage": "members",
-    "paths": "n+1 m d",
-    "final": "members d",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +51,6 @@ class Ensemble(Saved):
     backend: str = "numpy"
     generator: str = ""
     final: Array = field(default_factory=lambda: np.empty((0, 0)))
-
-    def __post_init__(self) -> None:
-        check.axes(vars(self), AXES)
 
     @property
     def success(self) -> bool:

@@ -1,4 +1,4 @@
-"""The multi-power law fitted to recorded losses, by least squares in the logarithms of its parameters."""
+"""A law of the loss under a schedule, fitted to recorded losses by least squares in logarithms of its parameters."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.transfer.multi_power_law import Annealing, terms, values_and_slopes
+from odeopt.transfer.schedule_law import ScheduleLaw, Sums
 from odeopt.util.check import Array
 from odeopt.util.status import Status
 
-EXPONENTS = (0.3, 0.6, 1.0), (0.3, 0.6, 1.0), (0.2, 0.5, 0.8)  # alpha, beta, gamma of the starts
-PER_STEP = 0.01, 0.1, 1.0  # C eta^(1 - gamma) of the starts at the largest rate eta: how much x grows in one step
+ALPHAS = 0.3, 0.6, 1.0  # of the starts
 LEAST, MOST = 1e-4, 10.0  # exponents
 FAR = 60.0  # how far the logarithms of the other parameters may be from their starts
 STARTS = 4  # from which the law is fitted
-CHANGES = 200  # of the rate, in a curve with merged changes
-EVALUATIONS = 200
+MERGED = 200  # steps of a curve, in the fits from the starts
+EVALUATIONS = 500
 RESOLVED = 1e-12  # of the largest singular value
 
 
 @dataclass(frozen=True, eq=False)
 class LawFit:
-    """The parameters p (7,), the residuals of each curve, and W (7, 7), where W W^T is the covariance of log p.
+    """The parameters p (p,), the residuals of each curve, and W (p, p), where W W^T is the covariance of log p.
 
-    spread:  W
-    noise:   standard deviation of the residuals
-    freedom: degrees of freedom, less than records - 7 if neighbouring residuals agree
+    spread:   W
+    noise:    standard deviation of the residuals
+    freedom:  degrees of freedom, less than records - p if neighbouring residuals agree
+    at_limit: the exponents that ended at a limit of their range: these curves do not resolve them
     """
 
     p: Array
@@ -37,32 +37,38 @@ class LawFit:
     spread: Array
     noise: float
     freedom: float
+    at_limit: tuple[str, ...]
     status: Status
 
 
-def fitted(curves: Sequence[Annealing], losses: Sequence[Array], largest: float) -> LawFit:
-    """The law that is nearest to the losses, found from several starts; `largest` is the largest rate.
+def fitted(law: ScheduleLaw, curves: Sequence[Sums], losses: Sequence[Array], largest: float) -> LawFit:
+    """The parameters for which the law is nearest to the losses, from several starts; `largest` is the largest rate.
 
-    The starts are the best of a grid of alpha, C, beta and gamma, with the L0, A and B that fit best.  Each is followed
-    on curves with merged changes of the rate, and the best of them on the curves themselves.
+    The starts are the best of a grid of alpha and the parameters of g, with the L0, A and B that fit best.  Each is
+    followed on curves with merged steps, and the best of them on the curves themselves.
     """
-    merged = [curve.merged(CHANGES) for curve in curves]
-    begun = [_least(start, merged, losses) for start in _starts(merged, np.concatenate(losses), largest)]
-    found = _least(np.exp(min(begun, key=lambda each: each.cost).x), curves, losses)
-    ends = np.cumsum([len(each) for each in losses])[:-1]
+    merged = [curve.merged(MERGED) for curve in curves]
+    begun = [_least(law, p, merged, losses) for p in _starts(law, merged, np.concatenate(losses), largest)]
+    found = _least(law, np.exp(min(begun, key=lambda each: each.cost).x), curves, losses)
+    p, ends = np.exp(found.x), np.cumsum([len(each) for each in losses])[:-1]
     residuals = tuple(-each for each in np.split(found.fun, ends))
+    at_limit = tuple(law.parameters[i] for i in _exponents(law) if not 2 * LEAST < p[i] < 0.99 * MOST)
     status = Status.DONE if found.status > 0 else Status.TOO_MANY_EVALUATIONS
-    return LawFit(np.exp(found.x), residuals, *_uncertainty(found.jac, residuals), status)
+    return LawFit(p, residuals, *_uncertainty(found.jac, residuals), at_limit, status)
 
 
-def _starts(curves: Sequence[Annealing], losses: Array, largest: float) -> list[Array]:
-    """The best of the grid, best first."""
+def _exponents(law: ScheduleLaw) -> list[int]:
+    return [i for i, name in enumerate(law.parameters) if name in ("alpha", *law.exponents)]
+
+
+def _starts(law: ScheduleLaw, curves: Sequence[Sums], losses: Array, largest: float) -> list[Array]:
+    """The best of the grid, best first.  B has the sign that the law gives it by its weights, and is positive."""
     from scipy.optimize import nnls
 
     rated = []
-    for (alpha, beta, gamma), c in product(product(*EXPONENTS), PER_STEP):
-        p = np.array([1.0, 1.0, alpha, 1.0, c * largest ** (gamma - 1), beta, gamma])
-        columns = [np.stack([0 * u.total + 1, u.total**-alpha, -terms(p, u)[:, 0]], axis=-1) for u in curves]
+    for alpha, shape in product(ALPHAS, law.starts(largest)):
+        p = np.array([1.0, 1.0, alpha, 1.0, *shape])
+        columns = [np.stack([0 * u.total + 1, u.total**-alpha, law.responses(p, u)[:, 0]], axis=-1) for u in curves]
         matrix = np.concatenate(columns)
         size = np.abs(matrix).max(axis=0)
         size[size == 0] = 1.0
@@ -72,17 +78,17 @@ def _starts(curves: Sequence[Annealing], losses: Array, largest: float) -> list[
     return [p for _, p in sorted(rated, key=lambda each: float(each[0]))[:STARTS]]
 
 
-def _least(start: Array, curves: Sequence[Annealing], losses: Sequence[Array]) -> Any:
+def _least(law: ScheduleLaw, start: Array, curves: Sequence[Sums], losses: Sequence[Array]) -> Any:
     """SciPy's result, whose fun is law - losses."""
     from scipy.optimize import least_squares
 
     def both(logarithms: Array) -> tuple[Array, Array]:
-        values, slopes = zip(*[values_and_slopes(np.exp(logarithms), curve) for curve in curves], strict=True)
+        values, slopes = zip(*[law.values_and_slopes(np.exp(logarithms), curve) for curve in curves], strict=True)
         return np.concatenate(values) - np.concatenate(losses), np.concatenate(slopes)
 
     x = np.log(start)
     low, high = x - FAR, x + FAR
-    low[[2, 5, 6]], high[[2, 5, 6]] = np.log(LEAST), np.log(MOST)
+    low[_exponents(law)], high[_exponents(law)] = np.log(LEAST), np.log(MOST)
     return least_squares(
         lambda u: both(u)[0],
         x,

@@ -1,4 +1,4 @@
-"""Losses recorded under known schedules, as the multi-power law is fitted to them."""
+"""Losses recorded under known schedules, as laws are fitted to them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 
 from odeopt.optimizers.schedules.base import Schedule, checked
-from odeopt.transfer.multi_power_law import PARAMETERS, warm_up_end
+from odeopt.transfer.schedule_law import warm_up_end
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_memory
 
-RECORDS = 200  # of a curve, to which the law is fitted and at which it is predicted
+RECORDS = 200  # of a curve, to which a law is fitted and at which it is predicted
 REACH = 1e-12, 1e6  # learning rates
 HELD = 8 * NUMBER  # bytes per step
 
 
-def recorded_curves(curves: Any, lr: Any) -> list[tuple[Array, Array, Array]]:
-    """(rates, records, losses) of each curve."""
+def recorded_curves(curves: Any, lr: Any, parameters: int) -> list[tuple[Array, Array, Array]]:
+    """(rates, records, losses) of each curve; in all, more losses than parameters."""
     try:
         pairs = [(schedule, found) for schedule, found in curves]
     except (TypeError, ValueError) as error:
@@ -27,10 +27,10 @@ def recorded_curves(curves: Any, lr: Any) -> list[tuple[Array, Array, Array]]:
         raise ValueError(f"curves must not be empty, got {check.shown(curves)}")
     peaks = check.spread("lr", check.within("lr", lr, *REACH), (len(pairs),))
     made = [_curve(f"curves[{i}]", *pair, peak) for i, (pair, peak) in enumerate(zip(pairs, peaks, strict=True))]
-    if (found := sum(len(losses) for *_, losses in made)) <= len(PARAMETERS):
-        raise ValueError(f"curves must have more than {len(PARAMETERS)} losses after their warm-ups, got {found}")
+    if (found := sum(len(losses) for *_, losses in made)) <= parameters:
+        raise ValueError(f"curves must have more than {parameters} losses after their warm-ups, got {found}")
     if not any(np.any(np.diff(eta[: records[-1] + 1]) < 0) for eta, records, _ in made):
-        raise ValueError("curves must have losses after a fall of the rate: without one the law has no second part")
+        raise ValueError("curves must have losses after a fall of the rate: only that shows the noise")
     return made
 
 

@@ -75,7 +75,7 @@ MADE = {
         lambda: oo.schedule_bound(oo.schedules.warm_up(3, oo.schedules.wsd(40, 8)), 40, D=2),
         lambda: oo.schedule_bound(oo.schedules.table([1, 0.5]).stretched(0.5), 4),
     ],
-    "LossForecast": [annealed],
+    "LossForecast": [annealed, lambda: annealed("functional")],
     "LossPrediction": [lambda: annealed().predict(oo.schedules.wsd(40, 8), 40), lambda: annealed().propose(40, warm=3)],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],

@@ -31,9 +31,9 @@ EVERY = [
 ]
 
 
-@lru_cache(maxsize=1)
-def annealed():
+@lru_cache(maxsize=2)
+def annealed(law="multi-power"):
     """A forecast from losses that are not quite those of the law."""
     k = np.arange(40)
     curves = [(s, 2 + 1 / np.sqrt(1 + k) + 0.1 * s(k) + 0.01 * np.sin(k)) for s in (EVERY[5], EVERY[0])]
-    return oo.loss_forecast(curves, lr=[0.1, 0.05])
+    return oo.loss_forecast(curves, lr=[0.1, 0.05], law=law)

@@ -139,7 +139,9 @@ ROWS: dict[str, Row] = {
         lambda: dict(schedule=oo.schedules.constant(), steps=3), schedule=NOTHING, steps=WORK, D=POSITIVE, G=POSITIVE
     ),
     "ScheduleBound.at": row(lambda: dict(lr=0.1), call=lambda lr: made().bound.at(lr), lr=POSITIVES),
-    "loss_forecast": row(lambda: dict(curves=[(FALLING, 1 / np.arange(1, 10))]), curves=NOTHING, lr=NOTHING),
+    "loss_forecast": row(
+        lambda: dict(curves=[(FALLING, 1 / np.arange(1, 10))]), curves=NOTHING, lr=NOTHING, law=NOTHING
+    ),
     "LossForecast.predict": row(
         lambda: dict(schedule=FALLING, steps=9),
         call=lambda **k: annealed().predict(**k),
@@ -151,6 +153,18 @@ ROWS: dict[str, Row] = {
         lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
     ),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
+    "compare_at_edge": row(
+        lambda: dict(opt=GD, problem=PROBLEM, steps=3),
+        opt=NOTHING,
+        problem=NOTHING,
+        steps=WORK,
+        theta0=NOTHING,
+        memory=NOTHING,
+        substeps=WORK,
+        size=NONNEGATIVE,
+        seed=COUNT_0,
+        progress=SWITCH,
+    ),
     "central_flow": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=2),
         opt=NOTHING,

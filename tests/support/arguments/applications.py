@@ -76,6 +76,7 @@ ROWS: dict[str, Row] = {
             ("batch_sharpness", "result", "steep"),
             ("rod_flow", "flow", "rods"),
             ("central_flow", "flow", "central"),
+            ("edge_comparison", "result", "at_edge"),
             ("energy", "result", "energy"),
             ("ensemble", "run", "many"),
             ("following", "result", "followed"),

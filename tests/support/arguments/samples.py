@@ -76,7 +76,7 @@ def made() -> SimpleNamespace:
         batches=oo.compare_batches({2: GD}, SUM, 4, members=2, rng=0),
         scaling=oo.batch_scaling(GD, 2), path=noise.brownian_path(4, 1, rng=0),
         steep=oo.batch_sharpness(oo.simulate(GD, DRAWN, 4, rng=0)), rods=oo.rod_flow(GD, PROBLEM, 2),
-        central=oo.central_flow(GD, PROBLEM, 2),
+        central=oo.central_flow(GD, PROBLEM, 2), at_edge=oo.compare_at_edge(GD, PROBLEM, 3),
         bound=oo.schedule_bound(oo.schedules.constant(), 3), forecast=annealed(), prediction=annealed().propose(9),
         fast=oo.symbolic.eliminate_velocity(optimizers.heavy_ball()),
     )  # fmt: skip

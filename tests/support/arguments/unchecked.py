@@ -1,16 +1,23 @@
-"""Public names whose arguments no row attacks, by the reason why not."""
+"""Public names whose arguments no row attacks, by the reason why not.
+
+Results, which inherit from `Saved`, are made by the library, and their `plot` passes its arguments on to odeopt.plots:
+they need no line here.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Container
+from typing import Any
+
+from odeopt.util.saved import Saved
+
 REASONS = {
     "made by the library": """
-        BatchComparison BatchScaling Comparison Convergence Energy Ensemble Following IVP ImplicitRegularizer Sharpness
-        Snapshot StabilityChart StabilityRegion Status Trajectory WorkPrecision Flow analysis.OneStep laws.FokkerPlanck
-        laws.Moments symbolic.HighResolution symbolic.ModifiedEquation testing.Report testing.Nonconformance
-        word2vec.Agreement word2vec.Corpus word2vec.Training solvers.Reason core.flow.Project core.flow.Push
-        core.flow.Relax core.flow.Quantity core.decay.Decay optimizers.schedules.Schedule optimizers.schedules.Rate
-        schemes.StepFailure BatchSharpness EdgeGauge RodFlow LossForecast LossPrediction ScheduleBound
-        CentralFlow""",
+        Flow IVP ImplicitRegularizer Snapshot Status analysis.OneStep LossPrediction symbolic.HighResolution
+        symbolic.ModifiedEquation testing.Report testing.Nonconformance word2vec.Agreement word2vec.Corpus
+        solvers.Reason core.flow.Project core.flow.Push core.flow.Relax core.flow.Quantity core.decay.Decay
+        optimizers.schedules.Schedule optimizers.schedules.Rate schemes.StepFailure""",
     "a protocol or an alias of a type, which nobody calls": """
         core.flow.Field core.flow.Field.start core.flow.Field.rhs core.flow.Speed schemes.Scheme schemes.Scheme.bind
         schemes.Step schemes.StochasticScheme schemes.StochasticScheme.normals word2vec.Model word2vec.Model.start
@@ -35,11 +42,6 @@ REASONS = {
         schemes.StochasticRungeKutta.normals schemes.Theta.bind word2vec.CBOW.start
         word2vec.CBOW.batch word2vec.CBOW.loss word2vec.CBOW.grad word2vec.SkipGram.start word2vec.SkipGram.batch
         word2vec.SkipGram.loss word2vec.SkipGram.grad IVP.vector_field""",
-    "passes its arguments on to odeopt.plots": """
-        Comparison.plot Convergence.plot Energy.plot Ensemble.plot Following.plot Sharpness.plot StabilityChart.plot
-        StabilityRegion.plot Trajectory.plot WorkPrecision.plot BatchSharpness.plot EdgeGauge.plot RodFlow.plot
-        laws.FokkerPlanck.plot LossForecast.plot LossPrediction.plot ScheduleBound.plot
-        CentralFlow.plot""",
     "SciPy's own class, whose arguments tests/solvers/test_guarded.py checks": """
         solvers.GuardedBDF solvers.GuardedDOP853 solvers.GuardedLSODA solvers.GuardedRK23 solvers.GuardedRK45
         solvers.GuardedRadau""",
@@ -49,3 +51,9 @@ REASONS = {
 }
 
 UNCHECKED = {name: reason for reason, names in REASONS.items() for name in names.split()}
+
+
+def needs_no_row(name: str, thing: Any, rows: Container[str]) -> bool:
+    """Whether a public name is unchecked, a result that has no row, or the `plot` of a result."""
+    result = inspect.isclass(thing) and issubclass(thing, Saved) and name not in rows
+    return name in UNCHECKED or result or name.endswith(".plot")
