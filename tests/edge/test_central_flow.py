@@ -58,7 +58,7 @@ def published_rmsprop(problem, eta, rho, eps, G, steps, substeps):
 
 @pytest.mark.parametrize("form", ["step", "published"])
 def test_exact_two_cycle(form):
-    """MATHS H4: y = 2/lr, sigma^2 = 2 a, excess loss sigma^2/lr."""
+    """y = 2/lr, sigma^2 = 2 a, excess loss sigma^2/lr."""
     flow = oo.central_flow(opts.gd(lr=0.1), valley(0.02, [0.0, 19.9]), 60, form=form)
     assert flow.status is Status.DONE
     np.testing.assert_allclose(flow.final, [0.0, 20.0], rtol=1e-10)
@@ -74,7 +74,7 @@ def test_exact_two_cycle(form):
 
 
 def test_far_from_the_cycle_it_says_less():
-    """MATHS H4: from x0 = .1 the excursions are large; the mean of x^2 is half of what the flow predicts."""
+    """from x0 = .1 the excursions are large; the mean of x^2 is half of what the flow predicts."""
     run = oo.simulate(opts.gd(lr=0.1), valley(0.02, [0.1, 20.0]), 60_000)
     assert np.mean(run.theta[:, 0] ** 2) == pytest.approx(0.020, abs=5e-4)
 

@@ -8,7 +8,7 @@ from support.edge_networks import valley
 
 import odeopt as oo
 
-A, LR, RHO = 0.05, 0.02, 0.99  # of scalar RMSprop in the valley, MATHS H3
+A, LR, RHO = 0.05, 0.02, 0.99  # of scalar RMSprop in the valley
 
 
 def scalar_rmsprop(nu):
@@ -42,7 +42,7 @@ def double_ema(beta1, beta2):
 
 @pytest.mark.parametrize(("betas", "limit"), [((0.4, 0.7), 2.5714286), ((0.7, 0.85), 0.6806723)])
 def test_a_pair_that_turns_is_held_at_the_interior_limit(betas, limit):
-    """MATHS H7: y = limit/lr where the pair is on the unit circle, and E x^2 = 2 a as for an alternation."""
+    """y = limit/lr where the pair is on the unit circle, and E x^2 = 2 a as for an alternation."""
     memory = {"m": [0.0, -0.02], "v": [0.0, -0.02]}
     flow = oo.central_flow(double_ema(*betas), valley(0.02, [0.0, limit / 0.1 - 0.002]), 50, substeps=2, memory=memory)
     np.testing.assert_allclose(flow.final, [0.0, limit / 0.1], rtol=1e-7)
@@ -52,7 +52,7 @@ def test_a_pair_that_turns_is_held_at_the_interior_limit(betas, limit):
 
 
 def test_iterates_of_scalar_rmsprop():
-    """MATHS H3, to its digits: y and x^2 over the steps 5699..5999 of the iterates, and sigma^2 of the formula there."""
+    """y and x^2 over the steps 5699..5999, and the formula of sigma^2 there, to all digits that are known."""
     start = [np.sqrt(sigma_squared(10.0)), 10.0]
     run = oo.simulate(scalar_rmsprop((LR * 10 / 2) ** 2), valley(A, start), 6000)
     y, x = run.theta[5699:6000, 1], run.theta[5699:6000, 0]
@@ -72,7 +72,7 @@ def test_a_finite_oscillation_of_scalar_rmsprop(order, missed):
 
 
 def test_a_quartic_holds_its_own_oscillation():
-    """MATHS H5: on S w^2/2 - Q w^4/4 gradient descent alternates with w^2 = S/Q - 2/(lr Q); order 2 is exact there."""
+    """on S w^2/2 - Q w^4/4 gradient descent alternates with w^2 = S/Q - 2/(lr Q); order 2 is exact there."""
     quartic = oo.Problem(lambda w: w[0] ** 2 / 2 - w[0] ** 4 / 8, theta0=[0.0])
     flow = oo.central_flow(oo.optimizers.gd(lr=2.2), quartic, 3, order=2)
     np.testing.assert_allclose(flow.covariance.trace, 0.181818, rtol=1e-5)
