@@ -117,8 +117,8 @@ def compare_at_edge(
     "own flow" is y' = Phi(y) - y, solved to rtol 1e-6.
 
     >>> import odeopt as oo
-    >>> valley = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.02 * u[1], theta0=[0.0, 19.98])
-    >>> seen = compare_at_edge(oo.optimizers.gd(lr=0.1), valley, steps=40)
+    >>> valley = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.02 * u[1], theta0=[0.0, 19.99])
+    >>> seen = compare_at_edge(oo.optimizers.gd(lr=0.1), valley, steps=10)
     >>> sorted(seen.models)
     ['central flow', 'central, order 2', 'own flow', 'published', 'rod flow']
     """
