@@ -128,7 +128,7 @@ class Path:
             return Status.EVALUATION_FAILED, f"{error} (in step {n})"
         except NotFinite as error:
             return Status.NOT_FINITE, f"{error} in step {n}; ends with the last finite state, step {max(n - 1, 0)}"
-        except (Unsolvable, NotFound, StepFailure) as error:
+        except (Unsolvable, NotFound, StepFailure, np.linalg.LinAlgError) as error:
             return Status.STEP_FAILED, f"step {n} failed: {error}"
         return Status.DONE, f"{steps} steps{self._remarks()}"
 
