@@ -11,12 +11,12 @@ from odeopt.edge.result import CentralFlow
 from odeopt.plots import style
 from odeopt.util.plotted import draws
 
-COLOURS = {
-    "own flow": style.GREY,
-    "central flow": style.BLUE,
-    "central, order 2": style.GREEN,
-    "published": style.SKY,
-    "rod flow": style.VERMILLION,
+LOOKS: dict[str, dict[str, Any]] = {
+    "own flow": {"color": style.GREY},
+    "central flow": {"color": style.BLUE},
+    "central, order 2": {"color": style.GREEN},
+    "published": {"color": style.SKY, "linestyle": "--"},  # for gradient descent it lies on the central flow
+    "rod flow": {"color": style.VERMILLION},
 }
 
 
@@ -52,7 +52,7 @@ def edge_comparison(result: EdgeComparison, ax: Any = None, **line: Any) -> list
     ax = style.axes(ax)
     artists = [
         *(
-            ax.plot(result.t[: len(d)], d, **{"color": COLOURS[name], "label": name, **line})[0]
+            ax.plot(result.t[: len(d)], d, **{**LOOKS[name], "label": name, **line})[0]
             for name, d in result.distance.items()
         )
     ]
