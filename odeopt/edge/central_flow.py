@@ -66,8 +66,8 @@ def central_flow(
     ends with the status STEP_FAILED.
 
     >>> import odeopt as oo
-    >>> valley = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.05 * u[1], theta0=[0.1, 19.9])
-    >>> flow = central_flow(oo.optimizers.gd(lr=0.1), valley, steps=60)
+    >>> valley = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.05 * u[1], theta0=[0.1, 19.98])
+    >>> flow = central_flow(oo.optimizers.gd(lr=0.1), valley, steps=8)
     >>> round(float(flow.theta[-1, 1]), 3), round(float(flow.covariance.trace[-1]), 3)  # 2/lr, 2 a
     (20.0, 0.1)
     """

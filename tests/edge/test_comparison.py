@@ -21,6 +21,7 @@ def test_the_central_flow_stays_at_the_cycle_and_the_own_flow_goes_on():
     assert "perturbed by 0.01 (seed 0) before step 5" in repr(seen)
 
 
+@pytest.mark.slow
 def test_the_kick_is_the_seeds_and_comes_at_the_edge():
     problem = valley(0.02, [0.0, 19.99])
     one, same, other = (oo.compare_at_edge(opts.gd(lr=0.1), problem, 12, seed=seed) for seed in (1, 1, 2))

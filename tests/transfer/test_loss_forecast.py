@@ -270,6 +270,7 @@ def test_the_proposed_schedule_is_better_on_a_quadratic(law):
     assert end < min(on_a_quadratic(schedule)[1][-1] for schedule in QUADRATIC.values())
 
 
+@pytest.mark.slow
 def test_what_the_curves_do_not_resolve_is_named():
     """On a quadratic the response to a fall does not depend on the rate, so gamma ends at 0."""
     assert forecast_of_a_quadratic("multi-power").at_limit == ("gamma",)
