@@ -19,6 +19,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.derivatives import BY_DIFFERENCES, COARSE, EPS
+from odeopt.problems.differences import sizes, typical
 from odeopt.problems.oracle import EvaluationError, Gradient
 from odeopt.schemes.implicit import BDF2, Theta
 from odeopt.schemes.lookahead import innermost
@@ -120,6 +121,7 @@ class StepMap:
         self._recorded = not reason
         exact = self._recorded and not problem.hvp_source.startswith(BY_DIFFERENCES)
         self.rounding = EPS if exact else COARSE
+        self._squares = {*(opt.flow.variables.index(name) for name in opt.flow.preconditioner.split())}
         self.means = "its operations, recorded" if self._recorded else f"differences of increments ({reason})"
         if reason and self.size > LARGEST:
             raise ValueError(
@@ -147,6 +149,16 @@ class StepMap:
             self.size,
             self._parts(made, state),
         )
+
+    def sizes(self, y: Array) -> Array:
+        """The size of each number of y (n,): of theta at least that at the start, of squares each its own.
+
+        It is infinite for other memory, which tends to 0 with the gradient and moves with theta.
+        """
+        state, usual = unpack(y, self.like), typical(self.like[0])
+        theta = np.maximum(sizes(state[0], usual), np.sqrt(np.mean(state[0] ** 2)))
+        squares = (sizes(u) if i in self._squares else np.full(u.shape, np.inf) for i, u in enumerate(state[1:], 1))
+        return pack((theta, *squares))
 
     def increment(self, t: float, y: Array) -> Array:
         """Phi(y) - y."""
