@@ -63,6 +63,11 @@ class Linearised:
     turn: float = TURN
 
 
+def theta_sizes(theta: Array, start: Array) -> Array:
+    """The size of each number of theta (d,): at least its rms, and a tenth of the usual size at the start."""
+    return np.maximum(sizes(theta, typical(start)), np.sqrt(np.mean(theta * theta)))
+
+
 class Hessian:
     """H(theta) p for rows p (k, d), counted in `count`; after the first, an exception becomes an EvaluationError."""
 
@@ -155,10 +160,9 @@ class StepMap:
 
         It is infinite for other memory, which tends to 0 with the gradient and moves with theta.
         """
-        state, usual = unpack(y, self.like), typical(self.like[0])
-        theta = np.maximum(sizes(state[0], usual), np.sqrt(np.mean(state[0] ** 2)))
+        state = unpack(y, self.like)
         squares = (sizes(u) if i in self._squares else np.full(u.shape, np.inf) for i, u in enumerate(state[1:], 1))
-        return pack((theta, *squares))
+        return pack((theta_sizes(state[0], self.like[0]), *squares))
 
     def increment(self, t: float, y: Array) -> Array:
         """Phi(y) - y."""

@@ -7,6 +7,8 @@ rounding and by much less than itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from odeopt.core.state import unpack
@@ -33,11 +35,9 @@ def curvature(step: StepMap, t: float, y: Array, here: Linearised, modes: Modes)
 
     def second(along: Array) -> tuple[Array, Array]:
         """d/ds of D Phi(y + s along) on the rows `right`, and of its transpose on the rows `left`, at s = 0."""
-        s, ahead, behind = differences.odd(along)
-        return (
-            (ahead.product(right) - behind.product(right)) / (2 * s),
-            (ahead.transposed(left) - behind.transposed(left)) / (2 * s),
-        )
+        found = differences.odd(along)
+        transposed = found.ahead.transposed(left) - found.behind.transposed(left)
+        return (found.forward - found.backward) / (2 * found.s), transposed / (2 * found.s)
 
     T, Q = (np.array(u) for u in zip(*map(second, right), strict=True))  # D^2 Phi[r_j, r_i], and l_m D^2 Phi[r_j, .]
     C = 0.5 * np.einsum("aj,bi,jin->abn", alpha, alpha.conj(), T, optimize=True).real
@@ -57,8 +57,8 @@ def third_order(step: StepMap, t: float, y: Array, here: Linearised, modes: Mode
 
     def second(along: Array) -> Array:
         """w_a D^3 Phi[v_b, along, along] (k, k)."""
-        s, ahead, behind = differences.even(along)
-        return w @ ((ahead.product(v) - 2 * differences.centre + behind.product(v)) / s**2).T
+        found = differences.even(along)
+        return w @ ((found.forward - 2 * differences.centre + found.backward) / found.s**2).T
 
     T = np.zeros((k, k, k, k))
     for c in np.flatnonzero(real):
@@ -69,7 +69,19 @@ def third_order(step: StepMap, t: float, y: Array, here: Linearised, modes: Mode
     return T / 6
 
 
-Difference = tuple[float, Linearised, Linearised]  # s, and the step near y + s along and near y - s along
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """The step near y + s along and near y - s along, and D Phi there on the rows `right`.
+
+    changes: the sizes of the odd and of the even part of the difference, relative to D Phi
+    """
+
+    s: float
+    ahead: Linearised
+    behind: Linearised
+    forward: Array
+    backward: Array
+    changes: tuple[float, float]
 
 
 class Differences:
@@ -92,37 +104,34 @@ class Differences:
 
     def _found(self, along: Array, part: float, wanted: int) -> Difference:
         """A difference that begins with this part of the size of y, and of which odd (0) or even (1) must show."""
-        s, faint = part / float(scaled(along, self._step.sizes(self._y))[0]), FAINT * self._step.rounding**0.5
-        found, times = self._around(along, s), 0.0
+        found = self._around(along, part / float(scaled(along, self._step.sizes(self._y))[0]))
         for _ in range(TRIES):
-            changes = self._changes(*found[1:])
-            if times != TIMES and not max(changes) < LARGE:
-                times = 1 / TIMES
-            elif times != 1 / TIMES and changes[wanted] < faint and max(changes) < SMALL:
-                times = TIMES
-            else:
+            if max(found.changes) < LARGE:
+                break
+            found = self._around(along, found.s / TIMES)
+        for _ in range(TRIES):
+            if found.changes[wanted] >= FAINT * self._step.rounding**0.5 or max(found.changes) >= SMALL:
                 break
             try:
-                other = self._around(along, found[0] * times)
-            except EvaluationError:
+                longer = self._around(along, found.s * TIMES)
+            except EvaluationError:  # a loss need not be defined where no iterate has been
                 break
-            if times == TIMES and not max(self._changes(*other[1:])) < LARGE:
+            if max(longer.changes) >= LARGE:
                 break
-            found = other
+            found = longer
         return found
 
     def _around(self, along: Array, s: float) -> Difference:
         ahead, behind = (self._step.at(self._t, self._y + sign * s * along) for sign in (1.0, -1.0))
-        return s, ahead, behind
-
-    def _changes(self, ahead: Linearised, behind: Linearised) -> tuple[float, float]:
-        """How large the odd and the even part of a difference are, relative to D Phi, in the variable that shows most."""
-        up, down = (step.product(self._right) - self.centre for step in (ahead, behind))
-        return self._relative((up - down) / 2), self._relative((up + down) / 2)
+        forward, backward = ahead.product(self._right), behind.product(self._right)
+        odd, even = (forward - backward) / 2, (forward - 2 * self.centre + backward) / 2
+        return Difference(s, ahead, behind, forward, backward, (self._relative(odd), self._relative(even)))
 
     def _relative(self, change: Array) -> float:
+        """The largest change of a variable that counts, relative to D Phi; inf where it is not finite."""
         parts = zip(unpack(change, self._step.like), self._sizes, self._counts, strict=True)
-        return float(np.max([np.abs(u).max() / size for u, size, counts in parts if counts]))
+        largest = float(np.max([np.abs(u).max() / size for u, size, counts in parts if counts]))
+        return largest if np.isfinite(largest) else np.inf
 
 
 def _real_rows(vectors: Array) -> tuple[Array, Array]:
