@@ -54,6 +54,10 @@ def complementary(S: Array, B: Array, allowed: Array | None = None) -> Complemen
     size, steepness = float(np.abs(np.linalg.eigvalsh(S)).max()), float(np.abs(M).max())
     if steepness == 0:
         raise Unsolvable("an oscillation in these modes does not move their multipliers")
+    if k == 1:  # X = -S/B, most often
+        if B.item() < 0:
+            raise Unsolvable("no oscillation in these modes keeps their multipliers on the unit circle")
+        return Complementary(-S / B.item(), np.zeros((1, 1)))
     whole: Callable[[Array], Array] = lambda x: np.einsum("...p,pab->...ab", x, basis)
     flat: Callable[[Array], Array] = lambda Z: np.einsum("pab,...ab->...p", basis, Z)
     z = _followed(flat(S) / size, M / steepness, whole, flat)
