@@ -78,6 +78,21 @@ def test_stored_printed_and_pickled(schedule):
     assert not schedule.own
 
 
+def of_your_own(k):
+    return 1 / (1 + k)
+
+
+@pytest.mark.parametrize("made", [schedules.schedule, lambda s: schedules.warm_up(3, schedules.hold(2, s))])
+def test_a_function_of_a_module_is_pickled_with_its_schedule(made):
+    for pack in (lambda s: s, lambda s: oo.optimizers.scheduled(oo.optimizers.adam(lr=0.1), s)):
+        thing = pack(made(of_your_own))
+        again = pickle.loads(pickle.dumps(thing))
+        assert repr(again) == repr(thing)
+    again = again.settings["schedule"]
+    assert again.own
+    np.testing.assert_array_equal(again(np.arange(9)), made(of_your_own)(np.arange(9)))
+
+
 @pytest.mark.parametrize("schedule", MADE, ids=str)
 def test_finite_where_flows_read_it(schedule):
     """From half a step before the first on, and between the steps; without a warning."""
