@@ -19,8 +19,8 @@ def schedule(s: Any, lr: float) -> Callable[[Any], Any]:
     """count -> lr s(count): an optax schedule, which may be compiled and differentiated.
 
     The count becomes a floating-point number of JAX's precision.  The result can be the learning rate of optax's own
-    optimizers and of `to_optax`.  Its derivative is finite, also where that of s is not, as at
-    the start of one_minus_sqrt.
+    optimizers and of `to_optax`.  Its derivative is finite everywhere, also at the start of
+    one_minus_sqrt.
 
     >>> from odeopt import schedules
     >>> jax.jit(schedule(schedules.linear(4), lr=0.5))(1).item()
