@@ -193,6 +193,10 @@ def test_predictions_say_in_what_they_go_beyond():
     assert sums.startswith("the sum of the rates is 1.2, at most 0.3")
     assert peak == "the peak rate is 0.0006, at most 0.0003 in the curves"
     assert least == "the least rate is 1.5e-07, at least 3e-05 in the curves"
+    short, warming = forecast.predict(schedules.constant(), 10), forecast.predict(schedules.warm_up(5000), 2000)
+    assert short.warnings == ("the sum of the rates is 0.003, at least 0.00945 in the curves",)
+    assert warming.warnings == ("all 2000 steps are a warm-up, which the law leaves out",)
+    assert "all 10 steps are a warm-up" in repr(forecast.predict(schedules.warm_up(50), 10))
 
 
 def test_a_fit_that_was_cut_short_says_so(monkeypatch):
@@ -333,7 +337,9 @@ def good():
         (lambda: oo.loss_forecast([GOOD], lr=[1, 2]), ValueError, r"lr must broadcast to shape \(1,\)"),
         (lambda: good().predict(abs, 9), ValueError, "schedule must have rates .* positive at first"),
         (lambda: good().predict(COSINE, 1), ValueError, "steps must be at least 2, got 1"),
-        (lambda: good().predict(COSINE, 9, lr=0), ValueError, "lr must be a number or"),
+        (lambda: good().predict(COSINE, 9, lr=0), ValueError, r"lr must be a number in \[1e-12, 1e\+06\], got 0"),
+        (lambda: good().predict(COSINE, 9, lr=[1, 2]), ValueError, r"lr must be a number in \[.*, got \[1, 2\]"),
+        (lambda: good().propose(9, lr=-1), ValueError, r"lr must be a number in \["),
         (lambda: good().propose(9, warm=8), ValueError, "warm must be at most steps - 2 = 7, got 8"),
     ],
 )

@@ -8,6 +8,7 @@ from support.schedules import EVERY
 
 import odeopt as oo
 from odeopt import schedules
+from odeopt.optimizers.schedules.configs import MAKERS
 
 pytestmark = pytest.mark.jax
 jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
@@ -17,7 +18,7 @@ COUNTS = np.arange(120)
 
 
 def test_every_kind_is_here():
-    assert {s.name for s in EVERY} == set(schedules.MAKERS)
+    assert {s.name for s in EVERY} == set(MAKERS)
 
 
 @pytest.mark.parametrize("s", EVERY, ids=str)
