@@ -3,6 +3,16 @@
 The names are imported eagerly, because a module here has the same name as the function that it defines.
 """
 
+try:
+    import keras  # noqa: F401
+except ImportError as error:
+    reason = (
+        "keras is needed here: install odeopt-toolkit[keras]"
+        if error.name == "keras"
+        else f"keras cannot load its backend, as {error.name} is not installed: set KERAS_BACKEND to jax or torch"
+    )
+    raise ImportError(reason) from error
+
 from odeopt.frameworks.keras.from_keras import from_keras
 from odeopt.frameworks.keras.optimizer import to_keras
 from odeopt.frameworks.keras.problem import problem

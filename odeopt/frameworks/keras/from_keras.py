@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
-
-try:
-    import keras
-except ImportError as error:
-    raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
 
 from odeopt.frameworks.flatten import pure_step
 from odeopt.frameworks.keras.optimizer import to_keras

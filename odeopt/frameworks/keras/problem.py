@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-try:
-    import keras
-    from keras.src.backend.common import dtypes
-except ImportError as error:
-    raise ImportError("keras and its backend are needed here: install odeopt-toolkit[keras]") from error
-
+import keras
+from keras.src.backend.common import dtypes
 
 from odeopt.frameworks.autodiff import Library, data_rows, pieces, problem_of
 from odeopt.frameworks.flatten import joined

@@ -344,7 +344,7 @@ REFUSED = {
     "complex": (lambda: to_keras(opts.adam()).build([one("complex64")]), TypeError, "floating, got .* of complex64"),
     "a negative rate": (lambda: to_keras(opts.adam(), -0.1), ValueError, "learning_rate must be non-neg.* got -0.1"),
     "no rate": (lambda: to_keras(opts.adam(), np.nan), ValueError, "learning_rate must be non-negative and finite"),
-    "a rate in words": (lambda: to_keras(opts.adam(), "fast"), ValueError, "`learning_rate` should be float"),
+    "a rate in words": (lambda: to_keras(opts.adam(), "fast"), TypeError, "learning_rate must be numbers"),
     "a rate of Rprop": (lambda: to_keras(opts.rprop(), 0.1), ValueError, "learning_rate must be None for rprop"),
     "no gradient at all": (lambda: applied([None, None]), ValueError, "No gradients provided for any variable"),
     "a variable twice": (lambda: applied([np.ones(2)] * 2, [0, 0]), ValueError, "variables must differ, got .* twice"),
