@@ -14,7 +14,7 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.analysis.worst_case import gradient_bound, nesterov_bound, nesterov_flow_bound, worst_slope
 from odeopt.optimizers.one_step import OneStep, from_step
-from odeopt.util.door import missing
+from odeopt.util.door import suggesting
 
 __all__ = [
     "Energy",
@@ -53,4 +53,4 @@ __all__ = [
     "worst_slope",
 ]
 
-__getattr__ = missing(__name__, __all__)
+suggesting(__name__, __all__)

@@ -47,14 +47,17 @@ def door(
     return get, listed, names
 
 
-def missing(package: str, names: Iterable[str]) -> Callable[[str], Any]:
-    """__getattr__ of a package that imports its public names at once: the error suggests the one that was meant."""
+def suggesting(package: str, names: Iterable[str]) -> None:
+    """Lets a package that imports its public names at once suggest the one that was meant.
+
+    A `__getattr__` in its source would tell type checkers that it has every name.
+    """
 
     def get(name: str) -> Any:
         meant = "" if name.startswith("_") else hint(name, names)
         raise AttributeError(f"{package} has no {name!r}{meant}")
 
-    return get
+    vars(sys.modules[package])["__getattr__"] = get
 
 
 def explaining(make: Any, elsewhere: Elsewhere = NOTHING) -> Any:

@@ -1,6 +1,6 @@
 """Word2Vec with gradients by hand, trained by any optimizer that moves only the rows that a batch reads."""
 
-from odeopt.util.door import missing
+from odeopt.util.door import suggesting
 from odeopt.word2vec.cbow import CBOW
 from odeopt.word2vec.model import Model
 from odeopt.word2vec.skip_gram import SkipGram
@@ -22,4 +22,4 @@ __all__ = [
     "wordsim353",
 ]
 
-__getattr__ = missing(__name__, __all__)
+suggesting(__name__, __all__)
