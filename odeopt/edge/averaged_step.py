@@ -18,9 +18,9 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.core.state import State, pack, unpack
 from odeopt.edge.linearised_step import Linearised, StepMap
 from odeopt.edge.modes import Modes
+from odeopt.edge.step_curvature import curvature, third_order
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.problems.differences import scaled, sizes
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
@@ -95,11 +95,11 @@ class AveragedStep:
             none = np.zeros((0, 0, n))
             made = Pieces(here.increment, none, none, np.zeros((0, 0)), allowed)
         else:
-            C, N = _curvature(self._map, t, y, modes)
+            C, N = curvature(self._map, t, y, here, modes)
             made = Pieces(here.increment, C * allowed[..., None], N * allowed[..., None], np.diag(modes.slack), allowed)
         if self.order == 1:
             return made
-        T = _finite(self._map, t, y, here, modes) if k else None
+        T = third_order(self._map, t, y, here, modes) if k else None
         return replace(_second_order(made, here, modes), T=T)
 
 
@@ -133,68 +133,3 @@ def _second_order(made: Pieces, here: Linearised, modes: Modes) -> Pieces:
     inside = ((moved @ modes.W.T) * twice @ modes.V.T).real
     rows = rows - (moved - inside) / 2
     return replace(made, drift=rows[0], C=rows[1:].reshape(k, k, n))
-
-
-def _curvature(step: StepMap, t: float, y: Array, modes: Modes) -> tuple[Array, Array]:
-    """C (k, k, n), half of D^2 Phi[v_a, v_b], and N (k, k, n), the derivative of the slack, -u_a w_a D^2 Phi[v_b, .].
-
-    u_a is the conjugate phase mu_a/|mu_a|; of complex vectors C is the average over all phases of the oscillation.
-    """
-    right, alpha = _real_rows(modes.V.T)
-    left, beta = _real_rows(modes.W)
-    forward, backward = zip(*(_second(step, t, y, r, right, left) for r in right), strict=True)
-    T, Q = np.array(forward), np.array(backward)  # D^2 Phi[r_j, r_i], and l_m D^2 Phi[r_j, .]
-    C = 0.5 * np.einsum("aj,bi,jin->abn", alpha, alpha.conj(), T, optimize=True).real
-    N = -np.einsum("a,bj,am,jmn->abn", modes.phase.conj(), alpha, beta, Q, optimize=True).real
-    return C, N
-
-
-def _finite(step: StepMap, t: float, y: Array, here: Linearised, modes: Modes) -> Array:
-    """T_abcd = w_a D^3 Phi[v_b, v_c, v_d]/6 (k, k, k, k) of real modes.
-
-    Iterates that alternate between y + d and y - d have -d = D Phi d + D^3 Phi[d, d, d]/6 + ..., so that S + T[X] is
-    their slack where X is finite.
-    """
-    k, real = len(modes), modes.real
-    v, w = modes.V.T.real * real[:, None], modes.W.real * real[:, None]
-    centre, size = here.product(v), _sizes(step, y)
-
-    def second(along: Array) -> Array:
-        """w_a D^3 Phi[v_b, along, along] (k, k)."""
-        scale, s = scaled(along, size), step.rounding**0.25
-        ahead, behind = (step.at(t, y + sign * s * along / scale).product(v) for sign in (1.0, -1.0))
-        return w @ ((ahead - 2 * centre + behind) / s**2 * scale**2).T
-
-    T = np.zeros((k, k, k, k))
-    for c in np.flatnonzero(real):
-        T[:, :, c, c] = second(v[c])
-    for c, d in zip(*np.triu_indices(k, 1), strict=True):
-        if real[c] and real[d]:
-            T[:, :, c, d] = T[:, :, d, c] = (second(v[c] + v[d]) - T[:, :, c, c] - T[:, :, d, d]) / 2
-    return T / 6
-
-
-def _real_rows(vectors: Array) -> tuple[Array, Array]:
-    """Real rows r (m, n), and coefficients (k, m) with which vectors_a = sum_j coefficients_aj r_j."""
-    pairs = [(a, factor, part) for a, v in enumerate(vectors) for factor, part in ((1.0, v.real), (1j, v.imag))]
-    used = [(a, factor, part) for a, factor, part in pairs if factor == 1.0 or part.any()]
-    coefficients = np.zeros((len(vectors), len(used)), complex)
-    for j, (a, factor, _) in enumerate(used):
-        coefficients[a, j] = factor
-    return np.array([part for _, _, part in used]), coefficients
-
-
-def _second(step: StepMap, t: float, y: Array, along: Array, right: Array, left: Array) -> tuple[Array, Array]:
-    """d/ds of D Phi(y + s along) on the rows `right`, and of its transpose on the rows `left`, at s = 0."""
-    scale, s = scaled(along, _sizes(step, y)), step.rounding ** (1 / 3)
-    ahead, behind = (step.at(t, y + sign * s * along / scale) for sign in (1.0, -1.0))
-    return (
-        (ahead.product(right) - behind.product(right)) / (2 * s) * scale,
-        (ahead.transposed(left) - behind.transposed(left)) / (2 * s) * scale,
-    )
-
-
-def _sizes(step: StepMap, y: Array) -> Array:
-    """The size of each number of a state: its own where its variable has one sign, as squares have, else the rms."""
-    state = unpack(y, step.like)
-    return pack(tuple(sizes(u) if np.all(u >= 0) else np.maximum(sizes(u), np.sqrt(np.mean(u * u))) for u in state))

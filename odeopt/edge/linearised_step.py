@@ -19,6 +19,7 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.derivatives import BY_DIFFERENCES, COARSE, EPS
+from odeopt.problems.differences import sizes, typical
 from odeopt.problems.oracle import EvaluationError, Gradient
 from odeopt.schemes.implicit import BDF2, Theta
 from odeopt.schemes.lookahead import innermost
@@ -60,6 +61,11 @@ class Linearised:
     size: int
     parts: Parts | None = None
     turn: float = TURN
+
+
+def theta_sizes(theta: Array, start: Array) -> Array:
+    """The size of each number of theta (d,): at least its rms, and a tenth of the usual size at the start."""
+    return np.maximum(sizes(theta, typical(start)), np.sqrt(np.mean(theta * theta)))
 
 
 class Hessian:
@@ -120,6 +126,7 @@ class StepMap:
         self._recorded = not reason
         exact = self._recorded and not problem.hvp_source.startswith(BY_DIFFERENCES)
         self.rounding = EPS if exact else COARSE
+        self._squares = {*(opt.flow.variables.index(name) for name in opt.flow.preconditioner.split())}
         self.means = "its operations, recorded" if self._recorded else f"differences of increments ({reason})"
         if reason and self.size > LARGEST:
             raise ValueError(
@@ -147,6 +154,15 @@ class StepMap:
             self.size,
             self._parts(made, state),
         )
+
+    def sizes(self, y: Array) -> Array:
+        """The size of each number of y (n,): of theta at least that at the start, of squares each its own.
+
+        It is infinite for other memory, which tends to 0 with the gradient and moves with theta.
+        """
+        state = unpack(y, self.like)
+        squares = (sizes(u) if i in self._squares else np.full(u.shape, np.inf) for i, u in enumerate(state[1:], 1))
+        return pack((theta_sizes(state[0], self.like[0]), *squares))
 
     def increment(self, t: float, y: Array) -> Array:
         """Phi(y) - y."""

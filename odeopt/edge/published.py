@@ -14,14 +14,14 @@ import numpy as np
 
 from odeopt.core.state import State
 from odeopt.edge.averaged_step import Pieces, entries
-from odeopt.edge.linearised_step import Hessian, Linearised
+from odeopt.edge.linearised_step import Hessian, Linearised, theta_sizes
 from odeopt.edge.modes import Modes
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.named.adaptive import rmsprop
 from odeopt.optimizers.named.gradient import gd
 from odeopt.problems import Problem
 from odeopt.problems.derivatives import BY_DIFFERENCES, COARSE, EPS
-from odeopt.problems.differences import scaled, sizes
+from odeopt.problems.differences import scaled
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
 
@@ -97,6 +97,6 @@ class Published:
 
     def _third(self, w: Array, a: Array, b: Array) -> Array:
         """D^3 L[a, b, .]"""
-        scale = scaled(a, np.maximum(sizes(w), np.sqrt(np.mean(w * w))))
+        scale = scaled(a, theta_sizes(w, self.start[: self._d]))
         ahead, behind = (self.hessian(w + sign * self._s * a / scale, b) for sign in (1.0, -1.0))
         return (ahead - behind) / (2 * self._s) * scale

@@ -87,9 +87,13 @@ class FokkerPlanck(Saved):
         return u.reshape(level.shape)
 
     def mean(self, f: Callable[[Array], Any], density: Any) -> Array:
-        """E[f(theta)] = sum_i f(theta_i) p_i vol_i;  f: theta (*cells, d) -> (*cells) or (*cells, ...)."""
+        """E[f(theta)] = sum_i f(theta_i) p_i vol_i;  f: theta (*cells, d) -> (*cells) or (*cells, ...).
+
+        The mean of truth values is the probability that they are true.
+        """
         p = self.grid.density("density", density)
-        values = check.numbers_of("f(theta)", check.function("f", f, "theta")(self.grid.points))
+        found = np.asarray(check.function("f", f, "theta")(self.grid.points))
+        values = check.numbers_of("f(theta)", found.astype(float) if found.dtype == bool else found)
         if values.shape[: self.grid.dim] != self.grid.cells:
             raise ValueError(f"f(theta) must have shape {self.grid.cells} or (*cells, ...), got {values.shape}")
         return np.tensordot(p, values, axes=self.grid.dim) * self.grid.volume

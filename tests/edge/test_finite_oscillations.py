@@ -77,3 +77,39 @@ def test_a_quartic_holds_its_own_oscillation():
     flow = oo.central_flow(oo.optimizers.gd(lr=2.2), quartic, 3, order=2)
     np.testing.assert_allclose(flow.covariance.trace, 0.181818, rtol=1e-5)
     np.testing.assert_allclose(flow.final, 0.0, atol=1e-12)
+
+
+STARTS = [1e-12, 1e-6, 5e-5, 1e-3, 0.01, 0.1, 0.2, 0.3, 0.5]
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("x", "exact"),
+    [(x, True) for x in STARTS] + [pytest.param(x, False, marks=() if x == 0.2 else SLOW) for x in STARTS],
+)
+def test_a_quartic_from_beside_its_minimum(x, exact):
+    """theta tends to 0, and its size says nothing of the size of the oscillation."""
+    given = dict(grad=lambda w: w - w**3 / 2, hvp=lambda w, p: (1 - 1.5 * w**2) * p) if exact else {}
+    quartic = oo.Problem(lambda w: w[0] ** 2 / 2 - w[0] ** 4 / 8, theta0=[x], **given)
+    flow = oo.central_flow(oo.optimizers.gd(lr=2.2), quartic, 15, order=2)
+    assert flow.success
+    np.testing.assert_allclose(flow.covariance.trace[-1], 2 / 11, rtol=1e-5)  # 0.181818
+    np.testing.assert_allclose(flow.final, 0.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("opt", "limit", "start"),
+    [
+        (oo.optimizers.heavy_ball(lr=0.01, beta=0.5), 300.0, [0.001, 299.99]),
+        pytest.param(oo.optimizers.momentum(lr=0.01, beta=0.9), 380.0, [0.0, 379.99], marks=SLOW),
+        pytest.param(oo.optimizers.momentum(lr=0.01, beta=0.5), 300.0, [0.0, 299.99], marks=SLOW),
+        (oo.optimizers.nesterov(lr=0.01, beta=0.9), 135.714286, [0.0, 135.70]),
+    ],
+)
+def test_memory_that_tends_to_0(opt, limit, start):
+    """E x^2 = 2 a and the excess limit a at the equilibrium y = limit, where no memory is left; one loss by value."""
+    problem = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.02 * u[1], theta0=start)
+    flow = oo.central_flow(opt, problem, 60)
+    assert flow.success
+    np.testing.assert_allclose(flow.covariance.trace[-1], 0.04, rtol=1e-5)
+    np.testing.assert_allclose(flow.mean_loss[-1] - flow.loss[-1], 0.02 * limit, rtol=1e-5)

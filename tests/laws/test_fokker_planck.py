@@ -86,6 +86,12 @@ def test_stationary_density_beyond_the_range_of_floats():
     np.testing.assert_allclose(law.stationary(), exact / total(law, exact), rtol=1e-10, atol=1e-300)
 
 
+def test_the_mean_of_truth_values_is_a_probability():
+    """A symmetric well."""
+    law = langevin(oo.problems.quadratic((1.0,)), 0.3, (-4, 4), 200)
+    assert law.mean(lambda theta: theta[..., 0] < 0, law.stationary()) == pytest.approx(0.5, abs=1e-12)
+
+
 def test_langevin_stationary_density_is_exact_in_the_plane():
     law = langevin(oo.problems.himmelblau(), 5.0, ((-5, 5), (-4, 5)), (30, 20))
     L = oo.problems.himmelblau().loss(law.grid.points)
