@@ -30,9 +30,9 @@ from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
 from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.central_flow import central_flow
-from .edge.comparison import EdgeComparison, compare_at_edge
+from .edge.comparison import compare_at_edge
 from .edge.gauge import EdgeGauge, edge_gauge
-from .edge.result import CentralFlow
+from .edge.result import CentralFlow, EdgeComparison
 from .edge.rod_flow import rod_flow
 from .edge.rod_result import RodFlow
 from .edge.transfer_function import transfer_function

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from odeopt.analysis.stability import stability_limit
 from odeopt.edge.transfer_function import transfer_function
@@ -28,6 +29,7 @@ from odeopt.util.check import Array, Seed
 from odeopt.util.limits import NUMBER, within_memory
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
+from odeopt.util.status import Status
 
 BLOCK = 2**20  # numbers of gradients held in memory at a time
 
@@ -36,6 +38,8 @@ BLOCK = 2**20  # numbers of gradients held in memory at a time
 class BatchSharpness(Saved):
     """`value` (n,) at the times `t` (n,), and its standard `error` (n,): 0 where `batches` are all that there are.
 
+    still:  the most batches of a record whose gradient is 0: they have no quotient and are left out of the mean, which
+            is NaN where no other is left
     limits: (2/(lr Q(1)), stability limit/lr) of the optimizer, for small and for large batches; both 2/lr for gradient
     descent, NaN without an optimizer.  Q is its `transfer_function`.
     """
@@ -46,12 +50,18 @@ class BatchSharpness(Saved):
     error: Array = field(repr=False)
     batches: int
     limits: tuple[float, float]
+    still: int = 0
+    status: Status = Status.DONE
+    message: str = ""
 
     def __repr__(self) -> str:
         small, large = self.limits
+        still = f"; in up to {self.still} batches the gradient is 0, and they are left out" if self.still else ""
+        ended = "" if self.status is Status.DONE else f"; {self.status.name}: {self.message}"
+        last = f"last {self.value[-1]:.4g} +- {self.error[-1]:.1g}" if len(self.t) else "none"
         return (
             f"BatchSharpness along {self.name}: {len(self.t)} values from {self.batches} batches, "
-            f"last {self.value[-1]:.4g} +- {self.error[-1]:.1g}; limits {small:.4g} and {large:.4g}"
+            f"{last}; limits {small:.4g} and {large:.4g}{still}{ended}"
         )
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
@@ -67,7 +77,10 @@ def batch_sharpness(
     opt:     the optimizer of the run, for its limits; without preconditioner and weight decay
     batches: how many random batches are taken at each record, drawn by `rng`.  Where no more than these exist all of
              them are taken once, and the mean is exact.  All have the size of the noise: the shorter one that ends an
-             epoch is left out
+             epoch is left out, and so are batches whose gradient is 0, for which the quotient does not exist
+
+    After Ctrl-C, or where a function raises after the first record, the result has the records so far.  Its status
+    says so.
 
     >>> import odeopt as oo
     >>> noisy = oo.noise.minibatches(oo.problems.least_squares(), 1)
@@ -81,38 +94,58 @@ def batch_sharpness(
     taken = min(batches, number_of_batches(law))
     within_memory("batches", taken, NUMBER * taken)
     records = np.arange(0, len(run), min(every, len(run)))
-    found = [_at(problem, theta, batches, generator) for theta in run.theta[records]]
-    value, error = np.array(found).T
-    return BatchSharpness(run.name, run.t[records], value, error, taken, _limits(opt))
+    limits, status, message = _limits(opt), Status.DONE, f"{len(records)} records"
+    found: list[tuple[float, float, int]] = []
+    try:
+        for theta in run.theta[records]:
+            found.append(_at(problem, theta, batches, generator))
+    except KeyboardInterrupt:
+        status, message = Status.INTERRUPTED, f"interrupted at record {len(found)} of {len(records)}"
+    except Exception as error:  # whatever a user's function raises
+        if not found:
+            raise
+        status, message = Status.EVALUATION_FAILED, f"{type(error).__name__}: {error} (at record {len(found)})"
+    value, spread, still = np.reshape(found, (-1, 3)).T
+    most = int(still.max(initial=0))
+    return BatchSharpness(run.name, run.t[records[: len(found)]], value, spread, taken, limits, most, status, message)
 
 
-def _at(problem: Problem, theta: Array, batches: int, rng: np.random.Generator) -> tuple[float, float]:
-    """The mean of the quotient and its standard error at one theta (d,)."""
+def _at(problem: Problem, theta: Array, batches: int, rng: np.random.Generator) -> tuple[float, float, int]:
+    """The mean of the quotient, its standard error, and how many batches have none, at one theta (d,)."""
     law, rule = minibatches_of(problem), hvp_rule(problem.grad, probe_points(theta), typical(theta))
     rows = max(1, BLOCK // max(theta.size, law.size))
     if number_of_batches(law) <= batches:
-        mean = 0.0
+        total, weight, still = 0.0, 0.0, 0
         for some, weights in every_batch(law, rows):
-            mean += float(weights @ _quotients(law, rule, theta, some))
-        return mean, 0.0
+            values, moving = _quotients(law, rule, theta, some)
+            total, weight = total + float(weights[moving] @ values), weight + float(np.sum(weights[moving]))
+            still += int(np.count_nonzero(~moving))
+        return (total / weight if weight else np.nan), 0.0, still
     drawn = (
         _quotients(law, rule, theta, random_batches(law, min(rows, batches - first), rng))
         for first in range(0, batches, rows)
     )
-    values = np.concatenate(list(drawn))
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(batches))
+    values = np.concatenate([values for values, _ in drawn])
+    still = batches - len(values)
+    if len(values) < 2:
+        return (float(values[0]) if len(values) else np.nan), np.nan, still
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), still
 
 
-def _quotients(law: Minibatches, rule: Callable[[Any], Derived], theta: Array, some: Indices) -> Array:
-    """g_B.H_B g_B/|g_B|^2 of batches (m, size); NaN where the gradient of a batch is 0."""
+def _quotients(
+    law: Minibatches, rule: Callable[[Any], Derived], theta: Array, some: Indices
+) -> tuple[Array, NDArray[np.bool_]]:
+    """g_B.H_B g_B/|g_B|^2 of the batches (m, size) whose gradient is not 0, and which those are (m,)."""
     at = np.broadcast_to(theta, (len(some), theta.size))
 
     def grad(theta: Array) -> Array:
         return law.samples.batch_grad(theta, some)
 
     g = grad(at)
+    moving = np.any(g != 0, axis=-1)
     with np.errstate(invalid="ignore"):
-        return np.sum(g * rule(grad)(at, g), axis=-1) / np.sum(g**2, axis=-1)
+        values = np.sum(g * rule(grad)(at, g), axis=-1)[moving] / np.sum(g**2, axis=-1)[moving]
+    return values, moving
 
 
 def _limits(opt: Optimizer | None) -> tuple[float, float]:

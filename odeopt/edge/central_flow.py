@@ -13,7 +13,7 @@ from odeopt.edge.central_path import Form, Path, Record
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.published import Published
 from odeopt.edge.result import CentralFlow
-from odeopt.edge.start import first_state, quiet_problem, single_optimizer
+from odeopt.edge.start import Loss, first_state, quiet_problem, single_optimizer
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
@@ -88,13 +88,12 @@ def central_flow(
     with np.errstate(all="ignore"):
         y = first_state(opt, grad, theta, memory)
         field = Published(opt, problem, grad, y) if form == "published" else AveragedStep(opt, problem, grad, y, order)
-        path = Path(field, substeps, limit)
+        path = Path(field, Loss(problem), substeps, limit)
         status, message = path.run(steps, record_every, progress)
-        return _result(problem, grad, field, form, path.records, status, message)
+        return _result(grad, field, form, path.records, status, message)
 
 
 def _result(
-    problem: Problem,
     grad: Gradient,
     field: Form,
     form: str,
@@ -104,7 +103,7 @@ def _result(
 ) -> CentralFlow:
     states = [field.split(r.y) for r in records]
     theta = np.array([s["theta"] for s in states])
-    loss = np.array([float(problem.loss(u)) for u in theta])
+    loss = np.array([r.loss for r in records])
     opt, multipliers = field.opt, _table([r.multipliers for r in records])
     return CentralFlow(
         name=opt.name,

@@ -16,16 +16,17 @@ from odeopt.edge.complementarity import Complementary, Unsolvable, complementary
 from odeopt.edge.covariance import principal
 from odeopt.edge.krylov import NotFound
 from odeopt.edge.linearised_step import Hessian, Linearised
-from odeopt.edge.modes import Found, Modes, modes_of, near, oscillates
+from odeopt.edge.modes import Found, Matrices, Modes, modes_of, near, oscillates
+from odeopt.edge.result import OUTSIDE
+from odeopt.edge.start import Loss
 from odeopt.optimizers.base import Optimizer
-from odeopt.problems.oracle import EvaluationError
+from odeopt.problems.oracle import EvaluationError, proven
 from odeopt.schemes.base import StepFailure
 from odeopt.util.check import Array
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
 
 HALVINGS = 4  # of a substep
-OUTSIDE = 0.02  # how far a multiplier may leave the unit circle in a substep
 SEED = 0  # of the rows with which the search for modes begins
 
 
@@ -81,6 +82,7 @@ class Record:
 
     t: float
     y: Array
+    loss: float
     multipliers: Array
     sharpness: Array
     excess: float
@@ -92,22 +94,23 @@ class Record:
 class Path:
     """A central flow from its start; `run` fills `records` and returns how it ended."""
 
-    def __init__(self, form: Form, substeps: int, limit: int) -> None:
-        self._form, self._substeps, self._limit = form, substeps, limit
+    def __init__(self, form: Form, loss: Loss, substeps: int, limit: int) -> None:
+        self._form, self._loss, self._substeps, self._limit = form, loss, substeps, limit
         self._h = float(np.asarray(form.opt.h))
         self._rng = np.random.default_rng(SEED)
         self.records: list[Record] = []
-        self._reached = 0.0, form.start
+        self._reached: tuple[float, Array, Matrices] = 0.0, form.start, np.zeros(0)
         self.left_out = 0
         self._slow = (0.0, 0.0)
 
     def run(self, steps: int, record_every: int, progress: bool | None) -> tuple[Status, str]:
         """Follows the flow for this many steps; the last state that is reached is always recorded."""
         status, message = self._run(steps, record_every, progress)
-        t, y = self._reached
+        t, y, mu = self._reached
         if not self.records or self.records[-1].t != t:
-            none = np.zeros(0)
-            self.records.append(Record(t, y, none, none, np.nan, np.zeros((0, 0)), none, 0.0))
+            theta, none = self._form.split(y)["theta"], np.zeros(0)
+            unknown, empty = np.full(len(mu), np.nan), np.zeros((len(theta), 0))
+            self.records.append(Record(t, y, self._last_loss(theta), mu, unknown, np.nan, empty, none, 0.0))
         return status, message
 
     def _run(self, steps: int, record_every: int, progress: bool | None) -> tuple[Status, str]:
@@ -115,10 +118,11 @@ class Path:
         try:
             with bar(steps, f"central flow of {self._form.opt.name}", progress) as shown:
                 point = self._point(0.0, self._form.start, None)
+                self._reached = point.t, point.y, point.modes.mu
                 self._record(point)
                 for n in range(1, steps + 1):
                     point = self._step(n - 1, point)
-                    self._reached = point.t, point.y
+                    self._reached = point.t, point.y, point.modes.mu
                     if n % record_every == 0 or n == steps:
                         self._record(point)
                     shown.update(1)
@@ -131,6 +135,14 @@ class Path:
         except (Unsolvable, NotFound, StepFailure, np.linalg.LinAlgError) as error:
             return Status.STEP_FAILED, f"step {n} failed: {error}"
         return Status.DONE, f"{steps} steps{self._remarks()}"
+
+    def _last_loss(self, theta: Array) -> float:
+        """The loss where the path ended; NaN where it cannot be had."""
+        try:
+            with proven():
+                return float(self._loss(theta))
+        except (EvaluationError, KeyboardInterrupt):
+            return np.nan
 
     def _remarks(self) -> str:
         """What a reader must know of a path that reached its end."""
@@ -191,6 +203,7 @@ class Path:
             Record(
                 point.t,
                 point.y,
+                float(self._loss(theta)),
                 point.modes.mu,
                 np.diag(H),
                 float(np.sum(active * solved.X)) / 2,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,88 +13,23 @@ from odeopt.analysis.modified import modified_flow
 from odeopt.core.state import State, finite, named, plus
 from odeopt.edge.central_flow import central_flow
 from odeopt.edge.published import is_published
+from odeopt.edge.result import CentralFlow, EdgeComparison
 from odeopt.edge.rod_flow import rod_flow
-from odeopt.edge.start import first_state, quiet_problem, single_optimizer
+from odeopt.edge.rod_result import RodFlow
+from odeopt.edge.start import Loss, first_state, quiet_problem, single_optimizer
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import single_point
+from odeopt.problems.oracle import EvaluationError, proven
+from odeopt.schemes.base import StepFailure
 from odeopt.solvers.solve import solve
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
-from odeopt.util.plotted import plotted
-from odeopt.util.saved import Saved
 from odeopt.util.status import Status
 
 RTOL = 1e-6  # of the own flow
-LOST = 0.1  # of the way from the start: a model that is farther from the filtered iterates has lost them
-
-
-@dataclass(frozen=True, eq=False)
-class EdgeComparison(Saved):
-    """The filtered iterates (w- + 2 w + w+)/4 beside the models, at the inner steps, t (n-1,).
-
-    theta (n-1, d), loss (n-1,):  of the iterates, filtered; the loss is that of each iterate
-    models[name]:                 the path of a model there; shorter than theta if the model ended early
-    mean_loss[name]:              its prediction of `loss`
-    endings[name]:                the status of a model and its message
-    perturbed:                    the step before which theta was perturbed, the central flow's first at the edge, or -1
-    """
-
-    name: str
-    problem: str
-    t: Array = field(repr=False)
-    theta: Array = field(repr=False)
-    loss: Array = field(repr=False)
-    start: Array = field(repr=False)
-    models: Mapping[str, Array] = field(repr=False)
-    mean_loss: Mapping[str, Array] = field(repr=False)
-    endings: Mapping[str, str]
-    perturbed: int
-    size: float
-    seed: int
-
-    @property
-    def distance(self) -> Mapping[str, Array]:
-        """|model - filtered iterates| of each model, as long as it lasts."""
-        return {name: np.linalg.norm(u - self.theta[: len(u)], axis=1) for name, u in self.models.items()}
-
-    @property
-    def lost(self) -> Mapping[str, float]:
-        """The first time at which a model is farther from the iterates than a tenth of their way; inf if never."""
-        way = LOST * np.linalg.norm(self.theta - self.start, axis=1)
-        found = {name: np.flatnonzero(d > way[: len(d)]) for name, d in self.distance.items()}
-        ended = {name: float(self.t[len(d)]) if len(d) < len(self.t) else np.inf for name, d in self.distance.items()}
-        return {name: float(self.t[at[0]]) if len(at) else ended[name] for name, at in found.items()}
-
-    @property
-    def loss_error(self) -> Mapping[str, float]:
-        """The median of |predicted - measured|/measured of the mean loss, from the perturbation on."""
-        first = max(self.perturbed, 0)
-        return {
-            name: float(np.median(np.abs(u - self.loss[: len(u)])[first:] / np.abs(self.loss[: len(u)])[first:]))
-            if len(u) > first
-            else np.nan
-            for name, u in self.mean_loss.items()
-        }
-
-    def plot(self, ax: Any = None, **options: Any) -> Any:
-        """The distance of each model from the filtered iterates against time; returns the artists."""
-        return plotted(self, ax=ax, **options)
-
-    def __repr__(self) -> str:
-        kick = f"perturbed by {self.size:g} (seed {self.seed}) before step {self.perturbed}"
-        at_edge = kick if self.perturbed >= 0 else "never at the edge"
-        rows = [f"{self.name} on {self.problem}, {len(self.t) + 1} steps, {at_edge}"]
-        for name, d in self.distance.items():
-            middle, last = (np.median(d), d[-1]) if len(d) else (np.nan, np.nan)
-            lost, ending = self.lost[name], self.endings[name]
-            rows.append(
-                f"  {name:16}  distance {middle:.3g} (median), {last:.3g} (last), lost at t = {lost:.3g}; "
-                f"mean loss off by {self.loss_error[name]:.1%}; {ending}"
-            )
-        return "\n".join(rows)
 
 
 def compare_at_edge(
@@ -132,51 +68,122 @@ def compare_at_edge(
     y = first_state(opt, problem.oracle(), theta, memory)
     times: Array = float(np.asarray(opt.h)) * np.arange(steps + 1, dtype=np.float64)
     central = central_flow(opt, problem, steps, substeps=substeps, **given)
-    found: dict[str, Any] = {
-        "own flow": solve(modified_flow(opt, 1), problem, times, theta, memory=named(opt.flow.memory, y), rtol=RTOL),
-        "central flow": central,
-        "central, order 2": central_flow(opt, problem, steps, substeps=substeps, order=2, **given),
-        "rod flow": rod_flow(opt, problem, steps, substeps=max(substeps, 2), **given),
+    at = int(np.argmax(central.oscillating > 0)) if central.oscillating.any() else -1
+    kick = size * np.sqrt(np.mean(theta**2)) * generator.standard_normal(theta.shape)
+    first = _model(central)
+    if first.status is Status.INTERRUPTED:
+        iterates = _not_begun(theta)
+    else:
+        with proven():
+            iterates = _iterates(opt, problem, y, steps, at, kick)
+    makers: dict[str, Callable[[], Model]] = {
+        "own flow": lambda: _own_flow(opt, problem, times, y),
+        "central, order 2": lambda: _model(central_flow(opt, problem, steps, substeps=substeps, order=2, **given)),
+        "rod flow": lambda: _model(rod_flow(opt, problem, steps, substeps=max(substeps, 2), **given)),
     }
     if is_published(opt, y):
-        found["published"] = central_flow(opt, problem, steps, substeps=substeps, form="published", **given)
-    first = np.flatnonzero(central.oscillating)
-    at = int(first[0]) if len(first) else -1
-    kick = size * np.sqrt(np.mean(theta**2)) * generator.standard_normal(theta.shape)
-    path, loss = _iterates(opt, problem, y, steps, at, kick)
-    n = max(len(path) - 2, 0)
-    predicted = {name: run.loss if name == "own flow" else run.mean_loss for name, run in found.items()}
+        published = partial(central_flow, opt, problem, steps, substeps=substeps, form="published", **given)
+        makers["published"] = lambda: _model(published())
+    found = {"central flow": first, **_others(makers, theta, {first.status, iterates.status})}
+    n = max(len(iterates.theta) - 2, 0)
     return EdgeComparison(
         name=opt.name,
         problem=problem.name or "a problem",
         t=times[1 : n + 1],
-        theta=_filtered(path),
-        loss=_filtered(loss),
+        theta=_filtered(iterates.theta),
+        loss=_filtered(iterates.mean_loss),
         start=theta,
         models={name: run.theta[1 : n + 1] for name, run in found.items()},
-        mean_loss={name: u[1 : n + 1] for name, u in predicted.items()},
-        endings={name: f"{Status(run.status).name}: {run.message}" for name, run in found.items()},
+        mean_loss={name: run.mean_loss[1 : n + 1] for name, run in found.items()},
+        endings={name: run.ending for name, run in {**found, "iterates": iterates}.items()},
         perturbed=at,
+        beyond=central.beyond,
         size=size,
         seed=seed,
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A path theta (n+1, d) with its mean loss (n+1,), and how it ended."""
+
+    theta: Array
+    mean_loss: Array
+    status: Status
+    message: str
+
+    @property
+    def ending(self) -> str:
+        return f"{self.status.name}: {self.message}" if self.message else self.status.name
+
+
+def _model(run: CentralFlow | RodFlow) -> Model:
+    return Model(run.theta, run.mean_loss, run.status, run.message)
+
+
+def _not_begun(theta: Array, status: Status = Status.INTERRUPTED, message: str = "not begun") -> Model:
+    return Model(np.empty((0, theta.size)), np.empty(0), status, message)
+
+
+def _others(makers: Mapping[str, Callable[[], Model]], theta: Array, ended: set[Status]) -> dict[str, Model]:
+    """The models in their order; after an interruption no other begins."""
+    found: dict[str, Model] = {}
+    with proven():
+        for name, make in makers.items():
+            if Status.INTERRUPTED in ended:
+                found[name] = _not_begun(theta)
+                continue
+            try:
+                found[name] = make()
+            except EvaluationError as error:
+                found[name] = _not_begun(theta, Status.EVALUATION_FAILED, str(error))
+            except KeyboardInterrupt:
+                found[name] = _not_begun(theta, message="interrupted at its start")
+            ended = ended | {found[name].status}
+    return found
+
+
+def _own_flow(opt: Optimizer, problem: Problem, times: Array, y: State) -> Model:
+    """y' = Phi(y) - y, as far as its loss can be had."""
+    run = solve(modified_flow(opt, 1), problem, times, y[0], memory=named(opt.flow.memory, y), rtol=RTOL)
+    theta, status, message, loss = run.theta, Status(run.status), run.message, Loss(problem)
+    losses: list[float] = []
+    try:
+        for u in theta:
+            losses.append(float(loss(u)))
+    except EvaluationError as error:
+        status, message = Status.EVALUATION_FAILED, str(error)
+    return Model(theta[: len(losses)], np.array(losses), status, message)
+
+
 def _filtered(u: Array) -> Array:
     """(w- + 2 w + w+)/4, from which an oscillation of period 2 is gone."""
-    return (u[:-2] + 2 * u[1:-1] + u[2:]) / 4
-
-
-def _iterates(opt: Optimizer, problem: Problem, y: State, steps: int, at: int, kick: Array) -> tuple[Array, Array]:
-    """theta and loss of the iterates from y, with a kick to theta before step `at`, up to the last finite one."""
-    d, h, path = of_optimizer(opt).increment(problem.oracle()), float(np.asarray(opt.h)), [y[0]]
     with np.errstate(all="ignore"):
-        for k in range(steps):
-            if k == at:
-                y = (y[0] + kick, *y[1:])
-            y = plus(y, d(k * h, y))
-            if not finite(y):
-                break
-            path.append(y[0])
-        theta = np.array(path)
-        return theta, np.array([float(problem.loss(u)) for u in theta])
+        return (u[:-2] + 2 * u[1:-1] + u[2:]) / 4
+
+
+def _iterates(opt: Optimizer, problem: Problem, y: State, steps: int, at: int, kick: Array) -> Model:
+    """The iterates from y, with a kick to theta before step `at`, up to the last finite one."""
+    d, h, loss = of_optimizer(opt).increment(problem.oracle()), float(np.asarray(opt.h)), Loss(problem)
+    path: list[Array] = []
+    losses: list[float] = []
+    status, message = Status.DONE, ""
+    try:
+        with np.errstate(all="ignore"):
+            for k in range(steps + 1):
+                if k:
+                    y = plus(y, d((k - 1) * h, y))
+                if not finite(y):
+                    status, message = Status.NOT_FINITE, f"not finite in step {k}"
+                    break
+                losses.append(float(loss(y[0])))
+                path.append(y[0])
+                if k == at:
+                    y = (y[0] + kick, *y[1:])
+    except EvaluationError as error:
+        status, message = Status.EVALUATION_FAILED, f"{error} (in step {k})"
+    except StepFailure as error:
+        status, message = Status.STEP_FAILED, f"step {k} failed: {error}"
+    except KeyboardInterrupt:
+        status, message = Status.INTERRUPTED, f"interrupted in step {k} of {steps}"
+    return Model(np.reshape(path, (-1, kick.size)), np.array(losses[: len(path)]), status, message)

@@ -55,8 +55,9 @@ class EdgeGauge(Saved):
 
     @property
     def rising(self) -> float:
-        """The share of the steps in which the loss rose, zeta > 1."""
-        return float(np.mean(self.zeta > 1))
+        """The share of the steps with a finite zeta in which the loss rose, zeta > 1; NaN if there are none."""
+        known = self.zeta[np.isfinite(self.zeta)]
+        return float(np.mean(known > 1)) if known.size else np.nan
 
     def __repr__(self) -> str:
         known = self.zeta[np.isfinite(self.zeta)]

@@ -1,4 +1,4 @@
-"""The result of `central_flow`: an averaged path with the oscillation around it."""
+"""The results of `central_flow`, an averaged path with the oscillation around it, and of `compare_at_edge`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
 from odeopt.util.status import Status
+
+OUTSIDE = 0.02  # how far a multiplier may leave the unit circle in a substep
+LOST = 0.1  # of the way from the start: a model that is farther from the filtered iterates has lost them
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,12 @@ class CentralFlow(Saved):
         """The number of directions that oscillate at each record (n+1,)."""
         return np.array([len(w) for w in self.covariance.weights])
 
+    @property
+    def beyond(self) -> bool:
+        """Whether the path was beyond the edge: with a multiplier outside the circle, and no oscillation to hold it."""
+        outside = np.any(np.abs(self.multipliers) > 1 + OUTSIDE, axis=1)
+        return bool(np.any(outside & (self.oscillating == 0)))
+
     def __len__(self) -> int:
         return len(self.t)
 
@@ -77,6 +86,8 @@ class CentralFlow(Saved):
             f"at the edge at {len(at)} records, first at t = {self.t[at[0]]:.4g}, "
             f"in up to {self.oscillating.max()} directions"
             if len(at)
+            else "beyond the edge, where no oscillation holds it"
+            if self.beyond
             else "never at the edge"
         )
         return (
@@ -84,3 +95,82 @@ class CentralFlow(Saved):
             f"loss {self.loss[0]:.6g} .. {self.loss[-1]:.6g}, predicted mean {self.mean_loss[-1]:.6g}; "
             f"{self.ngev} gradients and {self.nhev} H p, {self.status.name}: {self.message}"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeComparison(Saved):
+    """The filtered iterates (w- + 2 w + w+)/4 beside the models, at the inner steps, t (n-1,).
+
+    theta (n-1, d), loss (n-1,):  of the iterates, filtered; the loss is that of each iterate
+    models[name]:                 the path of a model there; shorter than theta if the model ended early
+    mean_loss[name]:              its prediction of `loss`
+    endings[name]:                the status of a model and its message; of the iterates too, by the name "iterates"
+    perturbed:                    the step before which theta was perturbed, the central flow's first at the edge, or -1
+    beyond:                       whether the central flow was beyond the edge, where no oscillation holds it
+
+    What raises, leaves the finite numbers or is interrupted ends early.  After Ctrl-C no other model begins.
+    """
+
+    name: str
+    problem: str
+    t: Array = field(repr=False)
+    theta: Array = field(repr=False)
+    loss: Array = field(repr=False)
+    start: Array = field(repr=False)
+    models: Mapping[str, Array] = field(repr=False)
+    mean_loss: Mapping[str, Array] = field(repr=False)
+    endings: Mapping[str, str]
+    perturbed: int
+    beyond: bool
+    size: float
+    seed: int
+
+    @property
+    def distance(self) -> Mapping[str, Array]:
+        """|model - filtered iterates| of each model, as long as it lasts."""
+        with np.errstate(all="ignore"):
+            n = len(self.theta)
+            return {name: np.linalg.norm(u[:n] - self.theta[: len(u)], axis=1) for name, u in self.models.items()}
+
+    @property
+    def lost(self) -> Mapping[str, float]:
+        """The first time at which a model is farther from the iterates than a tenth of their way; inf if never."""
+        with np.errstate(all="ignore"):
+            way = LOST * np.linalg.norm(self.theta - self.start, axis=1)
+        found = {name: np.flatnonzero(d > way[: len(d)]) for name, d in self.distance.items()}
+        ended = {name: float(self.t[len(d)]) if len(d) < len(self.t) else np.inf for name, d in self.distance.items()}
+        return {name: float(self.t[at[0]]) if len(at) else ended[name] for name, at in found.items()}
+
+    @property
+    def loss_error(self) -> Mapping[str, float]:
+        """The median of |predicted - measured|/measured of the mean loss, from the perturbation on."""
+        first = max(self.perturbed, 0)
+        with np.errstate(all="ignore"):
+            off = {name: np.abs(u / self.loss[: len(u)] - 1)[first:] for name, u in self.mean_loss.items()}
+            return {name: float(np.median(u)) if len(u) else np.nan for name, u in off.items()}
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """The distance of each model from the filtered iterates against time; returns the artists."""
+        return plotted(self, ax=ax, **options)
+
+    def __repr__(self) -> str:
+        rows = [f"{self.name} on {self.problem}, {len(self.t) + 1} steps, {self._at_edge()}"]
+        if self.endings["iterates"] != Status.DONE.name:
+            rows.append(f"  iterates          {self.endings['iterates']}")
+        for name, d in self.distance.items():
+            middle, last = (np.median(d), d[-1]) if len(d) else (np.nan, np.nan)
+            rows.append(
+                f"  {name:16}  distance {middle:.3g} (median), {last:.3g} (last), lost at t = {self.lost[name]:.3g}; "
+                f"mean loss off by {_percent(self.loss_error[name])}; {self.endings[name]}"
+            )
+        return "\n".join(rows)
+
+    def _at_edge(self) -> str:
+        if self.perturbed >= 0:
+            return f"perturbed by {self.size:g} (seed {self.seed}) before step {self.perturbed}"
+        return "beyond the edge, where no oscillation holds it" if self.beyond else "never at the edge"
+
+
+def _percent(share: float) -> str:
+    """A share as a percentage; a power of 10 where it is not a few digits."""
+    return f"{share:.1%}" if not share >= 1e3 else f"{100 * share:.2g}%"

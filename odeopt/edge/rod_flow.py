@@ -158,11 +158,13 @@ def _run(
     progress: bool | None,
 ) -> tuple[Status, str]:
     """Follows the rods and records them; returns how that ended."""
-    n, last = 0, 0
+    n, last, begin = 0, 0, 0.0
+    u = Rods(y, np.empty((0, y.size)) if given is None else np.pad(given, ((0, 0), (0, y.size - given.shape[1]))))
+    records.append(0.0, u)
     try:
         with bar(steps, "rod flow", progress) as shown:
-            begin, u = _started(motion, y, given)
-            records.append(0.0, u if given is not None else Rods(y, np.empty((0, y.size))))
+            if given is None:
+                begin, u = _first_rod(motion, y)
             for n in range(1, steps + 1):
                 width = n - begin
                 number = int(np.ceil(substeps * width))
@@ -184,9 +186,7 @@ def _run(
     return Status.DONE, f"{steps} steps"
 
 
-def _started(motion: RodMotion, y: Array, given: Array | None) -> tuple[float, Rods]:
-    """The time, in steps, and the rods there: the given ones around y, or the one between the first two iterates."""
-    if given is not None:
-        return 0.0, Rods(y, np.pad(given, ((0, 0), (0, y.size - given.shape[1]))))
+def _first_rod(motion: RodMotion, y: Array) -> tuple[float, Rods]:
+    """The time, in steps, and the rod there that joins the first two iterates."""
     half = motion.increments(0.0, y[None])[0] / 2
     return 0.5, Rods(y + half, motion.swinging(half[None]))

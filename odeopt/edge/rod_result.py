@@ -12,9 +12,9 @@ import numpy as np
 from odeopt.core.state import State, unpack
 from odeopt.edge.covariance import Covariance, principal
 from odeopt.edge.rods import Rods
+from odeopt.edge.start import Loss
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.problems.oracle import EvaluationError
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 from odeopt.util.saved import Saved
@@ -80,7 +80,7 @@ class Records:
     """Rods at recorded times with their losses; `result` makes a RodFlow of them."""
 
     def __init__(self, opt: Optimizer, problem: Problem, like: State) -> None:
-        self._opt, self._problem, self._like = opt, problem, like
+        self._opt, self._like, self._loss_at = opt, like, Loss(problem)
         self._t: list[float] = []
         self._middle: list[State] = []
         self._delta: list[Array] = []
@@ -96,10 +96,7 @@ class Records:
 
     def _losses(self, theta: Array, delta: Array) -> tuple[float, float]:
         """L(theta), and L(theta) + sum_i [(L(theta + delta_i) + L(theta - delta_i))/2 - L(theta)]."""
-        try:
-            middle, *ends = self._problem.loss(np.concatenate([theta[None], theta + delta, theta - delta]))
-        except Exception as error:
-            raise EvaluationError(f"loss raised {type(error).__name__}: {error}") from error
+        middle, *ends = self._loss_at(np.concatenate([theta[None], theta + delta, theta - delta]))
         return float(middle), float(middle + np.sum(np.array(ends) - middle) / 2)
 
     def result(self, ngev: int, status: Status, message: str) -> RodFlow:

@@ -35,6 +35,12 @@ def transfer_function(opt: Optimizer | Scheme, z: Any, t: float | None = None) -
     still, *driven = (step_matrix(opt, k, t) for k in (0.0, 1.0, 2.0))
     gain = driven[0] - still
     _check_filter(opt, still, gain, driven[1] - driven[0])
+    try:
+        np.broadcast_shapes(z.shape, gain.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"z must broadcast against the members {gain.shape[:-2]} of opt, got shape {z.shape}"
+        ) from None
     b, A, c = gain[..., 0], still[..., 1:, 1:], still[..., 0, 1:]
     resolvent = z[..., None, None] * np.eye(A.shape[-1]) - A
     pole = np.linalg.det(resolvent) == 0

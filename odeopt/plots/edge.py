@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.edge.comparison import EdgeComparison
-from odeopt.edge.result import CentralFlow
+from odeopt.edge.result import CentralFlow, EdgeComparison
 from odeopt.plots import style
 from odeopt.util.plotted import draws
 
@@ -62,8 +61,10 @@ def edge_comparison(result: EdgeComparison, ax: Any = None, **line: Any) -> list
     ax.set(xlabel="time t", ylabel="distance from the filtered iterates")
     ax.legend()
     medians = {name: float(np.median(d)) for name, d in result.distance.items() if len(d)}
-    factor = medians["own flow"] / medians["central flow"]
-    ax.set_title(f"{style.label(result.name)}: central flow {factor:.2g} times as near as its own", fontsize="medium")
+    said = "no distance of central and own flow"
+    if {"own flow", "central flow"} <= medians.keys():
+        said = f"central flow {np.divide(medians['own flow'], medians['central flow']):.2g} times as near as its own"
+    ax.set_title(f"{style.label(result.name)}: {said}", fontsize="medium")
     return artists
 
 

@@ -43,6 +43,11 @@ def proven() -> Iterator[None]:
         _PROVEN.reset(token)
 
 
+def is_proven() -> bool:
+    """Whether an exception in a first evaluation is an EvaluationError."""
+    return _PROVEN.get()
+
+
 class Gradient(Oracle[Array]):
     """grad(theta) of a problem, in float64.
 
@@ -74,7 +79,7 @@ class Gradient(Oracle[Array]):
         try:
             value = self._own(self._function(theta) if self._draw is None else self._noisy(theta), theta.shape)
         except Exception as error:
-            if self.count == 0 and not _PROVEN.get():
+            if self.count == 0 and not is_proven():
                 error.add_note(f"raised by grad(theta) at theta = {theta!r}; theta is read-only")
                 raise
             raise _failed(error) from error

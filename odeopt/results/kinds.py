@@ -14,10 +14,9 @@ from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.core.time_map import Clock
 from odeopt.edge.batch_sharpness import BatchSharpness
-from odeopt.edge.comparison import EdgeComparison
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.gauge import EdgeGauge
-from odeopt.edge.result import CentralFlow
+from odeopt.edge.result import CentralFlow, EdgeComparison
 from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.flux import Flux

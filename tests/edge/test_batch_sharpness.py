@@ -9,6 +9,7 @@ import pytest
 
 import odeopt as oo
 from odeopt import optimizers as opts
+from odeopt.util.status import Status
 
 rng = np.random.default_rng(4)
 X, Y = rng.normal(size=(6, 3)), rng.normal(size=6)
@@ -77,6 +78,59 @@ def test_few_batches_at_a_time_give_the_same(monkeypatch):
     monkeypatch.setattr("odeopt.edge.batch_sharpness.BLOCK", 6)
     pieces = [oo.batch_sharpness(run).value, oo.batch_sharpness(run, batches=5).value]
     np.testing.assert_allclose(pieces, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("batches", [1000, 15], ids=["all", "random"])
+def test_batches_without_a_gradient_are_left_out(batches):
+    """A row of zeros: batches of it alone have gradient 0, and the mean is over the others."""
+    A, y = X.copy(), Y
+    A[2] = 0.0
+    problem = oo.problems.least_squares((np.concatenate([A] * 5), np.concatenate([y] * 5)))
+    run = oo.simulate(opts.gd(lr=0.1), oo.noise.minibatches(problem, 1), 2, rng=1)
+    found = oo.batch_sharpness(run, batches=batches)
+    squares = np.sum(np.delete(A, 2, 0) ** 2, axis=1)  # of one sample the quotient is |x|^2, whatever theta
+    assert found.still > 0
+    assert f"in up to {found.still} batches the gradient is 0" in repr(found)
+    if batches == 1000:
+        assert found.still == 5
+        np.testing.assert_allclose(found.value, np.mean(squares), rtol=1e-12)
+    else:
+        assert np.all((found.value > squares.min()) & (found.value < squares.max()))
+        assert np.all(found.error > 0)
+
+
+def test_no_batch_with_a_gradient():
+    problem = oo.problems.least_squares((np.zeros((4, 2)), np.ones(4)))
+    run = oo.simulate(opts.gd(lr=0.1), oo.noise.minibatches(problem, 1), 1, rng=1)
+    found = oo.batch_sharpness(run)
+    assert np.isnan(found.value).all()
+    assert found.still == found.batches == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), Status.INTERRUPTED), (RuntimeError("no data"), Status.EVALUATION_FAILED)],
+)
+def test_an_early_end_keeps_the_records(error, status):
+    calls, last = [], [np.inf]
+
+    def grad(theta, x, y):
+        calls.append(1)
+        if len(calls) > last[0]:
+            raise error
+        return (np.sum(x * theta, axis=-1) - y)[..., None] * x
+
+    loss = lambda theta, x, y: (np.sum(x * theta, axis=-1) - y) ** 2 / 2
+    run = started(oo.problems.finite_sum(loss, grad, data=(X, Y), theta0=np.zeros(3)), 2, steps=4)
+    calls.clear()
+    whole = oo.batch_sharpness(run)
+    last[0] = 0.6 * len(calls)
+    calls.clear()
+    found = oo.batch_sharpness(run)
+    assert found.status is status
+    assert 0 < len(found.t) == len(found.value) < 5
+    np.testing.assert_array_equal(found.value, whole.value[: len(found.t)])
+    assert status.name in repr(found)
 
 
 def test_limits_of_the_optimizer():

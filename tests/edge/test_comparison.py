@@ -48,6 +48,78 @@ def test_an_early_end_is_named_and_shortens_one_model():
     assert np.isnan(seen.loss_error["central flow"])
 
 
+def raising(which, after, error):
+    """The valley, whose "loss" or "grad" raises after a number of calls."""
+    plain, calls, start = valley(0.02, [0.0, 19.99]), [], [0.0, 19.99]
+
+    def guarded(name):
+        def f(u):
+            calls.append(name)
+            if name == which and calls.count(which) > after:
+                raise error
+            return getattr(plain, name)(u)
+
+        return f
+
+    problem = oo.Problem(guarded("loss"), guarded("grad"), hvp=plain.hvp, theta0=start, batched=True)
+    calls.clear()
+    return problem
+
+
+ENDS = ["iterates", "central flow", "own flow", "central, order 2", "rod flow", "published"]
+MODELS = sorted(ENDS[1:])
+
+
+@pytest.mark.parametrize("which", ["loss", "grad"])
+@pytest.mark.parametrize("after", [12, 20, 45])
+def test_a_function_that_raises_on_the_way_is_a_status(which, after):
+    seen = oo.compare_at_edge(opts.gd(lr=0.1), raising(which, after, RuntimeError("no data")), 10)
+    assert sorted(seen.models) == MODELS
+    ends = [seen.endings[name] for name in ENDS]
+    assert any(end.startswith("EVALUATION_FAILED") and "no data" in end for end in ends)
+    assert all(end.startswith(("EVALUATION_FAILED", "DONE")) for end in ends)
+    assert "EVALUATION_FAILED" in repr(seen)
+    assert len(seen.theta) == len(seen.loss) == len(seen.t)
+
+
+@pytest.mark.parametrize("after", [3, 8, 12, 30])
+def test_an_interruption_ends_the_whole(after):
+    seen = oo.compare_at_edge(opts.gd(lr=0.1), raising("loss", after, KeyboardInterrupt()), 10)
+    began = [name for name in MODELS if "not begun" not in seen.endings[name]]
+    assert sum(seen.endings[name].startswith("INTERRUPTED: int") for name in ENDS) == 1
+    assert all(seen.endings[name].startswith(("DONE", "INTERRUPTED: int")) for name in began)
+    assert len(began) < len(MODELS)
+
+
+def test_a_mistake_in_a_function_is_raised():
+    for which in ("loss", "grad"):
+        with pytest.raises(RuntimeError, match="no data"):
+            oo.compare_at_edge(opts.gd(lr=0.1), raising(which, 0, RuntimeError("no data")), 10)
+
+
+def test_no_step_at_all_can_be_plotted():
+    from matplotlib import pyplot as plt
+
+    seen = oo.compare_at_edge(opts.gd(lr=1.0), oo.Problem(lambda u: np.nan * u[0], theta0=[5.0]), 50)
+    assert len(seen.t) == 0
+    seen.plot(plt.figure().gca())
+    plt.close()
+
+
+def test_what_is_beyond_the_edge_says_so():
+    seen = oo.compare_at_edge(opts.gd(lr=2.2), oo.problems.quadratic((0.5, 1.0), angle=0), 10)
+    assert seen.beyond
+    assert "beyond the edge" in repr(seen)
+    assert "never at the edge" not in repr(seen)
+    assert "beyond the edge" in repr(oo.central_flow(opts.gd(lr=2.2), oo.problems.quadratic((0.5, 1.0)), 10))
+
+
+def test_a_huge_error_is_a_short_number():
+    """From 5 on u^4/4 the iterates explode, and nothing warns of it."""
+    seen = oo.compare_at_edge(opts.gd(lr=1.0), oo.Problem(lambda u: u[0] ** 4 / 4, theta0=[5.0]), 20)
+    assert max(map(len, repr(seen).split())) < 20
+
+
 @pytest.mark.parametrize(("steps", "size", "seed"), [(2, 1e-3, 0), (10, -1.0, 0), (10, 1e-3, -1)])
 def test_bad_arguments(steps, size, seed):
     with pytest.raises(ValueError, match="must be"):

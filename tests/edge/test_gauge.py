@@ -9,7 +9,7 @@ import pytest
 
 import odeopt as oo
 from odeopt import optimizers as opts
-from odeopt.edge.gauge import zeta, zeta_2
+from odeopt.edge.gauge import EdgeGauge, zeta, zeta_2
 
 PLANE = oo.problems.quadratic((4, 1), angle=0)
 
@@ -71,7 +71,7 @@ def test_long_runs_are_taken_in_pieces(monkeypatch):
 def test_theta_that_does_not_move_has_no_gauge():
     gauge = oo.edge_gauge(oo.simulate(opts.gd(), PLANE, 3, (0.0, 0.0)))
     assert np.isnan(gauge.zeta).all()
-    assert gauge.rising == 0
+    assert np.isnan(gauge.rising)
     assert repr(gauge).startswith("EdgeGauge along gd: 3 steps, zeta nan .. nan")
 
 
@@ -90,3 +90,9 @@ def test_theta_that_does_not_move_has_no_gauge():
 def test_bad_runs(run, error, text):
     with pytest.raises(error, match=text):
         oo.edge_gauge(run())
+
+
+def test_the_share_of_rising_steps_is_of_those_that_are_known():
+    gauge = EdgeGauge("gd", np.arange(4.0), np.array([np.nan, 2.0, 0.5, np.inf]), np.zeros(4))
+    assert gauge.rising == 0.5
+    assert np.isnan(EdgeGauge("gd", np.arange(2.0), np.full(2, np.nan), np.zeros(2)).rising)

@@ -142,3 +142,9 @@ def test_steps_that_are_no_filters(opt, text):
 def test_z_must_be_numbers():
     with pytest.raises(TypeError, match="z must be numbers .real or complex., unmasked, got 'one'"):
         oo.transfer_function(opts.gd(), "one")
+
+
+def test_z_that_does_not_broadcast_is_named():
+    opt = opts.momentum(lr=0.1, beta=np.array([0.1, 0.2]))
+    with pytest.raises(ValueError, match=r"z must broadcast against the members \(2,\) of opt, got shape \(3,\)"):
+        oo.transfer_function(opt, np.ones(3))
