@@ -14,6 +14,7 @@ from odeopt.analysis.stability import stability_limit
 from odeopt.analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from odeopt.analysis.worst_case import gradient_bound, nesterov_bound, nesterov_flow_bound, worst_slope
 from odeopt.optimizers.one_step import OneStep, from_step
+from odeopt.util.door import suggesting
 
 __all__ = [
     "Energy",
@@ -51,3 +52,5 @@ __all__ = [
     "tuned_nesterov",
     "worst_slope",
 ]
+
+suggesting(__name__, __all__)

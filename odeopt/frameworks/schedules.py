@@ -39,6 +39,12 @@ def factor(s: Schedule, k: Any, library: Library) -> Any:
     return s(Foreign(k, library)).value
 
 
+def untraceable(library: str, where: str, theirs: Any) -> TypeError:
+    """The error for a schedule that chooses by the step with Python's `if`, or changes it into a Python number."""
+    text = f"a function that {library} can trace, with {where} in place of if"
+    return TypeError(f"theirs must be {text}, got {check.shown(theirs)}")
+
+
 def recorded(rates: Array, lr: float) -> Schedule:
     """The table of the factors rates/lr."""
     if rates.ndim != 1 or not np.isfinite(rates).all() or (rates < 0).any():

@@ -9,6 +9,7 @@ from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
 from odeopt.laws.langevin import kramers, langevin
 from odeopt.laws.moments import Moments, flow_moments, flow_stationary, moments, stationary
 from odeopt.laws.of_flow import density_of
+from odeopt.util.door import suggesting
 
 __all__ = [
     "FokkerPlanck",
@@ -24,3 +25,5 @@ __all__ = [
     "moments",
     "stationary",
 ]
+
+suggesting(__name__, __all__)

@@ -14,6 +14,7 @@ from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.schedules import loss_forecast, loss_prediction, schedule_bound
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
+from odeopt.util.door import suggesting
 
 __all__ = [
     "batch_sharpness",
@@ -38,3 +39,5 @@ __all__ = [
     "trajectory",
     "work_precision",
 ]
+
+suggesting(__name__, __all__)

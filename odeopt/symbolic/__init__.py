@@ -12,5 +12,8 @@ from odeopt.symbolic.api import (
     memoryless_limit,
     modified_equation,
 )
+from odeopt.util.door import suggesting
 
 __all__ = ["HighResolution", "ModifiedEquation", "eliminate_velocity", "memoryless_limit", "modified_equation"]
+
+suggesting(__name__, __all__)

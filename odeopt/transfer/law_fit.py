@@ -19,6 +19,7 @@ FAR = 60.0  # how far the logarithms of the other parameters may be from their s
 STARTS = 4  # from which the law is fitted
 MERGED = 200  # steps of a curve, in the fits from the starts
 EVALUATIONS = 500
+LINEAR = [0, 1, 3]  # L0, A and B, in which the law is linear: they have the unit of the loss
 RESOLVED = 1e-12  # of the largest singular value
 
 
@@ -45,16 +46,21 @@ def fitted(law: ScheduleLaw, curves: Sequence[Sums], losses: Sequence[Array], la
     """The parameters for which the law is nearest to the losses, from several starts; `largest` is the largest rate.
 
     The starts are the best of a grid of alpha and the parameters of g, with the L0, A and B that fit best.  Each is
-    followed on curves with merged steps, and the best of them on the curves themselves.
+    followed on curves with merged steps, and the best of them on the curves themselves.  All of this happens in units
+    of the median loss, as the tolerances of the fit are absolute.
     """
+    unit = float(np.median(np.concatenate(losses)))
+    losses = [each / unit for each in losses]
     merged = [curve.merged(MERGED) for curve in curves]
     begun = [_least(law, p, merged, losses) for p in _starts(law, merged, np.concatenate(losses), largest)]
     found = _least(law, np.exp(min(begun, key=lambda each: each.cost).x), curves, losses)
     p, ends = np.exp(found.x), np.cumsum([len(each) for each in losses])[:-1]
     residuals = tuple(-each for each in np.split(found.fun, ends))
+    spread, noise, freedom = _uncertainty(found.jac, residuals)
     at_limit = tuple(law.parameters[i] for i in _exponents(law) if not 2 * LEAST < p[i] < 0.99 * MOST)
     status = Status.DONE if found.status > 0 else Status.TOO_MANY_EVALUATIONS
-    return LawFit(p, residuals, *_uncertainty(found.jac, residuals), at_limit, status)
+    p[LINEAR] *= unit
+    return LawFit(p, tuple(unit * each for each in residuals), spread, unit * noise, freedom, at_limit, status)
 
 
 def _exponents(law: ScheduleLaw) -> list[int]:
@@ -73,7 +79,7 @@ def _starts(law: ScheduleLaw, curves: Sequence[Sums], losses: Array, largest: fl
         size = np.abs(matrix).max(axis=0)
         size[size == 0] = 1.0
         linear, misfit = nnls(matrix / size, losses)
-        p[[0, 1, 3]] = np.maximum(linear, 1e-3 * losses.max()) / size
+        p[LINEAR] = np.maximum(linear, 1e-3 * losses.max()) / size
         rated.append((misfit, p))
     return [p for _, p in sorted(rated, key=lambda each: float(each[0]))[:STARTS]]
 

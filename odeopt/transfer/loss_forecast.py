@@ -150,8 +150,11 @@ class LossForecast(Saved):
     def _beyond(self, eta: Array) -> tuple[str, ...]:
         """In what these rates go beyond those of the curves."""
         total, recorded = eta.sum(), max(float(each.sum()) for each in self.rates)
+        first = min(float(each[: at[0] + 1].sum()) for each, at in zip(self.rates, self.records, strict=True))
         last, least = eta[warm_up_end(eta) :].min(), self._least()
         cases = {
+            f"all {len(eta)} steps are a warm-up, which the law leaves out": warm_up_end(eta) == len(eta) - 1,
+            f"the sum of the rates is {total:.3g}, at least {first:.3g} in the curves": total < 0.999 * first,
             f"the sum of the rates is {total:.3g}, at most {recorded:.3g} in the curves": total > 1.001 * recorded,
             f"the peak rate is {eta.max():.3g}, at most {self.lr:.3g} in the curves": eta.max() > 1.001 * self.lr,
             f"the least rate is {last:.3g}, at least {least:.3g} in the curves": last < 0.999 * least,

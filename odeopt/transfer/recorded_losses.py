@@ -58,7 +58,7 @@ def rates_of(name: str, made: Schedule, steps: int, lr: float) -> Array:
 
 def rate(name: str, lr: Any) -> float:
     """A single learning rate."""
-    return check.scalar(name, check.within(name, lr, *REACH))
+    return check.number_within(name, lr, *REACH)
 
 
 def rated_steps(steps: Any) -> int:

@@ -35,7 +35,7 @@ class ScheduleBound(Saved):
     @property
     def lr(self) -> float:
         """(D/G) sqrt(a/b): the peak rate with the least bound."""
-        return self.D / self.G * (self.a / self.b) ** 0.5
+        return self.D / self.G * (self.a**0.5 / self.b**0.5)
 
     @property
     def bound(self) -> float:
@@ -73,17 +73,19 @@ def schedule_bound(schedule: Any, steps: int, D: float = 1.0, G: float = 1.0) ->
     """
     made, steps = checked("schedule", schedule), check.count("steps", steps, 1)
     within_memory("steps", steps, HELD * steps)
-    D, G = (check.scalar(name, check.positive(name, value)) for name, value in (("D", D), ("G", G)))
-    s = _moving(made(np.arange(steps, dtype=float)))
+    D, G = (check.scalar(name, check.rate(name, value)) for name, value in (("D", D), ("G", G)))
+    s, peak = _moving(made(np.arange(steps, dtype=float)))
     later = np.cumsum(s[::-1])[::-1]  # sum_(u >= t) s_u
     rest = np.append(later[1:], later[-1])  # sum_(u >= min(t+1, T)) s_u
-    return ScheduleBound(made, steps, D, G, 1 / (2 * float(later[0])), float(np.sum(s**2 / rest)) / 2)
+    return ScheduleBound(made, steps, D, G, 1 / (2 * float(later[0])) / peak, peak * (float(np.sum(s**2 / rest)) / 2))
 
 
-def _moving(s: Array) -> Array:
-    """The factors up to the last positive one."""
+def _moving(s: Array) -> tuple[Array, float]:
+    """The factors up to the last positive one, as parts of the largest, and the largest."""
     if not np.isfinite(s).all() or (s < 0).any():
         raise ValueError(f"schedule must be finite and not negative, got factors from {s.min():g} to {s.max():g}")
     if not s.any():
         raise ValueError(f"schedule must be positive in some step, got 0 in all {len(s)}")
-    return s[: np.flatnonzero(s)[-1] + 1]
+    peak = float(s.max())
+    parts = s / peak
+    return parts[: np.flatnonzero(parts)[-1] + 1], peak

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from types import FunctionType
 from typing import Any
@@ -45,6 +45,19 @@ def door(
     for name in names:  # with EAGER_IMPORT=1 they are there already
         shown(name, room.get(name))
     return get, listed, names
+
+
+def suggesting(package: str, names: Iterable[str]) -> None:
+    """Lets a package that imports its public names at once suggest the one that was meant.
+
+    A `__getattr__` in its source would tell type checkers that it has every name.
+    """
+
+    def get(name: str) -> Any:
+        meant = "" if name.startswith("_") else hint(name, names)
+        raise AttributeError(f"{package} has no {name!r}{meant}")
+
+    vars(sys.modules[package])["__getattr__"] = get
 
 
 def explaining(make: Any, elsewhere: Elsewhere = NOTHING) -> Any:

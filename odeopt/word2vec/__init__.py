@@ -1,5 +1,6 @@
 """Word2Vec with gradients by hand, trained by any optimizer that moves only the rows that a batch reads."""
 
+from odeopt.util.door import suggesting
 from odeopt.word2vec.cbow import CBOW
 from odeopt.word2vec.model import Model
 from odeopt.word2vec.skip_gram import SkipGram
@@ -20,3 +21,5 @@ __all__ = [
     "wikipedia",
     "wordsim353",
 ]
+
+suggesting(__name__, __all__)

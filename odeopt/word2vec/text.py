@@ -82,7 +82,7 @@ class Corpus:
 
 def power_of(value: Any) -> float:
     """The power of the frequencies by which words are drawn, which keeps f^power finite."""
-    return float(check.scalar("power", check.within("power", value, 0, STEEPEST)))
+    return check.number_within("power", value, 0, STEEPEST)
 
 
 def corpus(documents: Iterable[Iterable[str]], min_count: int = 5) -> Corpus:

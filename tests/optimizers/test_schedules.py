@@ -12,7 +12,8 @@ from support.oracles import keras_in
 import odeopt as oo
 from odeopt import schedules
 from odeopt.frameworks.numpy import in_place
-from odeopt.optimizers.schedules import MAKERS, of_config
+from odeopt.optimizers.schedules import of_config
+from odeopt.optimizers.schedules.configs import MAKERS
 
 K = np.arange(400)
 X = np.clip(K / 50, 0, 1)
@@ -76,6 +77,21 @@ def test_stored_printed_and_pickled(schedule):
         assert repr(again) == repr(schedule)
         np.testing.assert_array_equal(again(k), schedule(k))
     assert not schedule.own
+
+
+def of_your_own(k):
+    return 1 / (1 + k)
+
+
+@pytest.mark.parametrize("made", [schedules.schedule, lambda s: schedules.warm_up(3, schedules.hold(2, s))])
+def test_a_function_of_a_module_is_pickled_with_its_schedule(made):
+    for pack in (lambda s: s, lambda s: oo.optimizers.scheduled(oo.optimizers.adam(lr=0.1), s)):
+        thing = pack(made(of_your_own))
+        again = pickle.loads(pickle.dumps(thing))
+        assert repr(again) == repr(thing)
+    again = again.settings["schedule"]
+    assert again.own
+    np.testing.assert_array_equal(again(np.arange(9)), made(of_your_own)(np.arange(9)))
 
 
 @pytest.mark.parametrize("schedule", MADE, ids=str)
@@ -190,7 +206,7 @@ def test_a_run_takes_the_rates_of_its_schedule(name, schedule):
         (lambda: schedules.one_cycle(10, 3, first=-1), ValueError, "first must be non-negative"),
         (lambda: schedules.table([[1.0]]), ValueError, r"values must have shape \(n,\), got shape \(1, 1\)"),
         (lambda: schedules.table([1, -1]), ValueError, r"values must be non-negative and finite, got \[1, -1\]"),
-        (lambda: schedules.table([]), ValueError, "values must be non-negative and finite, got \\[\\]"),
+        (lambda: schedules.table([]), ValueError, "values must not be empty, got \\[\\]"),
         (lambda: schedules.sequence(1.0, 2, abs), TypeError, "first must be one of .* got 1.0"),
         (lambda: schedules.hold(-1, abs), ValueError, "steps must be at least 0, got -1"),
         (lambda: schedules.wsd(10, 11), ValueError, "cooldown must be at most 10 steps, got 11"),
@@ -207,6 +223,21 @@ def test_a_run_takes_the_rates_of_its_schedule(name, schedule):
         (lambda: schedules.optimal(-1.0, 2.0), ValueError, "lr must be positive"),
         (lambda: schedules.linear(2).stretched(0), ValueError, "ratio must be positive and finite, got 0"),
         (lambda: of_config("linear"), TypeError, "config must be what get_config of a schedule returns, got 'linear'"),
+        (
+            lambda: of_config({"schedule": "cosine", "steps": 3, "stretch": "a"}),
+            TypeError,
+            "stretch must be numbers .* got 'a'",
+        ),
+        (
+            lambda: of_config({"schedule": "cosine", "steps": 3, "stretch": [1, 2]}),
+            ValueError,
+            "stretch must be a single",
+        ),
+        (
+            lambda: of_config({"schedule": "cosine", "step": 3}),
+            TypeError,
+            r"cosine has no argument 'step', only steps, final; did you mean 'steps'\?",
+        ),
         (lambda: of_config({"schedule": "liner"}), ValueError, "name must be one of .* did you mean 'linear'"),
         (lambda: schedules.hold(2, lambda k: 1.0).get_config(), ValueError, "get_config needs a schedule"),
     ],

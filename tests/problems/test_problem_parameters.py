@@ -15,7 +15,8 @@ from odeopt.problems.parameters import Parameters
 @pytest.mark.parametrize("library", ["torch", "jax", "keras"])
 def test_a_missing_library_is_named_with_its_extra(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.delitem(sys.modules, f"odeopt.frameworks.{library}.problem", raising=False)
+    for module in (f"odeopt.frameworks.{library}", f"odeopt.frameworks.{library}.problem"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ImportError, match=rf"install odeopt-toolkit\[{library}\]"):
         import_module(f"odeopt.frameworks.{library}.problem")
 

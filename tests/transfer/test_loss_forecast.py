@@ -107,6 +107,36 @@ def test_curves_may_have_peaks_and_units_of_their_own():
     np.testing.assert_allclose(*ends, rtol=1e-6)
 
 
+TRUTHS = {  # of curves in steps of unit rate
+    "multi-power": (MULTI_POWER, np.array([2.0, 1.5, 0.5, 0.4, 1.0, 0.6, 0.4])),
+    "functional": (FUNCTIONAL, np.array([1.5, 0.6, 0.4, 0.3, 2.0, 1.3])),
+}
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_the_unit_of_the_loss_does_not_matter(name):
+    """L0, A, B, the residuals and the intervals have the unit of the loss; all else has none."""
+    law, p = TRUTHS[name]
+    curves, rng = [], np.random.default_rng(0)
+    for schedule, steps in ((schedules.cosine(800), 800), (schedules.wsd(900, 200), 900)):
+        at, found = np.arange(20, steps, 20), np.full(steps, np.nan)
+        found[at] = law.loss(p, law.reads(0.1 * schedule(np.arange(steps)), at)) + 1e-5 * rng.standard_normal(len(at))
+        curves.append((schedule, found))
+
+    def forecast(c):
+        made = oo.loss_forecast([(schedule, c * found) for schedule, found in curves], 0.1, law=name)
+        assert made.status is Status.DONE
+        predicted, linear = made.predict(schedules.linear(700), 700), dict.fromkeys(("L0", "A", "B"), c)
+        values = [value / linear.get(key, 1) for key, value in made.parameters.items()]
+        rest = [made.noise / c, made.worst / c, made.freedom, predicted.loss[-1] / c]
+        return np.array([*values, *rest, (predicted.high[-1] - predicted.loss[-1]) / c])
+
+    one = forecast(1)
+    assert one[-4] < 4e-5  # the fit has left its start
+    for c in (1e-12, 1e-6, 1e6):
+        np.testing.assert_allclose(forecast(c), one, rtol=1e-6)
+
+
 def test_the_losses_of_a_warm_up_are_left_out():
     p, (schedule, found) = PUBLISHED["25M"], recorded(COSINE, PUBLISHED["25M"])
     found[: WARM - 1] = 11.0
@@ -163,6 +193,10 @@ def test_predictions_say_in_what_they_go_beyond():
     assert sums.startswith("the sum of the rates is 1.2, at most 0.3")
     assert peak == "the peak rate is 0.0006, at most 0.0003 in the curves"
     assert least == "the least rate is 1.5e-07, at least 3e-05 in the curves"
+    short, warming = forecast.predict(schedules.constant(), 10), forecast.predict(schedules.warm_up(5000), 2000)
+    assert short.warnings == ("the sum of the rates is 0.003, at least 0.00945 in the curves",)
+    assert warming.warnings == ("all 2000 steps are a warm-up, which the law leaves out",)
+    assert "all 10 steps are a warm-up" in repr(forecast.predict(schedules.warm_up(50), 10))
 
 
 def test_a_fit_that_was_cut_short_says_so(monkeypatch):
@@ -303,7 +337,9 @@ def good():
         (lambda: oo.loss_forecast([GOOD], lr=[1, 2]), ValueError, r"lr must broadcast to shape \(1,\)"),
         (lambda: good().predict(abs, 9), ValueError, "schedule must have rates .* positive at first"),
         (lambda: good().predict(COSINE, 1), ValueError, "steps must be at least 2, got 1"),
-        (lambda: good().predict(COSINE, 9, lr=0), ValueError, "lr must be a number or"),
+        (lambda: good().predict(COSINE, 9, lr=0), ValueError, r"lr must be a number in \[1e-12, 1e\+06\], got 0"),
+        (lambda: good().predict(COSINE, 9, lr=[1, 2]), ValueError, r"lr must be a number in \[.*, got \[1, 2\]"),
+        (lambda: good().propose(9, lr=-1), ValueError, r"lr must be a number in \["),
         (lambda: good().propose(9, warm=8), ValueError, "warm must be at most steps - 2 = 7, got 8"),
     ],
 )

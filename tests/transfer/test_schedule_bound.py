@@ -58,6 +58,20 @@ def test_runs_stay_below_their_bounds_and_in_their_order():
     assert np.argsort(losses).tolist() == np.argsort(bounds).tolist()
 
 
+@pytest.mark.parametrize("c", [1e-300, 1e-200, 1e-3, 1e200, 1e300])
+def test_a_factor_of_the_schedule_divides_the_rate(c):
+    k = np.arange(30)
+    for schedule in (schedules.constant(), schedules.cosine(30, 0.1)):
+        one, found = oo.schedule_bound(schedule, 30), oo.schedule_bound(schedules.table(c * schedule(k)), 30)
+        np.testing.assert_allclose([c * found.lr, found.bound], [one.lr, one.bound], rtol=1e-13)
+        np.testing.assert_allclose(found.at(0.5 / c), one.at(0.5), rtol=1e-13)
+
+
+def test_a_step_far_below_the_others_moves_nothing():
+    found, one = (oo.schedule_bound(schedules.table(s), 2) for s in ([1e200, 1e-200], [1e200, 0]))
+    assert (found.lr, found.bound) == (one.lr, one.bound)
+
+
 def test_it_prints_and_draws():
     found = oo.schedule_bound(schedules.wsd(400, 80), 400)
     assert repr(found) == (
@@ -73,7 +87,7 @@ def test_it_prints_and_draws():
     [
         (lambda: oo.schedule_bound(3, 4), TypeError, "schedule must be one of odeopt.schedules .* got 3"),
         (lambda: oo.schedule_bound(abs, 0), ValueError, "steps must be at least 1, got 0"),
-        (lambda: oo.schedule_bound(abs, 4, D=0), ValueError, "D must be positive and finite, got 0"),
+        (lambda: oo.schedule_bound(abs, 4, D=0), ValueError, "D must be positive, from 1e-100 to 1e100, got 0"),
         (lambda: oo.schedule_bound(abs, 4, G=np.ones(2)), ValueError, "G must be a single number"),
         (
             lambda: oo.schedule_bound(lambda k: -k, 4),

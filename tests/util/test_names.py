@@ -15,9 +15,10 @@ from support import tables
 import odeopt as oo
 from odeopt.optimizers import signatures
 from odeopt.optimizers.conventions import CONVENTIONS
+from odeopt.util import check
 from odeopt.util.names import hint
 
-ROOMS = (oo.optimizers, oo.flows, oo.problems, oo.schemes, oo.noise)
+ROOMS = (oo.optimizers, oo.flows, oo.problems, oo.schemes, oo.noise, oo.schedules)
 gd, adam, momentum = oo.optimizers.gd, oo.optimizers.adam, oo.optimizers.momentum
 
 MISSING = [
@@ -32,6 +33,16 @@ MISSING = [
     (oo.noise, "minibatch", "'minibatches'"),
     (oo, "simulat", "'simulate'"),
     (oo, "adam", "'optimizers.adam' or 'flows.adam'"),
+    (oo, "centralflow", "'central_flow' or 'CentralFlow'"),
+    (oo, "rodflow", "'rod_flow' or 'RodFlow'"),
+    (oo, "Rod_Flow", "'rod_flow' or 'RodFlow'"),
+    (oo, "Lossforecast", "'loss_forecast' or 'LossForecast'"),
+    (oo, "centrl_flow", "'central_flow' or 'CentralFlow'"),
+    (oo.schedules, "cosin", "'cosine'"),
+    (oo.laws, "kramer", "'kramers' or 'kramers_time'"),
+    (oo.analysis, "stabilitylimit", "'stability_limit'"),
+    (oo.plots, "Landscape", "'landscape'"),
+    (oo.word2vec, "Corpora", "'corpus' or 'Corpus'"),
 ]
 
 
@@ -41,7 +52,7 @@ def test_a_missing_name(room, name, meant):
         getattr(room, name)
 
 
-@pytest.mark.parametrize("room", [oo, *ROOMS])
+@pytest.mark.parametrize("room", [oo, *ROOMS, oo.laws, oo.analysis, oo.plots, oo.word2vec])
 def test_a_name_like_no_other(room):
     with pytest.raises(AttributeError, match=r"has no 'qqqqqq'$"):
         _ = room.qqqqqq
@@ -62,6 +73,7 @@ ARGUMENTS = [
     (oo.flows.heavy_ball, "dampng", "'damping'"),
     (oo.problems.quadratic, "eigenvalue", "'eigenvalues'"),
     (oo.schemes.rkc1, "stage", "'stages'"),
+    (oo.schedules.cosine, "step", "'steps'"),
 ]
 
 
@@ -69,6 +81,18 @@ ARGUMENTS = [
 def test_a_wrong_argument(make, name, meant):
     with pytest.raises(TypeError, match=rf"{make.__name__} has no argument '{name}', only .*did you mean {meant}\?"):
         make(**{name: 1})
+
+
+def test_of_many_names_the_one_that_was_meant_comes_first():
+    many = [f"name{i}" for i in range(40)]
+    with pytest.raises(
+        ValueError, match=r"^opt must be one of 41 names, got 'adm'; did you mean 'adam'\? They are adam"
+    ):
+        check.choice("opt", "adm", ["adam", *many])
+    with pytest.raises(ValueError, match=r"^opt must be one of 40 names, got 'qq'\. They are name0, "):
+        check.choice("opt", "qq", many)
+    with pytest.raises(ValueError, match=r"^opt must be one of adam, gd, got 'adm'; did you mean 'adam'\?$"):
+        check.choice("opt", "adm", ["gd", "adam"])
 
 
 def test_other_type_errors_are_left_alone():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from odeopt.arrays.jax import JAX
-from odeopt.frameworks.schedules import factor, named, rate, recorded, table_length
+from odeopt.frameworks.schedules import factor, named, rate, recorded, table_length, untraceable
 from odeopt.optimizers.schedules import Schedule
 from odeopt.util import check
 
@@ -19,7 +19,8 @@ def schedule(s: Any, lr: float) -> Callable[[Any], Any]:
     """count -> lr s(count): an optax schedule, which may be compiled and differentiated.
 
     The count becomes a floating-point number of JAX's precision.  The result can be the learning rate of optax's own
-    optimizers and of `to_optax`.
+    optimizers and of `to_optax`.  Its derivative is finite everywhere, also at the start of
+    one_minus_sqrt.
 
     >>> from odeopt import schedules
     >>> jax.jit(schedule(schedules.linear(4), lr=0.5))(1).item()
@@ -39,4 +40,8 @@ def from_schedule(theirs: Callable[[Any], Any], steps: int, lr: float = 1.0) -> 
     if not callable(theirs):
         raise TypeError(f"theirs must be an optax schedule, a function of the step count, got {check.shown(theirs)}")
     steps, lr = table_length(steps), rate("lr", lr)
-    return recorded(np.asarray(jax.vmap(theirs)(jnp.arange(steps)), dtype=float), lr)
+    try:
+        rates = jax.vmap(theirs)(jnp.arange(steps))
+    except jax.errors.JAXTypeError as error:
+        raise untraceable("JAX", "jax.numpy.where", theirs) from error
+    return recorded(np.asarray(rates, dtype=float), lr)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from odeopt.frameworks.keras.arrays import library
-from odeopt.frameworks.schedules import factor, named, rate, recorded, table_length
+from odeopt.frameworks.schedules import factor, named, rate, recorded, table_length, untraceable
 from odeopt.optimizers.schedules import Schedule, of_config
 from odeopt.util import check
 
@@ -25,8 +25,7 @@ class FlowSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         """The rate at this step, in Keras' floatx but at least in single precision."""
-        dtype = "float64" if keras.config.floatx() == "float64" else "float32"
-        return self.lr * factor(self.schedule, ops.cast(step, dtype), library())
+        return self.lr * factor(self.schedule, _counts(step), library())
 
     def get_config(self) -> dict[str, Any]:
         """Plain numbers and lists."""
@@ -36,6 +35,11 @@ class FlowSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def from_config(cls, config: dict[str, Any]) -> FlowSchedule:
         """The schedule of a saved model."""
         return cls(of_config(config["s"]), config["lr"])
+
+
+def _counts(step: Any) -> Any:
+    """Step counts in Keras' floatx, but at least in single precision: half precision ends at 2048."""
+    return ops.cast(step, "float64" if keras.config.floatx() == "float64" else "float32")
 
 
 def schedule(s: Any, lr: float) -> FlowSchedule:
@@ -58,5 +62,8 @@ def from_schedule(theirs: Callable[[Any], Any], steps: int, lr: float = 1.0) -> 
     if not callable(theirs):
         raise TypeError(f"theirs must be a Keras schedule, a function of the step, got {check.shown(theirs)}")
     steps, lr = table_length(steps), rate("lr", lr)
-    rates = ops.vectorized_map(theirs, ops.cast(ops.arange(steps), keras.config.floatx()))
+    try:
+        rates = ops.vectorized_map(theirs, _counts(np.arange(steps)))
+    except (TypeError, RuntimeError) as error:  # of JAX and of torch
+        raise untraceable("Keras", "keras.ops.where", theirs) from error
     return recorded(np.asarray(ops.convert_to_numpy(rates), dtype=float), lr)

@@ -16,7 +16,11 @@ from odeopt.util import check
 
 
 class FlowScheduler(LRScheduler):
-    """lr s(k) in each group of a torch optimizer; `schedule` makes it.  Its state holds the step, not the schedule."""
+    """lr s(k) in each group of a torch optimizer; `schedule` makes it.
+
+    Its state holds the step, and the settings of the schedule by which `load_state_dict` knows it again.  Functions of
+    your own cannot be told apart: for them the state has what is printed, such as custom().
+    """
 
     def __init__(self, s: Schedule, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
         self.schedule = s
@@ -28,14 +32,19 @@ class FlowScheduler(LRScheduler):
         return [base * factor for base in self.base_lrs]
 
     def state_dict(self) -> dict[str, Any]:
-        """The state as torch's schedulers have it; the schedule in words."""
-        return {**super().state_dict(), "schedule": repr(self.schedule)}
+        """The state as torch's schedulers have it, with the settings of the schedule."""
+        return {**super().state_dict(), "schedule": _settings(self.schedule)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """ValueError if the state belongs to another schedule."""
-        if state_dict.get("schedule") != repr(self.schedule):
-            raise ValueError(f"state_dict must be one of {self.schedule!r}, got one of {state_dict.get('schedule')}")
+        """ValueError if the state belongs to another schedule, but for functions of your own."""
+        if (given := state_dict.get("schedule")) != _settings(self.schedule):
+            raise ValueError(f"state_dict must be one of {self.schedule!r}, got one of {check.shown(given)}")
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "schedule"})
+
+
+def _settings(s: Schedule) -> Any:
+    """Equal for equal schedules; functions of your own look alike."""
+    return repr(s) if s.own else s.get_config()
 
 
 def schedule(s: Any, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> FlowScheduler:
@@ -61,10 +70,18 @@ def schedule(s: Any, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> 
         raise ValueError(f"last_epoch must be -1 for an optimizer that no scheduler has seen, got {last}") from error
 
 
+def _advance(scheduler: LRScheduler) -> None:
+    try:
+        scheduler.step()
+    except TypeError as error:  # such as ReduceLROnPlateau, whose step takes a loss
+        raise TypeError(f"theirs must make a scheduler of the step alone, got {check.shown(scheduler)}") from error
+
+
 def from_schedule(theirs: Callable[[torch.optim.Optimizer], LRScheduler], steps: int, lr: float = 1.0) -> Schedule:
     """The factors lr_k/lr of the first `steps` steps, as a table; the last one stays.
 
-    theirs: makes the scheduler of an optimizer, for a scheduler cannot be read without running it
+    theirs: makes the scheduler of an optimizer, for a scheduler cannot be read without running it; a function of the
+            step alone, not of losses as ReduceLROnPlateau
     lr:     the rate of the optimizer that it is made for
 
     >>> from torch.optim.lr_scheduler import StepLR
@@ -80,5 +97,5 @@ def from_schedule(theirs: Callable[[torch.optim.Optimizer], LRScheduler], steps:
     for k in range(steps):
         rates[k] = optimizer.param_groups[0]["lr"]
         optimizer.step()
-        scheduler.step()
+        _advance(scheduler)
     return recorded(rates, lr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -96,7 +97,7 @@ def checked(name: str, value: Any) -> Schedule:
     if not callable(value):
         text = "one of odeopt.schedules or a function of the step count"
         raise TypeError(f"{name} must be {text}, got {check.shown(value)}")
-    return Schedule("custom", np.vectorize(lambda k: value(int(k) if k == int(k) else k), otypes=[float]))
+    return Schedule("custom", np.vectorize(partial(_at, value), otypes=[float]))
 
 
 def made(make: Callable[..., Schedule], factor: Callable[[Any], Any], /, **settings: Any) -> Schedule:
@@ -108,6 +109,11 @@ def snapped(k: Any) -> Any:
     """k, rounded to an integer where it is one but for rounding; k may be a count in single precision."""
     whole = np.rint(k)
     return np.where(np.abs(k - whole) < SNAP + 16 * np.spacing(np.abs(k)), whole, k)
+
+
+def _at(own: Callable[[Any], Any], k: Any) -> Any:
+    """own(k); whole counts arrive as int."""
+    return own(int(k) if k == int(k) else k)
 
 
 def _plain(value: Any) -> Any:

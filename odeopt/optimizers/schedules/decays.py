@@ -148,11 +148,18 @@ def table(values: Any) -> Schedule:
 def _decay(
     make: Callable[..., Schedule], left: Callable[[Any], Any], steps: int, final: float, **more: Any
 ) -> Schedule:
-    """final + (1 - final) left(x): `left` falls from 1 to 0 with x = k/steps from 0 to 1."""
+    """final + (1 - final) left(x): `left` falls from 1 to 0 with x = k/steps from 0 to 1.
+
+    A slope of `left` may be infinite at x = 0 or 1, so `left` is evaluated inside alone: outside, s has the slope 0.
+    """
     steps, final = check.count("steps", steps, 1), _final(final)
-    return made(
-        make, lambda k: _between(final, 1, left(np.clip(k / steps, 0, 1))), **{"steps": steps, **more, "final": final}
-    )
+
+    def factor(k: Any) -> Any:
+        x = k / steps
+        inside = np.where(x <= 0, 0.5, np.where(x >= 1, 0.5, x))
+        return _between(final, 1, np.where(x <= 0, 1.0, np.where(x >= 1, 0.0, left(inside))))
+
+    return made(make, factor, **{"steps": steps, **more, "final": final})
 
 
 def _between(final: float, first: float, left: Any) -> Any:

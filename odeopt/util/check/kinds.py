@@ -15,6 +15,7 @@ from odeopt.util.names import hint
 if TYPE_CHECKING:
     from pathlib import Path
 
+MANY = 20  # names in an error before what is wrong
 # in quotes, because numpy.random is imported late
 Seed: TypeAlias = "int | np.integer | np.random.Generator | np.random.SeedSequence | np.random.BitGenerator | None"
 
@@ -82,13 +83,17 @@ def generator(name: str, value: Any) -> np.random.Generator:
 
 
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """One of the allowed names; the error suggests the closest one."""
+    """One of the allowed names; the error suggests the closest one, before the names where they are many."""
     names = sorted(allowed)
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(names)}, got {shown(value)}")
-    if value not in names:
-        raise ValueError(f"{name} must be one of {', '.join(names)}, got {shown(value)}{hint(value, names)}")
-    return value
+    if value in names:
+        return value
+    meant = hint(value, names)
+    if len(names) <= MANY:
+        raise ValueError(f"{name} must be one of {', '.join(names)}, got {shown(value)}{meant}")
+    many = f"{name} must be one of {len(names)} names, got {shown(value)}{meant or '.'}"
+    raise ValueError(f"{many} They are {', '.join(names)}")
 
 
 def distinct(name: str, values: Iterable[str]) -> None:

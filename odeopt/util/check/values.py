@@ -58,7 +58,9 @@ def _of_objects(name: str, value: Any, raw: Any) -> Array:
 
 def _parameter(name: str, value: Any, allowed: Any, text: str) -> Number:
     array = numbers_of(name, value)
-    if array.size == 0 or not allowed(array).all():  # NaN fails every comparison
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got {shown(value)}")
+    if not allowed(array).all():  # NaN fails every comparison
         raise ValueError(f"{name} must be {text}, got {shown(value)}")
     return float(array) if array.ndim == 0 else array
 
@@ -110,6 +112,14 @@ def within(name: str, value: Any, least: float, most: float) -> Array:
     if array.ndim > 1 or not np.all((array >= least) & (array <= most)):
         raise ValueError(f"{name} must be a number or (n,) in [{least:g}, {most:g}], got {shown(value)}")
     return array
+
+
+def number_within(name: str, value: Any, least: float, most: float) -> float:
+    """A single number in [least, most]."""
+    array = numbers_of(name, value)
+    if array.ndim or not least <= array <= most:
+        raise ValueError(f"{name} must be a number in [{least:g}, {most:g}], got {shown(value)}")
+    return float(array)
 
 
 def interval(name: str, value: Any) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from support.schedules import EVERY
 
 import odeopt as oo
 from odeopt import schedules
+from odeopt.optimizers.schedules.configs import MAKERS
 
 pytestmark = pytest.mark.jax
 jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
@@ -17,7 +18,7 @@ COUNTS = np.arange(120)
 
 
 def test_every_kind_is_here():
-    assert {s.name for s in EVERY} == set(schedules.MAKERS)
+    assert {s.name for s in EVERY} == set(MAKERS)
 
 
 @pytest.mark.parametrize("s", EVERY, ids=str)
@@ -30,6 +31,24 @@ def test_the_same_numbers_when_compiled(s):
         single = jax.jit(schedule(s, 0.05))(jax.numpy.int32(23))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, 0.05 * s(23), rtol=1e-5)
+
+
+SINGULAR = [  # infinite slopes, at the start and at the end
+    schedules.wsd(20, 10, schedules.one_minus_sqrt),
+    schedules.warm_up(5, schedules.wsd(50, 20, schedules.one_minus_sqrt)),
+    schedules.polynomial(50, 0.5, 0.2),
+    schedules.sequence(schedules.polynomial(10, 0.5), 10, schedules.one_minus_sqrt(9)).stretched(0.5),
+]
+
+
+@pytest.mark.parametrize("s", EVERY + SINGULAR, ids=str)
+def test_its_derivative(s):
+    """Between the steps it is that of the formula; at them it is finite, as it is before and after a decay."""
+    between = COUNTS[:-1] + 0.3
+    with jax.enable_x64(True):
+        slope = jax.vmap(jax.grad(schedule(s, 1.0)))
+        np.testing.assert_allclose(slope(between), (s(between + 1e-6) - s(between - 1e-6)) / 2e-6, rtol=1e-6, atol=1e-8)
+        assert np.isfinite(slope(np.arange(-0.5, 120, 0.5))).all()
 
 
 @pytest.mark.parametrize("own", [optax.sgd, lambda lr: to_optax(oo.optimizers.gd(0.1), lr)], ids=["optax", "odeopt"])
@@ -71,6 +90,12 @@ def test_and_back():
         (lambda: from_schedule(0.1, 3), TypeError, "theirs must be an optax schedule, .* got 0.1"),
         (lambda: from_schedule(abs, 0), ValueError, "steps must be at least 1"),
         (lambda: from_schedule(lambda k: -k, 3), ValueError, "theirs must give rates that are finite and not negative"),
+        (
+            lambda: from_schedule(lambda k: 0.5 if k < 3 else 0.1, 9),
+            TypeError,
+            "theirs must be a function that JAX can",
+        ),
+        (lambda: from_schedule(lambda k: 0.1 * float(k), 9), TypeError, "theirs must be a function that JAX can trace"),
         (lambda: from_schedule(abs, 3, lr=0), ValueError, "lr must be positive"),
     ],
 )

@@ -71,9 +71,16 @@ def test_and_back():
     np.testing.assert_allclose(ours(K), schedules.restarts(schedules.cosine(20), 20, 2)(K), atol=1e-6)
 
 
+def test_half_precision_does_not_round_the_counts():
+    with keras_in("float16"):
+        ours = from_schedule(keras.optimizers.schedules.PolynomialDecay(0.5, 4000, 0.0), 4001, lr=0.5)
+    np.testing.assert_allclose(ours(np.arange(4001)), schedules.linear(4000)(np.arange(4001)), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
+        (lambda: from_schedule(lambda k: 0.5 if k < 3 else 0.1, 9), TypeError, "theirs must be a function that Keras"),
         (lambda: schedule(3, 0.1), TypeError, "s must be one of odeopt.schedules .* got 3"),
         (lambda: schedule(lambda k: 1.0, 0.1), ValueError, r"s must be a schedule of odeopt.schedules, got custom\(\)"),
         (lambda: schedule(EVERY[0], -1), ValueError, "lr must be positive, .* got -1"),

@@ -62,8 +62,21 @@ def test_a_saved_run_goes_on():
     second.optimizer.load_state_dict(optimizer_state)
     second.load_state_dict(state)
     np.testing.assert_array_equal(rates(second, 15), whole[9:])
-    with pytest.raises(ValueError, match=r"state_dict must be one of cosine.*, got one of warm_up"):
+    with pytest.raises(ValueError, match=r"state_dict must be one of cosine.*, got one of \{'schedule': 'warm_up'"):
         schedule(schedules.cosine(20), sgd()).load_state_dict(state)
+
+
+def test_the_state_of_another_schedule_is_refused():
+    """Also where both are printed alike; functions of your own cannot be told apart."""
+    values = np.linspace(1, 0.1, 50)
+    one, other = schedules.table(values), schedules.table(np.where(np.arange(50) == 25, 0, values))
+    assert repr(one) == repr(other)
+    for first, second in ((one, other), (schedules.hold(2, one), schedules.hold(2, other)), (one, abs), (abs, one)):
+        state = schedule(first, sgd()).state_dict()
+        schedule(first, sgd()).load_state_dict(state)
+        with pytest.raises(ValueError, match="state_dict must be one of"):
+            schedule(second, sgd()).load_state_dict(state)
+    schedule(abs, sgd()).load_state_dict(schedule(lambda k: 0.1, sgd()).state_dict())
 
 
 def test_it_drives_an_optimizer_of_odeopt():
@@ -96,6 +109,11 @@ def test_and_back():
         (lambda: from_schedule(0.1, 3), TypeError, "theirs must be a function that makes a scheduler .* got 0.1"),
         (lambda: from_schedule(lambda opt: 3, 3), TypeError, "theirs must be a function that makes a scheduler"),
         (lambda: from_schedule(lambda opt: schedule(abs, sgd()), 3), TypeError, "of its optimizer"),
+        (
+            lambda: from_schedule(torch.optim.lr_scheduler.ReduceLROnPlateau, 3),
+            TypeError,
+            "theirs must make a scheduler of the step alone, got <torch.*ReduceLROnPlateau",
+        ),
         (lambda: from_schedule(abs, 3, lr=-1), ValueError, "lr must be positive"),
         (lambda: from_schedule(lambda opt: schedule(lambda k: -k, opt), 3), ValueError, "theirs must give rates"),
     ],
