@@ -23,8 +23,9 @@ from odeopt.util.check import Array
 
 ROOM, MOST = 1 << 18, 1 << 15  # the most numbers and the most records that one call may return
 LAP = 0.2  # approximate seconds per call
-STEP, OPERATION = 2e-6, {"cpu": 1e-9}  # seconds for an empty step, and by device for each operation or byte
-FASTEST = 1e-12  # seconds per operation on any other device
+STEP = 2e-6  # seconds for an empty step
+SECONDS = {"flops": 5e-10, "transcendentals": 1e-8, "bytes accessed": 2e-11}  # for one of each on a CPU
+FASTER = 1 / 500  # of these seconds, on any other device
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def steps_at_once(rule: Rule, t: Any, y: Any, constants: Any) -> int:
     this division decides which steps are interpreted, and so it affects the last digits.
     """
     cost = jax.jit(rule.move).lower(t, y, constants).cost_analysis() or {}  # some devices do not report it
-    work = cost.get("flops", 0.0) + cost.get("bytes accessed", 0.0)
-    return max(1, int(LAP / (STEP + work * OPERATION.get(jax.default_backend(), FASTEST))))
+    seconds = sum(each * cost.get(kind, 0.0) for kind, each in SECONDS.items())
+    return max(1, int(LAP / (STEP + seconds * (1.0 if jax.default_backend() == "cpu" else FASTER))))
 
 
 class Scan:
