@@ -11,7 +11,7 @@ import numpy as np
 from odeopt.edge.covariance import Covariance
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
-from odeopt.util.saved import Saved
+from odeopt.util.saved import Saved, SavedPath
 from odeopt.util.status import Status
 
 OUTSIDE = 0.02  # how far a multiplier may leave the unit circle in a substep
@@ -19,7 +19,7 @@ LOST = 0.1  # of the way from the start: a model that is farther from the filter
 
 
 @dataclass(frozen=True, eq=False)
-class CentralFlow(Saved):
+class CentralFlow(SavedPath):
     """The path around which the iterates oscillate, at the times t (n+1,) of the steps, and the oscillation.
 
     theta (n+1, d), state[name]:  the averaged state
@@ -51,16 +51,6 @@ class CentralFlow(Saved):
     ngev: int
     nhev: int
     means: str
-
-    @property
-    def success(self) -> bool:
-        """True if the path reached its end."""
-        return self.status >= 0
-
-    @property
-    def final(self) -> Array:
-        """The last theta (d,)."""
-        return self.theta[-1]
 
     @property
     def oscillating(self) -> Array:

@@ -17,12 +17,12 @@ from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
-from odeopt.util.saved import Saved
+from odeopt.util.saved import SavedPath
 from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class RodFlow(Saved):
+class RodFlow(SavedPath):
     """The middle of consecutive iterates at the times t (n+1,) of the steps, and the rods around it.
 
     theta (n+1, d), state[name]: the middle
@@ -43,16 +43,6 @@ class RodFlow(Saved):
     status: Status
     message: str
     ngev: int
-
-    @property
-    def success(self) -> bool:
-        """True if the flow reached its end."""
-        return self.status >= 0
-
-    @property
-    def final(self) -> Array:
-        """The last theta (d,)."""
-        return self.theta[-1]
 
     @cached_property
     def covariance(self) -> Covariance:

@@ -18,12 +18,12 @@ from odeopt.problems.oracle import Gradient
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
-from odeopt.util.saved import Saved
+from odeopt.util.saved import SavedPath
 from odeopt.util.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory(Saved):
+class Trajectory(SavedPath):
     """A path theta(t), shape (n+1, ..., d), with records t (n+1,), loss (n+1, ...) and memory `state[name]`.
 
     nfev and ngev count loss and gradient evaluations; `sol(t)`, if requested, interpolates theta.  If the run ended
@@ -47,16 +47,6 @@ class Trajectory(Saved):
     problem: Problem | None = field(default=None, repr=False)
     backend: str = "numpy"
     optimizer: Optimizer | None = field(default=None, repr=False)
-
-    @property
-    def success(self) -> bool:
-        """True if the run reached its end (or the callback's) with every number finite."""
-        return self.status >= 0
-
-    @property
-    def final(self) -> Array:
-        """The last theta, shape (..., d)."""
-        return self.theta[-1]
 
     @property
     def finite(self) -> Any:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from odeopt.util.check import Array
+    from odeopt.util.status import Status
 
 
 class Saved:
@@ -44,3 +47,26 @@ class Saved:
         for name, value in vars(self).items():
             object.__setattr__(copy, name, deepcopy(value, known))
         return copy
+
+
+class _Run(Protocol):
+    """What a path of theta has."""
+
+    @property
+    def theta(self) -> Array: ...
+    @property
+    def status(self) -> Status: ...
+
+
+class SavedPath(Saved):
+    """The base of results that are a path theta (n+1, ..., d), which may have ended early."""
+
+    @property
+    def success(self: _Run) -> bool:
+        """True if the path reached its end, or the callback's, with every number finite."""
+        return self.status >= 0
+
+    @property
+    def final(self: _Run) -> Array:
+        """The last theta, shape (..., d)."""
+        return self.theta[-1]
