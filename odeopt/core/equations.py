@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from odeopt.core.formula import Formula, place, reads
-from odeopt.core.letters import GRADIENT, symbol, unprintable
+from odeopt.core.letters import GRADIENT, sign_noise, symbol, unprintable
 from odeopt.core.notation import written
-from odeopt.core.parts import Part, Project, slope
+from odeopt.core.parts import NOISES, Part, Project, slope
 from odeopt.core.symbols import Symbol, as_symbol, is_number, short
 
 
@@ -40,8 +40,8 @@ def equations(
             seen = [f(symbol("t"), gradient, y) for f in placed]
             term = as_symbol(seen[0] if isinstance(part, Project) else slope(part, u, *seen))
             if part.noise:
-                noise = place(part.noise, ("xi", "noise", *variables), tuple(params), values)
-                random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), *y))
+                noise = place(part.noise, (*NOISES, *variables), tuple(params), values)
+                random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), sign_noise, *y))
                 term = random if is_number(term, 0) else term + random
         except Exception as error:  # a formula may use array operations that symbols do not support
             if isinstance(error, NameError) or (

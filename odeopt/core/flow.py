@@ -13,7 +13,7 @@ from types import MappingProxyType
 from odeopt.core.field import Field
 from odeopt.core.flow_type import Flow, a_flow
 from odeopt.core.formula import reads
-from odeopt.core.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
+from odeopt.core.parts import NOISES, Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
 from odeopt.core.quantities import Quantity, check_quantities, conserved, decreasing
 from odeopt.util import check
 from odeopt.util.check import Number
@@ -76,9 +76,11 @@ def flow(
     if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
         raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
     names = ["t", "grad", *slots, *values]
-    taken = [*names, "xi", "noise"]
+    taken = [*names, *NOISES]
     if twice := sorted({name for name in taken if taken.count(name) > 1}):
-        raise ValueError(f"variables, params, t, grad, xi and noise must differ, got {', '.join(twice)} twice")
+        raise ValueError(
+            f"variables, params, t, grad, xi, noise and sign_noise must differ, got {', '.join(twice)} twice"
+        )
     check.together(**values)
     groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
     for key, group in groups.items():
@@ -109,7 +111,7 @@ def flow(
         ages=ages,
         floors=floors,
     )
-    if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
+    if "xi" in (found := made.noises()) and len(found) > 1:
         raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")
     made.equations()  # raises for a misspelt name inside a formula
     return made

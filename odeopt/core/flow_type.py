@@ -15,7 +15,7 @@ import numpy as np
 
 from odeopt.core import equations
 from odeopt.core.formula import Formula, Placed, place, reads
-from odeopt.core.parts import Onset, Part, Push, Relax, Speed
+from odeopt.core.parts import NOISES, Onset, Part, Push, Relax, Speed
 from odeopt.core.quantities import Quantity
 from odeopt.core.state import Grad, Rhs, State, column
 from odeopt.core.terms import filtered, right_hand_side
@@ -103,9 +103,13 @@ class Flow(Immutable):
 
     @property
     def source_of_noise(self) -> str:
-        """The noise that the flow reads: "xi" (white noise), "noise" (gradient noise) or "" (none)."""
-        found = {name for part in self.terms() if part.noise for name in reads(part.noise)} & {"xi", "noise"}
-        return next(iter(found), "")
+        """The noise that the flow reads: "xi" (white), "noise" (the gradient's), "sign_noise" (its sign's too), ""."""
+        found = self.noises()
+        return next((name for name in reversed(NOISES) if name in found), "")
+
+    def noises(self) -> set[str]:
+        """All kinds of noise that the parts read."""
+        return {name for part in self.terms() if part.noise for name in reads(part.noise)} & {*NOISES}
 
     def quiet(self) -> Flow:
         """The same flow without noise."""
@@ -116,8 +120,8 @@ class Flow(Immutable):
         """The noise term of a part as a function of (t, grad, y, xi)."""
         assert part.noise is not None
         values = [column(v) for v in self.params.values()]
-        placed = place(part.noise, ("xi", "noise", *self.variables), tuple(self.params), values)
-        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), *y))
+        placed = place(part.noise, (*NOISES, *self.variables), tuple(self.params), values)
+        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), partial(_of_sign, grad, xi), *y))
 
     def paced(self, name: str, speed: Speed | float) -> Flow:
         """The same flow with the part `name` run at the speed s(t): u' = s(t) F."""
@@ -200,3 +204,8 @@ def a_flow(flow: Any) -> Flow:
 def _root(grad: Any, xi: Any, theta: Any) -> Any:
     """Sigma^(1/2)(theta) xi, from the noise of the problem."""
     return grad.noise(theta, xi)
+
+
+def _of_sign(grad: Any, xi: Any, a: Any, b: Any) -> Any:
+    """White noise with the variance of sign(a + b zeta)."""
+    return grad.sign_noise(a, b, xi)

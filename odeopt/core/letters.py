@@ -12,7 +12,7 @@ from odeopt.core.notation import Spelling
 from odeopt.core.symbols import Operand, Symbol, as_symbol, atom
 
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
-_LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
+_LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L", "zeta": r"\zeta"}
 
 
 def symbol(name: str) -> Symbol:
@@ -44,6 +44,19 @@ class GradientSymbol(Symbol):
     def variance(self, theta: Operand) -> Symbol:
         """The diagonal of the noise covariance."""
         return atom("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
+
+    def scale(self, theta: Operand) -> Symbol:
+        """The noise itself, as the coefficient of its standard form stands for it."""
+        return symbol("zeta")(theta)
+
+    def mean_sign(self, a: Symbol, b: Symbol) -> Symbol:
+        """E sign(a + b)."""
+        return atom("E sign", r"\operatorname{E}\operatorname{sign}")(a + b)
+
+
+def sign_noise(a: Symbol, b: Symbol) -> Symbol:
+    """What sign(a + b) fluctuates by."""
+    return symbol("noise")((a + b).applied("sign"))
 
 
 GRADIENT = GradientSymbol(Spelling("grad L", r"\nabla L"))

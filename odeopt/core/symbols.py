@@ -89,18 +89,20 @@ class Symbol(Symbolic):
         return Symbol(notation.call(len(arguments)), self, *map(as_symbol, arguments))
 
     def __add__(self, other: Operand) -> Symbol:
-        return Symbol(notation.ADD, self, as_symbol(other))
+        return Symbol(notation.ADD, self, as_symbol(other)) if _is_operand(other) else NotImplemented
 
     def __radd__(self, other: Operand) -> Symbol:
         return as_symbol(other) + self
 
     def __sub__(self, other: Operand) -> Symbol:
-        return Symbol(notation.SUBTRACT, self, as_symbol(other))
+        return Symbol(notation.SUBTRACT, self, as_symbol(other)) if _is_operand(other) else NotImplemented
 
     def __rsub__(self, other: Operand) -> Symbol:
         return as_symbol(other) - self if not is_number(other, 0) else -self
 
     def __mul__(self, other: Operand) -> Symbol:
+        if not _is_operand(other):
+            return NotImplemented
         other = as_symbol(other)
         if self.spelling is notation.DIVIDE and is_number(self.args[0], 1):  # (1/a) b reads b/a
             return other / self.args[1]
@@ -169,6 +171,11 @@ class Symbol(Symbolic):
         if ufunc.__name__ == "equal":  # a symbol counts as nonzero
             return False
         return _function(ufunc.__name__, [as_symbol(x) for x in inputs])
+
+
+def _is_operand(value: Any) -> bool:
+    """Whether the symbol's own arithmetic applies; if not, that of the other operand does."""
+    return isinstance(value, Symbol | SupportsFloat)
 
 
 _made = count()
