@@ -1,150 +1,101 @@
-"""Blocks of members that advance by a program of the step.
+"""Blocks of members, and the laps in which they advance.
 
-Where a guard of the program is true, the step itself takes that step, and the program's next step is compared with it.
+Each block has its own random numbers, so that any number of threads gives the same digits.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any
+from itertools import groupby
+from typing import Protocol
 
 import numpy as np
 
-from odeopt.compiler.program import Program
-from odeopt.compiler.verify import OTHER, agree
 from odeopt.core.state import State
-from odeopt.ensembles.plan import Plan
-from odeopt.ensembles.random.normals import Normals, visits
 from odeopt.ensembles.statistics import Tally
-from odeopt.ensembles.tally_program import Counter
-from odeopt.simulation.noisy_step import driven
 from odeopt.util.check import Array
 
-UNLIMITED = 1 << 62  # steps
+RECORDS = 500  # the largest number of records in a lap
+SECONDS, GROWTH, INSTANT = 0.5, 8, 1e-6  # length of a lap; its largest ratio to the last lap; shortest time believed
+BLOCK = 8192  # members: arrays that stay in a core's cache, and long enough that NumPy's overhead is small
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """The data that all blocks share: the program, its constants, and the state as one row of all members per entry.
-
-    `target`: whether the program also finds if a member is in the target
-    """
-
-    plan: Plan
-    program: Program
-    constants: list[float]
-    sizes: tuple[int, ...]
-    rows: Array
-    arrivals: Array
-    target: bool
-
-    @property
-    def observes(self) -> bool:
-        """Whether the program includes the observables and the loss."""
-        return len(self.program.seen) > self.target
-
-    def state(self, rows: Array) -> State:
-        """The state in these rows, arrays of shape (members, d)."""
-        ends = list(accumulate(self.sizes))
-        return tuple(rows[end - size : end].T for end, size in zip(ends, self.sizes, strict=True))
-
-    def start(self, y: State, grad: Any) -> Array:
-        """A state as rows, followed by its gradient if the program carries that."""
-        carried = [grad(y[0])] if self.program.carried else []
-        return np.concatenate([u.T for u in (*y, *carried)])
-
-
-class Block(ABC):
-    """A range of members.  `refused` is empty, or says why the step itself takes all further steps."""
-
-    watches = False  # whether the target must be evaluated after each step
-
-    def __init__(self, job: Job, members: range, normals: Normals | None) -> None:
-        self.job, self.members, self.normals = job, members, normals
-        part = slice(members.start, members.stop)
-        self.rows, self._watch = job.rows[:, part], job.plan.watch(job.arrivals[part])
-        self._grad = job.plan.problem.oracle()
-        self._size = 1 if job.program.guards else UNLIMITED  # steps per call of `run`
-        self._doubted, self.refused = False, ""
-        self._watch(0, self.state())
-
-    def state(self) -> State:
-        return self.job.state(self.rows)
-
-    @abstractmethod
-    def run(self, k: int, n: int, every: int) -> tuple[bool, Tally | None]:
-        """Take n times `every` steps from step k on: whether a guard was true, and if not, the tally."""
+class Block(Protocol):
+    """A block of members."""
 
     def advance(self, k: int, n: int, every: int) -> Tally | None:
-        if (self.job.observes or not n) and not self.watches and self._size == UNLIMITED and not self.refused:
-            tally = self.run(k, n, every)[1]
-            return self._kept(tally) if tally else None
-        found = []
-        count = self._counter(1) if self.job.observes else None
-        for _ in range(max(n, 1)):
-            self._walk(k, every)
-            k += every
-            if n:
-                found.append(count(k, every, self.rows[:, None]) if count else self.job.plan.counted(k, self.state()))
-        return self._kept(Tally.of(found)) if found else None
+        """Take n times `every` steps from step k on, with a tally after each; n = 0: `every` steps and no tally."""
 
-    def _kept(self, tally: Tally) -> Tally:
-        """The tally, of each observable alone where no covariance is asked for."""
-        return tally.of_each() if self.job.observes and not self.job.plan.covariance else tally
+    def state(self) -> State:
+        """The current state, arrays of shape (members, d)."""
 
-    def _counter(self, times: int) -> Counter:
-        plan = self.job.plan
-        return Counter(self.job.program, float(plan.opt.h), len(plan.observables) + 1, (times, len(self.members)))
 
-    def _walk(self, k: int, steps: int) -> None:
-        """Take `steps` steps from step k on.
+def blocks(members: int) -> list[range]:
+    """The members of each block."""
+    return [range(start, min(start + BLOCK, members)) for start in range(0, members, BLOCK)]
 
-        The step itself takes those at which a guard is true, and the one after each of them.  This choice does not
-        depend on where a lap or a record ends.
-        """
-        end = k + steps
-        while k < end:
-            if self.normals is not None:
-                self.normals.mark()
-            k += self._some(k, 1 if self.watches or self._doubted or self.refused else min(self._size, end - k))
-            if self.watches:
-                self._watch(k, self.state())
 
-    def _some(self, k: int, most: int) -> int:
-        """Take up to `most` steps, and return their number.  A guard that is true within them halves the number."""
-        before = self.rows.copy() if self.job.program.guards else self.rows
-        m = most
-        while not self.refused and m and self.run(k, 0, m)[0]:
-            self.rows[...] = before
-            m //= 2
-        if self.refused or not m:
-            self._step(k)
-            self._size, self._doubted = 1, True
-            return 1
-        if self._doubted:
-            self._compare(k, before)
-        if m < most:
-            self._size = m
-        elif self._size < UNLIMITED:
-            self._size *= 2
-        return m
+class Pace:
+    """The length of the next lap: as many steps as take about `SECONDS`, judged by the lap before.
 
-    def _compare(self, k: int, before: Array) -> None:
-        """Repeat the program's last step by the step itself, and refuse the program if they differ."""
-        found, start = self.rows.copy(), before.copy()
-        self.rows[...] = before
-        self._step(k)
-        self._doubted = False
-        if not agree(found, self.rows, start):
-            self.refused = f"numpy ({OTHER} the step itself)"
+    It is even: Threefry draws the normals of two steps at once, and would have to keep half of them for all members.
+    """
 
-    def _step(self, k: int) -> None:
-        """Take one step by the step itself."""
-        plan = self.job.plan
-        draws = None if self.normals is None else visits(self.normals, k)
-        with np.errstate(all="ignore"):
-            step = driven(plan.opt, plan.problem, self._grad, draws)
-            y, _, _ = step(k * plan.opt.h, tuple(u.copy() for u in self.state()), (), plan.opt.h)
-            self.rows[...] = self.job.start(y, plan.problem.grad)
+    def __init__(self, steps: int = 2) -> None:
+        self.steps = steps
+
+    def took(self, steps: int, seconds: float) -> None:
+        """A lap of so many steps took so long; the next has at most `GROWTH` times the steps planned for this one."""
+        most = int(min(GROWTH * self.steps, SECONDS * steps / max(seconds, INSTANT)))
+        self.steps = max(2, most - most % 2)
+
+
+def laps(strides: tuple[int, ...], pace: Pace, several: bool) -> Iterator[tuple[int, int]]:
+    """(n, every) for `Block.advance`, about `pace.steps` steps at a time, and at most one record where not `several`.
+
+    The clock sets where laps end, and no digit depends on that: a block that goes n steps and then m is where it would
+    be after n + m steps.
+
+    >>> list(laps((4, 4, 4, 4, 4, 3), Pace(9), several=True)), list(laps((20,), Pace(9), several=True))
+    ([(2, 4), (2, 4), (1, 4), (1, 3)], [(0, 9), (0, 9), (1, 2)])
+    """
+    for every, equal in groupby(strides):
+        records, left = len(list(equal)), every
+        while records:
+            if left > (step := pace.steps):
+                left -= step
+                yield 0, step
+                continue
+            n = min(RECORDS, records, max(1, step // every)) if several and left == every else 1
+            records -= n
+            yield n, left
+            left = every
+
+
+@dataclass(frozen=True)
+class Crew:
+    """All members, in blocks that may advance in parallel.
+
+    name:    the backend that takes the steps
+    threads: the default number of threads
+    several: whether a lap may hold several records: yes where no step can fail
+    """
+
+    blocks: Sequence[Block]
+    name: str
+    threads: int
+    several: bool
+
+    @property
+    def means(self) -> str:
+        """The value of `Ensemble.backend`."""
+        return self.name
+
+    def states(self) -> list[State]:
+        """The state of each block."""
+        return [block.state() for block in self.blocks]
+
+    def theta(self) -> Array:
+        """theta of all members, (members, d)."""
+        return np.concatenate([y[0] for y in self.states()])

@@ -22,10 +22,11 @@ from odeopt.compiler.step_program import QUIET, Noise, program
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.compiler.verify import OTHER, agree
 from odeopt.core.state import State
-from odeopt.ensembles.blocks import Block, Crew, Job, blocks
+from odeopt.ensembles.blocks import Crew, blocks
 from odeopt.ensembles.compiled_blocks import KernelBlock, NumpyBlock
 from odeopt.ensembles.kernel import MOST, Layout, ensemble_source
 from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.program_block import Block, Job
 from odeopt.ensembles.random.normals import normals_of
 from odeopt.noise._gaussian import Gaussian
 from odeopt.problems.members import of_one

@@ -9,8 +9,8 @@ import numpy as np
 
 from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.codegen import numpy_blocks
-from odeopt.ensembles.blocks import Block, Job
 from odeopt.ensembles.kernel import Layout, ensemble_source, fill_source
+from odeopt.ensembles.program_block import Block, Job
 from odeopt.ensembles.random.normals import Addressed, Normals
 from odeopt.ensembles.statistics import Tally
 from odeopt.util.check import Array
