@@ -22,7 +22,7 @@ from odeopt.optimizers.one_step import OneStep, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import single_point
 from odeopt.problems.oracle import EvaluationError, proven
-from odeopt.schemes.base import StepFailure
+from odeopt.simulation.ending import ENDS, ending
 from odeopt.solvers.solve import solve
 from odeopt.util import check
 from odeopt.util.check import Array
@@ -40,7 +40,7 @@ def compare_at_edge(
     theta0: Any = None,
     memory: Mapping[str, Any] | None = None,
     substeps: int = 4,
-    size: float = 1e-3,
+    size: float | None = 1e-3,
     seed: int = 0,
     progress: bool | None = None,
 ) -> EdgeComparison:
@@ -50,6 +50,8 @@ def compare_at_edge(
 
     The oscillation of iterates grows from rounding, and so begins at an arbitrary time.  Here theta is perturbed when
     the central flow first comes to the edge, by `size` times its root mean square times standard normals of this seed.
+    From a small kick the oscillation needs tens of steps to grow, during which the iterates go beyond the edge.  With
+    size=None theta is kicked by the oscillation that the central flow predicts there.
     "own flow" is y' = Phi(y) - y, solved to rtol 1e-6.
 
     >>> import odeopt as oo
@@ -60,7 +62,7 @@ def compare_at_edge(
     """
     opt, problem = single_optimizer(opt), quiet_problem(problem)
     steps = check.count("steps", steps, 3)
-    size = check.scalar("size", check.nonnegative("size", size))
+    size = None if size is None else check.scalar("size", check.nonnegative("size", size))
     generator = np.random.default_rng(check.count("seed", seed))
     theta = single_point(problem, "theta0", theta0)
     within_memory("steps", within_a_day("steps", steps), NUMBER * (steps + 1) * theta.size * len(opt.flow.variables))
@@ -69,7 +71,11 @@ def compare_at_edge(
     times: Array = float(np.asarray(opt.h)) * np.arange(steps + 1, dtype=np.float64)
     central = central_flow(opt, problem, steps, substeps=substeps, **given)
     at = int(np.argmax(central.oscillating > 0)) if central.oscillating.any() else -1
-    kick = size * np.sqrt(np.mean(theta**2)) * generator.standard_normal(theta.shape)
+    kick = (
+        _predicted_kick(central, at)
+        if size is None
+        else size * np.sqrt(np.mean(theta**2)) * generator.standard_normal(theta.shape)
+    )
     first = _model(central)
     if first.status is Status.INTERRUPTED:
         iterates = _not_begun(theta)
@@ -101,6 +107,13 @@ def compare_at_edge(
         size=size,
         seed=seed,
     )
+
+
+def _predicted_kick(central: CentralFlow, at: int) -> Array:
+    """sum_i sqrt(weight_i) u_i, the oscillation of the central flow at a record; 0 where it never comes to the edge."""
+    if at < 0:
+        return np.zeros(central.theta.shape[1])
+    return central.covariance.modes[at] @ np.sqrt(central.covariance.weights[at])
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +193,6 @@ def _iterates(opt: Optimizer, problem: Problem, y: State, steps: int, at: int, k
                 path.append(y[0])
                 if k == at:
                     y = (y[0] + kick, *y[1:])
-    except EvaluationError as error:
-        status, message = Status.EVALUATION_FAILED, f"{error} (in step {k})"
-    except StepFailure as error:
-        status, message = Status.STEP_FAILED, f"step {k} failed: {error}"
-    except KeyboardInterrupt:
-        status, message = Status.INTERRUPTED, f"interrupted in step {k} of {steps}"
+    except ENDS as error:
+        status, message = ending(error, max(k - 1, 0), steps)
     return Model(np.reshape(path, (-1, kick.size)), np.array(losses[: len(path)]), status, message)
