@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from odeopt.edge.step.hessian import Hessian
 from odeopt.frameworks.torch import problem
