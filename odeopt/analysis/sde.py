@@ -17,8 +17,13 @@ def sde(opt: Optimizer, order: int = 1) -> Flow:
     The equation is in Ito's sense, in the flow's own time, and of weak order 1: [Li, Tai and E 2017] for gd and
     momentum, [Malladi et al. 2022] for RMSprop and Adam, where G tends to g^2 + diag Sigma.  order=2 is known only for
     gd, as `sgd_second_order`.  Run it with `oo.Optimizer(oo.sde(opt), schemes.euler_maruyama, opt.h)`; start Adam at an
-    age of some steps, because m/c1 of white noise is singular at t = 0.  Raises ValueError if g appears under a sign, a
-    norm, a maximum or a filter.
+    age of some steps, because m/c1 of white noise is singular at t = 0.  Raises ValueError if g appears under a norm, a
+    maximum, a filter or a smoothed sign.
+
+    A sign (in signSGD, Lion) becomes its mean over the noise zeta, E sign(g + zeta) = erf(g/(sqrt(2) sigma)) if zeta is
+    Gaussian, and white noise with its variance and its covariance with zeta.          [Compagnoni et al. 2025, sec. 3]
+    That takes a law for each coordinate of zeta: a problem of `noise.gaussian` or `noise.student`, whose coordinates
+    are independent.  Into the equations of the others only the variance of the noise enters, not its tails.
 
     >>> from odeopt.optimizers import gd, momentum
     >>> sde(gd(lr=0.1))
@@ -28,6 +33,10 @@ def sde(opt: Optimizer, order: int = 1) -> Flow:
     theta' = -m
     m'     = (grad L(theta) - m)/tau + sqrt(h)*noise(theta)/tau
     with tau = 0.949122, h = 0.1
+    >>> from odeopt.optimizers import signsgd
+    >>> sde(signsgd(lr=0.1))
+    theta' = -E sign(grad L(theta) + zeta(theta)) - sqrt(h)*noise(sign(grad L(theta) + zeta(theta)))
+    with delta = 0, h = 0.1
     """
     an_optimizer(opt)
     plain = opt.recipe is not None and opt.recipe.make is gd

@@ -10,8 +10,8 @@ from typing import Any
 
 from odeopt.core.formula import Formula, place, reads
 from odeopt.core.notation import written
-from odeopt.core.parts import Part, Project, slope
-from odeopt.core.symbols import GRADIENT, Symbol, as_symbol, is_number, short, symbol, unprintable
+from odeopt.core.parts import NOISES, Part, Project, slope
+from odeopt.core.symbols import GRADIENT, Symbol, as_symbol, is_number, short, sign_noise, symbol, unprintable
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ def equations(
             seen = [f(symbol("t"), gradient, y) for f in placed]
             term = as_symbol(seen[0] if isinstance(part, Project) else slope(part, u, *seen))
             if part.noise:
-                noise = place(part.noise, ("xi", "noise", *variables), tuple(params), values)
-                random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), *y))
+                noise = place(part.noise, (*NOISES, *variables), tuple(params), values)
+                random = noise(symbol("t"), gradient, (symbol("xi"), symbol("noise"), sign_noise, *y))
                 term = random if is_number(term, 0) else term + random
         except Exception as error:  # a formula may use array operations that symbols do not support
             if isinstance(error, NameError) or (

@@ -18,7 +18,7 @@ import numpy as np
 from odeopt.core import equations
 from odeopt.core.field import Field
 from odeopt.core.formula import Formula, Placed, place, reads
-from odeopt.core.parts import Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
+from odeopt.core.parts import NOISES, Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
 from odeopt.core.quantities import Quantity, check_quantities, conserved, decreasing
 from odeopt.core.state import Grad, Rhs, State, column
 from odeopt.core.terms import filtered, right_hand_side
@@ -125,9 +125,12 @@ class Flow(Immutable):
 
     @property
     def source_of_noise(self) -> str:
-        """The noise that the flow reads: "xi" (white noise), "noise" (gradient noise) or "" (none)."""
-        found = {name for part in self.terms() if part.noise for name in reads(part.noise)} & {"xi", "noise"}
-        return next(iter(found), "")
+        """The noise that the flow reads: "xi" (white), "noise" (the gradient's), "sign_noise" (its sign's too), ""."""
+        found = self._noises()
+        return next((name for name in reversed(NOISES) if name in found), "")
+
+    def _noises(self) -> set[str]:
+        return {name for part in self.terms() if part.noise for name in reads(part.noise)} & {*NOISES}
 
     def quiet(self) -> Flow:
         """The same flow without noise."""
@@ -138,8 +141,8 @@ class Flow(Immutable):
         """The noise term of a part as a function of (t, grad, y, xi)."""
         assert part.noise is not None
         values = [column(v) for v in self.params.values()]
-        placed = place(part.noise, ("xi", "noise", *self.variables), tuple(self.params), values)
-        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), *y))
+        placed = place(part.noise, (*NOISES, *self.variables), tuple(self.params), values)
+        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), partial(_of_sign, grad, xi), *y))
 
     def paced(self, name: str, speed: Speed | float) -> Flow:
         """The same flow with the part `name` run at the speed s(t): u' = s(t) F."""
@@ -264,9 +267,11 @@ def flow(
     if not slots or slots[0] != "theta" or len(set(slots)) != len(slots):
         raise ValueError(f"variables must be distinct names with theta first, got {variables!r}")
     names = ["t", "grad", *slots, *values]
-    taken = [*names, "xi", "noise"]
+    taken = [*names, *NOISES]
     if twice := sorted({name for name in taken if taken.count(name) > 1}):
-        raise ValueError(f"variables, params, t, grad, xi and noise must differ, got {', '.join(twice)} twice")
+        raise ValueError(
+            f"variables, params, t, grad, xi, noise and sign_noise must differ, got {', '.join(twice)} twice"
+        )
     check.together(**values)
     groups = {key: part if isinstance(part, tuple) else (part,) for key, part in parts.items()}
     for key, group in groups.items():
@@ -300,7 +305,7 @@ def flow(
         ages=ages,
         floors=floors,
     )
-    if {"xi", "noise"} <= {read for part in made.terms() if part.noise for read in reads(part.noise)}:
+    if "xi" in (found := made._noises()) and len(found) > 1:
         raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")
     made.equations()  # raises for a misspelt name inside a formula
     return made
@@ -309,3 +314,8 @@ def flow(
 def _root(grad: Any, xi: Any, theta: Any) -> Any:
     """Sigma^(1/2)(theta) xi, from the noise of the problem."""
     return grad.noise(theta, xi)
+
+
+def _of_sign(grad: Any, xi: Any, a: Any, b: Any) -> Any:
+    """White noise with the variance of sign(a + b zeta)."""
+    return grad.sign_noise(a, b, xi)

@@ -1,8 +1,9 @@
 """A part moves one variable of a flow: u' = F - rate u, u' = rate (target - u), or u <- P(u).
 
 The argument names of a formula say what it reads: t, grad, variables and parameters (see `odeopt.core.formula`).
-A part may carry Ito noise, u' = F + noise.  The noise formula is linear in exactly one of two arguments: `xi`, white
-noise of theta's shape, or `noise`, the map theta -> Sigma^(1/2)(theta) xi given by the problem's gradient noise.
+A part may carry Ito noise, u' = F + noise.  The noise formula is linear in exactly one of three arguments: `xi`, white
+noise of theta's shape; `noise`, the map theta -> Sigma^(1/2)(theta) xi given by the noise zeta of the gradient; or
+`sign_noise`, the map (a, b) -> white noise with the variance of sign(a + b zeta) and with its covariance with zeta.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Project:
 
 
 Part = Push | Relax | Project
+NOISES = ("xi", "noise", "sign_noise")  # what a noise formula may read, in the order in which it is passed
 
 
 Speed = Callable[[Any], Any]  # t -> a factor
@@ -119,8 +121,10 @@ def _noise(noise: Formula | None) -> Formula | None:
         return None
     if not callable(noise):
         raise TypeError(f"noise must be a formula like lambda xi: 0.1 * xi, got {noise!r}")
-    if len({"xi", "noise"} & set(reads(noise))) != 1:
-        raise ValueError(f"noise must be a formula of xi or noise, got one that reads {', '.join(reads(noise))}")
+    if len({*NOISES} & {*reads(noise)}) != 1:
+        raise ValueError(
+            f"noise must be a formula of xi or noise or sign_noise, got one that reads {', '.join(reads(noise))}"
+        )
     return noise
 
 
@@ -164,4 +168,4 @@ def check_parts(key: str, group: tuple[Part, ...], slots: tuple[str, ...], names
             for read in reads(placed):
                 check.choice(f"argument of part {key!r}", read, names)
         for read in reads(part.noise) if part.noise else ():
-            check.choice(f"argument of the noise of part {key!r}", read, (*names, "xi", "noise"))
+            check.choice(f"argument of the noise of part {key!r}", read, (*names, *NOISES))

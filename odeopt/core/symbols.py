@@ -23,7 +23,7 @@ from odeopt.core.operations import OPERATIONS
 
 MANY = 10**9  # the size of all formulas that are longer
 _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
-_LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L"}
+_LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L", "zeta": r"\zeta"}
 
 
 class Symbolic:
@@ -92,18 +92,20 @@ class Symbol(Symbolic):
         return Symbol(notation.call(len(arguments)), self, *map(as_symbol, arguments))
 
     def __add__(self, other: Operand) -> Symbol:
-        return Symbol(notation.ADD, self, as_symbol(other))
+        return Symbol(notation.ADD, self, as_symbol(other)) if _is_operand(other) else NotImplemented
 
     def __radd__(self, other: Operand) -> Symbol:
         return as_symbol(other) + self
 
     def __sub__(self, other: Operand) -> Symbol:
-        return Symbol(notation.SUBTRACT, self, as_symbol(other))
+        return Symbol(notation.SUBTRACT, self, as_symbol(other)) if _is_operand(other) else NotImplemented
 
     def __rsub__(self, other: Operand) -> Symbol:
         return as_symbol(other) - self if not is_number(other, 0) else -self
 
     def __mul__(self, other: Operand) -> Symbol:
+        if not _is_operand(other):
+            return NotImplemented
         other = as_symbol(other)
         if self.spelling is notation.DIVIDE and is_number(self.args[0], 1):  # (1/a) b reads b/a
             return other / self.args[1]
@@ -174,6 +176,11 @@ class Symbol(Symbolic):
         return _function(ufunc.__name__, [as_symbol(x) for x in inputs])
 
 
+def _is_operand(value: Any) -> bool:
+    """Whether the symbol's own arithmetic applies; if not, that of the other operand does."""
+    return isinstance(value, Symbol | SupportsFloat)
+
+
 _made = count()
 _ROOT = notation.function("sqrt", 1)
 
@@ -238,6 +245,19 @@ class GradientSymbol(Symbol):
     def variance(self, theta: Operand) -> Symbol:
         """The diagonal of the noise covariance."""
         return atom("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
+
+    def scale(self, theta: Operand) -> Symbol:
+        """The noise itself, as the coefficient of its standard form stands for it."""
+        return symbol("zeta")(theta)
+
+    def mean_sign(self, a: Symbol, b: Symbol) -> Symbol:
+        """E sign(a + b)."""
+        return atom("E sign", r"\operatorname{E}\operatorname{sign}")(a + b)
+
+
+def sign_noise(a: Symbol, b: Symbol) -> Symbol:
+    """What sign(a + b) fluctuates by."""
+    return symbol("noise")(_function("sign", [a + b]))
 
 
 GRADIENT = GradientSymbol(Spelling("grad L", r"\nabla L"))

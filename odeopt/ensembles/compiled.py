@@ -130,7 +130,7 @@ def _noise(plan: Plan) -> Noise:
     if not is_noisy(opt, plan.problem):
         return QUIET
     if not plan.rows:
-        raise Untraceable("its gradient is that of random batches")
+        raise Untraceable("the noise of its gradient is not made of normals")
     if opt.flow.source_of_noise == "xi":
         return Noise(plan.rows, plan.width)
     if not isinstance(law, Gaussian):

@@ -177,7 +177,7 @@ class Plan:
 
 def _normals(opt: Optimizer, problem: Problem) -> tuple[int, int]:
     if opt.flow.noisy:
-        return normals_per_step(opt), width(opt, problem)
+        return normals_per_step(opt), width(opt.flow, problem)
     return (1, problem.noise.width) if isinstance(problem.noise, Gaussian) else (0, 0)
 
 

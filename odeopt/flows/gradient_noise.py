@@ -2,6 +2,8 @@
 
 A formula affine in g passes the noise on.  A formula c g^2 contributes only its mean c (g^2 + diag Sigma): the
 fluctuation changes expectations at the order of the discretisation error in h.            [Malladi et al. 2022]
+A sign of a + b g contributes its mean over the noise, and white noise with the variance that it has and the covariance
+with the noise of g.  For Gaussian noise the mean is erf(g/(sqrt(2) sigma)).               [Compagnoni et al. 2025]
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from odeopt.core import ops
+from odeopt.core.affine import Affine
 from odeopt.core.flow import Flow, Part, Project, Push
-from odeopt.core.formula import Formula, mapped, reading, reads
+from odeopt.core.formula import Formula, Placed, mapped, reading, reads
+from odeopt.core.state import State
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -50,29 +54,31 @@ def _noisy(flow: Flow, name: str, part: Part) -> Part:
     kind = _response(flow, driving)
     if kind == "other" or (kind != "none" and isinstance(part, Project)):
         raise ValueError(
-            f"part {name!r} of {flow.name} must read the gradient as a + b g or c g^2 coordinate by coordinate: "
-            "the noise of a sign, a norm or a maximum is no white noise"
+            f"part {name!r} of {flow.name} must read the gradient as a + b g, c g^2 or the sign of a + b g, coordinate "
+            "by coordinate: no SDE is known for a norm, a maximum or a smoothed sign (delta > 0)"
         )
     if kind == "none" or isinstance(part, Project):
         return part
+    mean = {"square": _mean_of_square, "sign": _mean_of_sign}.get(kind, lambda same: same)(driving)
+    averaged = replace(part, force=mean) if isinstance(part, Push) else replace(part, target=mean)
     if kind == "square":
-        mean = _mean_of_square(driving)
-        return replace(part, force=mean) if isinstance(part, Push) else replace(part, target=mean)
-    noise = mapped(lambda h, change: ops.sqrt(h) * change, _change(driving, kind), "h")
-    if isinstance(part, Push):
-        return replace(part, noise=noise)
-    return replace(part, noise=mapped(lambda *v: v[-1] * noise(*v[:-1]), part.rate, *reads(noise)))
+        return averaged
+    change = _noise_of_sign(driving) if kind == "sign" else _change(driving, kind)
+    noise = mapped(lambda h, change: ops.sqrt(h) * change, change, "h")
+    if isinstance(averaged, Push):
+        return replace(averaged, noise=noise)
+    return replace(averaged, noise=mapped(lambda *v: v[-1] * noise(*v[:-1]), averaged.rate, *reads(noise)))
 
 
 def _change(formula: Formula, kind: str) -> Formula:
-    """F[noise] - F[0]; if F is linear, F[0] is 0 and is omitted."""
+    """F[noise] if F is linear; else the coefficient of zeta in F[zeta], where the noise stands for zeta."""
     names = reads(formula)
     where = names.index("grad")
     renamed = tuple("noise" if name == "grad" else name for name in names)
     if kind == "linear":
         return reading(renamed, formula)
-    still = lambda theta: 0.0 * theta
-    return reading(renamed, lambda *v: formula(*v) - formula(*v[:where], still, *v[where + 1 :]))
+    random = lambda noise, theta: Affine(0.0 * theta, noise(theta), None)
+    return reading(renamed, lambda *v: formula(*v[:where], partial(random, v[where]), *v[where + 1 :]).b)
 
 
 def _mean_of_square(formula: Formula) -> Formula:
@@ -90,8 +96,35 @@ def _deviation(grad: Any, theta: Any) -> Any:
     return ops.sqrt(grad.variance(theta))
 
 
+def _mean_of_sign(formula: Formula) -> Formula:
+    """E F[g + zeta] for a formula that reads g under signs alone."""
+    where = reads(formula).index("grad")
+
+    def mean(*v: Any) -> Any:
+        of_sign = lambda a, b: Affine(v[where].mean_sign(a, b), 0.0, None)
+        return formula(*v[:where], partial(_noisy_gradient, v[where], of_sign), *v[where + 1 :]).a
+
+    return reading(reads(formula), mean)
+
+
+def _noise_of_sign(formula: Formula) -> Formula:
+    """What F[g + zeta] fluctuates by, for the same formulas."""
+    where = reads(formula).index("grad")
+
+    def noise(sign_noise: Any, *v: Any) -> Any:
+        of_sign = lambda a, b: Affine(0.0, sign_noise(a, b), None)
+        return formula(*v[:where], partial(_noisy_gradient, v[where], of_sign), *v[where + 1 :]).b
+
+    return reading(("sign_noise", *reads(formula)), noise)
+
+
+def _noisy_gradient(grad: Any, of_sign: Any, theta: Any) -> Affine:
+    """g + zeta = g + scale Z."""
+    return Affine(grad(theta), grad.scale(theta), of_sign)
+
+
 def _response(flow: Flow, formula: Formula) -> str:
-    """How a formula depends on the gradient, found by evaluation: none, linear, affine, square or other."""
+    """How a formula depends on the gradient, found by evaluation: none, linear, affine, square, sign or other."""
     if "grad" not in reads(formula):
         return "none"
     rng, size = np.random.default_rng(0), 8
@@ -111,5 +144,15 @@ def _response(flow: Flow, formula: Formula) -> str:
         return "none"
     if np.allclose(sum_ - zero, 200 * (F - zero) - 300 * (K - zero), rtol=1e-9):
         return "affine" if np.any(zero) else "linear"
-    square = np.allclose(F * b**2, K * a**2, rtol=1e-9) and np.allclose(twice, 4e4 * F, rtol=1e-9)
-    return "square" if square and not np.any(zero) else "other"
+    if np.allclose(F * b**2, K * a**2, rtol=1e-9) and np.allclose(twice, 4e4 * F, rtol=1e-9) and not np.any(zero):
+        return "square"
+    return "sign" if _reads_signs(placed, state, a) else "other"
+
+
+def _reads_signs(placed: Placed, state: State, g: Array) -> bool:
+    """Whether a formula runs on g + zeta and has zeta under unsmoothed signs alone."""
+    signed = Affine(0.0 * g, 1.0, None)
+    try:
+        return placed(1.0, lambda theta: Affine(g, 1.0, lambda a, b: signed), state).of_sign is None
+    except (AttributeError, TypeError, ValueError):
+        return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from odeopt.core import ops
+from odeopt.core.affine import Affine
 from odeopt.core.flow import Flow, decreasing, flow, push
 from odeopt.flows.moments import mean
 from odeopt.util import check
@@ -17,6 +18,8 @@ from odeopt.util.check import Number
 
 def soft_sign(u: Any, delta: Any) -> Any:
     """u/(|u| + delta), or sign u if delta = 0."""
+    if isinstance(u, Affine):
+        return u.sign(delta)
     return ops.ratio(u, abs(u) + delta, limit=lambda: 0.0)
 
 

@@ -28,7 +28,7 @@ def step_as_map(opt: Optimizer, problem: Problem, like: State, t: Any) -> tuple[
     """(map, n, w, name): one step as a map of n numbers of state and w of noise."""
     size, noise = sum(u.size for u in like), problem.noise
     number = normals_per_step(opt) if opt.flow.noisy else 1
-    w = width(opt, problem) if opt.flow.noisy else noise.width if noise else 0
+    w = width(opt.flow, problem) if opt.flow.noisy else noise.width if noise else 0
 
     def image(y: Array, xi: Array) -> Array:
         if opt.flow.noisy:
@@ -54,7 +54,7 @@ def slope_as_map(flow: Flow, problem: Problem, like: State) -> tuple[Map, int, i
     """(map, n, w, name): the right-hand side of a flow as a map of n numbers of state and w of noise."""
     refuse_time("flow", flow)
     size = sum(u.size for u in like)
-    w = problem.dim if flow.source_of_noise == "xi" else problem.noise.width if problem.noise else 0
+    w = width(flow, problem) if flow.noisy else 0
 
     def image(y: Array, xi: Array) -> Array:
         grad, state = problem.oracle(), _split(y, like)

@@ -2,6 +2,7 @@ from ._accumulated import accumulated
 from ._gaussian import correlated, gaussian, gaussian_like
 from ._minibatches import batches, minibatches
 from ._streams import normals, streams
+from ._student import student
 from ._svag import svag
 from .base import covariance
 from .brownian import BrownianPath, brownian_path
@@ -18,5 +19,6 @@ __all__ = [
     "minibatches",
     "normals",
     "streams",
+    "student",
     "svag",
 ]

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.noise._standard import Normal
 from odeopt.noise._streams import normals
+from odeopt.noise._student import scale_of
 from odeopt.noise.base import noise_of
 from odeopt.problems.base import Problem, a_problem
-from odeopt.problems.gradient_noise import Covariance
+from odeopt.problems.gradient_noise import Coordinates, Covariance
 from odeopt.util import check
 from odeopt.util.check import Array
 
@@ -28,6 +30,11 @@ class Gaussian:
     width: int
     name: str = "Gaussian noise"
     independent: bool = True
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        """The law of each coordinate if Sigma(theta) is diagonal by construction."""
+        return Coordinates(self.law.sigma, Normal()) if isinstance(self.law, Diagonal) else None
 
     def root(self, theta: Array, xi: Array) -> Array:
         return self.law.root(theta, xi)
@@ -86,11 +93,7 @@ def gaussian(problem: Problem, sigma: Any) -> Problem:
     Problem quadratic: d = 2, gradient by hand, batched, Gaussian noise
     """
     a_problem(problem)
-    if callable(sigma):
-        check.spread("sigma(theta0)", sigma(problem.theta0), problem.theta0.shape)
-        return _with(problem, Diagonal(sigma))
-    constant = check.spread("sigma", check.nonnegative("sigma", sigma), (problem.dim,))
-    return _with(problem, Diagonal(lambda theta: constant))
+    return _with(problem, Diagonal(scale_of(problem, sigma)))
 
 
 def correlated(problem: Problem, covariance: Any) -> Problem:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.core.oracle import Oracle
-from odeopt.problems.gradient_noise import GradientNoise
+from odeopt.problems.gradient_noise import Coordinates, GradientNoise, coordinates_of
 from odeopt.util.check import Array
 from odeopt.util.deadline import check_time
 
@@ -54,7 +54,8 @@ class Gradient(Oracle[Array]):
     An exception in the first evaluation is the caller's mistake and propagates, unless the gradient is `proven`; a
     later one becomes an EvaluationError, so that a long run is not lost.
     Formulas may also call `hvp(theta, p)`, H p, and for a problem with noise `noise(theta, xi)`, Sigma^(1/2) xi, and
-    `variance(theta)`, the diagonal of Sigma.
+    `variance(theta)`, the diagonal of Sigma.  If the coordinates of the noise are independent, zeta = scale(theta) Z,
+    they may call `scale(theta)`, `mean_sign(a, b)`, E sign(a + b Z), and `sign_noise(a, b, xi)`, its fluctuation.
     """
 
     def __init__(
@@ -125,12 +126,32 @@ class Gradient(Oracle[Array]):
         return self._hvp(theta, p)
 
     def noise(self, theta: Array, xi: Array) -> Array:
-        """Sigma^(1/2)(theta) xi."""
-        return self._noise().root(theta, xi)
+        """Sigma^(1/2)(theta) xi; xi may hold further normals, for the noise of a sign."""
+        law = self._noise()
+        return law.root(theta, xi[..., : law.width])
 
     def variance(self, theta: Array) -> Array:
         """The diagonal of Sigma(theta)."""
         return self._noise().variance(theta)
+
+    def scale(self, theta: Array) -> Array:
+        """The scale of zeta, (..., d)."""
+        return self._coordinates().scale(theta)
+
+    def mean_sign(self, a: Array, b: Array) -> Array:
+        """E sign(a + b Z)."""
+        return self._coordinates().mean_sign(a, b)
+
+    def sign_noise(self, a: Array, b: Array, xi: Array) -> Array:
+        """White noise with the variance of sign(a + b Z), from the normals of zeta and as many others."""
+        n = self._noise().width
+        return self._coordinates().sign_noise(a, b, xi[..., :n], xi[..., n:])
+
+    def _coordinates(self) -> Coordinates:
+        found = coordinates_of(self._noise())
+        if found is None:
+            raise TypeError(f"this flow reads the sign of noise whose coordinates are independent, got {self._noise()}")
+        return found
 
     def _noise(self) -> GradientNoise:
         if self._law is None:

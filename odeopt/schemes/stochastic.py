@@ -96,7 +96,7 @@ def diffusion(flow: Flow, grad: Grad) -> Noise:
 def is_additive(flow: Flow) -> bool:
     """Whether the noise reads neither the state nor the gradient."""
     seen = {name for part in flow.terms() if part.noise for name in reads(part.noise)}
-    return not seen & {"grad", "noise", *flow.variables}
+    return not seen & {"grad", "noise", "sign_noise", *flow.variables}
 
 
 def _refuse_mixing(scheme: str, flow: Flow) -> None:
@@ -104,7 +104,7 @@ def _refuse_mixing(scheme: str, flow: Flow) -> None:
     if is_additive(flow):
         return
     why = f"{scheme} needs diagonal noise, whose coordinates read their own alone, got {flow.name}"
-    if {"grad", "noise"} & {name for part in flow.terms() if part.noise for name in reads(part.noise)}:
+    if {"grad", "noise", "sign_noise"} & {name for part in flow.terms() if part.noise for name in reads(part.noise)}:
         raise ValueError(f"{why}: the gradient and its noise may mix them; use schemes.stochastic_heun")
     rng, moved = np.random.default_rng(0), np.array([1.5, 1.0, 1.0])
     y = tuple(rng.uniform(0.5, 1.5, 1 if name in flow.clocks else 3) for name in flow.variables)

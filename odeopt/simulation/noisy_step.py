@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from odeopt.core.flow import Flow
 from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
+from odeopt.problems.gradient_noise import coordinates_of
 from odeopt.problems.oracle import Gradient
 from odeopt.schemes.base import Memory, Step, StochasticScheme
 from odeopt.util import check
@@ -27,13 +29,20 @@ def normals_per_step(opt: Optimizer) -> int:
     return opt.scheme.normals(opt.flow)
 
 
-def width(opt: Optimizer, problem: Problem) -> int:
-    """The length of the flow's noise vector: that of theta, or the width of the gradient's noise."""
-    if opt.flow.source_of_noise == "xi":
+def width(flow: Flow, problem: Problem) -> int:
+    """The length of the flow's noise vector: d, the width of the gradient's noise, or d more than it for its sign."""
+    if flow.source_of_noise == "xi":
         return problem.dim
     if problem.noise is None:
-        raise ValueError(f"problem must have noise for {opt.flow.name}, see odeopt.noise; got {problem!r}")
-    return problem.noise.width
+        raise ValueError(f"problem must have noise for {flow.name}, see odeopt.noise; got {problem!r}")
+    if flow.source_of_noise != "sign_noise":
+        return problem.noise.width
+    if coordinates_of(problem.noise) is None:
+        raise ValueError(
+            f"problem must have noise with independent coordinates for {flow.name}, by odeopt.noise.gaussian or "
+            f"odeopt.noise.student, got {problem!r}"
+        )
+    return problem.noise.width + problem.dim
 
 
 def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members: tuple[int, ...]) -> Iterator[Any]:
@@ -41,7 +50,7 @@ def draws_of(opt: Optimizer, problem: Problem, rng: np.random.Generator, members
     if opt.flow.noisy:
         from odeopt.noise import normals  # late: most runs have no noise
 
-        return normals(rng, members, width(opt, problem))
+        return normals(rng, members, width(opt.flow, problem))
     assert problem.noise is not None
     return problem.noise.draws(rng, members)
 
@@ -67,7 +76,7 @@ def recorded(opt: Optimizer, problem: Problem, noise: Any, steps: int, members: 
     if not opt.flow.noisy and not isinstance(law, Gaussian):
         return iter(noise)
     array = check.point("noise", noise)
-    shape = (*members, width(opt, problem) if opt.flow.noisy else problem.dim)
+    shape = (*members, width(opt.flow, problem) if opt.flow.noisy else problem.dim)
     try:
         np.broadcast_to(array[0], shape)
     except ValueError as error:

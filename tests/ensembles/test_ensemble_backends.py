@@ -198,7 +198,7 @@ def test_batches_stay_with_the_step():
     noisy = oo.noise.minibatches(oo.problems.least_squares(), 8)
     found = oo.ensemble(optimizers.gd(0.1), noisy, 20, 20, rng=0)
     assert (found.backend, found.generator) == ("numpy", "sfc64")
-    with pytest.raises(ValueError, match="its gradient is that of random batches"):
+    with pytest.raises(ValueError, match="the noise of its gradient is not made of normals"):
         oo.ensemble(optimizers.gd(0.1), noisy, 20, 20, backend="blocks")
     with pytest.raises(ValueError, match="generator must be 'auto' or 'sfc64'"):
         oo.ensemble(optimizers.gd(0.1), noisy, 10, 20, generator="threefry")

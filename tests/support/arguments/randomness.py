@@ -51,6 +51,7 @@ ROWS: dict[str, Row] = {
         box=NOTHING,
         cells=WORK,
     ),
+    "laws.linear_noise": row(lambda: dict(flow=WALK, problem=PROBLEM), flow=NOTHING, problem=NOTHING, theta0=NOTHING),
     "laws.kramers": row(
         lambda: dict(problem=LINE, temperature=0.5, damping=1.0, box=((-1.0, 1.0),) * 2, cells=4),
         problem=NOTHING,
@@ -118,5 +119,8 @@ ROWS: dict[str, Row] = {
     "noise.gaussian": row(lambda: dict(problem=PROBLEM, sigma=0.1), problem=NOTHING, sigma=NONNEGATIVE),
     "noise.gaussian_like": row(lambda: dict(problem=NOISY), problem=NOTHING),
     "noise.minibatches": row(lambda: dict(problem=SUM, size=2), problem=NOTHING, size=NOTHING, replace=FLAG),
+    "noise.student": row(
+        lambda: dict(problem=PROBLEM, sigma=0.1, nu=3.0), problem=NOTHING, sigma=NONNEGATIVE, nu=POSITIVE
+    ),
     "noise.svag": row(lambda: dict(problem=DRAWN, l=2), problem=NOTHING, l=COUNT),
 }
