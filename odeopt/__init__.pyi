@@ -42,12 +42,12 @@ from .optimizers.base import Optimizer
 from .optimizers.one_step import from_step
 from .problems import Problem
 from .results import load
+from .scaling.loss_forecast import LossForecast, LossPrediction, loss_forecast
+from .scaling.schedule_bound import ScheduleBound, schedule_bound
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
-from .transfer.loss_forecast import LossForecast, LossPrediction, loss_forecast
-from .transfer.schedule_bound import ScheduleBound, schedule_bound
 from .trials.bench import bench
 from .trials.result import Bench
 from .trials.search_space import SearchSpace, search_space

@@ -3,6 +3,9 @@
 F runs on `Taped` arrays, as it is.  Their ufuncs are the rows of `odeopt.core.operations`, whose partial derivatives
 are evaluated as the function runs.  [Griewank and Walther 2008, ch. 3]  Functions that are missing here raise
 TypeError.
+
+The values of a recording may be `Taped` on another tape.  Then dF(x) p and q^T dF(x) are recorded there as functions of
+x, and the derivative of that recording is the second derivative of F.
 """
 
 from __future__ import annotations
@@ -38,15 +41,15 @@ class Tape:
     def record(self, value: Any, *links: Link) -> Taped:
         """A value that depends on earlier ones by these links; an input, without links."""
         self.links.append(links)
-        return Taped(np.asarray(value), self, len(self.links) - 1)
+        return Taped(value if isinstance(value, Taped) else np.asarray(value), self, len(self.links) - 1)
 
 
 class Taped(NDArrayOperatorsMixin):
-    """An array (..., n) whose operations are recorded."""
+    """An array (..., n) whose operations are recorded; its value is an array, or `Taped` on an outer tape."""
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, value: Array, tape: Tape, index: int) -> None:
+    def __init__(self, value: Any, tape: Tape, index: int) -> None:
         self.value, self.tape, self.index = value, tape, index
 
     shape = property(lambda self: self.value.shape)
@@ -70,6 +73,8 @@ class Taped(NDArrayOperatorsMixin):
 
     def __getitem__(self, where: Any) -> Taped:
         def pull(q: Array) -> Array:
+            if isinstance(q, Taped):
+                raise TypeError("the adjoint of [..., i:j] cannot be recorded")
             whole = np.zeros((*q.shape[: q.ndim - self.value[where].ndim], *self.shape))
             whole[(..., where) if not isinstance(where, tuple) else where] = q
             return whole
@@ -97,13 +102,21 @@ class Taped(NDArrayOperatorsMixin):
         )
 
 
+def plain(value: Any) -> Any:
+    """The array, without its tapes."""
+    while isinstance(value, Taped):
+        value = value.value
+    return value
+
+
 def _apply(name: str, *values: Any) -> Any:
     return NUMPY[name](*values)
 
 
 def _scaling(source: Taped, slope: Any, shape: tuple[int, ...]) -> Link:
     """p -> slope p.  A slope that is not finite counts as 0: sqrt(G) at a G that has always been 0 stays there."""
-    slope = np.where(np.isfinite(slope), slope, 0.0)
+    finite = np.isfinite(plain(slope))
+    slope = slope if np.all(finite) else np.where(finite, slope, 0.0)
     shared = source.shape[-1:] == (1,) != shape[-1:]  # a clock, beside theta
 
     def pull(q: Array) -> Array:
@@ -117,9 +130,7 @@ def _sum(x: Taped, axis: Any = None, keepdims: bool = False) -> Taped:
     if axis != -1 or not keepdims:
         raise TypeError("only sums over the last axis that keep it can be recorded: use odeopt.ops.total")
     total: Map = lambda p: np.sum(p, axis=-1, keepdims=True)
-    return x.tape.record(
-        total(x.value), Link(x.index, total, lambda q: np.broadcast_to(q, (*q.shape[:-1], *x.shape[-1:])))
-    )
+    return x.tape.record(total(x.value), Link(x.index, total, lambda q: q + np.zeros(x.shape[-1:])))
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -178,6 +189,8 @@ class Derivative:
         return tuple(_filled(moved[u.index], lead, u) for u in self.inputs)
 
 
-def _filled(value: Any, lead: tuple[int, ...], like: Any) -> Array:
+def _filled(value: Any, lead: tuple[int, ...], like: Any) -> Any:
     """The value in its full shape; 0 for None."""
+    if isinstance(value, Taped):
+        return value + np.zeros((*lead, *np.shape(like)))
     return np.broadcast_to(0.0 if value is None else value, (*lead, *np.shape(like)))

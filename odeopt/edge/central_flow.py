@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from odeopt.analysis.sharpness import thresholds
-from odeopt.edge.averaged_step import AveragedStep
-from odeopt.edge.central_path import Form, Path, Record
+from odeopt.edge.central_path import Path
+from odeopt.edge.central_point import Form, Record
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.published import Published
 from odeopt.edge.result import CentralFlow
 from odeopt.edge.start import Loss, first_state, quiet_problem, single_optimizer
+from odeopt.edge.step.averaged import AveragedStep
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.one_step import OneStep
 from odeopt.problems import Problem
@@ -103,7 +104,6 @@ def _result(
 ) -> CentralFlow:
     states = [field.split(r.y) for r in records]
     theta = np.array([s["theta"] for s in states])
-    loss = np.array([r.loss for r in records])
     opt, multipliers = field.opt, _table([r.multipliers for r in records])
     return CentralFlow(
         name=opt.name,
@@ -111,8 +111,8 @@ def _result(
         t=np.array([r.t for r in records]),
         theta=theta,
         state={name: np.array([s[name] for s in states]) for name in opt.flow.memory},
-        loss=loss,
-        mean_loss=loss + np.array([r.excess for r in records]),
+        loss=np.array([r.loss for r in records]),
+        mean_loss=np.array([r.mean_loss for r in records]),
         multipliers=multipliers if multipliers.imag.any() else multipliers.real,
         sharpness=_table([r.sharpness for r in records]),
         threshold=_thresholds(opt, np.array([r.t for r in records])),

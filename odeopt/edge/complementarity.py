@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from odeopt.schemes.base import StepFailure
 from odeopt.util.check import Array
 
 FIRST, LAST, SHRINK = 1.0, 1e-13, 0.2  # of the smoothing, in units of S
@@ -19,7 +20,7 @@ SOLVED = 1e-12  # residual at one smoothing, in units of S
 SHORTEST = 2.0**-30  # of a Newton step
 
 
-class Unsolvable(ArithmeticError):
+class Unsolvable(StepFailure):
     """No X keeps the multipliers where they must stay."""
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from odeopt.core.state import State
-from odeopt.edge.averaged_step import Pieces, entries
-from odeopt.edge.linearised_step import Hessian, Linearised, theta_sizes
-from odeopt.edge.modes import Modes
+from odeopt.edge.spectrum.modes import Modes
+from odeopt.edge.step.averaged import Pieces, entries
+from odeopt.edge.step.hessian import Hessian
+from odeopt.edge.step.linearised import Linearised
+from odeopt.edge.step.map import theta_sizes
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.named.adaptive import rmsprop
 from odeopt.optimizers.named.gradient import gd
 from odeopt.problems import Problem
-from odeopt.problems.derivatives import BY_DIFFERENCES, COARSE, EPS
 from odeopt.problems.differences import scaled
 from odeopt.problems.oracle import Gradient
 from odeopt.util.check import Array
@@ -56,8 +57,7 @@ class Published:
         self.opt, self.start, self._grad = opt, np.concatenate(y), grad
         self.hessian, self.means = Hessian(problem), "the published formulas"
         self._d, self._adaptive, self._eta = y[0].size, made is rmsprop, opt.settings["lr"]
-        exact = not problem.hvp_source.startswith(BY_DIFFERENCES)
-        self._s = (EPS if exact else COARSE) ** (1 / 3)
+        self._s = self.hessian.rounding ** (1 / 3)
 
     def split(self, y: Array) -> dict[str, Array]:
         """The variables by name."""
@@ -97,6 +97,8 @@ class Published:
 
     def _third(self, w: Array, a: Array, b: Array) -> Array:
         """D^3 L[a, b, .]"""
+        if self.hessian.third:
+            return self.hessian.moved(w, a, b)
         scale = scaled(a, theta_sizes(w, self.start[: self._d]))
         ahead, behind = (self.hessian(w + sign * self._s * a / scale, b) for sign in (1.0, -1.0))
         return (ahead - behind) / (2 * self._s) * scale

@@ -18,8 +18,8 @@ from odeopt.optimizers.foreign import ForeignStep
 from odeopt.optimizers.one_step import OneStep, of_optimizer
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import single_point
-from odeopt.problems.oracle import EvaluationError, Gradient
-from odeopt.schemes.base import StepFailure
+from odeopt.problems.oracle import Gradient
+from odeopt.simulation.ending import ENDS, ending
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_a_day, within_memory
@@ -177,12 +177,8 @@ def _run(
                     records.append(begin, u)
                     last = n
                 shown.update(1)
-    except KeyboardInterrupt:
-        return Status.INTERRUPTED, f"interrupted in step {n} of {steps}"
-    except EvaluationError as error:
-        return Status.EVALUATION_FAILED, f"{error} (in step {n})"
-    except StepFailure as error:
-        return Status.STEP_FAILED, f"step {n} failed: {error}"
+    except ENDS as error:
+        return ending(error, max(n - 1, 0), steps)
     return Status.DONE, f"{steps} steps"
 
 

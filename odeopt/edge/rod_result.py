@@ -11,6 +11,7 @@ import numpy as np
 
 from odeopt.core.state import State, unpack
 from odeopt.edge.covariance import Covariance, principal
+from odeopt.edge.mean_loss import with_mean
 from odeopt.edge.rods import Rods
 from odeopt.edge.start import Loss
 from odeopt.optimizers.base import Optimizer
@@ -79,15 +80,10 @@ class Records:
     def append(self, t: float, u: Rods) -> None:
         """Records the rods at the time t, in steps."""
         d = self._like[0].size
-        self._loss.append(self._losses(u.y[:d], u.D[:, :d]))
+        self._loss.append(with_mean(self._loss_at, u.y[:d], u.D[:, :d]))
         self._t.append(t * float(np.asarray(self._opt.h)))
         self._middle.append(unpack(u.y, self._like))
         self._delta.append(u.D[:, :d].copy())
-
-    def _losses(self, theta: Array, delta: Array) -> tuple[float, float]:
-        """L(theta), and L(theta) + sum_i [(L(theta + delta_i) + L(theta - delta_i))/2 - L(theta)]."""
-        middle, *ends = self._loss_at(np.concatenate([theta[None], theta + delta, theta - delta]))
-        return float(middle), float(middle + np.sum(np.array(ends) - middle) / 2)
 
     def result(self, ngev: int, status: Status, message: str) -> RodFlow:
         """The records so far."""

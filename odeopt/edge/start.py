@@ -52,12 +52,19 @@ class Loss:
 
 
 def first_state(opt: Optimizer, grad: Gradient, theta0: Array, memory: Mapping[str, Any] | None) -> State:
-    """The first state of the iterates, with the given memory in place of theirs."""
+    """The first state of the iterates, with the given memory in place of theirs.
+
+    The squares by which an optimizer divides, and clocks, are at least 0.
+    """
     named = check.mapping("memory", memory, "names to numbers or arrays")
     if named and not opt.flow.memory:
         raise ValueError(f"memory must be None or empty, {opt.name} has no memory, got {', '.join(map(repr, named))}")
     for name in named:
         check.choice("memory", name, opt.flow.memory)
     given = of_optimizer(opt).start(theta0, **named)
+    squares = {*opt.flow.preconditioner.split(), *opt.flow.clocks} - {*opt.flow.lengths}
+    for name, u in zip(opt.flow.variables, given, strict=True):
+        if name in named and name in squares and np.any(u < 0):
+            raise ValueError(f"memory {name!r} must be at least 0, got {u.min():g}")
     own = opt.initial_state(grad, theta0)
     return tuple(v if name in named else u for name, u, v in zip(opt.flow.variables, own, given, strict=True))

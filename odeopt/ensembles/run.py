@@ -19,8 +19,8 @@ from odeopt.ensembles.result import Ensemble
 from odeopt.ensembles.statistics import Tally
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
-from odeopt.problems.oracle import EvaluationError
 from odeopt.schemes.base import StepFailure
+from odeopt.simulation.ending import ENDS, ending
 from odeopt.util import check
 from odeopt.util.check import Array, Seed
 from odeopt.util.interrupts import only_noted
@@ -133,16 +133,10 @@ def _march(crew: Crew, pool: Any, arrivals: Array, records: Records, shown: Any)
                 if ctrl_c.asked and done < plan.steps:
                     records.count(done, crew)
                     return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", True
-    except KeyboardInterrupt:  # raised by a function of the problem
-        if not records.size:
+    except ENDS as error:  # raised by a function of the problem
+        if not (records.size or isinstance(error, StepFailure)):
             raise
-        return Status.INTERRUPTED, f"interrupted after step {done} of {plan.steps}", False
-    except EvaluationError as error:
-        if not records.size:
-            raise
-        return Status.EVALUATION_FAILED, f"{error} (after step {done})", False
-    except StepFailure as error:
-        return Status.STEP_FAILED, f"a step after step {done} failed: {error}", False
+        return *ending(error, done, plan.steps), False
     lost = plan.members - records.alive
     if lost:
         return Status.NOT_FINITE, f"{lost} of {plan.members} members are not finite at the end", True

@@ -48,6 +48,15 @@ class Library:
     array: Callable[[Any], Array]
     hvp_source: str = ""
 
+    def third(self, f: Function) -> Function:
+        """(theta, p, q, ...) -> D^3 L[p, q, .], the gradient of q H p."""
+        hvp = self.hvp(f)
+
+        def product(theta: Any, p: Any, q: Any, *rows: Any) -> Any:
+            return self.grad(lambda at: (hvp(at, p, *rows) * q).sum())(theta)
+
+        return product
+
     def looped(self) -> Library:
         """The same library with a loop in place of vmap, for functions that vmap cannot handle."""
 
@@ -92,11 +101,16 @@ def problem_of(
 
     first = library
     library, f, loss, grad, hvp = found(*next(ways))
+    third = None if library.hvp_source else over_members(library, library.third(f), 1, 1, 1, *ranks)
     samples = _samples(library, f, loss, grad, data) if data else None
     return Problem(
         lambda theta: loss(theta, *rows),
         Automatic(lambda theta: grad(theta, *rows), library.name, Native(library.grad(f), rows)),
-        hvp=Automatic(lambda theta, p: hvp(theta, p, *rows), library.hvp_source or library.name),
+        hvp=Automatic(
+            lambda theta, p: hvp(theta, p, *rows),
+            library.hvp_source or library.name,
+            third=None if third is None else lambda theta, p, q: third(theta, p, q, *rows),
+        ),
         theta0=theta0,
         name=name,
         batched=library is first,

@@ -46,11 +46,13 @@ class Automatic:
     """A derivative by a library's automatic differentiation: exact to rounding, and so as good as one by hand.
 
     native: the same inside the library, to be compiled into more
+    third:  of H p, (theta, p, q) -> D^3 L[p, q, .], if the library has it
     """
 
     f: Callable[..., Array]
     source: str
     native: Native | None = None
+    third: Function | None = None
 
     def __call__(self, *arguments: Any) -> Array:
         return self.f(*arguments)

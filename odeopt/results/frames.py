@@ -24,9 +24,9 @@ from odeopt.laws.moments import Moments
 from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
+from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
+from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.simulation.trajectory import of_members
-from odeopt.transfer.loss_forecast import LossForecast, LossPrediction
-from odeopt.transfer.schedule_bound import ScheduleBound
 from odeopt.trials.result import Bench
 from odeopt.util.status import Status
 from odeopt.util.tables import dataframe

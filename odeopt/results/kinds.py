@@ -37,10 +37,10 @@ from odeopt.results.stand_ins import (
     Repeated,
     StepOf,
 )
+from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
+from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
-from odeopt.transfer.loss_forecast import LossForecast, LossPrediction
-from odeopt.transfer.schedule_bound import ScheduleBound
 from odeopt.trials.result import Bench
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training

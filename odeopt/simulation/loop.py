@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from odeopt.core.state import State, column, finite, finite_members
-from odeopt.problems.oracle import EvaluationError
-from odeopt.schemes.base import Memory, Step, StepFailure
+from odeopt.schemes.base import Memory, Step
+from odeopt.simulation.ending import ENDS, ending
 from odeopt.simulation.request import Request
 from odeopt.util.progress import bar
 from odeopt.util.status import Status
@@ -67,15 +67,9 @@ def run(request: Request, bind: Callable[[], Step], y: State, watch: Watch, leap
         lost = 0 if finite(y) else np.count_nonzero(~finite_members(y))
     except StopIteration:
         return Status.STOPPED, f"stopped by the callback at step {k}"
-    except KeyboardInterrupt:
+    except ENDS as error:
         watch(k, y, True)
-        return Status.INTERRUPTED, f"interrupted at step {k} of {steps}"
-    except EvaluationError as error:
-        watch(k, y, True)
-        return Status.EVALUATION_FAILED, f"{error} (in step {k + 1})"
-    except StepFailure as error:
-        watch(k, y, True)
-        return Status.STEP_FAILED, f"step {k + 1} failed: {error}"
+        return ending(error, k, steps)
     if lost:
         return Status.NOT_FINITE, f"{lost} of {y[0][..., 0].size} members are not finite at the end"
     return Status.DONE, f"{steps} steps"

@@ -54,7 +54,7 @@ def bench(
     ...     "Momentum": search_space(optimizers.momentum, lr=(1e-3, 1.0), beta=(0.5, 0.99)),
     ... }
     >>> bowl = noise.gaussian(problems.quadratic((1.0, 100.0)), 0.01)
-    >>> found = bench(spaces, {"bowl": bowl}, 16, steps=100, seeds=4, rng=0)
+    >>> found = bench(spaces, {"bowl": bowl}, 24, steps=100, rng=0)
     >>> found.winner("bowl")
     'Momentum'
     """

@@ -168,6 +168,7 @@ BAD = {
     "memory must map names": dict(memory=[1.0]),
     "gd has no memory, got .m.": dict(memory={"m": 1.0}),
     "memory must be one of m, got .G.": dict(opt=opts.momentum(0.1), memory={"G": 1.0}),
+    "memory 'G' must be at least 0, got -1": dict(opt=opts.rmsprop(0.1), memory={"G": [1.0, -1.0]}),
     "substeps must be at least 1": dict(substeps=0),
     "modes must be None or 1 to 20": dict(modes=21),
     "form must be one of published, step": dict(form="steps"),
@@ -221,7 +222,7 @@ def test_an_end_before_the_end_keeps_the_path(error, status):
     assert 3 < len(flow) < 31
     assert not flow.success
     np.testing.assert_array_equal(flow.theta, whole.theta[: len(flow)])
-    assert f"step {len(flow)}" in flow.message
+    assert f"step {len(flow) - 1}" in flow.message
 
 
 def test_what_cannot_be_started_is_named():

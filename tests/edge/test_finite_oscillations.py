@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 from support.edge_networks import valley
 
 import odeopt as oo
@@ -61,6 +62,19 @@ def test_iterates_of_scalar_rmsprop():
     assert round(sigma_squared(y.mean()) * 1e5, 4) == 9.9589
 
 
+def test_flow_of_scalar_rmsprop():
+    """y' = -(2/y)(sigma^2/2 - a) by DOP853: .0018 below the iterates, as far as Euler's method with whole steps."""
+    slope = lambda y: -(2 / y) * (sigma_squared(y) / 2 - A)
+    known = solve_ivp(lambda t, y: slope(y), (0, 5999), [10.0], "DOP853", range(5699, 6000), rtol=1e-12, atol=1e-12)
+    y = known.y[0]
+    assert round(y.mean(), 4) == 35.6172
+    euler = [10.0]
+    for _ in range(5999):
+        euler.append(euler[-1] + slope(euler[-1]))
+    assert round(np.mean(euler[5699:]), 4) == 35.6190
+    assert round(np.mean(sigma_squared(y)) * 1e5, 4) == 9.9588
+
+
 @pytest.mark.parametrize(("order", "missed"), [(1, 1 - RHO), (2, 1.2e-4)])
 def test_a_finite_oscillation_of_scalar_rmsprop(order, missed):
     """Of order 1 the threshold is that of nu without the oscillation, a share 1 - rho too low.  Order 2 mends it."""
@@ -77,6 +91,7 @@ def test_a_quartic_holds_its_own_oscillation():
     flow = oo.central_flow(oo.optimizers.gd(lr=2.2), quartic, 3, order=2)
     np.testing.assert_allclose(flow.covariance.trace, 0.181818, rtol=1e-5)
     np.testing.assert_allclose(flow.final, 0.0, atol=1e-12)
+    np.testing.assert_allclose(flow.mean_loss, quartic.loss(np.array([(2 / 11) ** 0.5])), rtol=1e-5)
 
 
 STARTS = [1e-12, 1e-6, 5e-5, 1e-3, 0.01, 0.1, 0.2, 0.3, 0.5]

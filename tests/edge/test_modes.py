@@ -10,10 +10,12 @@ from support.edge_networks import network
 
 import odeopt as oo
 from odeopt.core.state import pack
-from odeopt.edge import modes as rules
-from odeopt.edge.krylov import NotFound, invariant, paired
-from odeopt.edge.linearised_step import Linearised, StepMap
-from odeopt.edge.modes import modes_of, near
+from odeopt.edge.spectrum import search as rules
+from odeopt.edge.spectrum.krylov import NotFound, invariant, paired
+from odeopt.edge.spectrum.modes import near
+from odeopt.edge.spectrum.search import modes_of
+from odeopt.edge.step.linearised import Linearised
+from odeopt.edge.step.map import StepMap
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_from_the_parts_of_a_step_and_from_its_whole_matrix(name):
     y = (flow.final, *(u[-1] for u in flow.state.values()))
     here = StepMap(opt, problem, problem.oracle(), y).at(flow.t[-1], pack(y))
     found = modes_of(here, None, 1, np.random.default_rng(0)).modes
-    whole = modes_of(replace(here, parts=None), None, 1, np.random.default_rng(0)).modes
+    whole = modes_of(replace(here, find_parts=lambda: None), None, 1, np.random.default_rng(0)).modes
     assert here.parts is not None
     assert abs(whole.mu[0] + 1) < 0.01
     np.testing.assert_allclose(found.mu[0], whole.mu[0], atol=2e-5)

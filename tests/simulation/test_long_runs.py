@@ -58,7 +58,7 @@ def test_an_interrupted_run_keeps_what_was_computed(engine, monkeypatch):
     run = run_of(engine, 5000, 7, members=10)
     assert run.backend.startswith(engine.partition(",")[0])
     assert run.status is Status.INTERRUPTED
-    k = int(run.message.removeprefix("interrupted at step ").removesuffix(" of 5000"))
+    k = int(run.message.removeprefix("interrupted after step ").removesuffix(" of 5000"))
     assert 200 < k < 5000
     monkeypatch.undo()
     whole = run_of(engine, k, 7, members=10)

@@ -118,7 +118,7 @@ def test_gradient_that_raises():
     state.update(k=0, fail=5)
     run = oo.simulate(opts.gd(0.1), problem, 20)
     assert run.status is Status.EVALUATION_FAILED
-    assert "grad raised ZeroDivisionError: one over zero (in step 6)" in run.message
+    assert "grad raised ZeroDivisionError: one over zero (after step 5)" in run.message
     assert len(run) == 6
     state.update(k=0, fail=0)
     with pytest.raises(ZeroDivisionError, match="one over zero") as caught:
@@ -256,7 +256,7 @@ def test_interruption_keeps_what_was_computed():
     calls.clear()
     run = oo.simulate(opts.gd(0.01), problem, 1000, record_every=20)
     assert run.status is Status.INTERRUPTED
-    assert "interrupted at step 49 of 1000" in run.message
+    assert "interrupted after step 49 of 1000" in run.message
     np.testing.assert_allclose(run.final, 0.99**49)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from odeopt.schemes.base import StepFailure
 from odeopt.util.check import Array
 
 DEPTH = 4  # blocks of a space before it is reduced
@@ -18,7 +19,7 @@ RESTARTS = 60
 DEPENDENT = 1e-10  # relative size of a row that adds nothing to a basis
 
 
-class NotFound(ArithmeticError):
+class NotFound(StepFailure):
     """The modes of a step were not found."""
 
 

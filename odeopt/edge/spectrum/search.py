@@ -1,67 +1,24 @@
-"""Multipliers of a step near the unit circle, with right vectors v and left vectors w: DPhi v = mu v, w DPhi = mu w.
+"""The search for the modes of a step, by products with D = DPhi - I or its transpose alone.
 
-Each mode is found by products with D = DPhi - I or its transpose alone.  A small state has its whole matrix instead.
+A small state has its whole matrix instead.  A step with known parts is a symmetric problem in theta alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from odeopt.edge.critical import critical
-from odeopt.edge.krylov import Invariant, NotFound, invariant, paired
-from odeopt.edge.linearised_step import TURN, Linearised, Parts, Product
-
-Matrices = NDArray[Any]  # real or complex, or of bools
+from odeopt.edge.spectrum.critical import critical
+from odeopt.edge.spectrum.krylov import Invariant, NotFound, invariant, paired
+from odeopt.edge.spectrum.modes import Matrices, Modes, kept_modes, near, plain_rows
+from odeopt.edge.step.hessian import Product
+from odeopt.edge.step.linearised import Linearised, Parts
 
 DENSE, DENSER = 60, 300  # numbers of a state up to which the whole matrix is taken, with and without known parts
-REAL = 1e-9  # relative imaginary part of a multiplier that counts as real
-NEAR = 0.05  # 1 - |mu| below which a real mode is about to reach the unit circle
-NEAR_PAIR = 0.01  # the same for a complex pair: many of momentum's stay at |mu| = sqrt(beta), whatever the loss
 EXACT, ROUGH = 1e-5, 1e-2  # relative residuals of the modes near the circle, and of the largest one if it is not near
 FIRST_BALANCE = 5  # products by which the units of a step are found first
 SPARE = 2  # modes that are followed beside those near the circle, so that none comes unseen
-
-
-@dataclass(frozen=True, eq=False)
-class Modes:
-    """k modes: multipliers mu (k,), complex, right vectors V (n, k) and left vectors W (k, n), with W V = I.
-
-    A real mode has real vectors.  Of a complex pair only the mode in the upper half plane is kept.
-    """
-
-    mu: Matrices
-    V: Matrices
-    W: Matrices
-
-    def __len__(self) -> int:
-        return len(self.mu)
-
-    @property
-    def real(self) -> Matrices:
-        """Which modes are real (k,)."""
-        return _real(self.mu)
-
-    @property
-    def phase(self) -> Matrices:
-        """mu/|mu| (k,); -1 for a real mode at the edge."""
-        return self.mu / np.abs(self.mu)
-
-    @property
-    def slack(self) -> Matrices:
-        """1 - |mu| (k,): how far each is inside the unit circle."""
-        return 1 - np.abs(self.mu)
-
-    def kept(self, which: Matrices) -> Modes:
-        """The modes of these indices."""
-        return Modes(self.mu[which], self.V[:, which], self.W[which])
-
-    def scaled(self, size: Matrices) -> Modes:
-        """The same modes with right vectors divided by these sizes (k,)."""
-        return Modes(self.mu, self.V / size, self.W * size[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +34,9 @@ class Found:
     size: Matrices | None = None
 
 
-def oscillates(mu: Matrices, turn: float = TURN) -> Matrices:
-    """Which multipliers alternate, or turn by at least this angle a step; of a pair the one in the upper half plane."""
-    return np.where(_real(mu), mu.real < 0, np.angle(mu) >= turn)
-
-
-def near(mu: Matrices, turn: float = TURN) -> Matrices:
-    """Which multipliers oscillate at the unit circle or are about to reach it."""
-    return oscillates(mu, turn) & (1 - np.abs(mu) < np.where(_real(mu), NEAR, NEAR_PAIR))
-
-
-def _real(mu: Matrices) -> Matrices:
-    return np.abs(mu.imag) <= REAL * np.abs(mu)
-
-
 def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.Generator) -> Found:
     """All modes near the circle, and others up to `least` in all; raises NotFound."""
-    if step.size <= (DENSE if step.parts is not None else DENSER):
+    if step.size <= DENSE or (step.size <= DENSER and step.parts is None):
         return Found(_dense(step, least))
     if step.parts is not None:
         return _critical(step, step.parts, before, least, rng)
@@ -110,8 +53,8 @@ def modes_of(step: Linearised, before: Found | None, least: int, rng: np.random.
         apart = np.abs(right.gain - left.gain[partner])[keep].max(initial=0.0)
         many = int(np.count_nonzero(keep)) + SPARE
         if many <= number and apart <= ROUGH:
-            V, W = _plain(1 + right.gain, right.vectors), _plain(1 + left.gain, left.vectors)[partner]
-            modes = _modes(1 + right.gain, (V * size).T, W / size, least, step.turn)
+            V, W = plain_rows(1 + right.gain, right.vectors), plain_rows(1 + left.gain, left.vectors)[partner]
+            modes = kept_modes(1 + right.gain, (V * size).T, W / size, least, step.turn)
             return Found(modes, right.rows[: many + 1] * size, left.rows[: many + 1] / size, size)
         if number >= step.size // 3:
             raise NotFound(f"left and right modes of the step are {apart:.1e} apart")
@@ -147,7 +90,7 @@ def _critical(step: Linearised, parts: Parts, before: Found | None, least: int, 
     gain, s = np.linalg.eig(W @ step.product(found.V.T).T)
     mu = 1 + gain
     V, W = (found.V @ s).T, np.linalg.solve(s, W)
-    return Found(_modes(mu, _plain(mu, V).T, _plain(mu, W), least, step.turn), found.rows[: many + 1])
+    return Found(kept_modes(mu, plain_rows(mu, V).T, plain_rows(mu, W), least, step.turn), found.rows[: many + 1])
 
 
 def _scaled(rows: Matrices | None, size: Matrices) -> Matrices | None:
@@ -182,19 +125,6 @@ def _dense(step: Linearised, least: int) -> Modes:
     gain, left, right = eig(D, left=True, right=True)
     order = np.argsort(-np.abs(gain))
     mu = 1 + gain[order]
-    return _modes(mu, _plain(mu, right.T[order]).T, _plain(mu.conj(), left.T[order]).conj(), least, step.turn)
-
-
-def _plain(mu: Matrices, vectors: Matrices) -> Matrices:
-    """The vectors (m, n), real for real multipliers: two equal ones may come as a pair with tiny imaginary parts."""
-    real = np.where(mu.imag < 0, vectors.imag.T, vectors.real.T).T
-    return np.where(_real(mu)[:, None], real, vectors)
-
-
-def _modes(mu: Matrices, V: Matrices, W: Matrices, least: int, turn: float) -> Modes:
-    """The modes to keep among these, which come in the order of |mu - 1|, scaled so that W V = I."""
-    mu = np.where(_real(mu), mu.real, mu)
-    turning = np.flatnonzero(oscillates(mu, turn) | (mu.imag > REAL * np.abs(mu)))
-    keep = np.array([i for rank, i in enumerate(turning) if rank < least or near(mu[i : i + 1], turn)[0]], dtype=int)
-    mu, V, W = mu[keep].astype(complex), V[:, keep].astype(complex), W[keep].astype(complex)
-    return Modes(mu, V, np.linalg.solve(W @ V, W) if len(mu) else W)
+    return kept_modes(
+        mu, plain_rows(mu, right.T[order]).T, plain_rows(mu.conj(), left.T[order]).conj(), least, step.turn
+    )

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.edge.krylov import invariant
-from odeopt.edge.linearised_step import Parts
+from odeopt.edge.spectrum.krylov import invariant
+from odeopt.edge.step.linearised import Parts
 from odeopt.util.check import Array
 
 GAIN = -2.0

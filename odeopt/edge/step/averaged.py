@@ -16,9 +16,10 @@ from odeopt.analysis.linear import multipliers
 from odeopt.analysis.preconditioner import of_memory
 from odeopt.analysis.stability import stability_limit
 from odeopt.core.state import State, pack, unpack
-from odeopt.edge.linearised_step import Linearised, StepMap
-from odeopt.edge.modes import Modes
-from odeopt.edge.step_curvature import curvature, third_order
+from odeopt.edge.spectrum.modes import Modes
+from odeopt.edge.step.curvature import curvature, third_order
+from odeopt.edge.step.linearised import Linearised
+from odeopt.edge.step.map import StepMap
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
@@ -86,7 +87,7 @@ class AveragedStep:
     def at(self, t: float, y: Array) -> Linearised:
         """The step near y from the time t."""
         here = self._map.at(t, y)
-        return here if self._alternates else replace(here, parts=None, turn=SLOW)
+        return here if self._alternates else replace(here, find_parts=lambda: None, turn=SLOW)
 
     def pieces(self, t: float, y: Array, here: Linearised, modes: Modes) -> Pieces:
         """The pieces of these modes at y."""

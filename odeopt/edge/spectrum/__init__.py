@@ -1,0 +1,1 @@
+"""The multipliers of a step near the unit circle, with their right and left vectors."""
