@@ -48,6 +48,9 @@ from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .trials.bench import bench
+from .trials.result import Bench
+from .trials.search_space import SearchSpace, search_space
 from .util.status import Status
 
 __version__: str
@@ -57,6 +60,7 @@ __all__ = [
     "BatchComparison",
     "BatchScaling",
     "BatchSharpness",
+    "Bench",
     "CentralFlow",
     "Comparison",
     "Convergence",
@@ -74,6 +78,7 @@ __all__ = [
     "Problem",
     "RodFlow",
     "ScheduleBound",
+    "SearchSpace",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -85,6 +90,7 @@ __all__ = [
     "batch_scaling",
     "batch_schedule",
     "batch_sharpness",
+    "bench",
     "central_flow",
     "compare",
     "compare_at_edge",
@@ -123,6 +129,7 @@ __all__ = [
     "schedules",
     "schemes",
     "sde",
+    "search_space",
     "sharpness",
     "simulate",
     "solve",
