@@ -62,6 +62,11 @@ TOPICS = {
         "The bound of a schedule on convex losses, and forecasts of losses from recorded ones.",
         names="schedule_bound loss_forecast ScheduleBound LossForecast LossPrediction",
     ),
+    "trials": Topic(
+        "Which optimizer?",
+        "Optimizers tuned with equal effort, and compared with intervals.",
+        names="bench search_space Bench SearchSpace",
+    ),
     "optimizers": Topic("odeopt.optimizers", "The named optimizers, and what wraps one.", "odeopt.optimizers"),
     "schedule_functions": Topic("odeopt.schedules", "Schedules of the learning rate.", "odeopt.optimizers.schedules"),
     "flows": Topic("odeopt.flows", "The differential equations of the optimizers.", "odeopt.flows"),
