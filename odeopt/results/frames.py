@@ -26,6 +26,7 @@ from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
+from odeopt.scaling.transfer_result import Transfer
 from odeopt.simulation.trajectory import of_members
 from odeopt.util.tables import dataframe
 from odeopt.word2vec.train import Training
@@ -159,6 +160,12 @@ def _loss_prediction(result: LossPrediction) -> Frame:
     return Frame({key: getattr(result, key) for key in ("loss", "low", "high")}, {"step": result.at})
 
 
+def _transfer(result: Transfer) -> Frame:
+    of = lambda name: [getattr(row, name) for row in result.changes]
+    columns = {name: of(name) for name in ("was", "becomes", "low", "high", "because", "holds")}
+    return Frame(columns, {"group": of("group"), "setting": of("setting")})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -193,6 +200,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "ScheduleBound": _schedule_bound,
     "LossForecast": _loss_forecast,
     "LossPrediction": _loss_prediction,
+    "Transfer": _transfer,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -152,6 +152,17 @@ ROWS: dict[str, Row] = {
     "LossForecast.propose": row(
         lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
     ),
+    "transfer": row(
+        lambda: dict(opt=GD, batch=2),
+        opt=NOTHING,
+        **dict.fromkeys(("batch", "width", "depth", "horizon"), NOTHING),
+        noise_ratio="zero inf huge",
+        noise_scale="none",
+        schedule=NOTHING,
+        groups=NOTHING,
+    ),
+    "Transfer.steps": row(lambda: dict(steps=4), call=lambda **k: made().moved.steps(**k), steps=COUNT),
+    "Transfer.lr_range": row(call=lambda **k: made().moved.lr_range(**k), group=NOTHING),
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
     "compare_at_edge": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=3),
