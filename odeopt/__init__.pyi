@@ -50,6 +50,9 @@ from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .trials.bench import bench
+from .trials.result import Bench
+from .trials.search_space import SearchSpace, search_space
 from .util.status import Status
 
 __version__: str
@@ -59,6 +62,7 @@ __all__ = [
     "BatchComparison",
     "BatchScaling",
     "BatchSharpness",
+    "Bench",
     "CentralFlow",
     "Comparison",
     "Convergence",
@@ -76,6 +80,7 @@ __all__ = [
     "Problem",
     "RodFlow",
     "ScheduleBound",
+    "SearchSpace",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -88,6 +93,7 @@ __all__ = [
     "batch_scaling",
     "batch_schedule",
     "batch_sharpness",
+    "bench",
     "central_flow",
     "compare",
     "compare_at_edge",
@@ -126,6 +132,7 @@ __all__ = [
     "schedules",
     "schemes",
     "sde",
+    "search_space",
     "sharpness",
     "simulate",
     "solve",
