@@ -42,12 +42,15 @@ from .optimizers.base import Optimizer
 from .optimizers.one_step import from_step
 from .problems import Problem
 from .results import load
+from .scaling.loss_forecast import LossForecast, LossPrediction, loss_forecast
+from .scaling.schedule_bound import ScheduleBound, schedule_bound
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
-from .transfer.loss_forecast import LossForecast, LossPrediction, loss_forecast
-from .transfer.schedule_bound import ScheduleBound, schedule_bound
+from .trials.bench import bench
+from .trials.result import Bench
+from .trials.search_space import SearchSpace, search_space
 from .util.status import Status
 
 __version__: str
@@ -57,6 +60,7 @@ __all__ = [
     "BatchComparison",
     "BatchScaling",
     "BatchSharpness",
+    "Bench",
     "CentralFlow",
     "Comparison",
     "Convergence",
@@ -74,6 +78,7 @@ __all__ = [
     "Problem",
     "RodFlow",
     "ScheduleBound",
+    "SearchSpace",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
@@ -85,6 +90,7 @@ __all__ = [
     "batch_scaling",
     "batch_schedule",
     "batch_sharpness",
+    "bench",
     "central_flow",
     "compare",
     "compare_at_edge",
@@ -123,6 +129,7 @@ __all__ = [
     "schedules",
     "schemes",
     "sde",
+    "search_space",
     "sharpness",
     "simulate",
     "solve",

@@ -16,7 +16,7 @@ from odeopt.compiler.formula_keys import formula_key
 from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.passes.sign_analysis import positive_divisors
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.compiler.trace import TracedGradient, as_traced, scalar, traced
 from odeopt.core.operations import RAISED, REAL
 from odeopt.optimizers.base import Optimizer

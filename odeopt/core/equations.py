@@ -9,9 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from odeopt.core.formula import Formula, place, reads
+from odeopt.core.letters import GRADIENT, sign_noise, symbol, unprintable
 from odeopt.core.notation import written
 from odeopt.core.parts import NOISES, Part, Project, slope
-from odeopt.core.symbols import GRADIENT, Symbol, as_symbol, is_number, short, sign_noise, symbol, unprintable
+from odeopt.core.symbols import Symbol, as_symbol, is_number, short
 
 
 @dataclass(frozen=True, eq=False)

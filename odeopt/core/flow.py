@@ -7,24 +7,16 @@ Filters change the gradient, by decay or clipping for example, before the formul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-
-from odeopt.core import equations
 from odeopt.core.field import Field
-from odeopt.core.formula import Formula, Placed, place, reads
+from odeopt.core.flow_type import Flow, a_flow
+from odeopt.core.formula import reads
 from odeopt.core.parts import NOISES, Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
 from odeopt.core.quantities import Quantity, check_quantities, conserved, decreasing
-from odeopt.core.state import Grad, Rhs, State, column
-from odeopt.core.terms import filtered, right_hand_side
 from odeopt.util import check
-from odeopt.util.check import Array, Number
-from odeopt.util.immutable import Immutable
+from odeopt.util.check import Number
 
 __all__ = [
     "Field",
@@ -36,6 +28,7 @@ __all__ = [
     "Quantity",
     "Relax",
     "Speed",
+    "a_flow",
     "conserved",
     "decreasing",
     "flow",
@@ -43,183 +36,6 @@ __all__ = [
     "push",
     "relax",
 ]
-
-
-Diffusion = Callable[[Any, Any, State, Any], Any]  # (t, grad, y, xi) -> the coefficient of sqrt(dt) in an increment
-
-
-@dataclass(frozen=True, eq=False)
-class Flow(Immutable):
-    """y' = sum of parts.  Build one with `flow(...)`; print it to read its equations."""
-
-    variables: tuple[str, ...]
-    params: Mapping[str, Number]
-    parts: Mapping[str, tuple[Part, ...]]
-    clocks: tuple[str, ...] = ()
-    onset: Onset | None = None
-    name: str = "flow"
-    preconditioner: str = ""
-    filters: tuple[Formula, ...] = ()
-    quantities: Mapping[str, Quantity] = field(default_factory=dict)
-    lengths: Mapping[str, int] = field(default_factory=dict)
-    ages: str = ""
-    floors: str = ""
-
-    @property
-    def moving(self) -> tuple[str, ...]:
-        """The names of the parts that move theta."""
-        return tuple(key for key, group in self.parts.items() if any(p.slot == self.variables[0] for p in group))
-
-    @property
-    def mover(self) -> tuple[str, Push]:
-        """The name and the force of the one part that moves theta; raises ValueError if there is no such push."""
-        if len(self.moving) == 1:
-            (name,), (part, *others) = self.moving, self.parts[self.moving[0]]
-            if not others and isinstance(part, Push) and not part.rate:
-                return name, part
-        raise ValueError(f"flow must move theta by one push without decay, got {self.name}")
-
-    @property
-    def memory(self) -> tuple[str, ...]:
-        """The variables besides theta."""
-        return self.variables[1:]
-
-    @property
-    def members(self) -> tuple[int, ...]:
-        """The shape of the ensemble that array-valued parameters span; () if all are single numbers."""
-        return np.broadcast_shapes(*[np.shape(value) for value in self.params.values()])
-
-    def with_params(self, **changes: Number) -> Flow:
-        """The same flow with other parameter values."""
-        for name in changes:
-            check.choice("name of a parameter", name, self.params)
-        values = {name: check.finite(name, value) for name, value in changes.items()}
-        return replace(self, params=MappingProxyType({**self.params, **values}))
-
-    def altered(self, **changes: Any) -> Flow:
-        """A changed copy, with no decreasing or conserved quantities, because the change may invalidate them."""
-        return replace(self, quantities=MappingProxyType({}), **changes)
-
-    def placed(self, formula: Formula) -> Placed:
-        """A formula of this flow as a function of (t, grad, y) that reads the filtered gradient."""
-        values = [column(v) for v in self.params.values()]
-        raw, *filters = [place(f, self.variables, tuple(self.params), values) for f in (formula, *self.filters)]
-        if not filters:
-            return raw
-        return lambda t, grad, y: raw(t, filtered(filters, t, grad, y), y)
-
-    @property
-    def noisy(self) -> tuple[str, ...]:
-        """The names of the parts with noise; () for an ordinary differential equation."""
-        return tuple(name for name, group in self.parts.items() if any(part.noise for part in group))
-
-    @property
-    def timed(self) -> str:
-        """The first part or filter whose formula reads the time t, by name; "" if none does."""
-        parts = {
-            f"part {key!r}": [f for p in group for f in (*p.formulas(), p.noise) if f]
-            for key, group in self.parts.items()
-        }
-        places = {**parts, "the filter of the gradient": self.filters}
-        return next((where for where, formulas in places.items() if any("t" in reads(f) for f in formulas)), "")
-
-    @property
-    def source_of_noise(self) -> str:
-        """The noise that the flow reads: "xi" (white), "noise" (the gradient's), "sign_noise" (its sign's too), ""."""
-        found = self._noises()
-        return next((name for name in reversed(NOISES) if name in found), "")
-
-    def _noises(self) -> set[str]:
-        return {name for part in self.terms() if part.noise for name in reads(part.noise)} & {*NOISES}
-
-    def quiet(self) -> Flow:
-        """The same flow without noise."""
-        parts = {name: tuple(replace(part, noise=None) for part in group) for name, group in self.parts.items()}
-        return self.altered(parts=MappingProxyType(parts))
-
-    def diffusion(self, part: Part) -> Diffusion:
-        """The noise term of a part as a function of (t, grad, y, xi)."""
-        assert part.noise is not None
-        values = [column(v) for v in self.params.values()]
-        placed = place(part.noise, (*NOISES, *self.variables), tuple(self.params), values)
-        return lambda t, grad, y, xi: placed(t, grad, (xi, partial(_root, grad, xi), partial(_of_sign, grad, xi), *y))
-
-    def paced(self, name: str, speed: Speed | float) -> Flow:
-        """The same flow with the part `name` run at the speed s(t): u' = s(t) F."""
-        group = self.parts[check.choice("name", name, self.parts)]
-        if not callable(speed):
-            speed = check.scalar("speed", check.finite("speed", speed))
-        parts = MappingProxyType({**self.parts, name: tuple(part.paced(speed) for part in group)})
-        return self.altered(parts=parts)
-
-    def theta_paced(self, speed: Speed | float) -> Flow:
-        """The same flow with theta' = s(t) F."""
-        paced = self
-        for name in self.moving:
-            paced = paced.paced(name, speed)
-        return paced
-
-    def driven(self, name: str, slot: str, speed: Speed) -> Flow:
-        """The same flow with u' = rate (s(t) target - u) for the relaxation of `slot` in the part `name`."""
-        group = self.parts[check.choice("name", name, self.parts)]
-        check.function("speed", speed, "the time")
-        inside = tuple(p.driven(speed) if isinstance(p, Relax) and p.slot == slot else p for p in group)
-        return self.altered(parts=MappingProxyType({**self.parts, name: inside}))
-
-    def filtered(self, filter: Formula, **params: Number) -> Flow:
-        """The same flow with a changed gradient.
-
-        Weight decay is `flow.filtered(lambda grad, theta, decay: grad(theta) + decay*theta, decay=0.1)`.  The new
-        filter is applied first, ahead of existing filters.
-        """
-        check.distinct("params", (*params, *self.params, *self.variables))
-        values = {**self.params, **{name: check.finite(name, value) for name, value in params.items()}}
-        check.function("filter", filter, "grad, theta and what else it reads")
-        if self.noisy:
-            raise ValueError(f"filtered needs a flow without noise, {self.name} has noise in {', '.join(self.noisy)}")
-        made = self.altered(params=MappingProxyType(values), filters=(filter, *self.filters))
-        for read in reads(filter):
-            check.choice("argument of the filter", read, ("t", "grad", *self.variables, *values))
-        made.equations()
-        return made
-
-    def terms(self) -> list[Part]:
-        """All parts, in the order in which they were written."""
-        return [part for group in self.parts.values() for part in group]
-
-    def rhs(self, grad: Grad) -> Rhs:
-        """f(t, y), the sum of the parts without noise.  Every scheme except a splitting integrates it."""
-        return right_hand_side(self, grad)
-
-    def start(self, theta0: Array, **memory: Array) -> State:
-        """The state with parameters theta0; memory is zero unless given by name."""
-        for name in memory:
-            check.choice("state variable", name, self.memory)
-        *members, d = theta0.shape
-        lengths = {name: 1 if name in self.clocks else self.lengths.get(name, d) for name in self.memory}
-        given = {name: check.spread(name, value, (*members, lengths[name])) for name, value in memory.items()}
-        return theta0, *(given[name] if name in given else np.zeros((*members, n)) for name, n in lengths.items())
-
-    def equations(self) -> list[equations.Equation]:
-        """The equations as symbols."""
-        return equations.equations(self.variables, self.params, self.terms(), self.filters)
-
-    def latex(self) -> str:
-        """The equations as LaTeX, for Jupyter and papers."""
-        return equations.latex(self.equations(), self.params)
-
-    def _repr_latex_(self) -> str:
-        return f"${self.latex()}$"
-
-    def __str__(self) -> str:
-        return equations.text(self.equations(), self.params)
-
-    __repr__ = __str__
-
-
-def a_flow(flow: Any) -> Flow:
-    """The flow; TypeError for anything else."""
-    return check.instance("flow", flow, Flow, "a Flow, e.g. odeopt.flows.gradient_flow() or opt.flow")
 
 
 def flow(
@@ -252,15 +68,8 @@ def flow(
     v'     = -grad L(theta) - damping*v
     with damping = 0.5
     """
-    texts = {
-        "variables": variables,
-        "clocks": clocks,
-        "name": name,
-        "preconditioner": preconditioner,
-        "ages": ages,
-        "floors": floors,
-    }
-    for argument, text in texts.items():
+    texts = {"variables": variables, "clocks": clocks, "name": name, "preconditioner": preconditioner}
+    for argument, text in {**texts, "ages": ages, "floors": floors}.items():
         check.label(argument, text)
     given = check.mapping("params", params, "names to numbers")
     slots, values = tuple(variables.split()), {n: check.finite(n, v) for n, v in given.items()}
@@ -279,18 +88,15 @@ def flow(
     check.instance("onset", onset, Onset | None, "an Onset or None")
     for read in reads(onset.state) if onset else ():
         check.choice("argument of the onset", read, names)
-    for clock in clocks.split():
-        check.choice("name in clocks", clock, slots)
-    for scale in preconditioner.split():
-        check.choice("name in preconditioner", scale, slots[1:])
     sizes = check.mapping("lengths", lengths, "names of variables to numbers")
+    _check_names("clocks", clocks.split(), slots)
+    _check_names("preconditioner", preconditioner.split(), slots[1:])
+    _check_names("lengths", sizes, slots[1:])
+    _check_names("floors", floors.split(), values)
+    _check_names("ages", ages.split(), groups)
     for slot, length in sizes.items():
-        check.count(f"length of {check.choice('name in lengths', slot, slots[1:])}", length, 1)
-    for floor in floors.split():
-        check.choice("name in floors", floor, values)
-    for part in ages.split():
-        check.choice("name in ages", part, groups)
-    known = MappingProxyType(check.mapping("quantities", quantities, "names to decreasing(...) or conserved(...)"))
+        check.count(f"length of {slot}", length, 1)
+    known = check.mapping("quantities", quantities, "names to decreasing(...) or conserved(...)")
     check_quantities(known, names)
     made = Flow(
         slots,
@@ -300,22 +106,18 @@ def flow(
         onset,
         name,
         preconditioner,
-        quantities=known,
+        quantities=MappingProxyType(known),
         lengths=MappingProxyType(sizes),
         ages=ages,
         floors=floors,
     )
-    if "xi" in (found := made._noises()) and len(found) > 1:
+    if "xi" in (found := made.noises()) and len(found) > 1:
         raise ValueError(f"the noise of {name} must read either xi or noise, the same one in all parts, got both")
     made.equations()  # raises for a misspelt name inside a formula
     return made
 
 
-def _root(grad: Any, xi: Any, theta: Any) -> Any:
-    """Sigma^(1/2)(theta) xi, from the noise of the problem."""
-    return grad.noise(theta, xi)
-
-
-def _of_sign(grad: Any, xi: Any, a: Any, b: Any) -> Any:
-    """White noise with the variance of sign(a + b zeta)."""
-    return grad.sign_noise(a, b, xi)
+def _check_names(argument: str, found: Iterable[str], allowed: Collection[str]) -> None:
+    """Raises ValueError if the argument names what the flow does not have."""
+    for name in found:
+        check.choice(f"name in {argument}", name, allowed)

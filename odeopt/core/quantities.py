@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from odeopt.core.formula import Formula, place, reads
-from odeopt.core.symbols import GRADIENT, atom, symbol
+from odeopt.core.letters import GRADIENT, symbol
+from odeopt.core.symbols import atom
 from odeopt.util import check
 
 OF_MINIMIZER = ("gap", "offset")

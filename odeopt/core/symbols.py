@@ -2,16 +2,15 @@ r"""Symbols that record the formulas applied to them, as a graph that `odeopt.co
 
 A flow prints its equations by running its formulas on symbols, so printed and computed equations agree:
 
->>> theta, tau = symbol("theta"), symbol("tau1")
+>>> theta, tau = atom("theta", r"\theta"), atom("tau", r"\tau")
 >>> (theta - 1) ** 2 / tau
-(theta - 1)^2/tau1
+(theta - 1)^2/tau
 >>> (np.sqrt(theta) / tau).latex
-'\\frac{\\sqrt{\\theta}}{\\tau_{1}}'
+'\\frac{\\sqrt{\\theta}}{\\tau}'
 """
 
 from __future__ import annotations
 
-import re
 from itertools import count
 from typing import Any, SupportsFloat, TypeAlias
 
@@ -22,8 +21,6 @@ from odeopt.core.notation import Spelling
 from odeopt.core.operations import OPERATIONS
 
 MANY = 10**9  # the size of all formulas that are longer
-_GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau"}
-_LATEX = {"eps": r"\varepsilon", "grad": r"\nabla L", "zeta": r"\zeta"}
 
 
 class Symbolic:
@@ -205,25 +202,6 @@ def atom(text: str, latex: str) -> Symbol:
     return Symbol(Spelling(text, latex))
 
 
-def symbol(name: str) -> Symbol:
-    """The symbol of a variable or parameter; Greek names and trailing digits are typeset in LaTeX."""
-    match = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)
-    letters, digits = match.groups() if match else (name, "")
-    if letters in _LATEX:
-        latex = _LATEX[letters]
-    elif letters in _GREEK:
-        latex = rf"\{letters}"
-    else:
-        latex = letters if len(letters) == 1 else rf"\mathrm{{{letters.replace('_', chr(92) + '_')}}}"
-    return atom(name, f"{latex}_{{{digits}}}" if digits else latex)
-
-
-def unprintable(*names: str) -> Symbol:
-    """f(names), the stand-in for a formula that cannot be run on symbols."""
-    inside = [symbol(name) for name in dict.fromkeys(names)]
-    return atom("f", "f")(*inside)
-
-
 def short(value: Any) -> str:
     """The printed form of a setting.
 
@@ -233,34 +211,6 @@ def short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return f"<{' x '.join(map(str, np.shape(value)))} values>" if np.ndim(value) else repr(value)
-
-
-class GradientSymbol(Symbol):
-    """The symbol of the gradient, with the Hessian product and noise variance that formulas may use."""
-
-    def hvp(self, theta: Operand, p: Operand) -> Symbol:
-        """H(theta) p."""
-        return atom("H", "H")(theta) * as_symbol(p)
-
-    def variance(self, theta: Operand) -> Symbol:
-        """The diagonal of the noise covariance."""
-        return atom("diag Sigma", r"\operatorname{diag}\Sigma")(theta)
-
-    def scale(self, theta: Operand) -> Symbol:
-        """The noise itself, as the coefficient of its standard form stands for it."""
-        return symbol("zeta")(theta)
-
-    def mean_sign(self, a: Symbol, b: Symbol) -> Symbol:
-        """E sign(a + b)."""
-        return atom("E sign", r"\operatorname{E}\operatorname{sign}")(a + b)
-
-
-def sign_noise(a: Symbol, b: Symbol) -> Symbol:
-    """What sign(a + b) fluctuates by."""
-    return symbol("noise")(_function("sign", [a + b]))
-
-
-GRADIENT = GradientSymbol(Spelling("grad L", r"\nabla L"))
 
 
 def is_number(value: Operand, number: float) -> bool:

@@ -17,14 +17,16 @@ import numpy as np
 from odeopt.compiler.codegen import numba_cache as kernels
 from odeopt.compiler.costs import WIDEST
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.step_program import QUIET, Noise, Program, program
+from odeopt.compiler.program import Program
+from odeopt.compiler.step_program import QUIET, Noise, program
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.compiler.verify import OTHER, agree
 from odeopt.core.state import State
 from odeopt.ensembles.blocks import Crew, blocks
-from odeopt.ensembles.compiled_blocks import Block, Job, KernelBlock, NumpyBlock
+from odeopt.ensembles.compiled_blocks import KernelBlock, NumpyBlock
 from odeopt.ensembles.kernel import MOST, Layout, ensemble_source
 from odeopt.ensembles.plan import Plan
+from odeopt.ensembles.program_block import Block, Job
 from odeopt.ensembles.random.normals import normals_of
 from odeopt.noise._gaussian import Gaussian
 from odeopt.problems.members import of_one

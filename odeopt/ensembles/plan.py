@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.core.formula import Formula, place, reads
+from odeopt.core.formula import Formula
 from odeopt.core.state import State
+from odeopt.ensembles.observables import Observable, observable, observables
 from odeopt.ensembles.random.normals import GENERATORS
 from odeopt.ensembles.statistics import Census, Sums, sums, sums_of_each
 from odeopt.noise._gaussian import Gaussian
@@ -29,7 +29,6 @@ WIDEST_COVARIANCE = 100  # observables up to which the covariance is kept by def
 
 BACKENDS = ("auto", "numpy", "blocks", "numba")
 
-Observable = Callable[[Any, State], Any]  # (t, state) -> one value per member
 Watch = Callable[[int, State], None]  # called after every step of a block
 
 
@@ -97,8 +96,8 @@ class Plan:
         paths, final, observe, target = check.count("paths", wanted.paths), wanted.final, wanted.observe, wanted.target
         if paths > members:
             raise ValueError(f"paths must be at most the {members} members, got {wanted.paths!r}")
-        seen = _observables(opt, problem, observe)
-        goal = None if target is None else _observable(opt, "target", target)
+        seen = observables(opt, problem, observe)
+        goal = None if target is None else observable(opt, "target", target)
         formulas = (*(observe.values() if observe else ()), *(() if target is None else (target,)))
         check.switch("covariance", wanted.covariance)
         check.flag("final", final)
@@ -179,28 +178,6 @@ def _normals(opt: Optimizer, problem: Problem) -> tuple[int, int]:
     if opt.flow.noisy:
         return normals_per_step(opt), width(opt.flow, problem)
     return (1, problem.noise.width) if isinstance(problem.noise, Gaussian) else (0, 0)
-
-
-def _observables(opt: Optimizer, problem: Problem, observe: Any) -> dict[str, Observable]:
-    if observe is None:
-        return {f"theta[{i}]": partial(_coordinate, i) for i in range(problem.dim)}
-    if not isinstance(observe, Mapping) or not observe:
-        raise TypeError(f"observe must map names to formulas of theta and memory, got {observe!r}")
-    return {str(name): _observable(opt, f"observable {name!r}", f) for name, f in observe.items()}
-
-
-def _coordinate(i: int, t: Any, y: State) -> Array:
-    return y[0][..., i]
-
-
-def _observable(opt: Optimizer, what: str, formula: Formula) -> Observable:
-    """A formula of the time, the variables and the parameters of the flow, as a function of (t, state)."""
-    if not callable(formula):
-        raise TypeError(f"{what} must be a formula of {', '.join(opt.flow.variables)}, got {formula!r}")
-    for read in reads(formula):
-        check.choice(f"argument of {what}", read, ("t", *opt.flow.variables, *opt.flow.params))
-    placed = place(formula, opt.flow.variables, tuple(opt.flow.params), list(opt.flow.params.values()))
-    return lambda t, y: placed(t, None, y)
 
 
 def _probabilities(quantiles: Any) -> Array:

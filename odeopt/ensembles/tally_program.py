@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from odeopt.compiler.codegen import numpy_blocks
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.ensembles.statistics import Sums, sums
 from odeopt.util.check import Array
 

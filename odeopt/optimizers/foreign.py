@@ -12,8 +12,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from odeopt.core.flow import Flow, flow, project
+from odeopt.core.letters import symbol
 from odeopt.core.state import Grad, State, plus
-from odeopt.core.symbols import Symbol, Symbolic, symbol
+from odeopt.core.symbols import Symbol, Symbolic
 from odeopt.schemes.base import Memory, Step
 from odeopt.util import check
 from odeopt.util.check import Array

@@ -11,8 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from odeopt.plots import style
-from odeopt.transfer.loss_forecast import LossForecast, LossPrediction
-from odeopt.transfer.schedule_bound import ScheduleBound
+from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
+from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.util.plotted import draws
 
 WIDTH = 60  # characters of a line in a legend

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from odeopt.problems.arguments import check_origin, check_rest, fixed_point
 from odeopt.problems.derivatives import Automatic, Derived, gradient_of, hvp_of
 from odeopt.problems.differences import typical
 from odeopt.problems.gradient_noise import GradientNoise
@@ -80,10 +81,10 @@ class Problem(Immutable):
         if not isinstance(noise, GradientNoise | None):
             raise TypeError(f"noise must be made by odeopt.noise or None, got {noise!r}")
         if samples is not None or parameters is not None:
-            _check_origin(samples, parameters)
-        start = _point("theta0", theta0)
-        end = None if minimizer is None else _point("minimizer", minimizer)
-        _check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
+            check_origin(samples, parameters)
+        start = fixed_point("theta0", theta0)
+        end = None if minimizer is None else fixed_point("minimizer", minimizer)
+        check_rest(start, end, name, batched, loss, grad=grad, hvp=hvp, flow_solution=flow_solution)
         near = probe_points(start.reshape(-1, start.shape[-1])[0])
         loss, grad, hvp = _brought(loss), _brought(grad), _brought(hvp)
         if batched and start.ndim > 1 and np.ndim(loss(near[0].copy())):  # each member has its own numbers
@@ -210,35 +211,3 @@ def _brought(f: Any) -> Any:
     if isinstance(f, Derived):
         return None
     return of_one(f)
-
-
-def _check_origin(samples: Any, parameters: Any) -> None:
-    """Checks the types of samples, made by `finite_sum`, and parameters, made by `problem` of odeopt.frameworks."""
-    from odeopt.problems.parameters import Parameters
-    from odeopt.problems.samples import Samples
-
-    if not isinstance(samples, Samples | None):
-        raise TypeError(f"samples must be Samples or None, see problems.finite_sum, got {samples!r}")
-    if not isinstance(parameters, Parameters | None):
-        raise TypeError(f"parameters must be Parameters or None, see odeopt.frameworks, got {parameters!r}")
-
-
-def _point(name: str, value: Any) -> Array:
-    array = check.point(name, value)
-    array.flags.writeable = False
-    return array
-
-
-def _check_rest(start: Array, end: Array | None, name: Any, batched: Any, loss: Any, **optional: Any) -> None:
-    """Raises TypeError or ValueError for wrong functions, shapes and names, before any function is called."""
-    if not callable(loss):
-        raise TypeError(f"loss must be a function of theta, got {loss!r}")
-    for argument, f in optional.items():
-        if f is not None and not callable(f):
-            raise TypeError(f"{argument} must be a function or None, got {f!r}")
-    if end is not None and end.shape != start.shape[-1:]:
-        raise ValueError(f"minimizer must have shape {start.shape[-1:]}, one vector like theta0, got {end.shape}")
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a str, got {name!r}")
-    if batched is not None and not isinstance(batched, bool):
-        raise TypeError(f"batched must be True, False or None (test it), got {batched!r}")

@@ -37,10 +37,11 @@ from odeopt.results.stand_ins import (
     Repeated,
     StepOf,
 )
+from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
+from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
-from odeopt.transfer.loss_forecast import LossForecast, LossPrediction
-from odeopt.transfer.schedule_bound import ScheduleBound
+from odeopt.trials.result import Bench
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -51,7 +52,7 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Training, Vectors,
+        LossForecast, LossPrediction, Bench, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)

@@ -8,7 +8,7 @@ messages are the same with and without an engine.
 
 from __future__ import annotations
 
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.compiler.verify import OTHER
 from odeopt.core.state import Grad, State, finite, finite_members
 from odeopt.problems.oracle import Gradient

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.compiler.verify import agree, agreed_at
 from odeopt.core.flow import Flow
 from odeopt.core.state import State, column

@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 from odeopt.compiler.costs import CALL, CALLED, COMPILE, ENTRY, FLOAT, IMPORT, JIT, KERNEL, WIDEST
 from odeopt.compiler.formula_keys import formula_key, remembered
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.step_program import Program, program
+from odeopt.compiler.program import Program
+from odeopt.compiler.step_program import program
 from odeopt.compiler.trace_cache import fingerprint, steadily
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem

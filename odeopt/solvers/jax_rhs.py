@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from odeopt.arrays.jax import JAX
 from odeopt.arrays.protocol import Foreign, foreign
 from odeopt.compiler.ir import Untraceable, needed
+from odeopt.compiler.program import evaluated
 from odeopt.compiler.rhs_program import traced_field
-from odeopt.compiler.step_program import evaluated
 from odeopt.compiler.trace import TracedGradient
 from odeopt.core.state import unpack
 from odeopt.problems.derivatives import Automatic, Native

@@ -11,8 +11,8 @@ from typing import Any
 
 import sympy
 
+from odeopt.core.letters import symbol
 from odeopt.core.state import Grad, State
-from odeopt.core.symbols import symbol
 from odeopt.problems import Problem
 from odeopt.symbolic.loss_derivatives import Derivative, expanded, g, h, rate, theta
 from odeopt.symbolic.modified_equation import EquationField, ModifiedEquation

@@ -10,8 +10,9 @@ import numpy as np
 import sympy
 
 from odeopt.core import ops
+from odeopt.core.letters import symbol
 from odeopt.core.state import Grad, Rhs, State, column
-from odeopt.core.symbols import short, symbol
+from odeopt.core.symbols import short
 from odeopt.problems.base import Problem, a_problem
 from odeopt.problems.differences import product_by_differences, typical
 from odeopt.symbolic.loss_derivatives import g, h, scalar, t

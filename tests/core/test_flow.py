@@ -175,7 +175,7 @@ def test_with_params():
 
 
 def test_symbols_in_numpy_functions():
-    from odeopt.core.symbols import symbol
+    from odeopt.core.letters import symbol
 
     a, b = symbol("alpha1"), symbol("b")
     assert str(ops.maximum(a, abs(b)) - (a - b)) == "maximum(alpha1, |b|) - (alpha1 - b)"

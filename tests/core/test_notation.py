@@ -9,7 +9,7 @@ import pytest
 
 import odeopt as oo
 from odeopt.core import notation
-from odeopt.core.symbols import symbol
+from odeopt.core.letters import symbol
 
 
 def twice_a_pass(x, passes):

@@ -13,7 +13,7 @@ from odeopt.compiler.codegen.float_loop import HELPERS
 from odeopt.compiler.codegen.numba_cache import HEADER
 from odeopt.compiler.ir import Graph
 from odeopt.compiler.passes.forward_mode import jacobian
-from odeopt.compiler.step_program import evaluated, varying
+from odeopt.compiler.program import evaluated, varying
 from odeopt.core.operations import NUMPY, OPERATIONS, RAISED, REAL, Operation
 
 ROWS = OPERATIONS.values()

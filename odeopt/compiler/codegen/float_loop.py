@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, step_lines, time_lines
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.operations import OPERATIONS, RAISED
 from odeopt.problems.oracle import EvaluationError
 from odeopt.util.check import Array

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.compiler.codegen.statements import block, indented, name_of, names_of, step_lines, time_lines
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 
 BLOCK = 64  # members whose state fits in the processor's first cache
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from odeopt.compiler.codegen.statements import name_of, names_of, time_lines
 from odeopt.compiler.ir import Node, Untraceable
-from odeopt.compiler.step_program import Program, varying
+from odeopt.compiler.program import Program, varying
 from odeopt.core.operations import NUMPY, TRUTH
 
 BLOCK = 32768  # members: calls are cheap per member, and the block fits in the cache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from odeopt.compiler.ir import Node, needed
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.operations import OPERATIONS
 
 SHORT = {"state": "y", "gradient": "g", "normal": "x", "constant": "c"}

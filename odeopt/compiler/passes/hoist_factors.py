@@ -12,7 +12,7 @@ from typing import Any
 
 from odeopt.compiler.ir import Graph, Node, is_number
 from odeopt.compiler.passes.sign_analysis import arrival
-from odeopt.compiler.step_program import Program, varying
+from odeopt.compiler.program import Program, varying
 
 Scaled = tuple[Any, Any]  # (c, x) for c x, with a constant c
 

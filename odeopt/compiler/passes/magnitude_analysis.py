@@ -11,7 +11,7 @@ from math import inf, sqrt
 from typing import Any
 
 from odeopt.compiler.ir import Node
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.operations import OPERATIONS
 
 

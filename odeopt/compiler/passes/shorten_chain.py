@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from odeopt.compiler.ir import Graph, Node, needed
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 
 SIGNS = {"add": 1, "subtract": -1}
 SUMS = {1: "add", -1: "subtract"}

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from odeopt.compiler.ir import Input, Node, Untraceable, needed
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.operations import OPERATIONS, RAISED, REAL
 
 

@@ -14,10 +14,10 @@ except ImportError as error:
     raise ImportError(reason) from error
 
 from odeopt.frameworks.keras.from_keras import from_keras
-from odeopt.frameworks.keras.optimizer import to_keras
 from odeopt.frameworks.keras.problem import problem
 from odeopt.frameworks.keras.schedule import from_schedule, schedule
 from odeopt.frameworks.keras.soft_batch import soft_batch
+from odeopt.frameworks.keras.to_keras import to_keras
 from odeopt.frameworks.keras.trainer import Model, Sequential, SeveralGradients
 
 __all__ = [

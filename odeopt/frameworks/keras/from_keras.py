@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from odeopt.frameworks.flatten import pure_step
-from odeopt.frameworks.keras.optimizer import to_keras
 from odeopt.frameworks.keras.soft_batch import soft_batch
+from odeopt.frameworks.keras.to_keras import to_keras
 from odeopt.frameworks.keras.trainer import Model, Sequential, SeveralGradients
 from odeopt.optimizers.one_step import OneStep
 from odeopt.util import check

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.core.symbols import Symbol, short, symbol
+from odeopt.core.letters import symbol
+from odeopt.core.symbols import Symbol, short
 from odeopt.util import check
 from odeopt.util.immutable import Immutable
 

@@ -10,7 +10,7 @@ import numpy as np
 from odeopt.compiler.codegen import numpy_blocks
 from odeopt.compiler.codegen.numba_source import BLOCK, members_source, path_source
 from odeopt.compiler.passes.shorten_chain import shortened
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.state import State, unpack
 from odeopt.simulation.engines.base import Leap, lap, moments
 from odeopt.simulation.request import Request

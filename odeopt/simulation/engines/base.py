@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.state import State
 from odeopt.util.check import Array
 

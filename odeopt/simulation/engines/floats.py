@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from odeopt.compiler.codegen.float_loop import rows_on_floats
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.state import State
 from odeopt.problems.members import of_one
 from odeopt.problems.oracle import Gradient

@@ -23,7 +23,7 @@ from odeopt.arrays.protocol import Foreign, foreign, plain
 from odeopt.compiler.codegen.statements import step_lines
 from odeopt.compiler.formula_keys import formulas_of
 from odeopt.compiler.ir import Untraceable
-from odeopt.compiler.step_program import Program, columns, evaluated
+from odeopt.compiler.program import Program, columns, evaluated
 from odeopt.compiler.trace import TracedGradient
 from odeopt.compiler.trace_cache import fingerprint
 from odeopt.core.operations import OPERATIONS

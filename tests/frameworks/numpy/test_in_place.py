@@ -24,7 +24,7 @@ from odeopt.compiler.fused_update import Sweep
 from odeopt.compiler.ir import Graph, Input, Node, Untraceable, needed
 from odeopt.compiler.passes.hoist_factors import folded
 from odeopt.compiler.passes.magnitude_analysis import bounds
-from odeopt.compiler.step_program import Program
+from odeopt.compiler.program import Program
 from odeopt.core.operations import NUMPY
 from odeopt.frameworks.numpy import in_place
 from odeopt.util.interrupts import postponed

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from odeopt.optimizers.schedules.base import Schedule, checked
-from odeopt.transfer.cooldown import best_cooldown
-from odeopt.transfer.functional_law import FUNCTIONAL
-from odeopt.transfer.law_fit import fitted
-from odeopt.transfer.multi_power_law import MULTI_POWER
-from odeopt.transfer.recorded_losses import RECORDS, rate, rated_steps, rates_of, recorded_curves
-from odeopt.transfer.schedule_law import ScheduleLaw, warm_up_end
+from odeopt.scaling.cooldown import best_cooldown
+from odeopt.scaling.functional_law import FUNCTIONAL
+from odeopt.scaling.law_fit import fitted
+from odeopt.scaling.multi_power_law import MULTI_POWER
+from odeopt.scaling.recorded_losses import RECORDS, rate, rated_steps, rates_of, recorded_curves
+from odeopt.scaling.schedule_law import ScheduleLaw, warm_up_end
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted

@@ -9,10 +9,10 @@ import pytest
 
 import odeopt as oo
 from odeopt import schedules
-from odeopt.transfer.functional_law import FUNCTIONAL
-from odeopt.transfer.law_fit import fitted
-from odeopt.transfer.multi_power_law import MULTI_POWER
-from odeopt.transfer.schedule_law import warm_up_end
+from odeopt.scaling.functional_law import FUNCTIONAL
+from odeopt.scaling.law_fit import fitted
+from odeopt.scaling.multi_power_law import MULTI_POWER
+from odeopt.scaling.schedule_law import warm_up_end
 from odeopt.util.status import Status
 
 PUBLISHED = {
@@ -200,7 +200,7 @@ def test_predictions_say_in_what_they_go_beyond():
 
 
 def test_a_fit_that_was_cut_short_says_so(monkeypatch):
-    monkeypatch.setattr("odeopt.transfer.law_fit.EVALUATIONS", 1)
+    monkeypatch.setattr("odeopt.scaling.law_fit.EVALUATIONS", 1)
     rng = np.random.default_rng(0)
     forecast = oo.loss_forecast([recorded(COSINE, PUBLISHED["25M"], 0.01, rng=rng)], LR)
     assert forecast.status is Status.TOO_MANY_EVALUATIONS

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.transfer.schedule_law import ScheduleLaw, Sums
+from odeopt.scaling.schedule_law import ScheduleLaw, Sums
 from odeopt.util.check import Array
 from odeopt.util.status import Status
 

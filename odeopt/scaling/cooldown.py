@@ -6,8 +6,8 @@ import numpy as np
 
 from odeopt.optimizers.schedules import hold, polynomial, warm_up
 from odeopt.optimizers.schedules.base import Schedule
-from odeopt.transfer.recorded_losses import rates_of
-from odeopt.transfer.schedule_law import ScheduleLaw
+from odeopt.scaling.recorded_losses import rates_of
+from odeopt.scaling.schedule_law import ScheduleLaw
 from odeopt.util.check import Array
 
 SHARES, POWERS, ENDS = (0.1, 0.3, 0.6, 1.0), (0.2, 0.5, 0.8), (0.1, 0.5)  # where the search begins, each from 0 to 1

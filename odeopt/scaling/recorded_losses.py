@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.optimizers.schedules.base import Schedule, checked
-from odeopt.transfer.schedule_law import warm_up_end
+from odeopt.scaling.schedule_law import warm_up_end
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.limits import NUMBER, within_memory

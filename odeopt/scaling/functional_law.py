@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from odeopt.transfer.schedule_law import ScheduleLaw, Sums, positive
+from odeopt.scaling.schedule_law import ScheduleLaw, Sums, positive
 from odeopt.util.check import Array
 
 PER_STEP = 1e-3, 1e-2, 0.1, 1.0  # C eta at the largest rate eta

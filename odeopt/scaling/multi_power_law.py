@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from odeopt.transfer.schedule_law import ScheduleLaw, Sums, positive
+from odeopt.scaling.schedule_law import ScheduleLaw, Sums, positive
 from odeopt.util.check import Array
 
 PER_STEP = 0.01, 0.1, 1.0  # C eta^(1 - gamma) at the largest rate eta: how much x grows in one step
