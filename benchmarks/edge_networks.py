@@ -1,13 +1,14 @@
-"""Which model follows training at the edge of stability: networks x optimizers x perturbations, into edge_networks.csv.
+"""Which model follows training at the edge of stability: networks x optimizers x seeds, into edge_networks.csv.
 
-Every row is one model in one cell, from `odeopt.compare_at_edge`: its distance from the filtered iterates over the steps
-since the perturbation, and its error in the mean loss.  Figures 26 and 28 draw what was recorded.  A cell is appended
-when it is done, and a second run goes on with the cells that are missing: python benchmarks/edge_networks.py [networks]
+Every row is one model in one cell, from `odeopt.compare_at_edge`: its distance from the filtered iterates and its error
+in the mean loss, over the steps since the perturbation.  Figures 26 and 27 draw what was recorded.  A cell is appended
+when it is done, and a second run goes on with those that are missing: python benchmarks/edge_networks.py [networks]
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +20,10 @@ from typing import Any
 import numpy as np
 
 import odeopt as oo
-from odeopt.edge.comparison import filtered
 from odeopt.edge.compared_paths import iterated
+from odeopt.edge.comparison import filtered
 from odeopt.edge.start import first_state
+from odeopt.util.check import Array
 
 FILE = Path(__file__).with_suffix(".csv")
 STEPS, SIZE, SEEDS = 120, 1e-3, (0, 1, 2)
@@ -64,7 +66,7 @@ def shipped(name: str, samples: int, classes: int = 0) -> tuple[Any, Any]:
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     chosen = np.random.default_rng(0).permutation(len(x))[:samples]
     x, y = x[chosen], y[chosen]
-    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-3 * np.abs(x).max()) 
+    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-3 * np.abs(x).max())
     return x, np.eye(classes)[y] if classes else ((y - y.mean()) / y.std())[:, None]
 
 
@@ -83,28 +85,43 @@ NETWORKS: dict[str, Network] = {
 
 @cache
 def problem_of(name: str) -> oo.Problem:
-    """The network as a problem of JAX, with weights of variance 1/fan-in."""
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    from odeopt.frameworks.jax import problem
-
+    """The network as a problem: the gradient by backpropagation, H p by its complex step."""
     network = NETWORKS[name]
     x, y = network.data()
-    sizes = [x.shape[1], *network.hidden, y.shape[1]]
+    widths, squared = [x.shape[1], *network.hidden, y.shape[1]], network.kind == "square"
+    shapes = [shape for m, n in itertools.pairwise(widths) for shape in ((m, n), (1, n))]
+    ends = np.cumsum([m * n for m, n in shapes])
+
+    def outputs(theta: Array) -> tuple[list[Array], list[Array], Array]:
+        """The weights (W, b, ...), the activations of each layer and the outputs z (..., samples, classes)."""
+        parts = np.split(theta, ends[:-1], axis=-1)
+        weights = [u.reshape(*theta.shape[:-1], *shape) for u, shape in zip(parts, shapes, strict=True)]
+        seen = [x]
+        for W, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+            seen.append(np.tanh(seen[-1] @ W + b))
+        return weights, seen, seen[-1] @ weights[-2] + weights[-1]
+
+    def loss(theta: Array) -> Array:
+        z = outputs(theta)[2]
+        return np.mean(np.sum((z - y) ** 2 if squared else -y * _log_softmax(z), axis=-1), axis=-1)
+
+    def grad(theta: Array) -> Array:
+        weights, seen, z = outputs(theta)
+        dz = (2 * (z - y) if squared else np.exp(_log_softmax(z)) - y) / len(x)
+        found: list[Array] = []
+        for W, a in zip(weights[-2::-2], seen[::-1], strict=True):
+            found = [np.swapaxes(a, -1, -2) @ dz, np.sum(dz, axis=-2, keepdims=True), *found]
+            dz = dz @ np.swapaxes(W, -1, -2) * (1 - a * a)
+        return np.concatenate([u.reshape(*theta.shape[:-1], -1) for u in found], axis=-1)
+
     rng = np.random.default_rng(0)
-    layers = [(rng.normal(size=(m, n)) * network.gain / np.sqrt(m), np.zeros(n)) for m, n in zip(sizes, sizes[1:], strict=False)]
+    layers = [rng.normal(size=m * n) * (network.gain * m**-0.5 if m > 1 else 0.0) for m, n in shapes]
+    return oo.Problem(loss, grad, theta0=np.concatenate(layers), name=name, batched=True)
 
-    def loss(layers: Any, data: Any) -> Any:
-        x, y = data
-        for W, b in layers[:-1]:
-            x = jax.numpy.tanh(x @ W + b)
-        z = x @ layers[-1][0] + layers[-1][1]
-        if network.kind == "square":
-            return jax.numpy.mean(jax.numpy.sum((z - y) ** 2, axis=-1))
-        return -jax.numpy.mean(jax.numpy.sum(jax.nn.log_softmax(z) * y, axis=-1))
 
-    return problem(loss, layers, (x, y), name=name)
+def _log_softmax(z: Array) -> Array:
+    z = z - np.max(z.real, axis=-1, keepdims=True)  # real, so that z may be complex
+    return z - np.log(np.sum(np.exp(z), axis=-1, keepdims=True))
 
 
 Row = dict[str, Any]

@@ -88,7 +88,7 @@ def distances(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
 
 
 def mean_losses(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
-    """The loss averaged from the perturbation on: predicted by each model, and measured, with each step's loss in grey."""
+    """The loss averaged from the perturbation on, of each model, measured, and that of each step in grey."""
     first = max(result.perturbed, -1) + 1
     artists: list[Artist] = []
     for name, u in result.mean_loss.items():
@@ -103,8 +103,10 @@ def mean_losses(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
 
 
 def sharpness_on_path(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
-    """The sharpness on the central flow over the optimizer's limit; the title has the number of oscillating directions."""
-    artists = ax.plot(result.t, result.sharpness, **{**LOOKS["central flow"], "label": "central flow", **line})
+    """Sharpness over the optimizer's limit on the central flow; the number of oscillating directions in the title."""
+    artists: list[Artist] = [
+        *ax.plot(result.t, result.sharpness, **{**LOOKS["central flow"], "label": "central flow", **line})
+    ]
     artists += [ax.axhline(1.0, color=style.INK, linestyle=":", linewidth=0.8), *_perturbation(result, ax)]
     most = int(result.oscillating.max(initial=0))
     ax.set(xlabel="time t", ylabel="sharpness / limit", title=f"{most} oscillating direction{'s' * (most != 1)}")
