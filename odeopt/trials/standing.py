@@ -100,9 +100,11 @@ def _interval(values: Array) -> tuple[Array, Array]:
 def best_of(score: Array, loss: Array) -> Array:
     """(trials,): the median loss of the best of k = 1, 2, ... random settings, from their scores and losses (trials,).
 
-    The rank j of the best of k out of n has P(rank <= j) = 1 - ((n - j)/n)^k, so its median is ceil(n (1 - 2^(-1/k))).
-                                                                              [as Dodge et al. 2019, eq. (6)]
+    The best of k, drawn with replacement out of n, is the j-th best of all with probability
+    ((n - j + 1)/n)^k - ((n - j)/n)^k.                                             [Dodge et al. 2019, sec. 3.1]
     """
-    n = len(score)
-    rank = np.ceil(n * (1 - 2.0 ** (-1 / np.arange(1, n + 1)))).astype(int)
-    return loss[np.argsort(score, kind="stable")[rank - 1]]
+    n, order = len(score), np.argsort(loss, kind="stable")
+    rank = np.argsort(np.argsort(score, kind="stable"))
+    k = np.arange(1, n + 1)[:, None]
+    weights = ((n - rank) / n) ** k - ((n - rank - 1) / n) ** k
+    return loss[order][(np.cumsum(weights[:, order], axis=1) >= 0.5 - 1e-12).argmax(axis=1)]
