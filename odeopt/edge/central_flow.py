@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.analysis.sharpness import thresholds
+from odeopt.core.state import State
 from odeopt.edge.central_path import Path
 from odeopt.edge.central_point import Form, Record
 from odeopt.edge.covariance import Covariance
@@ -91,6 +92,8 @@ def central_flow(
         field = Published(opt, problem, grad, y) if form == "published" else AveragedStep(opt, problem, grad, y, order)
         path = Path(field, Loss(problem), substeps, limit)
         status, message = path.run(steps, record_every, progress)
+        if status is Status.STEP_FAILED and len(path.records) == 1:
+            message += _from_zero(opt, y)
         return _result(grad, field, form, path.records, status, message)
 
 
@@ -124,6 +127,16 @@ def _result(
         nhev=field.hessian.count,
         means=field.means,
     )
+
+
+def _from_zero(opt: Optimizer, y: State) -> str:
+    """What may help a path that cannot begin: the first step from squares of 0 is a jump, which no flow follows."""
+    zero = [
+        name
+        for name, u in zip(opt.flow.variables, y, strict=True)
+        if name in opt.flow.preconditioner.split() and not u.any()
+    ]
+    return f"; the first step from {' = '.join(zero)} = 0 is a jump: give memory={{{zero[0]!r}: ...}}" if zero else ""
 
 
 def _table(rows: list[Array]) -> Array:

@@ -241,6 +241,17 @@ def test_a_catapult_has_no_central_flow():
     assert len(flow) == 1
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_jump_from_zero_squares_is_named(order):
+    """RMSprop's first step from G = 0 moves every coordinate by lr/sqrt(1 - rho); from G > 0 there is a flow."""
+    problem, opt = network(7), opts.rmsprop(0.02, 0.95)
+    flow = oo.central_flow(opt, problem, 2, order=order)
+    assert flow.status is Status.STEP_FAILED
+    assert "on the unit circle: -3.567, -2.288 (after step 0); the first step from G = 0 is a jump" in flow.message
+    started = oo.central_flow(opt, problem, 2, order=order, memory={"G": problem.grad(problem.theta0) ** 2 + 1e-3})
+    assert started.status is Status.DONE
+
+
 def test_the_same_call_gives_the_same_bits():
     paths = [oo.central_flow(opts.adam(0.03, 0.8, 0.95), network(7), 6) for _ in range(2)]
     np.testing.assert_array_equal(paths[0].theta, paths[1].theta)
