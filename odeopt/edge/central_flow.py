@@ -60,12 +60,13 @@ def central_flow(
     record_every:   steps between records; the last step is recorded too
     progress:       a bar: True, False, or None for one at a terminal
 
-    The derivatives of the step are exact if the problem's H p products are; a step that cannot be recorded, such as
-    one with a matrix function, is differentiated by differences and may have at most 600 numbers.  A substep costs a
-    few H p products for each mode.  In a state of more than 60 numbers, pairs are looked for only if the optimizer
-    itself leaves its stability limit by a pair.  A start beyond the edge is drawn onto it in the first substeps, by a
-    jump that depends on their number.  Where no oscillation keeps the multipliers inside, as in a catapult, the path
-    ends with the status STEP_FAILED.
+    The derivatives of the step are exact if the problem's H p products are, and the second derivatives too if the
+    problem comes from JAX, torch or Keras; else these are differences.  A step that cannot be recorded, such as one
+    with a matrix function, is differentiated by differences and may have at most 600 numbers.  A substep costs about 5
+    H p products before the edge, and 20 with one or two modes there.  In a state of more than 60 numbers, pairs are
+    looked for only if the optimizer itself leaves its stability limit by a pair.  A start beyond the edge is drawn onto
+    it in the first substeps, by a jump that depends on their number.  Where no oscillation keeps the multipliers
+    inside, as in a catapult, the path ends with the status STEP_FAILED.
 
     >>> import odeopt as oo
     >>> valley = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.05 * u[1], theta0=[0.1, 19.98])
