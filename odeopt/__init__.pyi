@@ -44,6 +44,8 @@ from .problems import Problem
 from .results import load
 from .scaling.loss_forecast import LossForecast, LossPrediction, loss_forecast
 from .scaling.schedule_bound import ScheduleBound, schedule_bound
+from .scaling.transfer import transfer
+from .scaling.transfer_result import Transfer
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
@@ -85,6 +87,7 @@ __all__ = [
     "StabilityRegion",
     "Status",
     "Trajectory",
+    "Transfer",
     "WorkPrecision",
     "analysis",
     "batch_scaling",
@@ -139,6 +142,7 @@ __all__ = [
     "starts",
     "symbolic",
     "testing",
+    "transfer",
     "transfer_function",
     "tuned_gd",
     "tuned_momentum",

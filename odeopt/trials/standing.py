@@ -69,14 +69,14 @@ def standing(tuning: Array, loss: Array, gradients: Array, target: float | None)
     scores = score[rows[:, None], drawn]
     chosen = np.take_along_axis(drawn, scores.argmin(axis=-1)[..., None], -1)  # (resamplings, o, 1)
     losses = np.median(loss[rows[:, None], chosen, seen, -1], axis=-1)
-    arrivals = np.median(reached[rows[:, None], chosen, seen], axis=-1)
+    arrivals = _lower_median(reached[rows[:, None], chosen, seen])
     leader = int(final.argmin())
     as_good = (losses <= losses[:, [leader]]).mean(axis=0) > (1 - LEVEL) / 2
     each = np.median(loss[..., -1], axis=-1)
     by_luck = np.array([exceedance(each[leader], other) for other in each]) > 1 - LEVEL
     may_win = as_good | by_luck
     return Standing(
-        best, final, *_interval(losses), level, np.median(reached[rows, best], axis=-1), *_interval(arrivals), leader,
+        best, final, *_interval(losses), level, _lower_median(reached[rows, best]), *_interval(arrivals), leader,
         may_win,
     )  # fmt: skip
 
@@ -91,6 +91,11 @@ def exceedance(a: Array, b: Array) -> float:
     return min(1.0, 2 * math.comb(2 * n - j, n) / math.comb(2 * n, n))
 
 
+def _lower_median(values: Array) -> Array:
+    """The least value that half of the last axis does not exceed: finite if half of the seeds arrive."""
+    return np.quantile(values, 0.5, axis=-1, method="inverted_cdf")
+
+
 def _interval(values: Array) -> tuple[Array, Array]:
     """The quantiles of the resamplings (n, o) between which a share LEVEL of them lies; values may be infinite."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0, method="inverted_cdf")
@@ -100,9 +105,11 @@ def _interval(values: Array) -> tuple[Array, Array]:
 def best_of(score: Array, loss: Array) -> Array:
     """(trials,): the median loss of the best of k = 1, 2, ... random settings, from their scores and losses (trials,).
 
-    The rank j of the best of k out of n has P(rank <= j) = 1 - ((n - j)/n)^k, so its median is ceil(n (1 - 2^(-1/k))).
-                                                                              [as Dodge et al. 2019, eq. (6)]
+    The best of k, drawn with replacement out of n, is the j-th best of all with probability
+    ((n - j + 1)/n)^k - ((n - j)/n)^k.                                             [Dodge et al. 2019, sec. 3.1]
     """
-    n = len(score)
-    rank = np.ceil(n * (1 - 2.0 ** (-1 / np.arange(1, n + 1)))).astype(int)
-    return loss[np.argsort(score, kind="stable")[rank - 1]]
+    n, order = len(score), np.argsort(loss, kind="stable")
+    rank = np.argsort(np.argsort(score, kind="stable"))
+    k = np.arange(1, n + 1)[:, None]
+    weights = ((n - rank) / n) ** k - ((n - rank - 1) / n) ** k
+    return loss[order][(np.cumsum(weights[:, order], axis=1) >= 0.5 - 1e-12).argmax(axis=1)]
