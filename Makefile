@@ -38,7 +38,7 @@ notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
 	$(BIN)/python notebooks/build.py
 
 zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras,zoo]'
 	PYTHONPATH=tests $(BIN)/python tests/support/write_zoo.py
 
 bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" for the jobs whose names contain it
