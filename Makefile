@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 ENV    := .venv/ready
 
-.PHONY: help venv test test-all lint types figures notebooks zoo bench clean
+.PHONY: help venv test test-all lint types figures notebooks docs zoo bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,11 @@ figures: $(ENV)  ## the gallery: figures/gallery/README.md
 notebooks: $(ENV)  ## build and run the notebooks: notebooks/*.ipynb
 	$(BIN)/python notebooks/build.py
 
+docs: $(ENV)  ## the documentation: docs/_build/html/index.html
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[docs,torch,jax,keras]'
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras,zoo]'
 	PYTHONPATH=tests $(BIN)/python tests/support/write_zoo.py
@@ -50,5 +55,5 @@ bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" fo
 
 clean:  ## remove all that make has made, but the gallery
 	$(PYTHON) notebooks/made.py
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -44,10 +44,15 @@ from .problems import Problem
 from .results import load
 from .scaling.loss_forecast import LossForecast, LossPrediction, loss_forecast
 from .scaling.schedule_bound import ScheduleBound, schedule_bound
+from .scaling.transfer import transfer
+from .scaling.transfer_result import Transfer
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .trials.bench import bench
+from .trials.result import Bench
+from .trials.search_space import SearchSpace, search_space
 from .util.status import Status
 
 __version__: str
@@ -57,6 +62,7 @@ __all__ = [
     "BatchComparison",
     "BatchScaling",
     "BatchSharpness",
+    "Bench",
     "CentralFlow",
     "Comparison",
     "Convergence",
@@ -74,17 +80,20 @@ __all__ = [
     "Problem",
     "RodFlow",
     "ScheduleBound",
+    "SearchSpace",
     "Sharpness",
     "Snapshot",
     "StabilityChart",
     "StabilityRegion",
     "Status",
     "Trajectory",
+    "Transfer",
     "WorkPrecision",
     "analysis",
     "batch_scaling",
     "batch_schedule",
     "batch_sharpness",
+    "bench",
     "central_flow",
     "compare",
     "compare_at_edge",
@@ -123,6 +132,7 @@ __all__ = [
     "schedules",
     "schemes",
     "sde",
+    "search_space",
     "sharpness",
     "simulate",
     "solve",
@@ -132,6 +142,7 @@ __all__ = [
     "starts",
     "symbolic",
     "testing",
+    "transfer",
     "transfer_function",
     "tuned_gd",
     "tuned_momentum",

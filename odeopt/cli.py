@@ -8,6 +8,7 @@ import sys
 
 from odeopt.analysis.convergence import STEPS
 from odeopt.commands.arguments import picture, steps
+from odeopt.commands.doctor import doctored
 from odeopt.commands.measure import STARTS, compared, converged
 from odeopt.commands.show import described, listed
 
@@ -76,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     order.add_argument("--t-end", type=float, default=1.0, help="end of the time interval (default 1)")
     order.add_argument("--out", type=picture, help="write the picture here (png, svg or pdf)")
     order.set_defaults(run=converged)
-    for command in (listing, about, one, order):
+
+    text = "what is installed, and whether the engines run here"
+    doctor = commands.add_parser("doctor", help=text, description=f"Report {text}; a self-test.", allow_abbrev=False)
+    doctor.set_defaults(run=doctored)
+    for command in (listing, about, one, order, doctor):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -211,3 +211,27 @@ def test_a_closed_pipe_and_an_interrupt_are_no_errors(monkeypatch, capsys):
     monkeypatch.setattr("odeopt.commands.show.names", interrupted)
     assert main(["list"]) == 130
     assert capsys.readouterr().err == "odeopt: interrupted\n"
+
+
+def test_doctor(capsys):
+    assert main(["doctor", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["packages"]["numpy"] == np.__version__
+    assert set(facts["engines"]) == {"numpy", "floats", "numba", "jax"}
+    assert main(["doctor"]) == 0
+    assert re.search(r"^floats +runs as floats, within 0e\+00 of plain steps", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("fault", ["raises", "is wrong"])
+def test_doctor_finds_an_engine_that_fails(capsys, monkeypatch, fault):
+    def faulty(*given, backend, **rest):
+        run = oo.simulate(*given, backend="numpy")
+        if backend == "floats":
+            if fault == "raises":
+                raise RuntimeError("no such instruction")
+            run.theta[-1] += 1e-6
+        return run
+
+    monkeypatch.setattr("odeopt.commands.doctor.simulate", faulty)
+    assert main(["doctor"]) == 1
+    assert re.search("^floats +(FAILS: RuntimeError: no such instruction|WRONG)", capsys.readouterr().out, re.MULTILINE)

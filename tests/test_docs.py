@@ -13,6 +13,8 @@ import odeopt as oo
 
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = ("torch", "jax", "keras")
+BUILT = re.compile("_build|reference|docs/(zoo|claims|changelog|contributing|gallery).md")
+PAGES = sorted(path for path in ROOT.glob("docs/**/*.md") if not BUILT.search(path.relative_to(ROOT).as_posix()))
 
 
 def test_contributing():
@@ -32,34 +34,46 @@ def test_readme(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     printed = re.search(r"prints the equation.*?```\n(.*?)```", text, flags=re.DOTALL)
-    assert blocks
     assert printed
     namespace: dict[str, object] = {}
     out = []
-    for block in blocks:
+    for block in blocks(ROOT / "README.md"):
         exec(compile(block, "README.md", "exec"), namespace)
         out.append(capsys.readouterr().out)
     assert out[0] == printed.group(1)
-    assert float(out[1]) == pytest.approx(2, abs=0.05)
+    assert float(out[-1]) == pytest.approx(2, abs=0.05)
+    assert out[1].startswith("3.8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_blocks_of_a_page_run(page, monkeypatch, tmp_path):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in blocks(page):
+        exec(compile(block, page.name, "exec"), namespace)
 
 
 @pytest.mark.parametrize("package", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FRAMEWORKS])
-def test_readme_in_a_framework(package):
-    """The blocks that need an extra, where it is installed."""
+def test_blocks_of_a_framework_run(package):
+    """The guide to an extra, where it is installed."""
     pytest.importorskip(package)
-    text = (ROOT / "README.md").read_text()
-    (block,) = re.findall(rf"```python {package}\n(.*?)```", text, flags=re.DOTALL)
-    names: dict[str, object] = {"oo": oo}
-    exec(compile(block, "README.md", "exec"), names)
+    names: dict[str, object] = {}
+    for block in blocks(ROOT / f"docs/guides/{package}.md", f"python {package}"):
+        exec(compile(block, package, "exec"), names)
     assert any(name.startswith("to_") for name in names)
 
 
-def test_every_block_of_the_readme_is_run_somewhere():
-    kinds = re.findall(r"^```(.*)$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)[::2]
-    assert [kind.removeprefix("python ") for kind in kinds if kind.startswith("python ")] == list(FRAMEWORKS)
-    assert set(kinds) == {"", "python", *(f"python {name}" for name in FRAMEWORKS)}
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
+def test_every_block_is_run_somewhere(page):
+    kinds = re.findall(r"^```(.*)$", page.read_text(), flags=re.MULTILINE)[::2]
+    frameworks = {f"python {name}" for name in FRAMEWORKS if page.name == f"{name}.md"}
+    assert {kind for kind in kinds if kind.startswith("python")} <= {"python", *frameworks}
+
+
+def blocks(page, kind="python"):
+    return re.findall(rf"```{kind}\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
 def test_docstrings_cite_nothing_that_a_reader_cannot_find():

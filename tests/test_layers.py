@@ -24,7 +24,7 @@ LAYERS = [
     {"simulation"},
     {"solvers", "ensembles", "laws"},
     {"analysis"},
-    {"edge", "diagnosis", "scaling", "sweeps"},
+    {"edge", "diagnosis", "scaling", "sweeps", "trials"},
     {"symbolic", "plots", "explorer"},
     {"testing", "word2vec", "frameworks"},
     {"results", "commands"},

@@ -14,7 +14,8 @@ import numpy as np
 from odeopt.schemes.base import StepFailure
 from odeopt.util.check import Array
 
-FIRST, LAST, SHRINK = 1.0, 1e-13, 0.2  # of the smoothing, in units of S
+FIRST, LAST = 1.0, 1e-13  # the smoothing, in units of S
+SHRINK, FASTER = 0.2, 1.5  # it shrinks by this factor, and to this power of itself where that is less
 NEWTON = 40  # iterations at one smoothing
 SOLVED = 1e-12  # residual at one smoothing, in units of S
 SHORTEST = 2.0**-30  # of a Newton step
@@ -77,28 +78,32 @@ def _unit(i: int, j: int, k: int) -> Array:
 
 def _followed(s: Array, M: Array, whole: Callable[[Array], Array], flat: Callable[[Array], Array]) -> Array:
     """The root z of p(-Z) - S - M p(Z) as the smoothing goes to 0."""
+    E = whole(np.eye(len(s)))
 
-    def residual(z: Array, mu: float) -> Array:
-        return flat(_parted(-whole(z), mu)[0]) - s - M @ flat(_parted(whole(z), mu)[0])
+    def at(z: Array, mu: float) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+        """The residual, and the derivatives of p(Z) and p(-Z)."""
+        Z = whole(z)
+        (positive, up), (negative, down) = _parted(Z, mu), _parted(-Z, mu)
+        return flat(negative) - s - M @ flat(positive), up, down
 
-    z, mu = flat(np.eye(len(whole(s)))) * 0.0, FIRST
+    z, mu = np.zeros(len(s)), FIRST
     while mu > LAST:
+        r, up, down = at(z, mu)
         for _ in range(NEWTON):
-            r = residual(z, mu)
             if np.abs(r).max() <= max(SOLVED, 0.1 * mu * (mu > 10 * LAST)):
                 break
-            E = whole(np.eye(len(z)))
-            up, down = flat(_parted(whole(z), mu)[1](E)), flat(_parted(-whole(z), mu)[1](E))
-            J = -down.T - M @ up.T
-            move, length = np.linalg.lstsq(J, -r, rcond=None)[0], 1.0
-            while np.linalg.norm(residual(z + length * move, mu)) > (1 - 1e-4 * length) * np.linalg.norm(r):
+            J = -flat(down(E)).T - M @ flat(up(E)).T
+            move, length, size = np.linalg.lstsq(J, -r, rcond=None)[0], 1.0, np.linalg.norm(r)
+            r, up, down = at(z + move, mu)
+            while np.linalg.norm(r) > (1 - 1e-4 * length) * size:
                 length /= 2
                 if length < SHORTEST:
                     raise Unsolvable("no oscillation in these modes keeps their multipliers on the unit circle")
+                r, up, down = at(z + length * move, mu)
             z = z + length * move
         else:
             raise Unsolvable("the complementarity problem of these modes was not solved")
-        mu *= SHRINK
+        mu = min(SHRINK * mu, mu**FASTER)
     return z
 
 

@@ -14,10 +14,12 @@ from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.schedules import loss_forecast, loss_prediction, schedule_bound
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
+from odeopt.plots.trials import bench
 from odeopt.util.door import suggesting
 
 __all__ = [
     "batch_sharpness",
+    "bench",
     "central_flow",
     "comparison",
     "convergence",

@@ -26,7 +26,10 @@ from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
+from odeopt.scaling.transfer_result import Transfer
 from odeopt.simulation.trajectory import of_members
+from odeopt.trials.result import Bench
+from odeopt.util.status import Status
 from odeopt.util.tables import dataframe
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -159,6 +162,28 @@ def _loss_prediction(result: LossPrediction) -> Frame:
     return Frame({key: getattr(result, key) for key in ("loss", "low", "high")}, {"step": result.at})
 
 
+def _transfer(result: Transfer) -> Frame:
+    of = lambda name: [getattr(row, name) for row in result.changes]
+    columns = {name: of(name) for name in ("was", "becomes", "low", "high", "because", "holds")}
+    return Frame(columns, {"group": of("group"), "setting": of("setting")})
+
+
+def _bench(result: Bench) -> Frame:
+    """One row for each trial; NaN for hyperparameters that an optimizer does not have."""
+    p, o, k = (np.ravel(u) for u in np.indices(result.ended.shape))
+    names, missing = sorted({key for of in result.settings.values() for key in of}), np.full(result.trials, np.nan)
+    table = {key: np.array([result.settings[name].get(key, missing) for name in result.names]) for key in names}
+    columns = {
+        "tuning": np.median(result.tuning, axis=-1).ravel(),
+        "loss": np.median(result.loss[..., -1], axis=-1).ravel(),
+        "chosen": k == np.array([found.best for found in result.standings])[p, o],
+        "status": [Status(int(each)).name for each in result.ended.ravel()],
+        **{key: values[o, k] for key, values in table.items()},
+    }
+    index = {"problem": np.array(result.problems)[p], "optimizer": np.array(result.names)[o], "trial": k}
+    return Frame(columns, index)
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -193,6 +218,8 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "ScheduleBound": _schedule_bound,
     "LossForecast": _loss_forecast,
     "LossPrediction": _loss_prediction,
+    "Transfer": _transfer,
+    "Bench": _bench,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -39,8 +39,10 @@ from odeopt.results.stand_ins import (
 )
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
+from odeopt.scaling.transfer_result import Change, Transfer
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
+from odeopt.trials.result import Bench
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training
 from odeopt.word2vec.vectors import Vectors
@@ -51,10 +53,10 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Training, Vectors,
+        LossForecast, LossPrediction, Transfer, Bench, Training, Vectors,
     )
 }  # fmt: skip
-PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
+PARTS = (Absent, Change, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
 STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedSchedule, NamedStatus, Repeated, Stacked, StepOf)
 
 KINDS: dict[str, type] = {**RESULTS, **{kind.__name__: kind for kind in (*PARTS, *STAND_INS)}}

@@ -55,6 +55,13 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("rates", "records", "losses", "residuals"), "_"),
     },
     "LossPrediction": dict.fromkeys(("at", "loss", "low", "high"), "r"),
+    "Bench": {
+        "gradients": "r",
+        "tuning": "p o k s",
+        "loss": "p o k s r",
+        "ended": "p o k",
+        "targets": "p",
+    },
     "Training": {"losses": "_", "tables": "_ _"},
     "Vectors": {"words": "w", "vectors": "w _"},
 }

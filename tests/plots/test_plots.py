@@ -59,6 +59,11 @@ def batched(opt=None):
     return oo.batch_sharpness(oo.simulate(opt or oo.optimizers.gd(lr=0.1), noisy, 8, rng=0), opt)
 
 
+def benched():
+    spaces = {name: oo.search_space(getattr(oo.optimizers, name), lr=(0.01, 0.05)) for name in ("gd", "adam")}
+    return oo.bench(spaces, {"plane": PLANE, "valley": VALLEY}, 3, steps=9, seeds=2, rng=0)
+
+
 CASES = {  # name: (the call, how many artists of which kind)
     "comparison in the plane": (lambda ax: plots.comparison(compared(), ax), 3),
     "comparison over time": (lambda ax: plots.comparison(compared(VALLEY), ax), 3),
@@ -71,6 +76,7 @@ CASES = {  # name: (the call, how many artists of which kind)
     "edge_gauge of an ensemble": (lambda ax: plots.edge_gauge(gauged(theta0=np.eye(3)), ax), 7),
     "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
     "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
+    "bench": (lambda ax: plots.bench(benched(), ax), 4),
     "rod_flow": (lambda ax: plots.rod_flow(oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20), ax), 2),
     "loss_forecast": (lambda ax: plots.loss_forecast(annealed(), ax), 4),
     "loss_prediction": (lambda ax: plots.loss_prediction(annealed().propose(40), ax), 2),

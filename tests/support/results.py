@@ -75,8 +75,17 @@ MADE = {
         lambda: oo.schedule_bound(oo.schedules.warm_up(3, oo.schedules.wsd(40, 8)), 40, D=2),
         lambda: oo.schedule_bound(oo.schedules.table([1, 0.5]).stretched(0.5), 4),
     ],
+    "Bench": [
+        lambda: oo.bench(
+            {"gd": oo.search_space(oo.optimizers.gd, lr=(0.01, 0.1))}, {"bowl": NOISY}, 3, steps=4, seeds=2, rng=0
+        )
+    ],
     "LossForecast": [annealed, lambda: annealed("functional")],
     "LossPrediction": [lambda: annealed().predict(oo.schedules.wsd(40, 8), 40), lambda: annealed().propose(40, warm=3)],
+    "Transfer": [
+        lambda: oo.transfer(WRAPPED, batch=(32, 512), horizon=4, noise_ratio=(2, 8)),
+        lambda: oo.transfer(ADAM, width=4, depth=2, groups={"block": "hidden", "head": "output"}),
+    ],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }

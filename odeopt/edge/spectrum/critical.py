@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from odeopt.edge.spectrum.krylov import invariant
+from odeopt.edge.step.hessian import Product
 from odeopt.edge.step.linearised import Parts
 from odeopt.util.check import Array
 
 GAIN = -2.0
 REAL = 1e-9  # relative imaginary part of a kappa that counts as real
-CLOSE = 0.9  # kappa from which a mode must be right
+CLOSE = 0.95  # kappa from which a mode must be right; mu < -.95 has kappa > .975 or more
 EXACT, ROUGH = 1e-5, 3e-2  # relative residuals of the modes that are close, and of the largest one if it is not
 
 
@@ -34,18 +35,25 @@ class Critical:
     rows: Array
 
 
-def critical(parts: Parts, n: int, rows: Array, least: int) -> Critical:
-    """The modes with kappa above CLOSE, and others up to `least`; rows (p, d) are nearly |e|^(-1/2) q of p modes."""
+def critical(parts: Parts, n: int, rows: Array, least: int, whole: int) -> Critical:
+    """The modes with kappa above CLOSE, and others up to `least`; rows (p, d) are nearly |e|^(-1/2) q of p modes.
+
+    whole: see `invariant`
+    """
     resolvent = _resolvent(parts.F)
     forward = np.einsum("ijd,jd->id", resolvent, parts.G)  # (g - F)^-1 G
     backward = np.einsum("jid,jd->id", resolvent, parts.Q)  # (g - F)^-T Q
     e = np.sum(parts.Q * forward, axis=0)
     e = np.where(np.isfinite(e), e, 0.0)
     root, sign = np.sqrt(np.abs(e)), np.sign(e)
-    found = invariant(lambda u: sign * root * parts.hessian(root * u), rows, lambda kappa: _needed(kappa, least))
+    problem: Product = lambda u: sign * root * parts.hessian(root * u)
+    found = invariant(problem, rows, lambda kappa: _needed(kappa, least), whole)
     kappa = np.where(np.abs(found.gain.imag) > REAL * np.abs(found.gain), 0.0, found.gain.real)
     keep = np.flatnonzero((kappa > CLOSE) | ((np.arange(len(kappa)) < least) & (kappa > 0)))
-    h = parts.hessian(root * found.vectors[keep].real) if len(keep) else np.zeros((0, root.size))
+    images, moving = found.images[keep].real, root > 0
+    h = np.divide(images, sign * root, out=np.zeros_like(images), where=moving)
+    if len(keep) and not moving.all():
+        h = parts.hessian(root * found.vectors[keep].real)
     V, W = np.zeros((n, len(keep))), np.zeros((len(keep), n))
     for i, where in enumerate(parts.where):
         V[where], W[:, where] = (forward[i] * h).T, backward[i] * h

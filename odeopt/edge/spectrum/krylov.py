@@ -1,7 +1,8 @@
 """The eigenvalues of largest modulus of a large matrix, from its products and approximate eigenvectors.
 
-A block Krylov space of the rows, reduced to the Ritz vectors of largest modulus where it grows too large.
-[Saad 2011, Numerical methods for large eigenvalue problems, ch. 6 and 7]
+A space of rows grows by the residuals of those Ritz pairs that are not right yet, and is reduced to the Ritz vectors of
+largest modulus where it becomes too large; that costs no product.  From rows that are nearly right a search costs few
+products more than there are rows.  [Davidson 1975; Saad 2011, Numerical methods for large eigenvalue problems, ch. 8]
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from odeopt.schemes.base import StepFailure
 from odeopt.util.check import Array
 
-DEPTH = 4  # blocks of a space before it is reduced
-RESTARTS = 60
+LARGEST = 4  # of a space, in numbers of the pairs that are followed
+GROWTHS = 240  # of a space
 DEPENDENT = 1e-10  # relative size of a row that adds nothing to a basis
 
 
@@ -25,53 +26,61 @@ class NotFound(StepFailure):
 
 @dataclass(frozen=True, eq=False)
 class Invariant:
-    """Ritz values `gain` (m,) of largest modulus, their vectors (m, n), and real rows that span them."""
+    """Ritz values `gain` (m,) of largest modulus, their vectors (m, n) and products (m, n), and real rows (p, n).
+
+    rows: they span the vectors
+    """
 
     gain: Array
     vectors: Array
+    images: Array
     rows: Array
 
 
-def invariant(product: Callable[[Array], Array], start: Array, needed: Callable[[Array], Array]) -> Invariant:
+def invariant(
+    product: Callable[[Array], Array], start: Array, needed: Callable[[Array], Array], whole: int = 0
+) -> Invariant:
     """Ritz pairs of a matrix, given as rows -> rows, until they are as right as needed; raises NotFound.
 
     start:  rows (p, n), nearly an invariant space; p pairs are followed
     needed: the largest |A v - gain v|/|gain| of each, v a unit vector, from the values in order of falling modulus
+    whole:  how often the space first grows by the products of all rows, so that no pair stays unseen
     """
     p, n = start.shape
-    Q = _orthonormal(start, np.zeros((0, n)))
-    for _ in range(RESTARTS):
-        A, fresh = np.zeros((0, n)), Q
-        for depth in range(DEPTH):
-            image = product(fresh)
-            if not np.isfinite(image).all():
-                raise NotFound("the derivative of the step is not finite")
-            A = np.concatenate([A, image])
-            found = _ritz(Q, A, p)
-            gain, vectors, error = found
-            if np.all(error <= needed(gain)) or len(Q) == n:
-                return Invariant(gain, vectors, _spanning(gain, vectors))
-            if depth < DEPTH - 1:
-                fresh = _orthonormal(image, Q)
-                if not len(fresh):
-                    break
-                Q = np.concatenate([Q, fresh])
-        Q = _orthonormal(_spanning(gain, vectors), np.zeros((0, n)))
+    Q = fresh = _orthonormal(start, np.zeros((0, n)))
+    A = np.zeros((0, n))
+    for growth in range(GROWTHS):
+        image = product(fresh)
+        if not np.isfinite(image).all():
+            raise NotFound("the derivative of the step is not finite")
+        A = np.concatenate([A, image])
+        gain, s = _ritz(Q, A, p)
+        vectors, images = s.T @ Q, s.T @ A
+        residual = images - gain[:, None] * vectors
+        error = np.linalg.norm(residual, axis=1) / np.maximum(np.abs(gain), np.finfo(float).tiny)
+        wrong = error > needed(gain)
+        if len(Q) == n or (growth >= whole and not wrong.any()):
+            return Invariant(gain, vectors, images, spanning(gain, vectors))
+        if len(Q) + len(fresh) > LARGEST * p:
+            kept = _orthonormal(spanning(gain, s.T), np.zeros((0, len(Q))))
+            Q, A = kept @ Q, kept @ A
+        fresh = _orthonormal(image if growth < whole else spanning(gain[wrong], residual[wrong]), Q)
+        if not len(fresh):
+            break
+        Q = np.concatenate([Q, fresh])
     raise NotFound(f"the modes of the step were not found, residuals {np.sort(error)}")
 
 
-def _ritz(Q: Array, A: Array, p: int) -> tuple[Array, Array, Array]:
-    """About p Ritz values of largest modulus, whole pairs of them, their vectors as rows, and their relative errors."""
+def _ritz(Q: Array, A: Array, p: int) -> tuple[Array, Array]:
+    """About p Ritz values of largest modulus, whole pairs of them, and their vectors (len(Q), m) in the basis Q."""
     gain, s = np.linalg.eig(Q @ A.T)
     order = np.argsort(-np.abs(gain), kind="stable")
     order = order[: p + (p < len(order) and bool(np.isclose(gain[order[p - 1]], gain[order[p]].conj())))]
-    gain, s = gain[order], s[:, order]
-    error = np.linalg.norm(s.T @ A - gain[:, None] * (s.T @ Q), axis=1)
-    return gain, s.T @ Q, error / np.maximum(np.abs(gain), np.finfo(float).tiny)
+    return gain[order], s[:, order]
 
 
-def _spanning(gain: Array, vectors: Array) -> Array:
-    """Real rows that span the vectors: both parts of one of each pair."""
+def spanning(gain: Array, vectors: Array) -> Array:
+    """Real rows that span vectors (m, n) of these values: both parts of one of each pair."""
     upper = gain.imag >= 0
     rows = [
         part

@@ -18,6 +18,7 @@ from odeopt.edge.step.linearised import Linearised, Parts
 DENSE, DENSER = 60, 300  # numbers of a state up to which the whole matrix is taken, with and without known parts
 EXACT, ROUGH = 1e-5, 1e-2  # relative residuals of the modes near the circle, and of the largest one if it is not near
 FIRST_BALANCE = 5  # products by which the units of a step are found first
+FIRST = 4  # growths of the first space by all rows
 SPARE = 2  # modes that are followed beside those near the circle, so that none comes unseen
 
 
@@ -81,7 +82,7 @@ def _critical(step: Linearised, parts: Parts, before: Found | None, least: int, 
     d, rows = parts.G.shape[-1], None if before is None else before.right
     number = 1 + least + SPARE if rows is None else len(rows)
     while True:
-        found = critical(parts, step.size, _start(rows, number, d, rng), least)
+        found = critical(parts, step.size, _start(rows, number, d, rng), least, FIRST if rows is None else 0)
         many = len(found.kappa) + SPARE
         if many <= number or number >= d // 2:
             break
@@ -105,7 +106,8 @@ def _needed(gain: Matrices, least: int, turn: float) -> Matrices:
 def _search(
     product: Product, before: Matrices | None, size: int, step: Linearised, least: int, rng: np.random.Generator
 ) -> Invariant:
-    return invariant(product, _start(before, size, step.size, rng), lambda gain: _needed(gain, least, step.turn))
+    start, whole = _start(before, size, step.size, rng), FIRST if before is None else 0
+    return invariant(product, start, lambda gain: _needed(gain, least, step.turn), whole)
 
 
 def _start(before: Matrices | None, size: int, n: int, rng: np.random.Generator) -> Matrices:

@@ -20,8 +20,9 @@ def curvature(step: StepMap, t: float, y: Array, here: Linearised, modes: Modes)
     left, beta = _real_rows(modes.W)
     second = step.curved(t, y, right, left) or Differences(step, t, y, here, right, left).curved
     T, Q = (np.array(u) for u in zip(*map(second, right), strict=True))  # D^2 Phi[r_j, r_i], and l_m D^2 Phi[r_j, .]
-    C = 0.5 * np.einsum("aj,bi,jin->abn", alpha, alpha.conj(), T, optimize=True).real
-    N = -np.einsum("a,bj,am,jmn->abn", modes.phase.conj(), alpha, beta, Q, optimize=True).real
+    C = 0.5 * (alpha.conj() @ np.tensordot(alpha, T, 1)).real
+    slopes = np.swapaxes(beta @ np.tensordot(alpha, Q, 1), 0, 1)  # w_a D^2 Phi[v_b, .]
+    N = -(modes.phase.conj()[:, None, None] * slopes).real
     return C, N
 
 

@@ -26,6 +26,7 @@ class Hessian:
 
     def __init__(self, problem: Problem) -> None:
         made = of_one(problem.hvp)
+        self._by_library = isinstance(made, Automatic)  # which then shares what depends on theta alone
         self._hvp, self._third = problem.hvp, made.third if isinstance(made, Automatic) else None
         self.count, self.third = 0, self._third is not None
         self.rounding = COARSE if problem.hvp_source.startswith(BY_DIFFERENCES) else EPS
@@ -45,7 +46,8 @@ class Hessian:
         if not len(rows[0]):
             return np.zeros(rows[0].shape)
         try:
-            found = np.asarray(f(np.broadcast_to(theta, rows[0].shape), *rows), dtype=np.float64)
+            at = theta if self._by_library else np.broadcast_to(theta, rows[0].shape)
+            found = np.asarray(f(at, *rows), dtype=np.float64)
         except Exception as error:
             if self.count == 0 and not is_proven():
                 error.add_note(f"raised by {name} at theta of shape {rows[0].shape}")

@@ -107,6 +107,8 @@ def jax_library() -> Library:
         return exactly
 
     def tensor(value: Any) -> Any:
+        if isinstance(value, jax.Array):
+            return value
         with jax.enable_x64(True):
             return jax.numpy.asarray(value)
 

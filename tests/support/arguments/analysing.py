@@ -21,7 +21,7 @@ from support.arguments.kinds import (
     WORK,
     WORK_0,
 )
-from support.arguments.samples import FALLING, GD, NOISY, PROBLEM, SUM, loaded, made
+from support.arguments.samples import FALLING, GD, NOISY, PROBLEM, SPACE, SUM, loaded, made
 from support.schedules import annealed
 
 import odeopt as oo
@@ -152,6 +152,41 @@ ROWS: dict[str, Row] = {
     "LossForecast.propose": row(
         lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
     ),
+    "transfer": row(
+        lambda: dict(opt=GD, batch=2),
+        opt=NOTHING,
+        **dict.fromkeys(("batch", "width", "depth", "horizon"), NOTHING),
+        noise_ratio="zero inf huge",
+        noise_scale="none",
+        schedule=NOTHING,
+        groups=NOTHING,
+    ),
+    "Transfer.steps": row(lambda: dict(steps=4), call=lambda **k: made().moved.steps(**k), steps=COUNT),
+    "Transfer.lr_range": row(call=lambda **k: made().moved.lr_range(**k), group=NOTHING),
+    "bench": row(
+        lambda: dict(optimizers={"gd": SPACE}, problems={"bowl": NOISY}, budget=2, steps=2, seeds=2),
+        optimizers=NOTHING,
+        problems=NOTHING,
+        budget=WORK,
+        steps=WORK,
+        seeds=WORK,
+        targets=NOTHING,
+        rng=SEED,
+        progress=SWITCH,
+    ),
+    "search_space": row(lambda: dict(make=optimizers.gd, lr=(0.01, 0.1)), make=NOTHING, fixed=NOTHING, lr=NOTHING),
+    "Bench.best": row(
+        lambda: dict(problem="bowl", optimizer="gd"),
+        call=lambda **k: made().bench.best(**k),
+        problem=NOTHING,
+        optimizer=NOTHING,
+    ),
+    **{
+        f"Bench.{name}": row(
+            lambda: dict(problem="bowl"), call=lambda n=name, **k: getattr(made().bench, n)(**k), problem=NOTHING
+        )
+        for name in ("effort", "standing", "winner")
+    },
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
     "compare_at_edge": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=3),

@@ -74,6 +74,7 @@ ROWS: dict[str, Row] = {
             ("convergence", "result", "converged"),
             ("edge_gauge", "gauge", "gauge"),
             ("batch_sharpness", "result", "steep"),
+            ("bench", "result", "bench"),
             ("rod_flow", "flow", "rods"),
             ("central_flow", "flow", "central"),
             ("edge_comparison", "result", "at_edge"),

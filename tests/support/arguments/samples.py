@@ -50,6 +50,7 @@ SUM = problems.least_squares((np.arange(12.0).reshape(6, 2) % 5, np.arange(6.0))
 DRAWN = noise.minibatches(SUM, 2, replace=True)
 NAMED = replace(PROBLEM, parameters=Parameters({"a": (2,)}, lambda named: named))
 FALLING = oo.schedules.linear(20)
+SPACE = oo.search_space(optimizers.gd, lr=(0.01, 0.1))
 GD, BALL, ADAM = optimizers.gd(lr=0.1), flows.heavy_ball(1.0), optimizers.adam(lr=0.01)
 WALK = oo.flow("theta", drift=oo.push("theta", lambda grad, theta: -grad(theta), noise=lambda xi: 0.1 * xi))
 CLIFF = laws.fokker_planck(-1.0, 0.5, (-1.0, 1.0), 4)
@@ -78,6 +79,8 @@ def made() -> SimpleNamespace:
         steep=oo.batch_sharpness(oo.simulate(GD, DRAWN, 4, rng=0)), rods=oo.rod_flow(GD, PROBLEM, 2),
         central=oo.central_flow(GD, PROBLEM, 2), at_edge=oo.compare_at_edge(GD, PROBLEM, 3),
         bound=oo.schedule_bound(oo.schedules.constant(), 3), forecast=annealed(), prediction=annealed().propose(9),
+        moved=oo.transfer(GD, batch=2),
+        bench=oo.bench({"gd": SPACE}, {"bowl": NOISY}, 2, steps=2, seeds=2, rng=0),
         fast=oo.symbolic.eliminate_velocity(optimizers.heavy_ball()),
     )  # fmt: skip
 

@@ -17,7 +17,8 @@ REASONS = {
         Flow IVP ImplicitRegularizer Snapshot Status analysis.OneStep LossPrediction symbolic.HighResolution
         symbolic.ModifiedEquation testing.Report testing.Nonconformance word2vec.Agreement word2vec.Corpus
         solvers.Reason core.flow.Project core.flow.Push core.flow.Relax core.flow.Quantity core.decay.Decay
-        optimizers.schedules.Schedule optimizers.schedules.Rate schemes.StepFailure""",
+        optimizers.schedules.Schedule optimizers.schedules.Rate schemes.StepFailure SearchSpace
+        SearchSpace.draw SearchSpace.optimizer""",
     "a protocol or an alias of a type, which nobody calls": """
         core.flow.Field core.flow.Field.start core.flow.Field.rhs core.flow.Speed schemes.Scheme schemes.Scheme.bind
         schemes.Step schemes.StochasticScheme schemes.StochasticScheme.normals word2vec.Model word2vec.Model.start
