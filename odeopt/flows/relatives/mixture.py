@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from odeopt.core import ops
 from odeopt.core.flow import Flow, flow, push, relax
 from odeopt.core.formula import Formula
@@ -44,8 +46,9 @@ def ademamix(
     params = {key: params[key] for key in ("tau1", "tau2", "tau3", "eps", "alpha")}
     rate: Formula = lambda tau3: 1 / tau3
     drift: Formula = _velocity
-    if check.scalar("ramp", check.nonnegative("ramp", ramp)):
-        params |= {"ramp": ramp, "step": check.positive("step", step)}
+    step, ramp = check.positive("step", step), check.nonnegative("ramp", ramp)
+    if np.any(ramp):
+        params |= {"ramp": check.positive("ramp", ramp), "step": step}
         rate, drift = _growing_rate, _growing_velocity
     return flow(
         "theta m G c1 c2 M",
