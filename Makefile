@@ -28,8 +28,9 @@ lint: $(ENV)  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(ENV)  ## mypy
+types: $(ENV)  ## mypy, on the package and on code as users write it
 	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports=silent tests/support/user_code.py
 
 figures: $(ENV)  ## the gallery: figures/gallery/README.md
 	@$(BIN)/python figures/make.py
