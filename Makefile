@@ -53,6 +53,7 @@ bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" fo
 	$(BIN)/python benchmarks/ensembles.py $(if $(ROW),"$(ROW)")
 	$(BIN)/python benchmarks/solve.py $(if $(ROW),"$(ROW)")
 	$(BIN)/python benchmarks/in_place.py $(if $(ROW),"$(ROW)")
+	$(BIN)/python benchmarks/central_flow.py $(if $(ROW),"$(ROW)")
 
 clean:  ## remove all that make has made, but the gallery
 	$(PYTHON) notebooks/made.py
