@@ -124,7 +124,7 @@ def _edge_comparison(result: EdgeComparison) -> Frame:
     """One row for each time, NaN after the end of a model."""
     n = len(result.t)
     whole = lambda u: np.concatenate([u, np.full(n - len(u), np.nan)])
-    columns = {"loss": result.loss}
+    columns = {"loss": result.loss, "sharpness over limit": result.sharpness, "oscillating": result.oscillating}
     columns |= {f"distance {name}": whole(u) for name, u in result.distance.items()}
     columns |= {f"mean loss {name}": whole(u) for name, u in result.mean_loss.items()}
     return Frame(columns, {"t": result.t})
