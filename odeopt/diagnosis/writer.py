@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Writer:
             where.parent.mkdir(parents=True, exist_ok=True)
             torn = _is_torn(where)
             self._file = open(where, "a", encoding="utf-8")  # noqa: SIM115  (stays open during the run)
+            weakref.finalize(self, self._file.close)
             if torn:
                 self._file.write("\n")
 

@@ -48,7 +48,7 @@ def of_torch() -> dict[str, Row]:
     return {
         "Monitor": row(
             lambda: monitor(), model=NOTHING, optimizer=NOTHING, loss=NOTHING, every="huge", path=NAME,
-            samples="huge", more="huge", budget=POSITIVE,
+            samples="huge", more="zero huge", budget=POSITIVE,
         ),
         "from_schedule": row(lambda: dict(theirs=step_lr, steps=3), theirs=NOTHING, steps=WORK, lr=POSITIVE),
         "from_torch": row(
