@@ -9,6 +9,7 @@ from . import (
     plots,
     problems,
     schemes,
+    sweeps,
     symbolic,
     testing,
     word2vec,
@@ -48,6 +49,8 @@ from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .sweeps.result import Sweep
+from .sweeps.sweep import sweep
 from .trials.bench import bench
 from .trials.result import Bench
 from .trials.search_space import SearchSpace, search_space
@@ -84,6 +87,7 @@ __all__ = [
     "StabilityChart",
     "StabilityRegion",
     "Status",
+    "Sweep",
     "Trajectory",
     "WorkPrecision",
     "analysis",
@@ -137,6 +141,8 @@ __all__ = [
     "stability_limit",
     "stability_region",
     "starts",
+    "sweep",
+    "sweeps",
     "symbolic",
     "testing",
     "transfer_function",

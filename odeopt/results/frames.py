@@ -27,6 +27,7 @@ from odeopt.results.run_frames import Frame, by_coordinate, by_member, compariso
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.simulation.trajectory import of_members
+from odeopt.sweeps.result import Sweep
 from odeopt.trials.result import Bench
 from odeopt.util.status import Status
 from odeopt.util.tables import dataframe
@@ -177,6 +178,19 @@ def _bench(result: Bench) -> Frame:
     return Frame(columns, index)
 
 
+def _sweep(result: Sweep) -> Frame:
+    """One row for each run."""
+    cells, seeds = (np.ravel(u) for u in np.indices(result.ended.shape))
+    texts = {(cell, seed): text for cell, seed, text in result.messages}
+    columns = {
+        **{name: [column[cell] for cell in cells] for name, column in result.columns.items()},
+        **{name: each.ravel() for name, each in result.values.items()},
+        "status": [Status(int(each)).name for each in result.ended.ravel()],
+        "message": [texts.get(place, "") for place in zip(cells.tolist(), seeds.tolist(), strict=True)],
+    }
+    return Frame(columns, {"cell": cells, "seed": seeds})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -212,6 +226,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "LossForecast": _loss_forecast,
     "LossPrediction": _loss_prediction,
     "Bench": _bench,
+    "Sweep": _sweep,
     "Training": _training,
     "Vectors": _vectors,
 }

@@ -41,6 +41,7 @@ from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
+from odeopt.sweeps.result import Sweep
 from odeopt.trials.result import Bench
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training
@@ -52,7 +53,7 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Bench, Training, Vectors,
+        LossForecast, LossPrediction, Bench, Sweep, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)

@@ -76,9 +76,12 @@ def made() -> SimpleNamespace:
         drawn=oo.simulate(GD, DRAWN, 4, rng=0), gauge=oo.edge_gauge(run),
         batches=oo.compare_batches({2: GD}, SUM, 4, members=2, rng=0),
         scaling=oo.batch_scaling(GD, 2), path=noise.brownian_path(4, 1, rng=0),
+        heatmap=oo.sweeps.HeatMap(("lr", "beta", "loss"), (0.1, 0.2), (0.0, 0.5), np.ones((2, 2)), np.zeros(0)),
+        marginal=oo.sweeps.Marginal(("lr", "loss"), (0.1, 0.2), np.ones(2), np.ones(2)),
         steep=oo.batch_sharpness(oo.simulate(GD, DRAWN, 4, rng=0)), rods=oo.rod_flow(GD, PROBLEM, 2),
         central=oo.central_flow(GD, PROBLEM, 2), at_edge=oo.compare_at_edge(GD, PROBLEM, 3),
         bound=oo.schedule_bound(oo.schedules.constant(), 3), forecast=annealed(), prediction=annealed().propose(9),
+        sweep=oo.sweep(optimizers.momentum, PROBLEM, {"lr": [0.1, 0.2], "beta": [0.0, 0.5]}, steps=2),
         bench=oo.bench({"gd": SPACE}, {"bowl": NOISY}, 2, steps=2, seeds=2, rng=0),
         fast=oo.symbolic.eliminate_velocity(optimizers.heavy_ball()),
     )  # fmt: skip
