@@ -2,7 +2,7 @@
 
 (a) Logistic regression on breast_cancer by SGD with batches B and the linear rule lr = 0.008 B: E[L] against the
 samples seen.  (b) The samples to a loss, with it and with one lr for all.  (c) Adam where noise dominates, batch times
-kappa, steps over kappa: E[L] over that of kappa = 1 with lr -> sqrt(kappa) lr, 1 - beta -> kappa (1 - beta),
+kappa, steps over kappa: E[L] over that of kappa = 1 with lr -> sqrt(kappa) lr, beta -> beta^kappa,
 eps -> eps/sqrt(kappa), and with lr -> kappa lr; the band is 10 %.
 """
 

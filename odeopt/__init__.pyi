@@ -45,6 +45,8 @@ from .problems import Problem
 from .results import load
 from .scaling.loss_forecast import LossForecast, LossPrediction, loss_forecast
 from .scaling.schedule_bound import ScheduleBound, schedule_bound
+from .scaling.transfer import transfer
+from .scaling.transfer_result import Transfer
 from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
@@ -89,6 +91,7 @@ __all__ = [
     "Status",
     "Sweep",
     "Trajectory",
+    "Transfer",
     "WorkPrecision",
     "analysis",
     "batch_scaling",
@@ -145,6 +148,7 @@ __all__ = [
     "sweeps",
     "symbolic",
     "testing",
+    "transfer",
     "transfer_function",
     "tuned_gd",
     "tuned_momentum",

@@ -64,6 +64,6 @@ def test_links_of_copied_pages_stay_within_the_site():
 
     text = "[a](ZOO.md#x) ![p](figures/gallery/01.png) [c](odeopt/core/ops.py) [d](https://e.org) [n](notebooks)"
     assert sources.linked(text, Path()) == (
-        "[a](zoo.md#x) ![p](gallery/01.png) c [d](https://e.org) [n](tutorials/index.md)"
+        "[a](zoo.md#x) ![p](figures/gallery/01.png) c [d](https://e.org) [n](tutorials/index.md)"
     )
-    assert sources.linked("![p](01.png) [s](../01.py)", Path("figures/gallery")) == "![p](gallery/01.png) s"
+    assert sources.linked("![p](01.png) [s](../01.py)", Path("figures/gallery")) == "![p](figures/gallery/01.png) s"

@@ -17,13 +17,14 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)")
 
 
 def copy(root: Path, docs: Path) -> None:
-    """Copies the notebooks into docs/tutorials and the pages into docs; pictures go to docs/gallery."""
+    """Copies the notebooks into docs/tutorials, the pages into docs, and the pictures into docs/figures/gallery."""
     (docs / "tutorials").mkdir(exist_ok=True)
     for notebook in sorted(root.glob("notebooks/[0-9]*.py")):
         _put(docs / "tutorials" / notebook.name, notebook.read_text())
-    (docs / "gallery").mkdir(exist_ok=True)
+    gallery = docs / "figures/gallery"  # where notebooks look for it, as in the repository
+    gallery.mkdir(parents=True, exist_ok=True)
     for picture in root.glob("figures/gallery/*.png"):
-        shutil.copyfile(picture, docs / "gallery" / picture.name)
+        shutil.copyfile(picture, gallery / picture.name)
     for source, target in PAGES.items():
         _put(docs / target, linked((root / source).read_text(), Path(source).parent))
 
@@ -44,7 +45,7 @@ def _target(link: str, folder: Path) -> str:
     if name in PAGES:
         return PAGES[name] + (f"#{anchor}" if anchor else "")
     if name.startswith("figures/gallery/") and name.endswith(".png"):
-        return "gallery/" + Path(name).name
+        return name
     return "tutorials/index.md" if name.startswith("notebooks") else ""
 
 

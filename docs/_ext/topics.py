@@ -53,9 +53,9 @@ TOPICS = {
     ),
     "noise": Topic(
         "Noise and batch size",
-        "Stochastic equations, ensembles, and what changes with the batch size.",
-        names="sde ensemble batch_scaling scale_batch noise_ratio compare_batches batch_schedule Ensemble "
-        "BatchScaling BatchComparison",
+        "Stochastic equations, ensembles, and what to change when batch, width or horizon change.",
+        names="sde ensemble transfer batch_scaling scale_batch noise_ratio compare_batches batch_schedule Ensemble "
+        "Transfer BatchScaling BatchComparison",
     ),
     "schedules": Topic(
         "Bounds and forecasts of schedules",

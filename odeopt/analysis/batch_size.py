@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.analysis.batch_rules import is_adaptive, scaled, shrink
+from odeopt.analysis.batch_rules import Scale, averaging, is_normalised, scaled, shrink
 from odeopt.core.symbols import short
 from odeopt.noise.base import noise_of
 from odeopt.optimizers.base import Optimizer, an_optimizer
@@ -66,9 +66,10 @@ class BatchScaling(Saved):
 
 
 def scale_batch(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> Optimizer:
-    """lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps: the optimizer for `kappa` times the batch.
+    """lr -> kappa q lr, beta -> beta^kappa, eps -> q eps: the optimizer with the same drift at `kappa` times the batch.
 
-    Run it for steps/kappa steps.  `batch_scaling` also gives the reasons and defines q.
+    Run it for steps/kappa steps.  `batch_scaling` also gives the reasons and defines q; `odeopt.transfer` gives the
+    rate that is best with the new batch, if the old one was best with the old batch.
 
     >>> from odeopt import optimizers
     >>> scale_batch(optimizers.gd(lr=0.1), 4).lr
@@ -78,9 +79,11 @@ def scale_batch(opt: Optimizer, kappa: float, noise_ratio: float | None = None) 
 
 
 def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> BatchScaling:
-    """lr -> kappa q lr, 1 - beta -> kappa (1 - beta), eps -> q eps, q^2 E[G] = g^2 + Sigma/kappa, E[G] = g^2 + Sigma.
+    """lr -> kappa q lr, beta -> beta^kappa, eps -> q eps, where q^2 E[G] = g^2 + Sigma/kappa, E[G] = g^2 + Sigma.
 
-    During one new step, as during kappa old steps, Adam and RMSprop drift by kappa lr g/sqrt(E[G]).
+    During one new step, as during kappa old steps, Adam and RMSprop drift by kappa lr g/sqrt(E[G]), and signs likewise.
+    A memory spans as many samples as before; to first order 1 - beta -> kappa (1 - beta).  Lion and Muon take the sign
+    of such a memory, whose noise then hardly changes: their q is near 1 at any noise ratio.
     noise_ratio = Sigma/g^2 before the change, see `odeopt.noise_ratio`: inf gives the square-root rule,
     q = 1/sqrt(kappa), which preserves the noise too, and 0 the linear rule, q = 1.  [Malladi et al. 2022]  In between,
     the drift is exact to leading order if and as long as all coordinates have the same ratio; the noise is not
@@ -88,14 +91,15 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
 
     SGD, with or without momentum, has q = 1 and keeps beta, for kappa lr far below its stability limit.  [Goyal et al.
     2017]  Its memory is then kappa times as long in samples; `opt.with_step(kappa * opt.h)` preserves the memory too.
-    Decoupled decay per sample is unchanged: weight_decay -> weight_decay/q.  A schedule is shortened to steps/kappa.
+    Decoupled decay per sample is unchanged: 1 - lr weight_decay -> (1 - lr weight_decay)^kappa.  Limits of clipping
+    move with the gradient, by q.  A schedule is shortened to steps/kappa.
 
     >>> from odeopt import optimizers
     >>> batch_scaling(optimizers.adam(lr=0.001, beta1=0.9, beta2=0.999), 4, noise_ratio=np.inf)
     adam, batch x 4: square root rule
     lr           0.001 -> 0.002
-    beta1        0.9 -> 0.6
-    beta2        0.999 -> 0.996
+    beta1        0.9 -> 0.6561
+    beta2        0.999 -> 0.996006
     eps          1e-08 -> 5e-09
     steps        n -> n/4
     noise ratio inf: sqrt(E[G]) shrinks by q = 0.5; lr -> kappa q lr keeps the drift per sample
@@ -103,9 +107,12 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
     an_optimizer(opt)
     kappa = check.scalar("kappa", check.positive("kappa", kappa))
     given = None if noise_ratio is None else _ratio(noise_ratio)
-    ratio = _required(given) if is_adaptive(opt) else None
-    q = 1.0 if ratio is None else shrink(ratio, kappa)
-    return BatchScaling(opt, scaled(opt, kappa, q), kappa, ratio, q)
+    ratio = _required(given) if is_normalised(opt) else None
+    whole = Scale(kappa, 1.0, 1.0, lambda schedule: schedule.stretched(kappa))
+    before = averaging(opt)
+    fewer = kappa * before / averaging(scaled(opt, whole))  # how many times less noise the step reads
+    q = 1.0 if ratio is None else shrink(ratio * before, fewer)
+    return BatchScaling(opt, scaled(opt, replace(whole, q=q, rate=kappa * q)), kappa, ratio, q)
 
 
 def noise_ratio(problem: Problem, theta: ArrayLike | None = None) -> Any:

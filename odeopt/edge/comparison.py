@@ -89,12 +89,14 @@ def compare_at_edge(
         name=opt.name,
         problem=problem.name or "a problem",
         t=times[1 : n + 1],
-        theta=_filtered(iterates.theta),
-        loss=_filtered(iterates.mean_loss),
+        theta=filtered(iterates.theta),
+        loss=filtered(iterates.mean_loss),
         start=theta,
         models={name: run.theta[1 : n + 1] for name, run in found.items()},
         mean_loss={name: run.mean_loss[1 : n + 1] for name, run in found.items()},
         endings={name: run.ending for name, run in {**found, "iterates": iterates}.items()},
+        sharpness=_ratio(central)[1 : n + 1],
+        oscillating=central.oscillating[1 : n + 1],
         perturbed=at,
         beyond=central.beyond,
         size=size,
@@ -109,6 +111,12 @@ def _first_at_edge(central: CentralFlow) -> int:
     return int(at[0]) if len(at) else -1
 
 
+def _ratio(central: CentralFlow) -> Array:
+    """The largest sharpness over its threshold (n+1,); NaN where no mode is followed."""
+    values = np.max(np.nan_to_num(central.sharpness, nan=-np.inf), axis=1, initial=-np.inf)
+    return np.where(np.isfinite(values), values, np.nan) / central.threshold
+
+
 def _predicted_kick(central: CentralFlow, at: int) -> Array:
     """sum_i sqrt(weight_i) u_i, the oscillation of the central flow at a record; 0 where it never comes to the edge."""
     if at < 0:
@@ -116,7 +124,7 @@ def _predicted_kick(central: CentralFlow, at: int) -> Array:
     return central.covariance.modes[at] @ np.sqrt(central.covariance.weights[at])
 
 
-def _filtered(u: Array) -> Array:
+def filtered(u: Array) -> Array:
     """(w- + 2 w + w+)/4, from which an oscillation of period 2 is gone."""
     with np.errstate(all="ignore"):
         return (u[:-2] + 2 * u[1:-1] + u[2:]) / 4

@@ -97,6 +97,8 @@ class EdgeComparison(Saved):
     models[name]:                 the path of a model there; shorter than theta if the model ended early
     mean_loss[name]:              its prediction of `loss`
     endings[name]:                the status of a model and its message; of the iterates too, by the name "iterates"
+    sharpness, oscillating:       (n-1,) of the central flow: sharpness over the optimizer's limit, NaN where it is
+                                  unknown, and the number of directions that oscillate
     perturbed:                    the step before which theta was perturbed, the central flow's first at the edge, or -1
     beyond:                       whether the central flow was beyond the edge, where no oscillation holds it
 
@@ -112,6 +114,8 @@ class EdgeComparison(Saved):
     models: Mapping[str, Array] = field(repr=False)
     mean_loss: Mapping[str, Array] = field(repr=False)
     endings: Mapping[str, str]
+    sharpness: Array = field(repr=False)
+    oscillating: Array = field(repr=False)
     perturbed: int
     beyond: bool
     size: float | None

@@ -20,6 +20,7 @@ from odeopt.util import check
 
 SINGLE, DOUBLE = 3.4, 7.0  # column widths in inches
 SCREEN = 5.0, 3.4  # size in inches of a picture that is not made for a column
+WIDE = DOUBLE, 3.0  # and of one with several panels side by side
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -139,6 +140,14 @@ def axes(ax: Axes | None) -> Axes:
     from matplotlib import pyplot
 
     return pyplot.subplots(figsize=SCREEN, layout="constrained")[1]
+
+
+def panels(columns: int) -> tuple[Figure, list[Axes]]:
+    """A new pyplot figure and its axes side by side."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, columns, figsize=WIDE, layout="constrained")
+    return figure, list(axes)
 
 
 def bar(ax: Axes, shades: Any, text: str) -> None:

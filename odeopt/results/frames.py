@@ -26,6 +26,7 @@ from odeopt.problems.gradient_check import GradientCheck
 from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
+from odeopt.scaling.transfer_result import Transfer
 from odeopt.simulation.trajectory import of_members
 from odeopt.sweeps.result import Sweep
 from odeopt.trials.result import Bench
@@ -124,7 +125,7 @@ def _edge_comparison(result: EdgeComparison) -> Frame:
     """One row for each time, NaN after the end of a model."""
     n = len(result.t)
     whole = lambda u: np.concatenate([u, np.full(n - len(u), np.nan)])
-    columns = {"loss": result.loss}
+    columns = {"loss": result.loss, "sharpness over limit": result.sharpness, "oscillating": result.oscillating}
     columns |= {f"distance {name}": whole(u) for name, u in result.distance.items()}
     columns |= {f"mean loss {name}": whole(u) for name, u in result.mean_loss.items()}
     return Frame(columns, {"t": result.t})
@@ -160,6 +161,12 @@ def _loss_forecast(result: LossForecast) -> Frame:
 
 def _loss_prediction(result: LossPrediction) -> Frame:
     return Frame({key: getattr(result, key) for key in ("loss", "low", "high")}, {"step": result.at})
+
+
+def _transfer(result: Transfer) -> Frame:
+    of = lambda name: [getattr(row, name) for row in result.changes]
+    columns = {name: of(name) for name in ("was", "becomes", "low", "high", "because", "holds")}
+    return Frame(columns, {"group": of("group"), "setting": of("setting")})
 
 
 def _bench(result: Bench) -> Frame:
@@ -225,6 +232,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "ScheduleBound": _schedule_bound,
     "LossForecast": _loss_forecast,
     "LossPrediction": _loss_prediction,
+    "Transfer": _transfer,
     "Bench": _bench,
     "Sweep": _sweep,
     "Training": _training,

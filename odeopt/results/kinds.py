@@ -39,6 +39,7 @@ from odeopt.results.stand_ins import (
 )
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
+from odeopt.scaling.transfer_result import Change, Transfer
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
 from odeopt.sweeps.result import Sweep
@@ -53,10 +54,10 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Bench, Sweep, Training, Vectors,
+        LossForecast, LossPrediction, Transfer, Bench, Sweep, Training, Vectors,
     )
 }  # fmt: skip
-PARTS = (Absent, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
+PARTS = (Absent, Change, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
 STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedSchedule, NamedStatus, Repeated, Stacked, StepOf)
 
 KINDS: dict[str, type] = {**RESULTS, **{kind.__name__: kind for kind in (*PARTS, *STAND_INS)}}

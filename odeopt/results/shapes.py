@@ -41,7 +41,10 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "theta": "n d",
         "state": "n _",
     },
-    "EdgeComparison": {"t": "n", "theta": "n d", "loss": "n", "start": "d", "models": "_ d", "mean_loss": "_"},
+    "EdgeComparison": {
+        **dict.fromkeys(("t", "loss", "sharpness", "oscillating"), "n"),
+        **{"theta": "n d", "start": "d", "models": "_ d", "mean_loss": "_"},
+    },
     "EdgeGauge": {"t": "n ...", "zeta": "n *m", "zeta_2": "n *m"},
     "BatchSharpness": {"t": "n", "value": "n", "error": "n"},
     "RodFlow": {

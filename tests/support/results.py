@@ -92,6 +92,10 @@ MADE = {
     ],
     "LossForecast": [annealed, lambda: annealed("functional")],
     "LossPrediction": [lambda: annealed().predict(oo.schedules.wsd(40, 8), 40), lambda: annealed().propose(40, warm=3)],
+    "Transfer": [
+        lambda: oo.transfer(WRAPPED, batch=(32, 512), horizon=4, noise_ratio=(2, 8)),
+        lambda: oo.transfer(ADAM, width=4, depth=2, groups={"block": "hidden", "head": "output"}),
+    ],
     "Training": [_training],
     "Vectors": [lambda: _training().vectors],
 }

@@ -167,6 +167,7 @@ print(oo.sweep(make, None, {"lr": [i / 10 for i in range(1, 31)]}, rng=3, path=s
 """
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_parent_loses_only_what_was_in_flight(tmp_path):
     """Four kills, then to the end: the digits of a sweep that nobody killed, nothing lost, nothing twice."""
     rng = np.random.default_rng(0)

@@ -60,8 +60,8 @@ def test_every_optimizer_in_a_batch_has_the_digits_that_it_has_alone(name):
 
 
 def test_a_problem_whose_digits_depend_on_the_width_is_not_batched():
-    """Matrix products do; so each row is made a little different by hand."""
-    fair = oo.problems.quadratic((1.0, 3.0))
+    """As those of matrix products may; here by hand."""
+    fair = oo.problems.quadratic((1.0, 3.0), angle=0)
     unfair = oo.Problem(
         fair.loss, lambda x: fair.grad(x) * (1 + 1e-15 * (x.ndim > 1 and len(x) > 4)), theta0=[1.0, 1.0], batched=True
     )

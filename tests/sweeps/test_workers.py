@@ -48,6 +48,7 @@ def die_once(marker):
     return 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_that_dies_costs_no_cell(tmp_path):
     def make(n):

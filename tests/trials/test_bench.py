@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from support.scripts import FOLDER, load
 
 import odeopt as oo
 from odeopt import noise, optimizers, problems
@@ -208,6 +209,19 @@ def test_effort_ends_at_the_tuned_loss(found):
     for name, curve in found.effort("bowl").items():
         assert curve.shape == (found.trials,)
         assert curve[-1] == found.standing("bowl").loss[found.names.index(name)]
+
+
+def test_the_record_is_what_the_benchmark_gives():
+    """The first trial of one optimizer on one problem, which depends on nothing else."""
+    pytest.importorskip("sklearn")
+    script = load(FOLDER.parent / "benchmarks" / "which_optimizer.py")
+    recorded, name = oo.load(script.FILE), "logistic regression"
+    assert recorded.trials == script.BUDGET
+    spaces, problem = {"momentum": script.spaces()["momentum"]}, {name: script.problems()[name]}
+    again = oo.bench(spaces, problem, 1, steps=script.STEPS, seeds=script.SEEDS, rng=0)
+    i, p = recorded.names.index("momentum"), recorded.problems.index(name)
+    assert again.settings["momentum"]["beta"][0] == recorded.settings["momentum"]["beta"][0]
+    np.testing.assert_allclose(again.loss[0, 0, 0, :, -1], recorded.loss[p, i, 0, :, -1], rtol=1e-9)
 
 
 def test_spaces():

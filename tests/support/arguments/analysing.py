@@ -152,6 +152,17 @@ ROWS: dict[str, Row] = {
     "LossForecast.propose": row(
         lambda: dict(steps=9), call=lambda **k: annealed().propose(**k), steps=WORK, lr=NOTHING, warm=WORK_0
     ),
+    "transfer": row(
+        lambda: dict(opt=GD, batch=2),
+        opt=NOTHING,
+        **dict.fromkeys(("batch", "width", "depth", "horizon"), NOTHING),
+        noise_ratio="zero inf huge",
+        noise_scale="none",
+        schedule=NOTHING,
+        groups=NOTHING,
+    ),
+    "Transfer.steps": row(lambda: dict(steps=4), call=lambda **k: made().moved.steps(**k), steps=COUNT),
+    "Transfer.lr_range": row(call=lambda **k: made().moved.lr_range(**k), group=NOTHING),
     "bench": row(
         lambda: dict(optimizers={"gd": SPACE}, problems={"bowl": NOISY}, budget=2, steps=2, seeds=2),
         optimizers=NOTHING,

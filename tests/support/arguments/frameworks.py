@@ -44,6 +44,13 @@ def of_torch() -> dict[str, Row]:
         "from_torch": row(
             lambda: from_torch(), optimizer=NOTHING, loss=NOTHING, name=NAME
         ),
+        "parameter_groups": row(
+            lambda: dict(module=linear(), narrow=linear(), found=oo.transfer(GD, width=2)), module=NOTHING,
+            narrow=NOTHING, found=NOTHING,
+        ),
+        "parameter_kinds": row(
+            lambda: dict(module=linear(), narrow=linear()), module=NOTHING, narrow=NOTHING,
+        ),
         "problem": row(
             lambda: dict(module=linear(), loss=F.mse_loss, data=(x, x)), module=NOTHING, loss=NOTHING, data=NOTHING,
             name=NAME,

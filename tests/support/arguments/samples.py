@@ -82,6 +82,7 @@ def made() -> SimpleNamespace:
         central=oo.central_flow(GD, PROBLEM, 2), at_edge=oo.compare_at_edge(GD, PROBLEM, 3),
         bound=oo.schedule_bound(oo.schedules.constant(), 3), forecast=annealed(), prediction=annealed().propose(9),
         sweep=oo.sweep(optimizers.momentum, PROBLEM, {"lr": [0.1, 0.2], "beta": [0.0, 0.5]}, steps=2),
+        moved=oo.transfer(GD, batch=2),
         bench=oo.bench({"gd": SPACE}, {"bowl": NOISY}, 2, steps=2, seeds=2, rng=0),
         fast=oo.symbolic.eliminate_velocity(optimizers.heavy_ball()),
     )  # fmt: skip
