@@ -48,7 +48,8 @@ def records(work: Work, runs: Sequence[Run]) -> list[Record]:
         if run is None or run.status not in (Status.DONE, Status.NOT_FINITE):
             found |= {i: work.record(*runs[i]) for i in places}
             continue
-        whole = finite_members((run.theta[-1], *(u[-1] for u in run.state.values())))
+        with np.errstate(all="ignore"):
+            whole = finite_members((run.theta[-1], *(u[-1] for u in run.state.values())))
         for n, i in enumerate(places):
             cell, seed = runs[i]
             if whole[n]:
