@@ -44,7 +44,7 @@ docs: $(ENV)  ## the documentation: docs/_build/html/index.html
 	@echo "open docs/_build/html/index.html"
 
 zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras,zoo]'
 	PYTHONPATH=tests $(BIN)/python tests/support/write_zoo.py
 
 bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" for the jobs whose names contain it

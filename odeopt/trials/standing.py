@@ -31,7 +31,7 @@ class Standing:
     loss:      at the end;  gradients: the first at which the loss is at most `target`, inf if it never is
     leader:    the optimizer with the least loss
     may_win:   whether an optimizer may be the best: in more than (1 - LEVEL)/2 of the resamplings its loss is at most
-               the leader's, or the leader's settings that exceed all of its own are as few as chance leaves
+               the leader's, or the leader's settings that are better than all of its own are as few as chance leaves
     """
 
     best: Array

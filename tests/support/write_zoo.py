@@ -23,6 +23,7 @@ RESOLVED = {  # settings of the order table: Adadelta's first steps resolved (at
     "adadelta": {"eps": 1.0},
     "lion": {"delta": 0.5, "start": "settled"},
     "signsgd": {"delta": 0.5},
+    "signum": {"delta": 0.5},
     "shampoo": {"shape": (1, 2), "eps": 1e3},
 }
 
@@ -88,14 +89,15 @@ def equal() -> str:
             found = equality.distance(equality.replay(case.optimizer(), gradients, theta0), path)
             worst[case.name, case.like] = max(found, worst.get((case.name, case.like), 0.0))
     cells = {key: f"{value:.0e}" for key, value in worst.items()}
-    rows = [(code(name), *[cells.get((name, like), "-") for like in LIBRARIES]) for name in CONVENTIONS]
+    names, sources = dict.fromkeys(case.name for case in equality.CASES), (*LIBRARIES, *equality.PACKAGES)
+    rows = [(code(name), *[cells.get((name, like), "-") for like in sources]) for name in names]
     return table(
         "Equality with the libraries",
         f"The worst relative distance over 1000 recorded gradients, 3 seeds, {len(equality.CASES)} cases: two sets of "
         "hyperparameters, with and without a schedule, clipped, decayed, wrapped. A dash: the library has none. "
         "torch's Muon computes in bfloat16. What Keras and optax compute in float32 inside (means, Adafactor's decay) "
         "is put into float64 by `tests/support/oracles.py`.",
-        ("optimizer", *LIBRARIES),
+        ("optimizer", *sources),
         rows,
     )
 

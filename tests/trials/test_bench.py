@@ -39,6 +39,14 @@ def test_the_chosen_setting_gives_the_loss_of_its_own_runs(found):
             )
 
 
+def test_the_seeds_that_choose_do_not_report():
+    """The setting that is the best for the tuning seeds is reported, though another one is better for the others."""
+    tuning, loss = (np.array(u)[None, :, None] * np.ones(4) for u in ([1.0, 2.0, 3.0], [5.0, 3.0, 4.0]))
+    found = standing(tuning, loss[..., None], np.array([9]), None)
+    assert (found.best[0], found.loss[0], found.low[0], found.high[0]) == (0, 5.0, 3.0, 5.0)
+    np.testing.assert_array_equal(best_of(tuning[0, :, 0], loss[0, :, 0]), [4.0, 5.0, 5.0])
+
+
 def test_a_trial_is_a_run_of_its_setting(found):
     """On a problem without noise: `simulate` itself, at the recorded numbers of gradients."""
     trial = int(found.standing("valley").best[0])
