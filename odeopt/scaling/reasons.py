@@ -60,10 +60,10 @@ def changes(request: Request, group: str, factor: float, new: Optimizer) -> Iter
     old_numbers, new_numbers = numbers_in(request.opt), numbers_in(new)
     for name, was in old_numbers.items():
         becomes = float(new_numbers[name])
-        if isclose(becomes, was, rel_tol=SAME):
+        rate = request.noise * request.peak
+        if isclose(becomes, was, rel_tol=SAME) and (name != "lr" or rate.low == rate.high):
             continue
         if name == "lr":
-            rate = request.noise * request.peak
             low, high = becomes * rate.low / rate.best, becomes * rate.high / rate.best
             yield Change(group, name, float(was), becomes, low, high, *_of_rate(request, factor))
         else:

@@ -221,6 +221,19 @@ def test_the_new_optimizers_run():
             assert oo.simulate(oo.transfer(opt, **change).optimizer, problem, 3).success
 
 
+def test_a_rate_that_stays_has_its_row_and_range():
+    """Batch x 4 doubles it, width x 2 halves it."""
+    found = oo.transfer(ADAMW, batch=4, width=2)
+    assert found.lr_range("hidden") == pytest.approx((0.0005, 0.002))
+    assert found.lr_range("vector") == pytest.approx((0.001, 0.004))
+    assert [row.becomes for row in found.changes if row.setting == "lr"] == pytest.approx([0.001, 0.002, 0.002, 0.001])
+
+
+@pytest.mark.parametrize("pair", [(1, 4), (0.5, 2.0), (10**9, 4 * 10**9)])
+def test_a_horizon_may_be_in_any_unit(pair):
+    assert oo.transfer(ADAMW, horizon=pair).lr_range() == oo.transfer(ADAMW, horizon=4).lr_range()
+
+
 BAD = [
     (lambda: oo.transfer("adam", batch=2), TypeError, "opt must be an Optimizer, .* got 'adam'"),
     (lambda: oo.transfer(optimizers.gd(lr=[0.1, 0.2]), batch=2), ValueError, "opt must have single numbers"),
