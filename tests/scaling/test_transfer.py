@@ -123,6 +123,13 @@ def test_lions_weight_of_older_gradients_is_kept():
     assert new["beta2"] * m + (1 - new["beta2"]) * g == pytest.approx(memory, rel=1e-12)
 
 
+def test_lions_beta1_is_no_memory():
+    found = oo.transfer(optimizers.lion(1e-4), batch=64, noise_ratio=1.0)
+    assert any("beta2: a momentum keeps about ten steps, now 6.1 times" in text for text in found.lost)
+    assert not any("beta1" in text for text in found.lost)
+    assert "older gradients" in next(row.because for row in found.changes if row.setting == "beta1")
+
+
 def test_large_factors_say_what_is_lost():
     found = oo.transfer(ADAMW, batch=(32, 32768), noise_scale=64.0)
     assert any("beta1" in text and "1.02e+03 times the samples" in text for text in found.lost)
