@@ -116,7 +116,7 @@ def losses(request: Request, floor: float) -> tuple[str, ...]:
     if is_normalised(request.opt) and kappa > 1:
         for name, beta in numbers_in(request.opt).items():
             if name in momenta and 0 < beta < 1 and beta**kappa < min(beta, floor):
-                span = kappa * log(min(beta, floor)) / log(beta)
+                span = kappa * log(beta) / log(min(beta, floor))
                 found.append(f"{name}: a momentum keeps about ten steps, now {span:.3g} times the samples")
             elif name in memories and 0 < beta < 1 and -1 / log(beta) < kappa:
                 found.append(
