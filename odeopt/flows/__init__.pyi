@@ -22,6 +22,7 @@ from .momentum import (
 from .relatives.adopt import adopt
 from .relatives.belief import adabelief
 from .relatives.mixture import ademamix
+from .relatives.schedule_free import schedule_free_adamw, schedule_free_sgd
 from .sign import lion, normalized_flow, sign_flow, signum
 from .stochastic import kramers, langevin, sgd_first_order, sgd_second_order
 
@@ -67,6 +68,8 @@ __all__ = [
     "rmsprop",
     "rprop",
     "rprop_late",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd_first_order",
     "sgd_second_order",
     "shampoo",

@@ -13,6 +13,7 @@ from .named.muon import muon
 from .named.quasi_hyperbolic import qhm
 from .named.relatives import adamax, amsgrad, nadam, radam
 from .named.rprop import rprop
+from .named.schedule_free import schedule_free_adamw, schedule_free_sgd
 from .named.shampoo import shampoo
 from .named.sign import lion, normalized_gd, signsgd, signum
 from .wrappers import clip_norm, clip_value, decoupled, ema, l2, lookahead, scheduled
@@ -55,6 +56,8 @@ __all__ = [
     "radam",
     "rmsprop",
     "rprop",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "scheduled",
     "shampoo",
     "signsgd",

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from odeopt.optimizers.bibliography import arxiv, source
 
+DEFAZIO = source(
+    "Defazio et al. 2024", "inproceedings", "defazio2024road",
+    author="Defazio, Aaron and Yang, Xingyu Alice and Mehta, Harsh and Mishchenko, Konstantin and Khaled, Ahmed and "
+    "Cutkosky, Ashok",
+    title="The road less scheduled",
+    booktitle="Advances in Neural Information Processing Systems", year="2024", **arxiv("2405.15682"),
+)  # fmt: skip
 MA_YARATS = source(
     "Ma and Yarats 2019", "inproceedings", "ma2019qhm",
     author="Ma, Jerry and Yarats, Denis",

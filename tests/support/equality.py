@@ -80,6 +80,7 @@ def _second(name: str, like: str) -> dict[str, Any]:
         "beta3": 0.95,
         "eps_root": 1e-3,
         "power": 0.5,
+        "weight": 0.7,
     }
     unused = {("lamb", "keras"): ("weight_decay",)}.get((name, like), ())
     return {k: v for k, v in other.items() if k == "lr" or (k in CONVENTIONS[name][like] and k not in unused)}
@@ -121,7 +122,7 @@ AROUND = [
     ("momentum", "optax", {"clip_norm": {"limit": 1.0}}),
     ("momentum", "optax", {"lookahead": {"alpha": 0.5, "every": 5}}),
 ]
-UNSCHEDULED = ("rprop",)  # its lr is the first step size only
+UNSCHEDULED = ("rprop", "schedule_free_sgd", "schedule_free_adamw")  # they refuse a schedule
 CASES = [
     Case(name, like, settings, schedule)
     for name, rows in CONVENTIONS.items()

@@ -198,7 +198,7 @@ def _optax_mixture(s):
     }
 
 
-CONTRIB = ("muon", "ademamix", "adopt")
+CONTRIB = ("muon", "ademamix", "adopt", "schedule_free_sgd", "schedule_free_adamw")
 OPTAX = {
     "gd": lambda s: ("sgd", {}),
     "momentum": lambda s: ("sgd", {"momentum": s["beta"]}),
@@ -243,6 +243,11 @@ OPTAX = {
         },
     ),
     "signsgd": lambda s: ("sign_sgd", {}),
+    "schedule_free_sgd": lambda s: ("schedule_free_sgd", {"b1": s["weight"]}),
+    "schedule_free_adamw": lambda s: (
+        "schedule_free_adamw",
+        {"b1": s["weight"], "b2": s["beta2"], "eps": s["eps"], "weight_decay": s["weight_decay"]},
+    ),
     "signum": lambda s: ("signum", {"beta": s["beta"]}),
     "adabelief": lambda s: ("adabelief", {**_optax_moments(s), "eps_root": s["eps_root"]}),
     "ademamix": lambda s: ("ademamix", {**_optax_moments(s), **_optax_mixture(s)}),
