@@ -8,7 +8,7 @@ from ._shampoo import shampoo
 from .adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
 from .averaging import asgd
 from .ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
-from .differences import adan
+from .differences import adan, mars
 from .gradient import gradient_flow
 from .layerwise import lamb, lars
 from .momentum import (
@@ -57,6 +57,7 @@ __all__ = [
     "langevin",
     "lars",
     "lion",
+    "mars",
     "muon",
     "muon_corrected",
     "nadam",

@@ -7,6 +7,7 @@ from .named.adaptive import adadelta, adagrad, rmsprop, strang_rmsprop
 from .named.averaging import asgd
 from .named.gradient import gd
 from .named.layerwise import lamb, lars
+from .named.mars import mars
 from .named.memories import adabelief, adan, ademamix, adopt
 from .named.momentum import heavy_ball, momentum, nesterov, nesterov_k
 from .named.muon import muon
@@ -46,6 +47,7 @@ __all__ = [
     "lazy",
     "lion",
     "lookahead",
+    "mars",
     "momentum",
     "muon",
     "nadam",

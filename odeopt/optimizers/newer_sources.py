@@ -35,6 +35,12 @@ XIE = source(
     title="Adan: Adaptive {Nesterov} momentum algorithm for faster optimizing deep models",
     journal="IEEE Transactions on Pattern Analysis and Machine Intelligence", year="2024", **arxiv("2208.06677"),
 )  # fmt: skip
+YUAN = source(
+    "Yuan et al. 2024", "misc", "yuan2024mars",
+    author="Yuan, Huizhuo and Liu, Yifeng and Wu, Shuang and Zhou, Xun and Gu, Quanquan",
+    title="{MARS}: Unleashing the power of variance reduction for training large models",
+    year="2024", **arxiv("2411.10438"),
+)  # fmt: skip
 ZHUANG = source(
     "Zhuang et al. 2020", "inproceedings", "zhuang2020adabelief",
     author="Zhuang, Juntang and Tang, Tommy and Ding, Yifan and Tatikonda, Sekhar and Dvornek, Nicha and "

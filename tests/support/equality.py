@@ -95,6 +95,8 @@ VARIANTS = [
     ("nadam", "torch", {"lr": 0.01, "psi": 0.5}),
     ("ademamix", "optax", {"lr": 0.01, "warm_up": 300}),
     ("ademamix", "optax", {"lr": 0.1, "beta1": 0.5, "beta3": 0.99, "alpha": 2.0, "warm_up": 50.0}),
+    ("mars", "pytorch_optimizer", {"lr": 0.01}),
+    ("mars", "pytorch_optimizer", {"lr": 0.2, "beta1": 0.5, "beta2": 0.9, "gamma": 0.3, "eps": 1e-3}),
     ("qhm", "pytorch_optimizer", {"lr": 0.01}),
     ("qhm", "pytorch_optimizer", {"lr": 0.2, "beta": 0.5, "weight": 0.3}),
     *[("muon", like, {"lr": 0.01, "shape": (2, 3)}) for like in ("torch", "keras", "optax")],

@@ -479,6 +479,11 @@ OPTIMIZERS = {
         [(optimizers.qhm(*x), recursions.qhm(*x)) for x in [(0.01, 0.999, 0.7), (0.1, 0.5, 0.9)]],
         {"lr": BAD_LR, "beta": BAD_BETA, "weight": BAD_BETA},
     ),
+    "mars": OptimizerRow(  # it follows no flow
+        [],
+        [],
+        {**{key: BAD_ADAM[key] for key in ("lr", "beta1", "beta2", "eps")}, "gamma": [-1, "x", float("nan")]},
+    ),
     "schedule_free_sgd": OptimizerRow(
         [(lambda h: optimizers.schedule_free_sgd(h, 0.8), 1)],
         [(optimizers.schedule_free_sgd(*x), recursions.schedule_free_sgd(*x)) for x in [(0.1, 0.9), (0.01, 0.5)]],

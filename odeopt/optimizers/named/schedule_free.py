@@ -26,9 +26,10 @@ def schedule_free_sgd(lr: Number | None = None, weight: Number | None = None, *,
     """z <- z - lr g(theta),   x <- x + (z - x)/n,   theta <- (1 - weight) z + weight x.
 
     [optax.contrib.schedule_free_sgd]  The gradient is taken at theta; the loss is meant to be read at
-    x = (theta - (1 - weight) z)/weight.  `weight` is the library's b1.  Without x the step is a word: theta and z descend from the same state, and theta
-    relaxes to z with the friction 1/t by the trapezoid, whose factor in step n is 1 - 1/n.  For weight decay use `l2`.
-    A schedule is refused: the weights of the mean would have to follow it.
+    x = (theta - (1 - weight) z)/weight.  `weight` is the library's b1.  Without x the step is
+    a word: theta and z descend from the same state, and theta relaxes to z with the friction 1/t by the trapezoid,
+    whose factor in step n is 1 - 1/n.  For weight decay use `l2`.  A schedule is refused: the weights of the mean would
+    have to follow it.
 
     >>> schedule_free_sgd().scheme.word
     '[descent kick] pull'
