@@ -50,6 +50,13 @@ def test_a_start_away_from_the_pull_is_refused():
         oo.solve(opts.schedule_free_sgd(0.1).flow, tables.smooth_problem(), [0, 1])
 
 
-def test_a_schedule_is_refused():
-    with pytest.raises(ValueError, match="schedule-free methods average instead of it"):
-        opts.scheduled(opts.schedule_free_sgd(0.1), schedules.cosine(10))
+def test_under_a_schedule_the_mean_stays_uniform():
+    lr, weight, n, problem = 0.05, 0.8, 20, tables.smooth_problem()
+    schedule = schedules.cosine(40)
+    run = oo.simulate(opts.scheduled(opts.schedule_free_sgd(lr, weight), schedule), problem, n)
+    y = z = x = problem.theta0
+    for k in range(n):
+        z = z - lr * float(schedule(k)) * problem.grad(y)
+        x = x + (z - x) / (k + 1)
+        y = (1 - weight) * z + weight * x
+    np.testing.assert_allclose(run.final, y, rtol=1e-12)

@@ -124,7 +124,7 @@ AROUND = [
     ("momentum", "optax", {"clip_norm": {"limit": 1.0}}),
     ("momentum", "optax", {"lookahead": {"alpha": 0.5, "every": 5}}),
 ]
-UNSCHEDULED = ("rprop", "schedule_free_sgd", "schedule_free_adamw")  # they refuse a schedule
+UNSCHEDULED = ("rprop", "schedule_free_sgd", "schedule_free_adamw")  # constant rates
 CASES = [
     Case(name, like, settings, schedule)
     for name, rows in CONVENTIONS.items()

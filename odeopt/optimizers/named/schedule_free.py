@@ -28,8 +28,8 @@ def schedule_free_sgd(lr: Number | None = None, weight: Number | None = None, *,
     [optax.contrib.schedule_free_sgd]  The gradient is taken at theta; the loss is meant to be read at
     x = (theta - (1 - weight) z)/weight.  `weight` is the library's b1.  Without x the step is
     a word: theta and z descend from the same state, and theta relaxes to z with the friction 1/t by the trapezoid,
-    whose factor in step n is 1 - 1/n.  For weight decay use `l2`.  A schedule is refused: the weights of the mean would
-    have to follow it.
+    whose factor in step n is 1 - 1/n.  For weight decay use `l2`.  Under a schedule the mean stays uniform;
+    optax weighs it by the square of the largest rate so far, which is the same while the rate does not grow.
 
     >>> schedule_free_sgd().scheme.word
     '[descent kick] pull'
@@ -46,7 +46,7 @@ def schedule_free_sgd(lr: Number | None = None, weight: Number | None = None, *,
         schemes.Splitting("[descent kick] pull", decay.trapezoid),
         settings["lr"],
         start=_together,
-        pace=_refused,
+        pace=_descents_paced,
     )
 
 
@@ -83,7 +83,7 @@ def schedule_free_adamw(
         schemes.Splitting("memory [descent kick] pull", rule),
         h,
         start=_together,
-        pace=_refused,
+        pace=_descents_paced,
     )
 
 
@@ -92,8 +92,9 @@ def _together(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     return flow.start(theta0, z=theta0)
 
 
-def _refused(flow: Flow, speed: Speed) -> Flow:
-    raise ValueError("opt must be an optimizer that takes a schedule; schedule-free methods average instead of it")
+def _descents_paced(flow: Flow, speed: Speed) -> Flow:
+    """z' = s(t) F and its share of theta; the mean stays uniform."""
+    return flow.paced("descent", speed).paced("kick", speed)
 
 
 def _weight(name: str, value: Any) -> Number:
