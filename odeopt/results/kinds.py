@@ -42,6 +42,7 @@ from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.scaling.transfer_result import Change, Transfer
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
+from odeopt.sweeps.result import Sweep
 from odeopt.trials.result import Bench
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training
@@ -53,7 +54,7 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Transfer, Bench, Training, Vectors,
+        LossForecast, LossPrediction, Transfer, Bench, Sweep, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Change, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)

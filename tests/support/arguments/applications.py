@@ -75,6 +75,8 @@ ROWS: dict[str, Row] = {
             ("edge_gauge", "gauge", "gauge"),
             ("batch_sharpness", "result", "steep"),
             ("bench", "result", "bench"),
+            ("heatmap", "result", "heatmap"),
+            ("marginal", "result", "marginal"),
             ("rod_flow", "flow", "rods"),
             ("central_flow", "flow", "central"),
             ("edge_comparison", "result", "at_edge"),
