@@ -75,6 +75,7 @@ ROWS: dict[str, Row] = {
             ("edge_gauge", "gauge", "gauge"),
             ("batch_sharpness", "result", "steep"),
             ("bench", "result", "bench"),
+            ("diagnosis", "result", "diagnosis"),
             ("rod_flow", "flow", "rods"),
             ("central_flow", "flow", "central"),
             ("edge_comparison", "result", "at_edge"),
