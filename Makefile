@@ -28,8 +28,9 @@ lint: $(ENV)  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(ENV)  ## mypy
+types: $(ENV)  ## mypy, on the package and on code as users write it
 	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports=silent tests/support/user_code.py
 
 figures: $(ENV)  ## the gallery: figures/gallery/README.md
 	@$(BIN)/python figures/make.py
@@ -43,7 +44,7 @@ docs: $(ENV)  ## the documentation: docs/_build/html/index.html
 	@echo "open docs/_build/html/index.html"
 
 zoo: $(ENV)  ## ZOO.md, the tables of all optimizers, against torch, Keras and optax
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch,jax,keras,zoo]'
 	PYTHONPATH=tests $(BIN)/python tests/support/write_zoo.py
 
 bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" for the jobs whose names contain it
@@ -52,6 +53,7 @@ bench: $(ENV)  ## how fast, beside C, NumPy by hand and peers; ROW="one path" fo
 	$(BIN)/python benchmarks/ensembles.py $(if $(ROW),"$(ROW)")
 	$(BIN)/python benchmarks/solve.py $(if $(ROW),"$(ROW)")
 	$(BIN)/python benchmarks/in_place.py $(if $(ROW),"$(ROW)")
+	$(BIN)/python benchmarks/central_flow.py $(if $(ROW),"$(ROW)")
 
 clean:  ## remove all that make has made, but the gallery
 	$(PYTHON) notebooks/made.py

@@ -143,7 +143,7 @@ def job(network: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
 JOBS = {
     "regression, d = 41": job(regression),
     "digits, d = 2,035": job(partial(digits, 27, 0.15, 300)),
-    "digits, d = 20,260": job(partial(digits, 270, 0.2, 250)),
+    "digits, d = 20,260": job(partial(digits, 270, 0.048, 200)),
 }
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ CHARTS = {  # optimizer: (beta (m,) -> an ensemble of m of them, the name of bet
     "adagrad": (lambda beta: opts.adagrad(np.full_like(beta, 0.1)), ""),
     "adadelta": (lambda beta: opts.adadelta(0.1, beta), r"$\rho$"),
     "shampoo": (lambda beta: opts.shampoo(np.full_like(beta, 0.1)), ""),
+    "qhm": (lambda beta: opts.qhm(0.1, beta), r"$\beta$"),
+    "adabelief": (lambda beta: opts.adabelief(0.1, beta), r"$\beta_1$"),
+    "ademamix": (lambda beta: opts.ademamix(0.1, beta), r"$\beta_1$"),
+    "adan": (lambda beta: opts.adan(0.1, beta), r"$\beta_1$"),
     "lars": (lambda beta: opts.lars(1.0, beta, trust=0.5), r"$\beta$"),
 }
 SPECTRUM = (1.0, 100.0)

@@ -376,7 +376,7 @@ for ratio in ratios.values():
     print(oo.batch_scaling(oo.optimizers.adam(0.001), 8, ratio), "\n")
 
 # %% [markdown]
-# The rule for Adam is linear where the signal dominates and a square root where noise does, with $1-\beta\to8(1-\beta)$
+# The rule for Adam is linear where the signal dominates and a square root where noise does, with $\beta\to\beta^8$
 # in both. Which one is right here? Batch 32 against batch 4 at equal samples:
 
 # %%

@@ -19,12 +19,15 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
         ("solve.py", "a quadratic, d = 100", "odeopt"),
         ("solve.py", "one solve, Rosenbrock", "odeopt floats"),
         ("in_place.py", "Adam on 1e+07 parameters", "odeopt NumPy"),
+        pytest.param("central_flow.py", "regression, d = 41", "odeopt, form='step'", marks=pytest.mark.jax),
         pytest.param("passes.py", "1,000 stiff flows", "without rodas", marks=pytest.mark.numba),
     ],
 )
 def test_a_case_is_ready_and_gives_seconds(script, job, case):
     if script == "passes.py":
         pytest.importorskip("numba")
+    if script == "central_flow.py":
+        pytest.importorskip("jax")
     command = [sys.executable, FOLDER / script, job, case]
     run = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
     ready, seconds = run.stdout.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,35 @@ def test_entries_have_a_summary_and_their_own_docstring(name):
     for full, thing in reference.entries(TOPICS[name]):
         assert docstrings.summary(reference._doc(thing), set()), full
         assert f"}} {full}" in reference.entry(full, thing, set())
+
+
+WITHOUT_EXAMPLE = ("plots", "word2vec")  # they draw or download; the results' own `.plot` and the notebooks show them
+SECTIONS = {
+    "PR01": "a docstring speaks of its arguments where they need it, in a list of `name: text`",
+    "RT01": "the first line says what is returned",
+    "EX01": "examples are doctests without a heading; the next test asks for them",
+    "SA01": "the reference links names where they stand",
+    "ES01": "where the first line says all, nothing follows",
+    "SS02": "a first line may be a formula",
+    "SS03": "a first line may be a formula, or end in its source",
+    "SS05": "a first line may begin with a noun in the plural",
+}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_docstrings_pass_the_checks_of_numpydoc(name):
+    """All but those that ask for its sections, which docstrings that are read at a prompt do without."""
+    validate = pytest.importorskip("numpydoc.validate").validate
+    for full, thing in reference.entries(TOPICS[name]):
+        if inspect.isclass(thing) or inspect.isroutine(thing):
+            found = validate(f"{thing.__module__}.{thing.__qualname__}")["errors"]
+            assert not [error for error in found if error[0] not in SECTIONS], full
+
+
+@pytest.mark.parametrize("name", [name for name in LIGHT if name not in WITHOUT_EXAMPLE])
+def test_public_functions_have_an_example_that_runs(name):
+    for full, thing in reference.entries(TOPICS[name]):
+        assert not inspect.isroutine(thing) or ">>>" in reference._doc(thing), full
 
 
 def test_every_topic_is_in_the_table_of_contents():

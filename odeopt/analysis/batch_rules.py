@@ -42,6 +42,22 @@ def shrink(noise_ratio: float, kappa: float) -> float:
     return float(np.sqrt(1 - share + share / kappa))
 
 
+def averaging(opt: Optimizer) -> float:
+    """The sum of squared weights of the gradients in the average that Lion's sign and Muon's matrix sign read; else 1.
+
+    The noise of one gradient times this is the noise of that average.
+    """
+    if "opt" in opt.settings:
+        return averaging(opt.settings["opt"])
+    if opt.name == "lion":
+        weight, beta = opt.settings["beta1"], opt.settings["beta2"]
+    elif opt.name == "muon":
+        weight, beta = opt.settings["beta"] ** 2, opt.settings["beta"]
+    else:
+        return 1.0
+    return float((1 - weight) ** 2 + weight**2 * (1 - beta) / (1 + beta))
+
+
 def is_normalised(opt: Optimizer) -> bool:
     """Whether the step is independent of the gradient's size; ValueError if no rule is known for the optimizer."""
     rule = _rule(opt)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.analysis.batch_rules import Scale, is_normalised, scaled, shrink
+from odeopt.analysis.batch_rules import Scale, averaging, is_normalised, scaled, shrink
 from odeopt.core.symbols import short
 from odeopt.noise.base import noise_of
 from odeopt.optimizers.base import Optimizer, an_optimizer
@@ -81,8 +81,9 @@ def scale_batch(opt: Optimizer, kappa: float, noise_ratio: float | None = None) 
 def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None) -> BatchScaling:
     """lr -> kappa q lr, beta -> beta^kappa, eps -> q eps, where q^2 E[G] = g^2 + Sigma/kappa, E[G] = g^2 + Sigma.
 
-    During one new step, as during kappa old steps, Adam and RMSprop drift by kappa lr g/sqrt(E[G]), signs and Muon
-    likewise.  A memory spans as many samples as before; to first order 1 - beta -> kappa (1 - beta).
+    During one new step, as during kappa old steps, Adam and RMSprop drift by kappa lr g/sqrt(E[G]), and signs likewise.
+    A memory spans as many samples as before; to first order 1 - beta -> kappa (1 - beta).  Lion and Muon take the sign
+    of such a memory, whose noise then hardly changes: their q is near 1 at any noise ratio.
     noise_ratio = Sigma/g^2 before the change, see `odeopt.noise_ratio`: inf gives the square-root rule,
     q = 1/sqrt(kappa), which preserves the noise too, and 0 the linear rule, q = 1.  [Malladi et al. 2022]  In between,
     the drift is exact to leading order if and as long as all coordinates have the same ratio; the noise is not
@@ -107,9 +108,11 @@ def batch_scaling(opt: Optimizer, kappa: float, noise_ratio: float | None = None
     kappa = check.scalar("kappa", check.positive("kappa", kappa))
     given = None if noise_ratio is None else _ratio(noise_ratio)
     ratio = _required(given) if is_normalised(opt) else None
-    q = 1.0 if ratio is None else shrink(ratio, kappa)
-    scale = Scale(kappa, q, kappa * q, lambda schedule: schedule.stretched(kappa))
-    return BatchScaling(opt, scaled(opt, scale), kappa, ratio, q)
+    whole = Scale(kappa, 1.0, 1.0, lambda schedule: schedule.stretched(kappa))
+    before = averaging(opt)
+    fewer = kappa * before / averaging(scaled(opt, whole))  # how many times less noise the step reads
+    q = 1.0 if ratio is None else shrink(ratio * before, fewer)
+    return BatchScaling(opt, scaled(opt, replace(whole, q=q, rate=kappa * q)), kappa, ratio, q)
 
 
 def noise_ratio(problem: Problem, theta: ArrayLike | None = None) -> Any:

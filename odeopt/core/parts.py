@@ -96,6 +96,11 @@ def push(
 
     noise=lambda xi, temperature: ops.sqrt(2 * temperature) * xi  is thermal noise,
     noise=lambda noise, theta, lr: ops.sqrt(lr) * noise(theta)    is the noise of SGD.
+
+    >>> import odeopt as oo
+    >>> oo.flow("theta", {"a": 2.0}, force=push("theta", lambda grad, theta, a: -a * grad(theta)))
+    theta' = -a*grad L(theta)
+    with a = 2
     """
     check.label("slot", slot)
     return Push(slot, formula("force", force), None if rate is None else formula("rate", rate), _noise(noise))
@@ -109,7 +114,15 @@ def relax(
     limit: Formula | None = None,
     noise: Formula | None = None,
 ) -> Relax:
-    """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; rates may be numbers."""
+    """u' = rate (target - u) + noise: `relax("v", rate=lambda damping: damping)` is friction; rates may be numbers.
+
+    >>> import odeopt as oo
+    >>> average = relax("m", target=lambda grad, theta: grad(theta), rate=lambda tau: 1 / tau)
+    >>> oo.flow("theta m", {"tau": 0.5}, memory=average, drift=push("theta", lambda m: -m))
+    theta' = -m
+    m'     = (grad L(theta) - m)/tau
+    with tau = 0.5
+    """
     check.label("slot", slot)
     limit = None if limit is None else check.function("limit", limit, "what the slope at t = 0 reads")
     return Relax(slot, formula("target", target), formula("rate", rate), limit, _noise(noise))
@@ -129,7 +142,17 @@ def _noise(noise: Formula | None) -> Formula | None:
 
 
 def project(slot: str, map: Formula) -> Project:
-    """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`."""
+    """u <- map: `project("M", lambda M, G: ops.maximum(M, G))`.
+
+    A projection adds nothing to the right-hand side; a splitting applies it where the word says.
+
+    >>> import odeopt as oo
+    >>> descent = push("theta", lambda grad, theta: -grad(theta))
+    >>> positive = oo.flow("theta", descent=descent, bound=project("theta", lambda theta: oo.ops.maximum(theta, 0.0)))
+    >>> opt = oo.Optimizer(positive, oo.schemes.Splitting("descent bound"), h=0.5)
+    >>> oo.simulate(opt, oo.problems.quadratic((1.0, 5.0), angle=0).at([1.0, 1.0]), steps=2).theta.tolist()
+    [[1.0, 1.0], [0.5, 0.0], [0.25, 0.0]]
+    """
     return Project(check.label("slot", slot), formula("map", map))
 
 

@@ -41,12 +41,26 @@ class Quantity:
 
 
 def decreasing(value: Formula, where: str = "") -> Quantity:
-    """dQ/dt <= 0: `decreasing(lambda loss, v: loss + ops.norm(v) ** 2 / 2)` is mechanical energy under friction."""
+    """dQ/dt <= 0: `decreasing(lambda loss, v: loss + ops.norm(v) ** 2 / 2)` is mechanical energy under friction.
+
+    >>> import odeopt as oo
+    >>> descent = oo.push("theta", lambda grad, theta: -grad(theta))
+    >>> falling = oo.flow("theta", descent=descent, quantities={"loss": decreasing(lambda loss: loss)})
+    >>> oo.energy(oo.simulate(oo.Optimizer(falling, oo.schemes.euler, h=0.01), oo.problems.quadratic(), 50)).violation
+    {'loss': 0.0}
+    """
     return _quantity(value, "decreasing", where)
 
 
 def conserved(value: Formula, where: str = "") -> Quantity:
-    """dQ/dt = 0: a first integral."""
+    """dQ/dt = 0: a first integral.
+
+    >>> import odeopt as oo
+    >>> energy = conserved(lambda loss, v: loss + oo.ops.norm(v) ** 2 / 2)
+    >>> kick, drift = oo.push("v", lambda grad, theta: -grad(theta)), oo.push("theta", lambda v: v)
+    >>> oo.flow("theta v", kick=kick, drift=drift, quantities={"energy": energy}).quantities["energy"].law
+    'conserved'
+    """
     return _quantity(value, "conserved", where)
 
 

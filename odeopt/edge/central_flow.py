@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from odeopt.analysis.sharpness import thresholds
+from odeopt.core.state import State
 from odeopt.edge.central_path import Path
 from odeopt.edge.central_point import Form, Record
 from odeopt.edge.covariance import Covariance
@@ -59,12 +60,13 @@ def central_flow(
     record_every:   steps between records; the last step is recorded too
     progress:       a bar: True, False, or None for one at a terminal
 
-    The derivatives of the step are exact if the problem's H p products are; a step that cannot be recorded, such as
-    one with a matrix function, is differentiated by differences and may have at most 600 numbers.  A substep costs a
-    few H p products for each mode.  In a state of more than 60 numbers, pairs are looked for only if the optimizer
-    itself leaves its stability limit by a pair.  A start beyond the edge is drawn onto it in the first substeps, by a
-    jump that depends on their number.  Where no oscillation keeps the multipliers inside, as in a catapult, the path
-    ends with the status STEP_FAILED.
+    The derivatives of the step are exact if the problem's H p products are, and the second derivatives too if the
+    problem comes from JAX, torch or Keras; else these are differences.  A step that cannot be recorded, such as one
+    with a matrix function, is differentiated by differences and may have at most 600 numbers.  A substep costs about 5
+    H p products before the edge, and 20 with one or two modes there.  In a state of more than 60 numbers, pairs are
+    looked for only if the optimizer itself leaves its stability limit by a pair.  A start beyond the edge is drawn onto
+    it in the first substeps, by a jump that depends on their number.  Where no oscillation keeps the multipliers
+    inside, as in a catapult, the path ends with the status STEP_FAILED.
 
     >>> import odeopt as oo
     >>> valley = oo.Problem(lambda u: 0.5 * u[1] * u[0] ** 2 - 0.05 * u[1], theta0=[0.1, 19.98])
@@ -91,6 +93,8 @@ def central_flow(
         field = Published(opt, problem, grad, y) if form == "published" else AveragedStep(opt, problem, grad, y, order)
         path = Path(field, Loss(problem), substeps, limit)
         status, message = path.run(steps, record_every, progress)
+        if status is Status.STEP_FAILED and len(path.records) == 1:
+            message += _from_zero(opt, y)
         return _result(grad, field, form, path.records, status, message)
 
 
@@ -124,6 +128,16 @@ def _result(
         nhev=field.hessian.count,
         means=field.means,
     )
+
+
+def _from_zero(opt: Optimizer, y: State) -> str:
+    """What may help a path that cannot begin: the first step from squares of 0 is a jump, which no flow follows."""
+    zero = [
+        name
+        for name, u in zip(opt.flow.variables, y, strict=True)
+        if name in opt.flow.preconditioner.split() and not u.any()
+    ]
+    return f"; the first step from {' = '.join(zero)} = 0 is a jump: give memory={{{zero[0]!r}: ...}}" if zero else ""
 
 
 def _table(rows: list[Array]) -> Array:

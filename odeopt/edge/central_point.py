@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from odeopt.edge.complementarity import Complementary, complementary
+from odeopt.edge.complementarity import Complementary, Unsolvable, complementary
 from odeopt.edge.covariance import principal
 from odeopt.edge.mean_loss import with_mean
 from odeopt.edge.spectrum.modes import Matrices, Modes, near, oscillates
@@ -66,8 +66,11 @@ class Point:
         return float(np.min(slack if before.pieces.T is None else slack[len(before.active) :], initial=1.0))
 
     def oscillation(self, dt: float) -> Complementary:
-        """The X under which no mode is outside the circle after the time dt."""
-        return complementary(*self.pieces.ahead(dt), self.pieces.allowed)
+        """The X under which no mode is outside the circle after the time dt; raises Unsolvable."""
+        try:
+            return complementary(*self.pieces.ahead(dt), self.pieces.allowed)
+        except Unsolvable as error:
+            raise Unsolvable(f"{error}: {', '.join(f'{mu:.4g}' for mu in np.real_if_close(self.active.mu))}") from error
 
 
 def point_at(form: Form, t: float, y: Array, before: Found | None, limit: int, rng: np.random.Generator) -> Point:

@@ -50,16 +50,16 @@ def complementary(S: Array, B: Array, allowed: Array | None = None) -> Complemen
     S = np.where(allowed, (S + S.T) / 2, 0.0)
     if k == 0 or np.linalg.eigvalsh(S)[0] >= 0:
         return Complementary(np.zeros((k, k)), S)
-    pairs = [(i, j) for i in range(k) for j in range(i, k) if allowed[i, j]]
-    basis = np.array([_unit(i, j, k) for i, j in pairs])
-    M = np.einsum("pab,abcd,qcd->pq", basis, B, basis, optimize=True)
-    size, steepness = float(np.abs(np.linalg.eigvalsh(S)).max()), float(np.abs(M).max())
-    if steepness == 0:
+    if not np.any(B[allowed][:, allowed]):
         raise Unsolvable("an oscillation in these modes does not move their multipliers")
     if k == 1:  # X = -S/B, most often
         if B.item() < 0:
             raise Unsolvable("no oscillation in these modes keeps their multipliers on the unit circle")
         return Complementary(-S / B.item(), np.zeros((1, 1)))
+    pairs = [(i, j) for i in range(k) for j in range(i, k) if allowed[i, j]]
+    basis = np.array([_unit(i, j, k) for i, j in pairs])
+    M = np.einsum("pab,abcd,qcd->pq", basis, B, basis, optimize=True)
+    size, steepness = float(np.abs(np.linalg.eigvalsh(S)).max()), float(np.abs(M).max())
     whole: Callable[[Array], Array] = lambda x: np.einsum("...p,pab->...ab", x, basis)
     flat: Callable[[Array], Array] = lambda Z: np.einsum("pab,...ab->...p", basis, Z)
     z = _followed(flat(S) / size, M / steepness, whole, flat)

@@ -8,6 +8,7 @@ from ._shampoo import shampoo
 from .adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
 from .averaging import asgd
 from .ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
+from .differences import adan
 from .gradient import gradient_flow
 from .layerwise import lamb, lars
 from .momentum import (
@@ -18,10 +19,14 @@ from .momentum import (
     quasi_hyperbolic,
     su_boyd_candes,
 )
-from .sign import lion, normalized_flow, sign_flow
+from .relatives.adopt import adopt
+from .relatives.belief import adabelief
+from .relatives.mixture import ademamix
+from .sign import lion, normalized_flow, sign_flow, signum
 from .stochastic import kramers, langevin, sgd_first_order, sgd_second_order
 
 __all__ = [
+    "adabelief",
     "adadelta",
     "adafactor",
     "adagrad",
@@ -32,6 +37,9 @@ __all__ = [
     "adamax_outside",
     "adamw",
     "adamw_hat",
+    "adan",
+    "ademamix",
+    "adopt",
     "amsgrad",
     "amsgrad_corrected",
     "amsgrad_hat",
@@ -63,5 +71,6 @@ __all__ = [
     "sgd_second_order",
     "shampoo",
     "sign_flow",
+    "signum",
     "su_boyd_candes",
 ]

@@ -41,6 +41,24 @@ def sign_flow(delta: Number = 0.0) -> Flow:
     )
 
 
+def signum(tau1: Number, delta: Number = 0.0) -> Flow:
+    """theta' = -sign(m),   m' = (g - m)/tau1.                                          [Bernstein et al. 2018, alg. 2]
+
+    >>> signum(tau1=0.1, delta=0.1)
+    theta' = -m/(|m| + delta)
+    m'     = (grad L(theta) - m)/tau1
+    with tau1 = 0.1, delta = 0.1
+    """
+    return flow(
+        "theta m",
+        {"tau1": check.positive("tau1", tau1), "delta": check.nonnegative("delta", delta)},
+        name="signum",
+        ages="memory",
+        memory=mean,
+        drift=push("theta", lambda m, delta: -soft_sign(m, delta)),
+    )
+
+
 def normalized_flow(eps: Number = 1e-6) -> Flow:
     """theta' = -g/(|g| + eps), |g| the norm over all coordinates: gradient flow at unit speed.       [Cortes 2006]
 

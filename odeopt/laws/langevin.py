@@ -39,6 +39,11 @@ def kramers(problem: Problem, temperature: float, damping: float, box: Any, cell
     The stationary density is exp(-(L + v^2/2)/T)/Z.  The plane is (theta, v), for problems with one parameter.  Only v
     has noise, so errors are O(h) in the width h of the cells of theta, like those of a diffusion abs(v) h/2.  Use many
     cells, and extrapolate 2 x(h/2) - x(h) from two grids.                                          [Kramers 1940]
+
+    >>> import odeopt as oo
+    >>> law = kramers(oo.problems.double_well(), 0.5, damping=1.0, box=((-2.5, 2.5), (-3, 3)), cells=(80, 40))
+    >>> law.stationary().shape
+    (80, 40)
     """
     problem_of(problem, 1)
     if make_grid(box, cells).dim != 2:

@@ -7,6 +7,8 @@ Adam has (lr/2) Sigma^(1/2) H^-1, whatever its memory.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -17,7 +19,7 @@ from odeopt.laws.moments import ROUNDING, Moments
 from odeopt.optimizers.starts import settled
 from odeopt.problems import Problem
 from odeopt.problems.base import a_problem
-from odeopt.problems.differences import derivative_along
+from odeopt.problems.differences import RoughGradient, derivative_along
 from odeopt.problems.initial_point import single_point
 from odeopt.util.check import Array
 
@@ -30,7 +32,8 @@ def linear_noise(flow: Flow, problem: Problem, theta0: ArrayLike | None = None) 
     theta0: (d,), where the search for the point of rest starts; by default the minimiser of the problem if it knows
             one, else its theta0.  The memory starts settled
 
-    On a linear flow this is `flow_stationary`.  Raises ValueError if no point of rest is found, or if it is unstable.
+    On a linear flow this is `flow_stationary`.  Raises ValueError if no point of rest is found, or if the flow
+    is unstable there or has a kink, as the sign of a memory.
 
     >>> import odeopt as oo
     >>> noisy = oo.noise.gaussian(oo.problems.quadratic(eigenvalues=(1.0, 4.0), angle=0), sigma=2.0)
@@ -47,7 +50,7 @@ def linear_noise(flow: Flow, problem: Problem, theta0: ArrayLike | None = None) 
     y = settled(flow, problem.oracle(), start, 0.0) if flow.ages else flow.start(start)
     image, _, w, name = slope_as_map(flow, problem, y)
     rest = _rest(image, y, w, name)
-    A = _jacobian(image, rest, w)
+    A = _jacobian(image, rest, w, name)
     growth = np.linalg.eigvals(A).real.max()
     if growth >= -ROUNDING * np.abs(A).max():
         raise ValueError(f"{flow.name} has no stationary law here: its largest growth rate is {growth:.6g}")
@@ -62,14 +65,19 @@ def _rest(image: Map, y: State, w: int, name: str) -> Array:
     still = np.zeros((1, w))
     start = np.concatenate(y)
     found = root(lambda x: image(x[None], still)[0], start, tol=1e-14)
-    size = np.abs(_jacobian(image, found.x, w)) @ np.maximum(np.abs(found.x), np.abs(start) + 1.0)
+    size = np.abs(_jacobian(image, found.x, w, name)) @ np.maximum(np.abs(found.x), np.abs(start) + 1.0)
     if not np.all(np.abs(image(found.x[None], still)[0]) <= REST * size):
         raise ValueError(f"theta0 must be near a point of rest of {name}, none was found from {y[0]!r}")
     return np.asarray(found.x)
 
 
-def _jacobian(image: Map, y: Array, w: int) -> Array:
+def _jacobian(image: Map, y: Array, w: int, name: str) -> Array:
     """A = DF(y)."""
     still = np.zeros((1, w))
-    columns = [derivative_along(lambda x: image(x[None], still)[0], y, axis, 1) for axis in np.eye(len(y))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RoughGradient)
+        try:
+            columns = [derivative_along(lambda x: image(x[None], still)[0], y, axis, 1) for axis in np.eye(len(y))]
+        except RoughGradient as kink:
+            raise ValueError(f"{name} must be smooth at its point of rest to be linearised: {kink}") from kink
     return np.array(columns).T

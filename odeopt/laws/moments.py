@@ -131,7 +131,13 @@ def flow_moments(flow: Flow, problem: Problem, t: Any, theta0: ArrayLike | None 
 
 
 def flow_stationary(flow: Flow, problem: Problem) -> Moments:
-    """Mean and covariance of the stochastic flow in equilibrium, by A mu + b = 0 and A C + C A^T + B B^T = 0."""
+    """Mean and covariance of the stochastic flow in equilibrium, by A mu + b = 0 and A C + C A^T + B B^T = 0.
+
+    >>> import odeopt as oo
+    >>> law = flow_stationary(oo.flows.langevin(temperature=0.1), oo.problems.quadratic((1.0, 4.0), angle=0))
+    >>> np.diag(law.covariance).round(6)  # T / curvature
+    array([0.1  , 0.025])
+    """
     from scipy.linalg import solve, solve_continuous_lyapunov
 
     start = a_flow(flow).start(single_point(problem, "theta0 of the problem", None))

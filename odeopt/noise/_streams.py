@@ -19,7 +19,11 @@ Draw = Callable[["np.random.Generator", int], Any]  # (stream, k) -> the next k 
 
 
 def streams(rng: np.random.Generator, members: tuple[int, ...]) -> list[np.random.Generator]:
-    """One child of `rng` for each member; for members = () a single one."""
+    """One child of `rng` for each member; for members = () a single one.
+
+    >>> [len(streams(np.random.default_rng(0), members)) for members in ((), (3,), (2, 3))]
+    [1, 3, 6]
+    """
     shape = check.members("members", members)
     return check.instance("rng", rng, np.random.Generator, "a numpy.random.Generator").spawn(math.prod(shape))
 

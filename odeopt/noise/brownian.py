@@ -66,6 +66,10 @@ def brownian_path(steps: int, width: int, members: tuple[int, ...] = (), *, rng:
     """A Brownian path of `steps` increments of this width, each member from its own stream.
 
     The increments are those that `simulate(..., rng=rng)` would draw for these members.
+
+    >>> path = brownian_path(steps=4, width=2, rng=0)
+    >>> path.xi.shape, path.coarsened(2).xi.shape
+    ((4, 2), (2, 2))
     """
     shape = check.members("members", members)
     numbers = check.count("steps", steps, 1) * check.count("width", width, 1) * math.prod(shape)

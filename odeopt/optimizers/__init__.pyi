@@ -7,22 +7,28 @@ from .named.adaptive import adadelta, adagrad, rmsprop, strang_rmsprop
 from .named.averaging import asgd
 from .named.gradient import gd
 from .named.layerwise import lamb, lars
+from .named.memories import adabelief, adan, ademamix, adopt
 from .named.momentum import heavy_ball, momentum, nesterov, nesterov_k
 from .named.muon import muon
+from .named.quasi_hyperbolic import qhm
 from .named.relatives import adamax, amsgrad, nadam, radam
 from .named.rprop import rprop
 from .named.shampoo import shampoo
-from .named.sign import lion, normalized_gd, signsgd
+from .named.sign import lion, normalized_gd, signsgd, signum
 from .wrappers import clip_norm, clip_value, decoupled, ema, l2, lookahead, scheduled
 
 __all__ = [
     "Optimizer",
+    "adabelief",
     "adadelta",
     "adafactor",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
+    "adan",
+    "ademamix",
+    "adopt",
     "amsgrad",
     "asgd",
     "clip_norm",
@@ -45,11 +51,13 @@ __all__ = [
     "nesterov",
     "nesterov_k",
     "normalized_gd",
+    "qhm",
     "radam",
     "rmsprop",
     "rprop",
     "scheduled",
     "shampoo",
     "signsgd",
+    "signum",
     "strang_rmsprop",
 ]

@@ -88,6 +88,11 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "lars": {"optax": {"beta": 0.9, "weight_decay": 0.0, "trust": 1e-3, "eps": 0.0}},
     "signsgd": {"optax": {}},
+    "signum": {"optax": {"beta": 0.9}},
+    "adabelief": {"optax": {**_MOMENTS, "eps": 1e-16, "eps_root": 1e-16}},
+    "ademamix": {"optax": {**_MOMENTS, "beta3": 0.9999, "alpha": 5.0, "eps": 1e-8}},
+    "adan": {"optax": {"beta1": 0.98, "beta2": 0.99, "beta3": 0.92, "eps": 1e-8, "eps_root": 1e-8}},
+    "adopt": {"optax": {"beta1": 0.9, "beta2": 0.9999, "eps": 1e-6, "power": 0.25}},
     "normalized_gd": {"optax": {"eps": 1e-6}},
 }
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from odeopt.core.symbols import short
+from odeopt.optimizers.bibliography import Source
 from odeopt.optimizers.schedules import Schedule
-from odeopt.optimizers.sources import Source
 
 RANGE = 1e8  # rescale looks for a step from 1/RANGE to RANGE times the present one
 

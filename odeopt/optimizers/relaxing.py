@@ -13,9 +13,9 @@ from odeopt import schemes
 from odeopt.core import decay
 from odeopt.core.flow import Flow
 from odeopt.optimizers.base import Optimizer, named
+from odeopt.optimizers.bibliography import Source
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
-from odeopt.optimizers.sources import Source
 from odeopt.optimizers.starts import Start, half_step, rest, settled
 from odeopt.util import check
 
@@ -35,17 +35,18 @@ def relaxing(
     h: Any = None,
     lr_of: Callable[[Any], Any] = lambda h: h,
     more: Callable[[Any], dict[str, Any]] = lambda h: {},
+    starts: tuple[Start, Start] | None = None,
     **fields: Any,
 ) -> Optimizer:
-    """The optimizer with h = lr (unless given), beta_i = R(-h/tau_i), and the start named by the settings."""
+    """The optimizer with h = lr (unless given), beta_i = R(-h/tau_i), and the starts given or named by the settings."""
     h, rule = settings["lr"] if h is None else h, decay.of_map(settings.get("map", "exact"))
     tau1, tau2 = h / rule.z_of(settings["beta1"]), h / rule.z_of(settings["beta2"])
-    starts: dict[str, tuple[Start, Start]] = {
+    known: dict[str, tuple[Start, Start]] = {
         "half": (rest, half_step(decay=rule)),
         "zero": (rest, rest),
         "settled": (settled, settled),
     }
-    begin, matched = starts[settings.get("start", "zero")]
+    begin, matched = starts or known[settings.get("start", "zero")]
     exact_lr = "h = lr" if h is settings["lr"] else "h = -log(1 - lr w)/w"
     naive = settings.get("map") == "naive"
     facts = Facts(
@@ -72,7 +73,8 @@ def relaxing(
 def checked(name: str, like: str, map: str, start: str, **given: Any) -> dict[str, Any]:
     """The checked settings, with the library's defaults for those not given."""
     ranges = {"lr": check.rate, "beta1": check.fraction, "beta2": check.fraction, "eps": check.nonnegative}
-    ranges |= {"weight_decay": check.nonnegative, "psi": check.nonnegative}
+    ranges |= dict.fromkeys(("weight_decay", "psi", "eps_root", "alpha", "power"), check.nonnegative)
+    ranges["beta3"] = check.fraction
     found = filled(name, like, given)
     found = {key: ranges[key](key, value) if key in ranges else value for key, value in found.items()}
     check.together(**{key: found[key] for key in given if key in ranges})

@@ -19,9 +19,10 @@ from odeopt.core.formula import Formula, mapped
 from odeopt.core.state import Grad, State, column
 from odeopt.flows.averaging import AVERAGING, averaged
 from odeopt.optimizers.base import Optimizer, an_optimizer
+from odeopt.optimizers.bibliography import Source
 from odeopt.optimizers.recipe import BY_HAND, Recipe
 from odeopt.optimizers.schedules.base import checked
-from odeopt.optimizers.sources import ZHANG, Source
+from odeopt.optimizers.sources import ZHANG
 from odeopt.optimizers.starts import Start
 from odeopt.schemes.averaged import Averaged
 from odeopt.schemes.lookahead import Lookahead, innermost

@@ -54,12 +54,19 @@ OPTIMIZERS = {
     "adafactor": "#225555",
     "muon": "#994F00",
     "shampoo": "#555577",
+    "qhm": "#B2560D",
+    "signum": "#336699",
+    "adabelief": "#C08497",
+    "ademamix": "#7A1F5C",
+    "adan": "#2F6F4F",
+    "adopt": "#B58900",
 }
 LABELS = {
     "gd": "Gradient descent", "heavy_ball": "Heavy ball", "nesterov_k": "Nesterov k/(k+3)", "rmsprop": "RMSprop",
     "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "radam": "RAdam", "signsgd": "SignSGD",
     "normalized_gd": "Normalised GD", "half_start_adam": "Half-start Adam", "strang_rmsprop": "Strang RMSprop",
-    "asgd": "ASGD", "lamb": "LAMB", "lars": "LARS",
+    "asgd": "ASGD", "lamb": "LAMB", "lars": "LARS", "qhm": "QHM",
+    "adabelief": "AdaBelief", "ademamix": "AdEMAMix", "adopt": "ADOPT",
 }  # fmt: skip
 SCHEMES = {
     "Euler": (BLUE, "o"),

@@ -1,19 +1,21 @@
 """The best rate with another batch, if the old rate was best with the old batch, by the ratio of noise to signal.
 
 r = tr Sigma/|grad L|^2 of a gradient with the old batch, so r/kappa with a batch kappa times as large.  Where noise
-dominates all laws agree: eta ~ kappa for SGD, sqrt(kappa) for steps whose length the gradient does not change.
+dominates all laws agree: eta ~ kappa for SGD, sqrt(kappa) for steps whose length the gradient does not change, which
+then keep the drift per sample, as `scale_batch` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import inf, sqrt
+from math import inf, log, sqrt
 
-from odeopt.analysis.batch_rules import shrink
+from odeopt.analysis.batch_rules import Scale, averaging, is_normalised, scaled, shrink
+from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.rescheduling import innermost_optimizer
 from odeopt.scaling.factor import Factor
 
+AVERAGED = ("lion", "muon")
 PEAK = 1.0  # the noise ratio at which the surge ends: a batch of the noise scale                  [Li et al. 2024]
-Law = Callable[[float, float], float]  # (r, kappa) -> the factor of the rate
 
 
 def summed_rate(r: float, kappa: float) -> float:
@@ -25,11 +27,6 @@ def summed_rate(r: float, kappa: float) -> float:
     return float(kappa) if r == inf else (1 + r) / (1 + r / kappa)
 
 
-def linear_rate(r: float, kappa: float) -> float:
-    """eta ~ kappa: the drift of SGD per sample."""
-    return float(kappa)
-
-
 def normalised_rate(r: float, kappa: float) -> float:
     """eta ~ b = (1 + r)^(-1/2), the share of the signal in a step of fixed length: Adam, signs, norms, Muon.
 
@@ -37,15 +34,6 @@ def normalised_rate(r: float, kappa: float) -> float:
     (2.0, 1.0)
     """
     return 1 / shrink(r, kappa)
-
-
-def drift_rate(r: float, kappa: float) -> float:
-    """eta ~ kappa q: the drift of such a step per sample, as in `scale_batch`.
-
-    >>> drift_rate(inf, 4), drift_rate(0.0, 4)
-    (2.0, 4.0)
-    """
-    return kappa * shrink(r, kappa)
 
 
 def surge_rate(r: float, kappa: float, peak: float = PEAK) -> float:
@@ -62,24 +50,41 @@ def surge_rate(r: float, kappa: float, peak: float = PEAK) -> float:
     return (p / old + old) / (p / new + new)
 
 
-SUMMED: tuple[Law, ...] = (summed_rate, linear_rate)
-NORMALISED: tuple[Law, ...] = (normalised_rate, drift_rate, surge_rate)
-
-
-def batch_factor(normalised: bool, kappa: float, ratios: tuple[float, float] | None) -> Factor:
+def batch_factor(opt: Optimizer, kappa: float, ratios: tuple[float, float] | None, floor: float = 0.0) -> Factor:
     """The factor by which the batch changes the rate, for a range of noise ratios; None: nothing is known.
 
     best: the lowest that the laws give at the middle of the range, as a rate too high costs more than one too low
     low, high: the lowest and the highest over the range
+    floor: of a momentum's beta, see `Scale`
 
-    >>> batch_factor(False, 4.0, (1.0, 1.0))
+    The sign of a momentum (Lion, Muon) swings about its zero by the rate times its memory: where the memory gets
+    shorter in steps, the rate grows as much.  Its noise ratio is that of the average.
+
+    >>> from odeopt import optimizers
+    >>> batch_factor(optimizers.gd(0.1), 4.0, (1.0, 1.0))
     Factor(best=1.6, low=1.6, high=4.0)
-    >>> batch_factor(True, 4.0, None)
+    >>> batch_factor(optimizers.signsgd(0.1), 4.0, None)
     Factor(best=2.0, low=1.0, high=4.0)
     """
-    laws = (NORMALISED if normalised else SUMMED)[: 2 if ratios is None else None]
-    ends = [law(r, kappa) for law in laws for r in ratios or (0.0, inf)]
-    return Factor(min(law(middle(ratios), kappa) for law in laws), min(ends), max(ends))
+    new = scaled(opt, Scale(kappa, 1.0, 1.0, lambda s: s, floor))
+    before, memory = averaging(opt), _memory(opt) / _memory(new)
+    fewer = kappa * before / averaging(new)
+
+    def laws(r: float) -> list[float]:
+        if not is_normalised(opt):
+            return [summed_rate(r, kappa), float(kappa)]
+        rates = [memory * normalised_rate(r * before, fewer), kappa * shrink(r * before, fewer)]
+        return rates if ratios is None else [*rates, memory * surge_rate(r * before, fewer)]
+
+    ends = [rate for r in ratios or (0.0, inf) for rate in laws(r)]
+    return Factor(min(laws(middle(ratios))), min(ends), max(ends))
+
+
+def _memory(opt: Optimizer) -> float:
+    """-1/log beta steps of the momentum whose sign is taken; 1 for other optimizers."""
+    inner = innermost_optimizer(opt)
+    beta = float(inner.settings[{"lion": "beta2", "muon": "beta"}[inner.name]]) if inner.name in AVERAGED else 0.0
+    return -1 / log(beta) if beta else 1.0
 
 
 def middle(ratios: tuple[float, float] | None) -> float:

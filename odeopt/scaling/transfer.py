@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from odeopt.analysis.batch_rules import Scale, is_normalised, scaled, shrink
+from odeopt.analysis.batch_rules import Scale, scaled, shrink
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.optimizers.schedules import Schedule
 from odeopt.optimizers.wrappers import scheduled
@@ -51,6 +51,10 @@ def transfer(
 
     scale_batch keeps the path at any rate; this keeps a tuned rate tuned.  Where noise dominates they agree.
 
+    Measured on the digits (figure 29), the loss at the transferred rate is at most so much above the tuned one: batch 8
+    to 512 from 32, AdamW 2 %, SGD 5 %, Lion 1 % for larger and 8 % for smaller batches; width 64 to 1024, Adam 1.6 %;
+    horizon 1 to 16, Lion 3 %, SGD 6 %, AdamW 8 %, where the old rate as it is costs 19, 2 and 1 %.
+
     >>> from odeopt import optimizers
     >>> transfer(optimizers.momentum(lr=0.1), batch=(32, 128), noise_ratio=2.0)
     momentum: batch x 4
@@ -72,7 +76,7 @@ def transfer(
     opt = opt if schedule is None else scheduled(opt, schedule)
     ratios = _ratios(noise_ratio, noise_scale, batch)
     steps = float(horizon[0]) if isinstance(horizon, tuple | list) else None
-    noise, peak = batch_factor(is_normalised(opt), kappa, ratios), horizon_factor(schedule_of(opt), long, steps)
+    noise, peak = batch_factor(opt, kappa, ratios, FLOOR), horizon_factor(schedule_of(opt), long, steps)
     q = shrink(middle(ratios), kappa)
     request = Request(opt, kappa, wide, deep, long, ratios, noise, peak)
 

@@ -41,8 +41,8 @@ def model_changes(width: float, depth: float) -> tuple[str, ...]:
     found = []
     if width != 1:
         found.append(
-            "initial weights: standard deviation 1/sqrt(fan-in), and that of the output matrix another "
-            f"{width**-0.5:.4g} times smaller or larger (or zero); attention: 1/d instead of 1/sqrt(d)"
+            "initial weights: standard deviation 1/sqrt(fan-in), for the output matrix times "
+            f"{width**-0.5:.4g}, or zero; attention: 1/d instead of 1/sqrt(d)"
         )
         found.append(f"eps must stay small beside gradients, which become about {1 / width:.3g} times as large")
     if depth != 1:

@@ -98,10 +98,18 @@ class Chebyshev:
 
 
 def rkc1(stages: int) -> Chebyshev:
-    """RKC of first order, damping 0.05: the longest stability interval per gradient."""
+    """RKC of first order, damping 0.05: the longest stability interval per gradient.
+
+    >>> round(rkc1(10).real_stability, 1)  # s gradients reach nearly 2 s^2, s steps of Euler 2 s
+    193.6
+    """
     return Chebyshev(1, stages)
 
 
 def rkc2(stages: int) -> Chebyshev:
-    """RKC of second order, damping 2/13."""
+    """RKC of second order, damping 2/13.
+
+    >>> rkc2(10).order, round(rkc2(10).real_stability, 1)
+    (2, 64.7)
+    """
     return Chebyshev(2, stages)

@@ -93,7 +93,8 @@ class Bench(Saved):
         rows = [f"\n{problem}, gradients to the loss {found.target:.4g}"]
         for i in np.argsort(found.loss, kind="stable"):
             settings = ", ".join(f"{key} {value:.3g}" for key, value in self.best(problem, self.names[i]).items())
-            lost = int(np.count_nonzero(self.ended[self._index(problem), i] < 0))
+            ended = self.ended[self._index(problem), i]
+            lost = int(np.count_nonzero((ended < 0) & (ended != Status.INTERRUPTED)))
             loss = f"{found.loss[i]:.4g} [{found.low[i]:.4g}, {found.high[i]:.4g}]"
             steps = f"{found.gradients[i]:.0f} [{found.gradients_low[i]:.0f}, {found.gradients_high[i]:.0f}]"
             failed = f"  ({lost} of {self.trials} failed)" if lost else ""

@@ -31,7 +31,7 @@ class Standing:
     loss:      at the end;  gradients: the first at which the loss is at most `target`, inf if it never is
     leader:    the optimizer with the least loss
     may_win:   whether an optimizer may be the best: in more than (1 - LEVEL)/2 of the resamplings its loss is at most
-               the leader's, or the leader's settings that exceed all of its own are as few as chance leaves
+               the leader's, or the leader's settings that are better than all of its own are as few as chance leaves
     """
 
     best: Array
@@ -69,14 +69,14 @@ def standing(tuning: Array, loss: Array, gradients: Array, target: float | None)
     scores = score[rows[:, None], drawn]
     chosen = np.take_along_axis(drawn, scores.argmin(axis=-1)[..., None], -1)  # (resamplings, o, 1)
     losses = np.median(loss[rows[:, None], chosen, seen, -1], axis=-1)
-    arrivals = np.median(reached[rows[:, None], chosen, seen], axis=-1)
+    arrivals = _lower_median(reached[rows[:, None], chosen, seen])
     leader = int(final.argmin())
     as_good = (losses <= losses[:, [leader]]).mean(axis=0) > (1 - LEVEL) / 2
     each = np.median(loss[..., -1], axis=-1)
     by_luck = np.array([exceedance(each[leader], other) for other in each]) > 1 - LEVEL
     may_win = as_good | by_luck
     return Standing(
-        best, final, *_interval(losses), level, np.median(reached[rows, best], axis=-1), *_interval(arrivals), leader,
+        best, final, *_interval(losses), level, _lower_median(reached[rows, best]), *_interval(arrivals), leader,
         may_win,
     )  # fmt: skip
 
@@ -89,6 +89,11 @@ def exceedance(a: Array, b: Array) -> float:
     """
     n, j = len(a), int(np.count_nonzero(a < b.min()))
     return min(1.0, 2 * math.comb(2 * n - j, n) / math.comb(2 * n, n))
+
+
+def _lower_median(values: Array) -> Array:
+    """The least value that half of the last axis does not exceed: finite if half of the seeds arrive."""
+    return np.quantile(values, 0.5, axis=-1, method="inverted_cdf")
 
 
 def _interval(values: Array) -> tuple[Array, Array]:

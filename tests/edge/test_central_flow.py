@@ -109,6 +109,18 @@ def test_substeps_converge():
     assert 1.6 < far[4] / far[8] < 2.4
 
 
+@pytest.mark.slow
+def test_substeps_converge_when_a_second_mode_joins():
+    """The limit is Richardson's of 8 and 16 substeps: 4 substeps are within .05 of it, measured .0011."""
+    opt = opts.gd(lr=0.3)
+    problem = network(4).at(oo.central_flow(opt, network(4), 50, record_every=50).final)
+    flows = {s: oo.central_flow(opt, problem, 25, substeps=s) for s in (4, 8, 16)}
+    limit = 2 * flows[16].theta - flows[8].theta
+    assert flows[4].oscillating[[0, -1]].tolist() == [1, 2]
+    assert np.linalg.norm(flows[4].theta - limit, axis=1).max() < 0.005
+    assert max(flow.residual.max() for flow in flows.values()) < 1e-14
+
+
 @pytest.mark.parametrize(
     ("lr", "eps", "before", "steps"),
     [(0.02, 1e-2, 36, 8), pytest.param(0.005, 1e-3, 0, 200, marks=pytest.mark.slow)],
@@ -239,6 +251,17 @@ def test_a_catapult_has_no_central_flow():
     assert flow.status is Status.STEP_FAILED
     assert "oscillation in these modes" in flow.message
     assert len(flow) == 1
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_jump_from_zero_squares_is_named(order):
+    """RMSprop's first step from G = 0 moves every coordinate by lr/sqrt(1 - rho); from G > 0 there is a flow."""
+    problem, opt = network(7), opts.rmsprop(0.02, 0.95)
+    flow = oo.central_flow(opt, problem, 2, order=order)
+    assert flow.status is Status.STEP_FAILED
+    assert "on the unit circle: -3.567, -2.288 (after step 0); the first step from G = 0 is a jump" in flow.message
+    started = oo.central_flow(opt, problem, 2, order=order, memory={"G": problem.grad(problem.theta0) ** 2 + 1e-3})
+    assert started.status is Status.DONE
 
 
 def test_the_same_call_gives_the_same_bits():

@@ -38,7 +38,9 @@ def test_every_optimizer_of_a_library_has_cases(like):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("case", equality.CASES, ids=str)
 def test_the_library_itself(case, seed):
-    for module in {"torch": ["torch"], "keras": ["keras", "jax"], "optax": ["optax"]}[case.like]:
+    for module in {"keras": ["keras", "jax"], "pytorch_optimizer": ["torch", "pytorch_optimizer"]}.get(
+        case.like, [case.like]
+    ):
         pytest.importorskip(module)
     from support import oracles
 

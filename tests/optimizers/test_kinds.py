@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.zoo_kinds import FINER, PAIRS
 
-EXPECTED = ["setting"] * 6 + ["scheme"] * 3 + ["flow"] * 6
+EXPECTED = ["setting"] * 7 + ["scheme"] * 3 + ["flow"] * 6
 
 
 @pytest.mark.parametrize(("pair", "expected"), [*zip(PAIRS, EXPECTED, strict=True)], ids=lambda value: str(value)[:60])

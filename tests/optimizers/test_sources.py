@@ -9,10 +9,10 @@ import pytest
 from support import tables
 
 import odeopt as oo
-from odeopt.optimizers import sources
-from odeopt.optimizers.sources import Source
+from odeopt.optimizers import newer_sources, sources
+from odeopt.optimizers.bibliography import Source
 
-ALL = [value for value in vars(sources).values() if isinstance(value, Source)]
+ALL = [value for room in (sources, newer_sources) for value in vars(room).values() if isinstance(value, Source)]
 NEEDED = {
     "article": {"author", "title", "journal", "year"},
     "book": {"author", "title", "year"},

@@ -7,6 +7,7 @@ import pytest
 
 import odeopt as oo
 from odeopt import optimizers, schedules
+from odeopt.analysis.batch_rules import averaging
 from odeopt.scaling.horizon_law import bound_factor, length, lengthened
 from odeopt.scaling.noise_laws import PEAK, batch_factor, normalised_rate, summed_rate, surge_rate
 
@@ -55,22 +56,48 @@ def test_where_noise_dominates_all_laws_agree_and_are_scale_batch(kappa):
     for opt, rate in (
         (optimizers.momentum(lr=0.01), kappa),
         (ADAMW, np.sqrt(kappa)),
-        (optimizers.lion(1e-4), np.sqrt(kappa)),
+        (optimizers.signsgd(1e-4), np.sqrt(kappa)),
     ):
         found = oo.transfer(opt, batch=kappa, noise_ratio=big)
         assert np.array(found.lr_range()) / opt.lr == pytest.approx([rate, rate], rel=1e-6)
         assert found.optimizer.lr == pytest.approx(oo.scale_batch(opt, kappa, np.inf).lr, rel=1e-6)
 
 
-@pytest.mark.parametrize("normalised", [True, False])
-def test_the_advice_is_the_lowest_and_a_range_holds_those_of_its_ends(normalised):
-    one, other, both = (batch_factor(normalised, 8.0, ends) for ends in ((2.0, 2.0), (50.0, 50.0), (2.0, 50.0)))
+@pytest.mark.parametrize("opt", [ADAMW, optimizers.gd(0.1)], ids=lambda opt: opt.name)
+def test_the_advice_is_the_lowest_and_a_range_holds_those_of_its_ends(opt):
+    one, other, both = (batch_factor(opt, 8.0, ends) for ends in ((2.0, 2.0), (50.0, 50.0), (2.0, 50.0)))
     assert (both.low, both.high) == (min(one.low, other.low), max(one.high, other.high))
-    assert one.best == one.low < both.best == batch_factor(normalised, 8.0, (10.0, 10.0)).best < other.best
-    unknown = batch_factor(normalised, 8.0, None)
+    assert one.best == one.low < both.best == batch_factor(opt, 8.0, (10.0, 10.0)).best < other.best
+    unknown = batch_factor(opt, 8.0, None)
     assert unknown.low == pytest.approx(1)
-    assert unknown.best == pytest.approx(8**0.5 if normalised else 8)
+    assert unknown.best == pytest.approx(8**0.5 if opt is ADAMW else 8)
     assert unknown.high == pytest.approx(8)
+
+
+def test_the_noise_of_an_average_by_its_weights():
+    """Of the gradients in the sign's argument, counted by feeding one unit gradient and then none."""
+    for opt in (optimizers.lion(1e-4, 0.9, 0.95), optimizers.muon(lr=0.1, beta=0.8)):
+        b1, b2 = (opt.settings.get(key, opt.settings.get("beta")) for key in ("beta1", "beta2"))
+        m, weights = 0.0, []
+        for g in [1.0] + [0.0] * 400:
+            if opt.name == "lion":
+                weights.append(b1 * m + (1 - b1) * g)
+                m = b2 * m + (1 - b2) * g
+            else:
+                m = b2 * m + (1 - b2) * g
+                weights.append(b1 * m + (1 - b1) * g)
+        assert averaging(opt) == pytest.approx(np.sum(np.square(weights)), rel=1e-12)
+
+
+@pytest.mark.parametrize("kappa", [1 / 4, 4.0])
+def test_the_sign_of_a_long_memory_moves_by_samples(kappa):
+    """Lion with its memory in samples is the same process in time: lr in proportion, whatever the noise."""
+    lion = optimizers.lion(1e-4, 0.999, 0.999)
+    for r in (0.01, 1.0, 1e6):
+        assert oo.transfer(lion, batch=kappa, noise_ratio=r).optimizer.lr / 1e-4 == pytest.approx(kappa, rel=0.01)
+        assert oo.scale_batch(lion, kappa, r).lr / 1e-4 == pytest.approx(kappa, rel=0.01)
+    short = oo.transfer(optimizers.lion(1e-4, 0.9, 0.9), batch=4, noise_ratio=1e-9)
+    assert short.optimizer.lr == pytest.approx(1e-4)  # a momentum of ten steps stays, and with it the rate
 
 
 # --- memories -------------------------------------------------------------------------------------------------------

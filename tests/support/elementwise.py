@@ -21,13 +21,13 @@ ROWS |= {
     "asgd under a schedule": optimizers.scheduled(optimizers.asgd(0.01), schedules.cosine(20)),
 }
 WHOLE = {
-    **dict.fromkeys(("lion", "signsgd", "lamb", "lars"), "limits read the coordinates"),  # 0/0 is 0 there
+    **dict.fromkeys(("lion", "signsgd", "signum", "lamb", "lars"), "limits read the coordinates"),  # 0/0 is 0 there
     **dict.fromkeys(("clip_norm", "normalized_gd", "adafactor"), "its coordinates read each other"),
     "lookahead": "remembers earlier steps",
     "muon": "svd",
     **dict.fromkeys(("nesterov_k under a schedule", "asgd under a schedule"), "reads its schedule at several times"),
 }  # no program of one coordinate, and why
-ELSEWHERE = ("strang_rmsprop",)  # reads the gradient at other points too
+ELSEWHERE = ("strang_rmsprop", "adopt")  # reads the gradient at other points too; divides by a maximum, not proved > 0
 PROBLEM = oo.problems.quadratic(np.geomspace(0.5, 3, 7), theta0=np.linspace(-1, 2, 7))
 
 

@@ -12,6 +12,7 @@ from odeopt import optimizers, schedules
 from odeopt.optimizers.conventions import CONVENTIONS
 
 N, D = 1000, 5
+PACKAGES = ("pytorch_optimizer",)
 BFLOAT16 = 5 * 2.0**-8
 MATRICES = ("muon",)  # which the libraries have for matrices only
 SCHEDULES = {"constant": None, "cosine": schedules.cosine(1500, final=0.1), "step": schedules.step(300, 0.3)}
@@ -34,7 +35,7 @@ class Case:
 
     def optimizer(self) -> oo.Optimizer:
         """Ours."""
-        opt = getattr(optimizers, self.name)(**self.settings, like=self.like)
+        opt = self.alone()
         if self.schedule != "constant":
             opt = optimizers.scheduled(opt, SCHEDULES[self.schedule])
         for wrapper, arguments in self.wrappers.items():
@@ -53,7 +54,12 @@ class Case:
 
     def filled(self) -> dict[str, Any]:
         """The settings with the library's defaults."""
-        return dict(getattr(optimizers, self.name)(**self.settings, like=self.like).settings)
+        return dict(self.alone().settings)
+
+    def alone(self) -> oo.Optimizer:
+        """Ours without schedule and wrappers.  The packages have no defaults here."""
+        like = {} if self.like in PACKAGES else {"like": self.like}
+        return getattr(optimizers, self.name)(**self.settings, **like)
 
 
 def _second(name: str, like: str) -> dict[str, Any]:
@@ -71,6 +77,9 @@ def _second(name: str, like: str) -> dict[str, Any]:
         "decay": 0.6,
         "floor": 0.1,
         "clip": 2.0,
+        "beta3": 0.95,
+        "eps_root": 1e-3,
+        "power": 0.5,
     }
     unused = {("lamb", "keras"): ("weight_decay",)}.get((name, like), ())
     return {k: v for k, v in other.items() if k == "lr" or (k in CONVENTIONS[name][like] and k not in unused)}
@@ -83,6 +92,10 @@ VARIANTS = [
     ("momentum", "torch", {"lr": 0.01, "dampening": 0.5}),
     ("momentum", "torch", {"lr": 0.1, "beta": 0.5, "dampening": 0.9}),
     ("nadam", "torch", {"lr": 0.01, "psi": 0.5}),
+    ("ademamix", "optax", {"lr": 0.01, "warm_up": 300}),
+    ("ademamix", "optax", {"lr": 0.1, "beta1": 0.5, "beta3": 0.99, "alpha": 2.0, "warm_up": 50.0}),
+    ("qhm", "pytorch_optimizer", {"lr": 0.01}),
+    ("qhm", "pytorch_optimizer", {"lr": 0.2, "beta": 0.5, "weight": 0.3}),
     *[("muon", like, {"lr": 0.01, "shape": (2, 3)}) for like in ("torch", "keras", "optax")],
     *[
         ("muon", like, {"lr": 0.1, "beta": 0.5, "weight_decay": 0.3, "shape": (3, 2)})

@@ -181,6 +181,24 @@ def _optax_moments(s):
     return {"b1": s["beta1"], "b2": s["beta2"], "eps": s["eps"]}
 
 
+def _optax_mixture(s):
+    """beta3 and alpha, constant or by the schedules of the paper at the end of a step."""
+    if not s["warm_up"]:
+        return {"b3": s["beta3"], "alpha": s["alpha"]}
+    half_life = np.log(0.5) / np.log([s["beta1"], s["beta3"]]) - 1
+
+    def grown(count):
+        import jax
+
+        return jax.numpy.minimum((count + 1.0) / s["warm_up"], 1.0)
+
+    return {
+        "b3": lambda count: 0.5 ** (1 / ((1 - grown(count)) * half_life[0] + grown(count) * half_life[1] + 1)),
+        "alpha": lambda count: s["alpha"] * grown(count),
+    }
+
+
+CONTRIB = ("muon", "ademamix", "adopt")
 OPTAX = {
     "gd": lambda s: ("sgd", {}),
     "momentum": lambda s: ("sgd", {"momentum": s["beta"]}),
@@ -225,6 +243,14 @@ OPTAX = {
         },
     ),
     "signsgd": lambda s: ("sign_sgd", {}),
+    "signum": lambda s: ("signum", {"beta": s["beta"]}),
+    "adabelief": lambda s: ("adabelief", {**_optax_moments(s), "eps_root": s["eps_root"]}),
+    "ademamix": lambda s: ("ademamix", {**_optax_moments(s), **_optax_mixture(s)}),
+    "adan": lambda s: (
+        "adan",
+        {"b1": s["beta1"], "b2": s["beta3"], "b3": s["beta2"], "eps": s["eps"], "eps_root": s["eps_root"]},
+    ),
+    "adopt": lambda s: ("adopt", {**_optax_moments(s), "clip_value_fn": lambda count: count ** s["power"]}),
     "normalized_gd": lambda s: ("normalized", {"eps": s["eps"]}),
 }
 
@@ -243,7 +269,7 @@ def optax_path(name, settings, gradients, theta0, schedule, wrappers):
     elif kind == "normalized":
         transform = optax.chain(optax.normalize_by_update_norm(**arguments), optax.scale_by_learning_rate(rate))
     else:
-        transform = getattr(optax.contrib if kind == "muon" else optax, kind)(rate, **arguments)
+        transform = getattr(optax.contrib if kind in CONTRIB else optax, kind)(rate, **arguments)
     if "clip_norm" in wrappers:
         transform = optax.chain(optax.clip_by_global_norm(wrappers["clip_norm"]["limit"]), transform)
     if "decoupled" in wrappers:  # after the direction, before the rate
@@ -303,7 +329,34 @@ def _optax_lookahead(transform, gradients, theta0, alpha, every):
     return np.concatenate([theta0[None], np.asarray(run(params, jax.numpy.asarray(gradients)))])
 
 
-PATHS = {"torch": torch_path, "keras": keras_path, "optax": optax_path}
+PYTORCH_OPTIMIZER = {
+    "qhm": lambda s: ("QHM", {"momentum": s["beta"], "nu": s["weight"]}),
+}
+
+
+def pytorch_optimizer_path(name, settings, gradients, theta0, schedule, wrappers):
+    import pytorch_optimizer
+    import torch
+
+    kind, arguments = PYTORCH_OPTIMIZER[name](settings)
+    parameter = torch.nn.Parameter(torch.tensor(theta0))
+    library = getattr(pytorch_optimizer, kind)([parameter], lr=settings["lr"], **arguments)
+    path = [theta0]
+    for k, g in enumerate(gradients):
+        if schedule is not None:
+            library.param_groups[0]["lr"] = settings["lr"] * float(schedule(k))
+        parameter.grad = torch.tensor(g)
+        library.step()
+        path.append(parameter.detach().numpy().copy())
+    return np.array(path)
+
+
+PATHS = {
+    "torch": torch_path,
+    "keras": keras_path,
+    "optax": optax_path,
+    "pytorch_optimizer": pytorch_optimizer_path,
+}
 
 
 def path(like, name, settings, gradients, theta0, schedule=None, wrappers=None):

@@ -13,6 +13,16 @@ def sgd(lr, momentum=0.0, nesterov=False):
     return update
 
 
+def qhm(lr, beta, weight):
+    """Ma and Yarats 2019, alg. 1."""
+
+    def update(theta, g, s, k):
+        s["m"] = beta * s.get("m", 0.0) + (1 - beta) * g
+        return theta - lr * ((1 - weight) * g + weight * s["m"])
+
+    return update
+
+
 def rmsprop(lr, alpha, eps):
     def update(theta, g, s, k):
         s["v"] = alpha * s.get("v", 0.0) + (1 - alpha) * g**2

@@ -139,6 +139,12 @@ WORDS = [
     ("kramers", schemes.obabo, 2),
     ("sgd_first_order", Split("drift"), 1),
     ("sgd_second_order", Split("drift", push="midpoint"), 2),
+    ("signum", Split("memory drift"), 1),
+    ("signum", Split("memory drift memory"), 2),
+    ("adabelief", Split("memory drift"), 1),
+    ("ademamix", Split("memory drift"), 1),
+    ("ademamix", Split("memory drift memory"), 2),
+    ("adopt", Split("memory drift"), 1),
     ("normalized_flow", Split("drift"), 1),
     ("normalized_flow", Split("drift", push="midpoint"), 2),
 ]
@@ -460,6 +466,57 @@ OPTIMIZERS = {
         [(lambda h: optimizers.signsgd(h, 0.5), 1)],
         [],
         {"lr": BAD_LR, "delta": [-1, "x"], "like": ["torch", "keras"]},
+    ),
+    "qhm": OptimizerRow(
+        [(lambda h: optimizers.qhm(h, _beta(0.5, h), 0.7), 1)],
+        [(optimizers.qhm(*x), recursions.qhm(*x)) for x in [(0.01, 0.999, 0.7), (0.1, 0.5, 0.9)]],
+        {"lr": BAD_LR, "beta": BAD_BETA, "weight": BAD_BETA},
+    ),
+    "signum": OptimizerRow(
+        [
+            (lambda h: optimizers.signum(h, _beta(0.5, h), 0.5), 2),
+            (lambda h: optimizers.signum(h, _beta(0.5, h), 0.5, start="zero"), 1),
+        ],
+        [],
+        {"lr": BAD_LR, "beta": BAD_BETA, "delta": [-1, "x"], "start": ["settled"], "like": ["torch", "keras"]},
+    ),
+    "adabelief": OptimizerRow(
+        [(lambda h: optimizers.adabelief(h, _beta(0.2, h), _beta(1.0, h), 0.01, 0.01 * h), 1)],
+        [],
+        {**BAD_ADAM, "eps_root": BAD_EPS, "like": ["torch", "keras", 1]},
+    ),
+    "ademamix": OptimizerRow(
+        [
+            (lambda h: optimizers.ademamix(h, _beta(0.2, h), _beta(1.0, h), _beta(2.0, h), 2.0, 0.01), 2),
+            (lambda h: optimizers.ademamix(h, _beta(0.2, h), _beta(1.0, h), _beta(2.0, h), eps=0.01, start="zero"), 1),
+        ],
+        [],
+        {
+            **BAD_ADAM,
+            "beta3": BAD_BETA,
+            "alpha": [-1, "x"],
+            "warm_up": [-1, "x", float("nan"), True],
+            "like": ["torch", "keras", 1],
+        },
+    ),
+    "adan": OptimizerRow(
+        [(lambda h: optimizers.adan(h, _beta(0.2, h), _beta(1.0, h), _beta(1.0, h), 0.01, 0.01), 1)],
+        [],
+        {
+            "lr": BAD_LR,
+            **dict.fromkeys(("beta1", "beta2", "beta3"), BAD_BETA),
+            **dict.fromkeys(("eps", "eps_root"), BAD_EPS),
+            "like": ["torch", "keras", 1],
+        },
+    ),
+    "adopt": OptimizerRow(
+        [(lambda h: optimizers.adopt(h, _beta(0.2, h), _beta(1.0, h), 0.01), 1)],
+        [],
+        {
+            **{key: BAD_ADAM[key] for key in ("lr", "beta1", "beta2", "eps")},
+            "power": [-1, "x", True],
+            "like": ["torch", "keras", 1],
+        },
     ),
     "normalized_gd": OptimizerRow(
         [(lambda h: optimizers.normalized_gd(h), 1)], [], {"lr": BAD_LR, "eps": BAD_EPS, "like": ["torch", "keras"]}

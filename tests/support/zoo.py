@@ -118,6 +118,32 @@ def _adamax(t: Any, g: Any, x: Any, m: Any, u: Any, c1: Any, eps: float) -> tupl
     return -(m / c1) / (u + eps), (g(x) - m) / 0.2, -u / 1.0, (1 - c1) / 0.2
 
 
+def _adabelief(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any) -> tuple[Any, ...]:
+    surprise = (g(x) - m) ** 2 + 0.02
+    return -(m / c1) / (np.sqrt(G / c2) + 0.01), (g(x) - m) / 0.2, surprise - G, (1 - c1) / 0.2, 1 - c2
+
+
+def _ademamix(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, M: Any) -> tuple[Any, ...]:
+    return (
+        -(m / c1 + 2 * M) / (np.sqrt(G / c2) + 0.01),
+        *_moments(g, x, m, G, c1, c2),
+        (g(x) - M) / 2,
+    )
+
+
+def _adan(t: Any, g: Any, x: Any, m: Any, v: Any, G: Any, c1: Any, c2: Any, c3: Any, old: Any) -> tuple[Any, ...]:
+    diff = g(x) - old
+    first, second, one, two = _moments(g, x, m, G, c1, c2)
+    second = (g(x) + 0.3 * diff) ** 2 - G
+    velocity = -(m / c1 + 0.3 * v / c3) / (np.sqrt(G / c2 + 0.02) + 0.01)
+    return velocity, first, (diff - v) / 0.5, second, one, two, (1 - c3) / 0.5, 0 * old
+
+
+def _adopt(t: Any, g: Any, x: Any, m: Any, G: Any) -> tuple[Any, ...]:
+    """Long after the first step, whose length is 1e-4."""
+    return -m, (np.clip(g(x) / np.maximum(np.sqrt(G), 0.01), -1.0, 1.0) - m) / 0.2, g(x) ** 2 - G
+
+
 YOUNG = starts.aged(0.1)
 
 FLOWS = {
@@ -211,6 +237,11 @@ FLOWS = {
     "shampoo": FlowRow(flows.shampoo((2, 1)), _shampoo, _eye),
     "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
     "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
+    "signum": FlowRow(flows.signum(0.2, 0.5), lambda t, g, x, m: (-_signed(m, 0.5), (g(x) - m) / 0.2)),
+    "adabelief": FlowRow(flows.adabelief(0.2, 1.0, 0.01, 0.02), _adabelief, YOUNG),
+    "ademamix": FlowRow(flows.ademamix(0.2, 1.0, 2.0, 0.01, 2.0), _ademamix, YOUNG),
+    "adan": FlowRow(flows.adan(0.2, 1.0, 0.5, 0.3, 0.01, 0.02), _adan, YOUNG),
+    "adopt": FlowRow(flows.adopt(0.2, 1.0, 0.01, 1e-4, 0.0), _adopt, starts.settled),
     "sign_flow": FlowRow(flows.sign_flow(0.5), lambda t, g, x: (-_signed(g(x), 0.5),)),
     "normalized_flow": FlowRow(flows.normalized_flow(0.5), lambda t, g, x: (-g(x) / (np.linalg.norm(g(x)) + 0.5),)),
 }

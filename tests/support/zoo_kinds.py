@@ -43,6 +43,7 @@ PAIRS = (
     Pair("rmsprop(rho=r)", "adam(beta1=0, beta2=r, corrected=False)",
          (opt.rmsprop(LR, 0.99), opt.adam(LR, 0.0, 0.99, corrected=False))),
     Pair("lion(beta1=0, weight_decay=0)", "signsgd", (opt.lion(LR, 0.0, 0.99, 0.0), opt.signsgd(LR))),
+    Pair("signum(beta=0)", "signsgd", (opt.signum(LR, 0.0), opt.signsgd(LR))),
     Pair("adamw(weight_decay=0)", "adam", (opt.adamw(LR, weight_decay=0.0), ADAM)),
     Pair("l2(gd, w)", "decoupled(gd, w)", (opt.l2(opt.gd(LR), 0.1), opt.decoupled(opt.gd(LR), 0.1))),
     Pair("heavy_ball", "momentum", (opt.heavy_ball(LR), MOMENTUM)),

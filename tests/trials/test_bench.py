@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from support.scripts import FOLDER, load
 
 import odeopt as oo
 from odeopt import noise, optimizers, problems
@@ -36,6 +37,14 @@ def test_the_chosen_setting_gives_the_loss_of_its_own_runs(found):
             assert all(
                 found.ranges[name][key][0] <= value <= found.ranges[name][key][1] for key, value in chosen.items()
             )
+
+
+def test_the_seeds_that_choose_do_not_report():
+    """The setting that is the best for the tuning seeds is reported, though another one is better for the others."""
+    tuning, loss = (np.array(u)[None, :, None] * np.ones(4) for u in ([1.0, 2.0, 3.0], [5.0, 3.0, 4.0]))
+    found = standing(tuning, loss[..., None], np.array([9]), None)
+    assert (found.best[0], found.loss[0], found.low[0], found.high[0]) == (0, 5.0, 3.0, 5.0)
+    np.testing.assert_array_equal(best_of(tuning[0, :, 0], loss[0, :, 0]), [4.0, 5.0, 5.0])
 
 
 def test_a_trial_is_a_run_of_its_setting(found):
@@ -208,6 +217,19 @@ def test_effort_ends_at_the_tuned_loss(found):
     for name, curve in found.effort("bowl").items():
         assert curve.shape == (found.trials,)
         assert curve[-1] == found.standing("bowl").loss[found.names.index(name)]
+
+
+def test_the_record_is_what_the_benchmark_gives():
+    """The first trial of one optimizer on one problem, which depends on nothing else."""
+    pytest.importorskip("sklearn")
+    script = load(FOLDER.parent / "benchmarks" / "which_optimizer.py")
+    recorded, name = oo.load(script.FILE), "logistic regression"
+    assert recorded.trials == script.BUDGET
+    spaces, problem = {"momentum": script.spaces()["momentum"]}, {name: script.problems()[name]}
+    again = oo.bench(spaces, problem, 1, steps=script.STEPS, seeds=script.SEEDS, rng=0)
+    i, p = recorded.names.index("momentum"), recorded.problems.index(name)
+    assert again.settings["momentum"]["beta"][0] == recorded.settings["momentum"]["beta"][0]
+    np.testing.assert_allclose(again.loss[0, 0, 0, :, -1], recorded.loss[p, i, 0, :, -1], rtol=1e-9)
 
 
 def test_spaces():

@@ -47,12 +47,12 @@ class Pieces:
     def ahead(self, dt: float) -> tuple[Array, Array]:
         """S and B (k, k, k, k) with the slack S + B[X] of a path that has moved for a time dt under X."""
         N = _symmetric(self.N)
-        B = np.einsum("abn,cdn->abcd", N, _symmetric(self.C), optimize=True)
+        B = np.tensordot(N, _symmetric(self.C), (2, 2))
         return self.S + dt * (N @ self.drift), dt * B + (0.0 if self.T is None else self.T)
 
     def velocity(self, X: Array) -> Array:
         """y' under the oscillation X."""
-        return self.drift + np.einsum("abn,ab->n", self.C, X)
+        return self.drift + np.tensordot(X, self.C, 2)
 
 
 def entries(real: Array) -> Array:

@@ -14,7 +14,7 @@ from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.sources import BERNSTEIN, CHEN, CORTES
-from odeopt.optimizers.starts import settled
+from odeopt.optimizers.starts import half_step, rest, settled
 from odeopt.util import check
 from odeopt.util.check import Number
 
@@ -34,6 +34,38 @@ def signsgd(lr: Number | None = None, delta: Number = 0.0, like: str = "optax") 
     settings = {"lr": lr, "delta": check.nonnegative("delta", delta)}
     facts = Facts(1, "lr", "h = lr", SMOOTH, (BERNSTEIN.at("alg. 1"),))
     return named(signsgd, settings, lambda h: {"lr": h}, facts, flows.sign_flow(delta), schemes.euler, lr)
+
+
+def signum(
+    lr: Number | None = None,
+    beta: Number | None = None,
+    delta: Number = 0.0,
+    start: str = "half",
+    *,
+    like: str = "optax",
+) -> Optimizer:
+    """m <- beta m + (1 - beta) g,   theta <- theta - lr sign(m).                                     [optax.signum]
+
+    h = lr, beta = e^(-h/tau).  start="half" gives the mean of the flow the age h/2, for order 2 if delta > 0.
+
+    >>> signum(lr=0.1).scheme.word
+    'memory drift'
+    """
+    found = filled("signum", like, {"lr": lr, "beta": beta})
+    settings: dict[str, Any] = {"lr": check.rate("lr", found["lr"]), "beta": check.fraction("beta", found["beta"])}
+    settings |= {"delta": check.nonnegative("delta", delta), "like": like}
+    settings["start"] = check.choice("start", start, ("half", "zero"))
+    lr, tau = settings["lr"], settings["lr"] / decay.exact.z_of(settings["beta"])
+    return named(
+        signum,
+        settings,
+        lambda h: {"lr": h, "beta": decay.exact.kept(h / tau)},
+        Facts(2 if start == "half" else 1, "lr", "h = lr, beta = e^(-h/tau)", SMOOTH, (BERNSTEIN.at("alg. 2"),)),
+        flows.signum(tau, settings["delta"]),
+        schemes.Splitting("memory drift"),
+        lr,
+        flow_start=half_step() if start == "half" else rest,
+    )
 
 
 def normalized_gd(lr: Number | None = None, eps: Number | None = None, like: str = "optax") -> Optimizer:

@@ -12,7 +12,11 @@ from odeopt.util import check
 
 
 def constant(value: float = 1.0) -> Schedule:
-    """s(k) = value."""
+    """s(k) = value.
+
+    >>> float(constant(0.5)(10))
+    0.5
+    """
     value = check.scalar("value", check.positive("value", value))
     return made(constant, lambda k: value + 0.0 * k, value=value)
 
@@ -28,7 +32,11 @@ def step(every: int, factor: float = 0.1) -> Schedule:
 
 
 def exponential(rate: float) -> Schedule:
-    """s(k) = rate^k.                                                      [torch.optim.lr_scheduler.ExponentialLR]"""
+    """s(k) = rate^k.                                                      [torch.optim.lr_scheduler.ExponentialLR]
+
+    >>> exponential(0.5)(np.arange(4)).tolist()
+    [1.0, 0.5, 0.25, 0.125]
+    """
     rate = check.scalar("rate", check.positive("rate", rate))
     return made(exponential, lambda k: rate**k, rate=rate)
 

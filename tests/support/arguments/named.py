@@ -29,12 +29,13 @@ from odeopt import flows, optimizers
 
 HYPER = {  # hyperparameters by name, one number or one for each member: kind, and a right value
     **dict.fromkeys(("lr", "step"), (POSITIVES, 0.1)),
-    **dict.fromkeys(("beta", "beta1", "beta2", "rho", "later", "weight"), (FRACTIONS, 0.9)),
+    **dict.fromkeys(("beta", "beta1", "beta2", "beta3", "rho", "later", "weight"), (FRACTIONS, 0.9)),
     **dict.fromkeys(("tau", "tau1", "tau2", "tau3", "tau_m", "r", "clip", "trust", "scale", "decay"), (POSITIVES, 1.0)),
     **dict.fromkeys(("min_step", "max_step", "eta_plus"), (POSITIVES, 2.0)),
-    **dict.fromkeys(("eps", "weight_decay", "delta", "lambd", "alpha", "t0", "floor"), (NONNEGATIVES, 0.1)),
+    **dict.fromkeys(("eps", "weight_decay", "delta", "lambd", "alpha", "t0", "floor", "eps_root"), (NONNEGATIVES, 0.1)),
     **dict.fromkeys(("damping", "viscosity", "temperature"), (NONNEGATIVES, 0.1)),
     "eta_minus": (FRACTIONS, 0.5),
+    **dict.fromkeys(("power", "warm_up", "ramp"), (NONNEGATIVE, 0.5)),
     **dict.fromkeys(("map", "like", "root", "start", "shape", "layers", "iterations"), (NOTHING, "")),
     **dict.fromkeys(("corrected", "centred", "relative", "clamped"), (FLAG, False)),
     "flow": (NOTHING, flows.averaged_gradient(1.0)),
@@ -54,7 +55,13 @@ DIFFERENT = {  # where two arguments must go together, or only one number is all
     "optimizers.rmsprop": {"momentum": FRACTION},
     "optimizers.rprop": {"lr": "shape", "eta_minus": "shape", "eta_plus": POSITIVE, "min_step": NOTHING},
     "optimizers.shampoo": {"eps": POSITIVES},
-    "optimizers.signsgd": {"lr": REQUIRED},
+    **{
+        f"optimizers.{name}": {"lr": REQUIRED}
+        for name in ("signsgd", "signum", "adabelief", "ademamix", "adan", "adopt")
+    },
+    "flows.adan": {"weight": NONNEGATIVES},
+    "flows.adopt": {"power": NONNEGATIVES},
+    "flows.ademamix": {"ramp": NONNEGATIVES},
     "flows.adadelta": {"eps": POSITIVES},
 }
 
