@@ -71,12 +71,15 @@ def _noisy(flow: Flow, name: str, part: Part) -> Part:
 
 
 def _change(formula: Formula, kind: str) -> Formula:
-    """F[noise] if F is linear; else the coefficient of zeta in F[zeta], where the noise stands for zeta."""
+    """F[noise] if F is linear, F[noise] - F[0] if it mixes coordinates, else the coefficient of zeta in F[zeta]."""
     names = reads(formula)
     where = names.index("grad")
     renamed = tuple("noise" if name == "grad" else name for name in names)
     if kind == "linear":
         return reading(renamed, formula)
+    if kind == "mixing":
+        still = lambda theta: 0.0 * theta
+        return reading(renamed, lambda *v: formula(*v) - formula(*v[:where], still, *v[where + 1 :]))
     random = lambda noise, theta: Affine(0.0 * theta, noise(theta), None)
     return reading(renamed, lambda *v: formula(*v[:where], partial(random, v[where]), *v[where + 1 :]).b)
 
@@ -124,7 +127,10 @@ def _noisy_gradient(grad: Any, of_sign: Any, theta: Any) -> Affine:
 
 
 def _response(flow: Flow, formula: Formula) -> str:
-    """How a formula depends on the gradient, found by evaluation: none, linear, affine, square, sign or other."""
+    """How a formula depends on the gradient, found by evaluation.
+
+    none, linear, affine, mixing (affine, but not coordinate by coordinate), square, sign or other.
+    """
     if "grad" not in reads(formula):
         return "none"
     rng, size = np.random.default_rng(0), 8
@@ -143,16 +149,20 @@ def _response(flow: Flow, formula: Formula) -> str:
     if np.allclose(F, zero, rtol=1e-12) and np.allclose(twice, zero, rtol=1e-12):
         return "none"
     if np.allclose(sum_ - zero, 200 * (F - zero) - 300 * (K - zero), rtol=1e-9):
-        return "affine" if np.any(zero) else "linear"
+        if not np.any(zero):
+            return "linear"
+        return "affine" if _on_random_gradient(placed, state, a) is not None else "mixing"
     if np.allclose(F * b**2, K * a**2, rtol=1e-9) and np.allclose(twice, 4e4 * F, rtol=1e-9) and not np.any(zero):
         return "square"
-    return "sign" if _reads_signs(placed, state, a) else "other"
+    found = _on_random_gradient(placed, state, a)
+    return "sign" if found is not None and found.of_sign is None else "other"
 
 
-def _reads_signs(placed: Placed, state: State, g: Array) -> bool:
-    """Whether a formula runs on g + zeta and has zeta under unsmoothed signs alone."""
+def _on_random_gradient(placed: Placed, state: State, g: Array) -> Affine | None:
+    """The formula's value for g + zeta, with of_sign = None if it reads zeta under signs alone; None if it has none."""
     signed = Affine(0.0 * g, 1.0, None)
     try:
-        return placed(1.0, lambda theta: Affine(g, 1.0, lambda a, b: signed), state).of_sign is None
+        found = placed(1.0, lambda theta: Affine(g, 1.0, lambda a, b: signed), state)
     except (AttributeError, TypeError, ValueError):
-        return False
+        return None
+    return found if isinstance(found, Affine) else None

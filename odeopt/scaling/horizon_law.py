@@ -54,13 +54,13 @@ def lengthened(schedule: Schedule, horizon: float) -> Schedule:
     return warm_up(steps, after.stretched(rest / wanted))
 
 
-def horizon_factor(schedule: Schedule, horizon: float, steps: float | None) -> Factor:
+def horizon_factor(schedule: Schedule, horizon: float) -> Factor:
     """The geometric mean of two factors of the peak rate: that of the bound, about 1/sqrt(horizon), and 1.
 
     The bound is the worst convex case, in which noise limits the rate; where curvature limits it, the rate stays.
     Language models lie between: horizon^-0.32 [Bjorck et al. 2025].
     """
-    found = bound_factor(schedule, horizon, steps)
+    found = bound_factor(schedule, horizon)
     return Factor(sqrt(found), min(found, 1.0), max(found, 1.0))
 
 

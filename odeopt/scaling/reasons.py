@@ -11,7 +11,8 @@ from odeopt.analysis.batch_size import numbers_in
 from odeopt.optimizers.base import Optimizer
 from odeopt.optimizers.rescheduling import inwards
 from odeopt.optimizers.schedules import Schedule, constant
-from odeopt.scaling.noise_laws import Factor, more_samples
+from odeopt.scaling.factor import Factor
+from odeopt.scaling.noise_laws import more_samples
 from odeopt.scaling.transfer_result import ALL, Change
 from odeopt.scaling.width_laws import model_changes
 
@@ -23,7 +24,7 @@ WHY = {
     "weight_decay": ("theta forgets as much per sample: 1 - lr w -> (1 - lr w)^kappa", "the old memory was right"),
     **dict.fromkeys(("eps", "delta", "limit"), SIZE),
 }
-MEMORIES, MOMENTA = ("rho", "beta2"), ("beta", "beta1")
+OLDER = "the sign weighs older gradients as before: beta1 beta2^(kappa - 1)", SPAN[1]
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,15 @@ def changes(request: Request, group: str, factor: float, new: Optimizer) -> Iter
     old_numbers, new_numbers = numbers_in(request.opt), numbers_in(new)
     for name, was in old_numbers.items():
         becomes = float(new_numbers[name])
-        if isclose(becomes, was, rel_tol=SAME):
+        rate = request.noise * request.peak
+        if isclose(becomes, was, rel_tol=SAME) and (name != "lr" or rate.low == rate.high):
             continue
         if name == "lr":
-            rate = request.noise * request.peak
             low, high = becomes * rate.low / rate.best, becomes * rate.high / rate.best
             yield Change(group, name, float(was), becomes, low, high, *_of_rate(request, factor))
         else:
-            yield Change(group, name, float(was), becomes, becomes, becomes, *WHY[name])
+            why = OLDER if name == "beta1" and request.opt.name == "lion" else WHY[name]
+            yield Change(group, name, float(was), becomes, becomes, becomes, *why)
     old_schedule, new_schedule = str(schedule_of(request.opt)), str(schedule_of(new))
     if old_schedule != new_schedule:
         parts = ["it runs over as many samples"] if request.batch != 1 else []
@@ -110,12 +112,13 @@ def losses(request: Request, floor: float) -> tuple[str, ...]:
     """What no setting keeps."""
     found = []
     kappa = request.batch
+    memories, momenta = ((), ("beta2",)) if request.opt.name == "lion" else (("rho", "beta2"), ("beta", "beta1"))
     if is_normalised(request.opt) and kappa > 1:
         for name, beta in numbers_in(request.opt).items():
-            if name in MOMENTA and 0 < beta < 1 and beta**kappa < min(beta, floor):
-                span = kappa * log(min(beta, floor)) / log(beta)
+            if name in momenta and 0 < beta < 1 and beta**kappa < min(beta, floor):
+                span = kappa * log(beta) / log(min(beta, floor))
                 found.append(f"{name}: a momentum keeps about ten steps, now {span:.3g} times the samples")
-            elif name in MEMORIES and 0 < beta < 1 and -1 / log(beta) < kappa:
+            elif name in memories and 0 < beta < 1 and -1 / log(beta) < kappa:
                 found.append(
                     f"{name}: a memory of {-1 / log(beta):.3g} old steps is shorter than a new step of {kappa:g}"
                 )

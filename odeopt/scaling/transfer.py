@@ -40,7 +40,7 @@ def transfer(
     when width and depth do [Yang et al. 2022, 2023], and the bound on the last iterate, half way, when the horizon does
     [Schaipp et al. 2025; Bjorck et al. 2025].
 
-    batch, width, depth, horizon: the factor, or a pair (old, new); horizon counts samples, depth residual branches
+    batch, width, depth, horizon: the factor, or a pair (old, new); horizon counts all samples, depth residual branches
     noise_ratio: r = tr Sigma/|grad L|^2 of a gradient with the old batch, see `odeopt.noise_ratio`; or a range of it
                  (low, high).  None: as if noise dominated
     noise_scale: the batch at which that ratio is 1, or a range, in place of it; batch must then be a pair
@@ -75,8 +75,7 @@ def transfer(
     kappa, wide, deep, long = (_factor(name, value) for name, value in pairs.items())
     opt = opt if schedule is None else scheduled(opt, schedule)
     ratios = _ratios(noise_ratio, noise_scale, batch)
-    steps = float(horizon[0]) if isinstance(horizon, tuple | list) else None
-    noise, peak = batch_factor(opt, kappa, ratios, FLOOR), horizon_factor(schedule_of(opt), long, steps)
+    noise, peak = batch_factor(opt, kappa, ratios, FLOOR), horizon_factor(schedule_of(opt), long)
     q = shrink(middle(ratios), kappa)
     request = Request(opt, kappa, wide, deep, long, ratios, noise, peak)
 

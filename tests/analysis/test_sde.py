@@ -262,6 +262,15 @@ def test_no_equation_where_the_gradient_stands_under_a_norm_or_a_maximum(name):
         oo.sde(getattr(optimizers, name)(lr=0.01))
 
 
+def test_affine_formulas_may_mix_coordinates():
+    """theta' = -sum(g) - theta: the noise of every coordinate moves every coordinate."""
+    pull = oo.push("theta", lambda grad, theta: -oo.ops.total(grad(theta)) - theta)
+    opt = oo.Optimizer(oo.flow("theta", drift=pull), schemes.euler, 0.25)
+    grad = noise.gaussian(oo.problems.quadratic(), [1.0, 2.0]).oracle()
+    (moved,) = schemes.stochastic.diffusion(oo.sde(opt), grad)(0.0, (np.ones(2),), np.ones(2))
+    np.testing.assert_allclose(moved, -0.5 * 3.0)
+
+
 def test_sde_refuses():
     sum_ = oo.relax("G", target=lambda grad, theta: oo.ops.total(grad(theta)) ** 2, rate=1.0)
     mixed = oo.flow("theta G", drift=oo.push("theta", lambda grad, theta: -grad(theta)), memory=sum_)

@@ -93,7 +93,7 @@ def test_bad_batches_are_found_where_they_are():
 
 
 def test_advice_mends_the_log():
-    """The change that is asked for, made.  eps = 1 would not do: beside this noise plain momentum is better than Adam."""
+    """The change, made.  eps = 1 would not do: beside this noise plain momentum is better than Adam."""
     for sick in (Log(eps=100.0), Log(weight_decay=9.0), Log(lr=3e-4)):
         change = sick.diagnosis().change
         mended = Log(**{**vars(sick), **change})

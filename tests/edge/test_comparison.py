@@ -33,7 +33,9 @@ def test_a_kick_as_the_central_flow_oscillates_starts_on_the_cycle():
 def test_the_loss_pulses_around_the_predicted_mean():
     """From a kick of the predicted size the mean over 110 steps is right to 4 %, the loss of each step to 12 % only.
 
-    From a small kick the pulses are larger: 8 % and 73 %.
+    From a small kick the pulses are larger: 8 % and 73 %.  The variance is between 1e-5 and 12 of the predicted one
+    then, and its mean is right.  Over 180 to 293 steps of networks 3 to 7 the mean is off by -2 to 24 %, each step by
+    10 to 180 %; the term of fourth order in the oscillation is below .3 %.
     """
     problem, opt = network(7), opts.gd(0.2)
     for size, of_mean, of_each in ((None, 0.05, 0.2), (1e-3, 0.1, 0.9)):

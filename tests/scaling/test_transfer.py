@@ -123,6 +123,13 @@ def test_lions_weight_of_older_gradients_is_kept():
     assert new["beta2"] * m + (1 - new["beta2"]) * g == pytest.approx(memory, rel=1e-12)
 
 
+def test_lions_beta1_is_no_memory():
+    found = oo.transfer(optimizers.lion(1e-4), batch=64, noise_ratio=1.0)
+    assert any("beta2: a momentum keeps about ten steps, now 6.1 times" in text for text in found.lost)
+    assert not any("beta1" in text for text in found.lost)
+    assert "older gradients" in next(row.because for row in found.changes if row.setting == "beta1")
+
+
 def test_large_factors_say_what_is_lost():
     found = oo.transfer(ADAMW, batch=(32, 32768), noise_scale=64.0)
     assert any("beta1" in text and "1.02e+03 times the samples" in text for text in found.lost)
@@ -219,6 +226,19 @@ def test_the_new_optimizers_run():
     for opt in (ADAMW, optimizers.lion(1e-3), optimizers.muon(lr=1e-3, shape=(1, 2)), optimizers.clip_norm(ADAMW, 1.0)):
         for change in ({"batch": 1e6}, {"batch": 1e-6}, {"horizon": 1e6}, {"horizon": 1e-6}):
             assert oo.simulate(oo.transfer(opt, **change).optimizer, problem, 3).success
+
+
+def test_a_rate_that_stays_has_its_row_and_range():
+    """Batch x 4 doubles it, width x 2 halves it."""
+    found = oo.transfer(ADAMW, batch=4, width=2)
+    assert found.lr_range("hidden") == pytest.approx((0.0005, 0.002))
+    assert found.lr_range("vector") == pytest.approx((0.001, 0.004))
+    assert [row.becomes for row in found.changes if row.setting == "lr"] == pytest.approx([0.001, 0.002, 0.002, 0.001])
+
+
+@pytest.mark.parametrize("pair", [(1, 4), (0.5, 2.0), (10**9, 4 * 10**9)])
+def test_a_horizon_may_be_in_any_unit(pair):
+    assert oo.transfer(ADAMW, horizon=pair).lr_range() == oo.transfer(ADAMW, horizon=4).lr_range()
 
 
 BAD = [

@@ -4,6 +4,7 @@ The names are imported eagerly, because a module here has the same name as the f
 """
 
 from odeopt.frameworks.torch.from_torch import from_torch
+from odeopt.frameworks.torch.monitor import Monitor
 from odeopt.frameworks.torch.optimizer import to_torch
 from odeopt.frameworks.torch.parameter_groups import parameter_groups, parameter_kinds
 from odeopt.frameworks.torch.problem import problem
@@ -11,6 +12,7 @@ from odeopt.frameworks.torch.schedule import from_schedule, schedule
 from odeopt.frameworks.torch.soft_batch import soft_batch
 
 __all__ = [
+    "Monitor",
     "from_schedule",
     "from_torch",
     "parameter_groups",

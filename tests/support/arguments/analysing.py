@@ -204,7 +204,7 @@ ROWS: dict[str, Row] = {
         theta0=NOTHING,
         memory=NOTHING,
         substeps=WORK,
-        size=NONNEGATIVE,
+        size=f"{NONNEGATIVE} none",
         seed=COUNT_0,
         progress=SWITCH,
     ),

@@ -38,8 +38,18 @@ def of_torch() -> dict[str, Row]:
             optimizer=torch.optim.SGD(module.parameters(), lr=0.1), loss=lambda: (module(x) ** 2).mean(), name="a"
         )
 
+    def monitor() -> dict[str, Any]:
+        module = linear()
+        return dict(
+            model=module, optimizer=torch.optim.SGD(module.parameters(), lr=0.1), loss=lambda model, x: model(x).mean()
+        )
+
     x = torch.ones(3, 1, dtype=torch.float64)
     return {
+        "Monitor": row(
+            lambda: monitor(), model=NOTHING, optimizer=NOTHING, loss=NOTHING, every="huge", path=NAME,
+            samples="huge", more="zero huge", budget=POSITIVE,
+        ),
         "from_schedule": row(lambda: dict(theirs=step_lr, steps=3), theirs=NOTHING, steps=WORK, lr=POSITIVE),
         "from_torch": row(
             lambda: from_torch(), optimizer=NOTHING, loss=NOTHING, name=NAME
