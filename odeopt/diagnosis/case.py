@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from odeopt.diagnosis.records import Records
 from odeopt.diagnosis.traits import Traits
 from odeopt.util.check import Array
+
+Rows = NDArray[np.bool_]
 
 BLOCKS = 8  # means of consecutive rows, from which slopes and errors come
 
@@ -60,14 +63,14 @@ class Case:
         return self.records["lr"] * self.records["sharpness"] / self.of().limit
 
     @cached_property
-    def hot(self) -> Array:
+    def hot(self) -> Rows:
         """The rows before the cooldown: those with at least half of the largest rate, but for the first tenth."""
         lr = self.records["lr"]
-        hot: Array = lr >= np.nanmax(lr) / 2
+        hot: Rows = lr >= np.nanmax(lr) / 2
         hot[: len(hot) // 10] = False
         return hot if hot.any() else np.ones(len(lr), bool)
 
-    def span(self, rows: Array) -> tuple[int, int]:
+    def span(self, rows: Rows) -> tuple[int, int]:
         """(first, last) step of the rows, given by a mask."""
         steps = self.records["step"][rows]
         return int(steps[0]), int(steps[-1])

@@ -10,9 +10,10 @@ import numpy as np
 from odeopt.diagnosis.case import Case
 from odeopt.diagnosis.examinations import EXAMINATIONS
 from odeopt.diagnosis.finding import Finding
+from odeopt.diagnosis.named import optimizer_of
 from odeopt.diagnosis.reading import records as records_of
 from odeopt.diagnosis.result import Diagnosis
-from odeopt.diagnosis.traits import Traits, of_header, traits
+from odeopt.diagnosis.traits import Traits, traits
 from odeopt.optimizers.base import Optimizer
 from odeopt.util import check
 
@@ -46,9 +47,10 @@ def diagnose(
     given = None if parameters is None else check.count("parameters", parameters, 1)
     size = None if samples is None else check.count("samples", samples, 1)
     records = records_of(source, columns)
-    known = opt if opt is not None else of_header(records.header)
+    header = records.header
+    known = opt if opt is not None else optimizer_of(str(header.get("name")), header.get("settings", {}))
     of, why = _traits(known)
-    case = Case(records, of, given or records.header.get("parameters"), size or records.header.get("samples"))
+    case = Case(records, of, given or header.get("parameters"), size or header.get("samples"))
     findings: list[Finding] = []
     untold: dict[str, str] = {}
     for each in EXAMINATIONS:

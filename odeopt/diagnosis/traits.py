@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from odeopt.analysis.stability import stability_limit
 from odeopt.edge.transfer_function import transfer_function
 from odeopt.optimizers.base import Optimizer
-from odeopt.optimizers.named.adam import adam, adamw
-from odeopt.optimizers.named.adaptive import rmsprop
-from odeopt.optimizers.named.gradient import gd
-from odeopt.optimizers.named.momentum import momentum, nesterov
-from odeopt.optimizers.named.relatives import nadam
 
-CIRCLE = 4096  # points of the unit circle; the mean converges as beta^CIRCLE
-BLOCK = 1024
+CIRCLE, BLOCKS = 4096, 4  # points of the unit circle; the mean converges as beta^CIRCLE
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ def traits(opt: Optimizer) -> Traits:
     """
     bare = _without_decay(opt)
     circle = np.exp(2j * np.pi * (np.arange(CIRCLE) + 0.5) / CIRCLE)
-    blocks = [np.abs(transfer_function(bare, z)) ** 2 for z in np.split(circle, CIRCLE // BLOCK)]
+    blocks = [np.abs(transfer_function(bare, z)) ** 2 for z in np.split(circle, BLOCKS)]
     drift, flip = (abs(transfer_function(bare, z)) for z in (1, -1))
     limit = float(stability_limit(bare))
     return Traits(opt, bare, drift, float(np.sqrt(np.mean(blocks))), flip, limit, bool(opt.flow.preconditioner))
@@ -74,35 +66,3 @@ def _without_decay(opt: Optimizer) -> Optimizer:
     if not opt.settings.get("weight_decay") or opt.recipe is None:
         return opt
     return opt.recipe.make(**{**opt.settings, "weight_decay": 0.0})
-
-
-def of_header(header: Mapping[str, Any]) -> Optimizer | None:
-    """The optimizer of a monitor's header, by the library's name and settings; None for one not known here."""
-    make = NAMED.get(str(header.get("name")).lower())
-    try:
-        return None if make is None else make(header["settings"])
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _adam_like(make: Callable[..., Optimizer]) -> Callable[[Mapping[str, Any]], Optimizer]:
-    def made(s: Mapping[str, Any]) -> Optimizer:
-        more = {"weight_decay": s.get("weight_decay", 0.0)} if make is adamw else {}
-        return make(lr=s["lr"], beta1=s["betas"][0], beta2=s["betas"][1], eps=s["eps"], **more)
-
-    return made
-
-
-def _sgd(s: Mapping[str, Any]) -> Optimizer:
-    if not s.get("momentum"):
-        return gd(lr=s["lr"])
-    return (nesterov if s.get("nesterov") else momentum)(lr=s["lr"], beta=s["momentum"])
-
-
-NAMED: dict[str, Callable[[Mapping[str, Any]], Optimizer]] = {
-    "sgd": _sgd,
-    "adam": _adam_like(adam),
-    "adamw": _adam_like(adamw),
-    "nadam": _adam_like(nadam),
-    "rmsprop": lambda s: rmsprop(lr=s["lr"], rho=s["alpha"], eps=s["eps"]),
-}

@@ -17,7 +17,7 @@ from odeopt.util.plotted import draws
 
 COLOURS = style.VERMILLION, style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.SKY
 PAGE = 5.0, 5.0  # inches
-LINE = 70  # characters of a title
+LINE = 48  # characters of a title
 
 
 @draws(Diagnosis)
@@ -37,8 +37,8 @@ def diagnosis(result: Diagnosis, ax: Axes | None = None, **line: Any) -> Sequenc
     artists: list[Artist] = [*ax.plot(steps, loss, **{"color": style.INK, "linewidth": 0.8, **line})]
     for i, (fault, colour) in enumerate(zip(result.faults, COLOURS, strict=False), 1):
         first, last = fault.steps
-        look = {"color": colour, "alpha": 0.25, "label": f"{i} {fault.name}"}
-        artists.append(ax.axvspan(first - 0.5, last + 0.5, **look))
+        label = f"{i} {fault.name}"
+        artists.append(ax.axvspan(first - 0.5, last + 0.5, color=colour, alpha=0.15, label=label))
     if np.all(loss[np.isfinite(loss)] > 0):
         ax.set_yscale("log")
     ax.set(xlabel="step", ylabel="loss")

@@ -13,7 +13,7 @@ from odeopt.diagnosis.case import Case
 from odeopt.diagnosis.examinations import EXAMINATIONS, bad_batch
 from odeopt.diagnosis.reading import read
 from odeopt.diagnosis.records import of_log
-from odeopt.diagnosis.traits import of_header, traits
+from odeopt.diagnosis.traits import traits
 
 
 def test_gains_of_momentum_are_those_of_its_geometric_series():
@@ -130,14 +130,6 @@ def test_a_monitors_file_says_what_its_columns_say(tmp_path):
     found = oo.diagnose(monitored(tmp_path / "run.jsonl", log, '\n{"kind": "step", "ste'))
     assert [f.name for f in found.findings] == [f.name for f in log.diagnosis().findings]
     assert found.faults[0].name == "decay-limited"
-
-
-def test_headers_of_torch_optimizers():
-    sgd = {"lr": 0.1, "momentum": 0.9, "nesterov": False}
-    assert of_header({"name": "SGD", "settings": sgd}).name == "momentum"
-    assert of_header({"name": "SGD", "settings": {"lr": 0.1, "momentum": 0}}).name == "gd"
-    assert of_header({"name": "Lion", "settings": {}}) is None
-    assert of_header({"name": "AdamW", "settings": {}}) is None
 
 
 def test_sources_agree(tmp_path):
