@@ -2,7 +2,7 @@
 
 Every row is one model in one cell, from `odeopt.compare_at_edge`: its distance from the filtered iterates and its error
 in the mean loss, over the steps since the perturbation.  Figures 26 and 27 draw what was recorded.  A cell is appended
-when it is done, and a second run goes on with those that are missing: python benchmarks/edge_networks.py [networks]
+when it is done, and a second run goes on with those that are missing: python benchmarks/edge_networks.py [names]
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from odeopt.edge.start import first_state
 from odeopt.util.check import Array
 
 FILE = Path(__file__).with_suffix(".csv")
-STEPS, SIZE, SEEDS = 120, 1e-3, (0, 1, 2)
+SIZE, SEEDS = 1e-3, (0, 1, 2)
 FIELDS = (
     "network", "loss_kind", "d", "optimizer", "lr", "seed", "steps", "perturbed", "modes", "way", "measured",
     "model", "distance", "last", "predicted", "loss_error", "seconds", "ending",
 )  # fmt: skip
+TEXTS = {"network", "loss_kind", "optimizer", "model", "ending"}
 OPTIMIZERS: dict[str, Callable[[float], oo.Optimizer]] = {
     "gd": lambda lr: oo.optimizers.gd(lr),
     "momentum": lambda lr: oo.optimizers.momentum(lr, 0.5),
@@ -50,6 +51,7 @@ class Network:
     hidden: tuple[int, ...]
     kind: str
     gain: float
+    steps: int
     rates: tuple[float, float, float, float]
 
 
@@ -71,15 +73,14 @@ def shipped(name: str, samples: int, classes: int = 0) -> tuple[Any, Any]:
 
 
 NETWORKS: dict[str, Network] = {
-    "waves 8": Network(waves, (8,), "square", 1.0, (0.25, 0.375, 0.012, 0.04)),
-    "waves 6-6": Network(waves, (6, 6), "square", 1.0, (0.1, 0.15, 0.004, 0.014)),
-    "diabetes 8": Network(lambda: shipped("diabetes", 100), (8,), "square", 1.0, (0.36, 0.54, 0.005, 0.04)),
-    "iris 6-6": Network(lambda: shipped("iris", 150, 3), (6, 6), "entropy", 1.0, (0.75, 1.1, 0.008, 0.04)),
-    "wine 6-6": Network(lambda: shipped("wine", 178, 3), (6, 6), "square", 0.5, (0.5, 0.75, 0.006, 0.05)),
-    "cancer 6": Network(lambda: shipped("breast_cancer", 150, 2), (6,), "square", 0.4, (0.42, 0.63, 0.003, 0.014)),
-    "digits 10": Network(lambda: shipped("digits", 100, 10), (10,), "square", 0.3, (0.4, 0.6, 0.0025, 0.014)),
-    "digits 10-10": Network(lambda: shipped("digits", 100, 10), (10, 10), "entropy", 0.6, (1.0, 1.5, 0.004, 0.03)),
-    "digits 24": Network(lambda: shipped("digits", 100, 10), (24,), "square", 0.2, (0.35, 0.52, 0.0018, 0.012)),
+    "waves 8": Network(waves, (8,), "square", 1.0, 120, (0.25, 0.375, 0.012, 0.04)),
+    "waves 6-6": Network(waves, (6, 6), "square", 1.0, 120, (0.1, 0.15, 0.004, 0.014)),
+    "diabetes 8": Network(lambda: shipped("diabetes", 100), (8,), "square", 1.0, 120, (0.36, 0.54, 0.005, 0.04)),
+    "iris 6-6": Network(lambda: shipped("iris", 150, 3), (6, 6), "entropy", 1.0, 60, (0.75, 1.1, 0.008, 0.04)),
+    "wine 6-6": Network(lambda: shipped("wine", 178, 3), (6, 6), "square", 0.5, 60, (0.5, 0.75, 0.006, 0.05)),
+    "cancer 6": Network(lambda: shipped("breast_cancer", 150, 2), (6,), "square", 0.4, 60, (0.42, 0.63, 0.003, 0.014)),
+    "digits 10": Network(lambda: shipped("digits", 100, 10), (10,), "square", 0.3, 60, (0.4, 0.6, 0.0025, 0.014)),
+    "digits 10-10": Network(lambda: shipped("digits", 100, 10), (10, 10), "entropy", 0.6, 60, (1.0, 1.5, 0.004, 0.03)),
 }
 
 
@@ -134,7 +135,7 @@ def cell(name: str, optimizer: str) -> Iterator[Row]:
     opt = OPTIMIZERS[optimizer](lr)
     # RMSprop starts from G = g^2, as its published flow divides by sqrt(G)
     memory = {"G": problem.grad(problem.theta0) ** 2} if optimizer == "rmsprop" else None
-    seen = oo.compare_at_edge(opt, problem, STEPS, memory=memory, size=SIZE, seed=SEEDS[0], progress=False)
+    seen = oo.compare_at_edge(opt, problem, network.steps, memory=memory, size=SIZE, seed=SEEDS[0], progress=False)
     seconds = time.process_time() - began
     for seed in SEEDS:
         for row in rows(seen if seed == SEEDS[0] else perturbed_again(seen, opt, problem, memory, seed)):
@@ -148,13 +149,16 @@ def perturbed_again(seen: Any, opt: oo.Optimizer, problem: oo.Problem, memory: A
     """The same models beside iterates that were perturbed by another seed."""
     theta = problem.theta0
     kick = SIZE * np.sqrt(np.mean(theta**2)) * np.random.default_rng(seed).standard_normal(theta.shape)
-    run = iterated(opt, problem, first_state(opt, problem.oracle(), theta, memory), STEPS, seen.perturbed, kick)
+    run = iterated(
+        opt, problem, first_state(opt, problem.oracle(), theta, memory), len(seen.t) + 1, seen.perturbed, kick
+    )
     return replace(seen, theta=filtered(run.theta), loss=filtered(run.mean_loss), seed=seed)
 
 
 def rows(seen: Any) -> Iterator[Row]:
     """A row for each model, of the steps since the perturbation."""
-    first = max(seen.perturbed, 0) + 1  # the filter at the step before still reads an iterate from before
+    # the filter at the step before still reads an iterate from before
+    first = min(max(seen.perturbed, 0) + 1, len(seen.theta) - 1)
     way = np.linalg.norm(seen.theta[-1] - seen.theta[first])
     for model, path in seen.models.items():
         n = len(path)
@@ -168,23 +172,24 @@ def rows(seen: Any) -> Iterator[Row]:
             "loss_error": seen.loss_error[model],
         }
         yield {
-            "seed": seen.seed, "steps": STEPS, "perturbed": seen.perturbed, "model": model,
+            "seed": seen.seed, "steps": len(seen.t) + 1, "perturbed": seen.perturbed, "model": model,
             **{key: f"{value:.5g}" for key, value in known.items()}, "ending": seen.endings[model].split(":")[0],
         }  # fmt: skip
 
 
-def done() -> set[tuple[str, str]]:
-    """The cells that are recorded."""
+def recorded() -> list[Row]:
+    """The rows of the table, with numbers as floats; for figures too."""
     if not FILE.exists():
-        return set()
+        return []
     with FILE.open(newline="") as file:
-        return {(row["network"], row["optimizer"]) for row in csv.DictReader(file)}
+        return [{key: u if key in TEXTS else float(u) for key, u in row.items()} for row in csv.DictReader(file)]
 
 
 def main(names: list[str]) -> None:
-    for name in names or NETWORKS:
-        for optimizer in OPTIMIZERS:
-            if (name, optimizer) in done():
+    """The cells of these networks and optimizers, or of all; another process may record others meanwhile."""
+    for optimizer in [name for name in names if name in OPTIMIZERS] or OPTIMIZERS:
+        for name in [name for name in names if name in NETWORKS] or NETWORKS:
+            if any((row["network"], row["optimizer"]) == (name, optimizer) for row in recorded()):
                 continue
             found = list(cell(name, optimizer))
             new = not FILE.exists()

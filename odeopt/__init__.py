@@ -6,7 +6,7 @@ The public names stand in `__init__.pyi`; what they name is imported when it is 
 from odeopt.util.door import door
 
 __version__ = "0.1.0"
-ROOMS = ("optimizers", "flows", "schemes", "problems", "noise", "analysis", "laws", "plots")
+ROOMS = ("optimizers", "flows", "schemes", "problems", "noise", "analysis", "laws", "sweeps", "plots")
 __getattr__, _, __all__ = door(__name__, __file__, rooms=ROOMS)
 
 

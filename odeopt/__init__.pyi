@@ -9,6 +9,7 @@ from . import (
     plots,
     problems,
     schemes,
+    sweeps,
     symbolic,
     testing,
     word2vec,
@@ -52,6 +53,8 @@ from .simulation.simulate import Snapshot, simulate
 from .simulation.trajectory import Trajectory
 from .solvers.ivp import IVP, ivp
 from .solvers.solve import solve
+from .sweeps.result import Sweep
+from .sweeps.sweep import sweep
 from .trials.bench import bench
 from .trials.result import Bench
 from .trials.search_space import SearchSpace, search_space
@@ -89,6 +92,7 @@ __all__ = [
     "StabilityChart",
     "StabilityRegion",
     "Status",
+    "Sweep",
     "Trajectory",
     "Transfer",
     "WorkPrecision",
@@ -144,6 +148,8 @@ __all__ = [
     "stability_limit",
     "stability_region",
     "starts",
+    "sweep",
+    "sweeps",
     "symbolic",
     "testing",
     "transfer",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from odeopt.analysis.convergence import STEPS
 from odeopt.commands.arguments import picture, steps
 from odeopt.commands.doctor import doctored
 from odeopt.commands.measure import STARTS, compared, converged
 from odeopt.commands.show import described, listed
+from odeopt.commands.sweep import swept
 
 EXPECTED = (ValueError, TypeError, ImportError, OSError, ArithmeticError, RuntimeError)  # their text says it all
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
@@ -78,9 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     order.add_argument("--out", type=picture, help="write the picture here (png, svg or pdf)")
     order.set_defaults(run=converged)
 
+    text = "the cells of a configuration (TOML)"
+    many = commands.add_parser("sweep", help=text, description=f"Run {text}; see oo.sweep.", allow_abbrev=False)
+    many.add_argument("config", nargs="?", type=Path, help="optimizer, problem, steps, path, [grid], ...")
+    many.add_argument("--resume", type=Path, metavar="folder", help="go on with the sweep in this folder")
+    many.add_argument("--out", type=picture, help="write the picture here (png, svg or pdf)")
+    many.set_defaults(run=swept)
+
     text = "what is installed, and whether the engines run here"
     doctor = commands.add_parser("doctor", help=text, description=f"Report {text}; a self-test.", allow_abbrev=False)
     doctor.set_defaults(run=doctored)
-    for command in (listing, about, one, order, doctor):
+    for command in (listing, about, one, order, many, doctor):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser

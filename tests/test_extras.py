@@ -21,6 +21,8 @@ PACKAGES = {
     "words": ["gensim", "threadpoolctl"],
     "tables": ["pandas", "xarray"],
     "data": ["sklearn"],
+    "scale": ["joblib"],
+    "studies": ["optuna"],
 }
 
 HIDDEN = """
@@ -53,6 +55,8 @@ NEEDS = {{
     "fast": [lambda: oo.simulate(opt, quadratic, 5, backend="numba")],
     "words": [oo.word2vec.wikipedia, oo.word2vec.wordsim353],
     "tables": [ensemble.to_dataframe, ensemble.to_xarray],
+    "scale": [lambda: oo.sweep(oo.optimizers.gd, quadratic, {{"lr": [0.1]}}, jobs=2)],
+    "studies": [lambda: oo.sweeps.from_study(None, {{}}, 2)],
     "data": [oo.problems.logistic_regression, oo.problems.tanh_network],
 }}
 said = {{}}
@@ -84,7 +88,7 @@ def said_without(*hidden, extras=tuple(PACKAGES)):
 def test_without_any_extra():
     """Each says its own name, in every place that needs it."""
     said = said_without(*PACKAGES)
-    counts = {"symbolic": 1, "fast": 1, "torch": 1, "keras": 1}
+    counts = {"scale": 1, "studies": 1, "symbolic": 1, "fast": 1, "torch": 1, "keras": 1}
     for extra in PACKAGES:
         assert len(said.get(extra, [])) == counts.get(extra, 2), (extra, said)
         assert all(f"install odeopt-toolkit[{extra}]" in text for text in said[extra])
@@ -93,10 +97,10 @@ def test_without_any_extra():
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", [extra for extra in PACKAGES if extra != "words"])
 def test_without_one_extra_the_others_work(extra):
-    """Keras runs on JAX; the text of `words` takes seconds to read."""
+    """Keras runs on JAX, scikit-learn on joblib; the text of `words` takes seconds to read."""
     others = [name for name, packages in PACKAGES.items() if name != "words" and all(map(find_spec, packages))]
     said = said_without(extra, extras=others)
-    expected = {extra} | ({"keras"} if extra == "jax" else set())
+    expected = {extra} | {"jax": {"keras"}, "scale": {"data"}}.get(extra, set())
     assert set(said) <= expected
     assert extra in said or extra not in others
 

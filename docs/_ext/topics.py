@@ -67,6 +67,12 @@ TOPICS = {
         "Optimizers tuned with equal effort, and compared with intervals.",
         names="bench search_space Bench SearchSpace",
     ),
+    "sweep": Topic(
+        "Sweeps",
+        "Thousands of runs from one call, which survive kills and restarts.",
+        names="sweep Sweep",
+    ),
+    "samplers": Topic("odeopt.sweeps", "Cells for a sweep, and what a sweep shows.", "odeopt.sweeps"),
     "optimizers": Topic("odeopt.optimizers", "The named optimizers, and what wraps one.", "odeopt.optimizers"),
     "schedule_functions": Topic("odeopt.schedules", "Schedules of the learning rate.", "odeopt.optimizers.schedules"),
     "flows": Topic("odeopt.flows", "The differential equations of the optimizers.", "odeopt.flows"),

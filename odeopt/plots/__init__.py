@@ -15,6 +15,7 @@ from odeopt.plots.rods import rod_flow
 from odeopt.plots.runs import comparison, following, trajectory
 from odeopt.plots.schedules import loss_forecast, loss_prediction, schedule_bound
 from odeopt.plots.stability import sharpness, stability_chart, stability_region
+from odeopt.plots.sweeps import heatmap, marginal
 from odeopt.plots.trials import bench
 from odeopt.util.door import suggesting
 
@@ -31,9 +32,11 @@ __all__ = [
     "energy",
     "ensemble",
     "following",
+    "heatmap",
     "landscape",
     "loss_forecast",
     "loss_prediction",
+    "marginal",
     "path",
     "rod_flow",
     "schedule_bound",

@@ -28,6 +28,7 @@ from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.scaling.transfer_result import Transfer
 from odeopt.simulation.trajectory import of_members
+from odeopt.sweeps.result import Sweep
 from odeopt.trials.result import Bench
 from odeopt.util.status import Status
 from odeopt.util.tables import dataframe
@@ -184,6 +185,19 @@ def _bench(result: Bench) -> Frame:
     return Frame(columns, index)
 
 
+def _sweep(result: Sweep) -> Frame:
+    """One row for each run."""
+    cells, seeds = (np.ravel(u) for u in np.indices(result.ended.shape))
+    texts = {(cell, seed): text for cell, seed, text in result.messages}
+    columns = {
+        **{name: [column[cell] for cell in cells] for name, column in result.columns.items()},
+        **{name: each.ravel() for name, each in result.values.items()},
+        "status": [Status(int(each)).name for each in result.ended.ravel()],
+        "message": [texts.get(place, "") for place in zip(cells.tolist(), seeds.tolist(), strict=True)],
+    }
+    return Frame(columns, {"cell": cells, "seed": seeds})
+
+
 def _training(result: Training) -> Frame:
     return Frame({"loss": result.losses}, {"epoch": np.arange(1, len(result.losses) + 1)})
 
@@ -221,6 +235,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "Transfer": _transfer,
     "Bench": _bench,
     "Diagnosis": diagnosis,
+    "Sweep": _sweep,
     "Training": _training,
     "Vectors": _vectors,
 }

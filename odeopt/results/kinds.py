@@ -45,6 +45,7 @@ from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.scaling.transfer_result import Change, Transfer
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.solvers.closed_form import ClosedForm
+from odeopt.sweeps.result import Sweep
 from odeopt.trials.result import Bench
 from odeopt.util.absent import Absent
 from odeopt.word2vec.train import Training
@@ -56,7 +57,7 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Transfer, Bench, Diagnosis, Training, Vectors,
+        LossForecast, LossPrediction, Transfer, Bench, Diagnosis, Sweep, Training, Vectors,
     )
 }  # fmt: skip
 PARTS = (Absent, Change, Clock, ClosedForm, Covariance, Finding, Flux, Grid, Group, Measured, ModifiedFlow, Records)

@@ -65,6 +65,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "ended": "p o k",
         "targets": "p",
     },
+    "Sweep": {"values": "n s", "ended": "n s"},
     "Training": {"losses": "_", "tables": "_ _"},
     "Vectors": {"words": "w", "vectors": "w _"},
 }

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from odeopt.optimizers.base import Optimizer
+from odeopt.optimizers.spacing import between, checked_range
 from odeopt.util import check
 from odeopt.util.immutable import Immutable
-
-DECAY_FACTORS = frozenset({"beta", "beta1", "beta2", "beta3", "rho", "momentum"})  # spaced by log(1 - beta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +25,7 @@ class SearchSpace(Immutable):
 
     def draw(self, rng: np.random.Generator) -> dict[str, float]:
         """One value of each setting, log-uniform in its range, and a decay factor beta by 1 - beta."""
-        return {name: _between(name, *ends, rng.uniform()) for name, ends in self.ranges.items()}
+        return {name: between(name, *ends, rng.uniform()) for name, ends in self.ranges.items()}
 
     def optimizer(self, settings: Mapping[str, float]) -> Optimizer:
         """The optimizer with these settings."""
@@ -61,28 +60,10 @@ def search_space(
         raise ValueError("ranges must name at least one hyperparameter, e.g. lr=(1e-4, 1.0), got none")
     check.distinct("hyperparameters", (*kept, *ranges))
     space = SearchSpace(
-        make, MappingProxyType({name: _range(name, ends) for name, ends in ranges.items()}), MappingProxyType(kept)
+        make,
+        MappingProxyType({name: checked_range(name, ends) for name, ends in ranges.items()}),
+        MappingProxyType(kept),
     )
-    middle = {name: _between(name, *ends, 0.5) for name, ends in space.ranges.items()}
+    middle = {name: between(name, *ends, 0.5) for name, ends in space.ranges.items()}
     check.instance("make", space.optimizer(middle), Optimizer, "a function that returns an Optimizer")
     return space
-
-
-def _range(name: str, ends: Any) -> tuple[float, float]:
-    """(low, high) with 0 < low < high, or 0 <= low < high < 1 for a decay factor."""
-    found = check.numbers_of(name, ends)
-    if found.shape != (2,) or not np.isfinite(found).all() or not found[0] < found[1]:
-        raise ValueError(f"{name} must be a range (low, high) with low < high, got {check.shown(ends)}")
-    low, high = map(float, found)
-    if name in DECAY_FACTORS and not 0 <= low < high < 1:
-        raise ValueError(f"{name} must be a range within 0 <= {name} < 1, got {check.shown(ends)}")
-    if name not in DECAY_FACTORS and low <= 0:
-        raise ValueError(f"{name} must be a range of positive numbers, got {check.shown(ends)}")
-    return low, high
-
-
-def _between(name: str, low: float, high: float, share: float) -> float:
-    """low^(1 - share) high^share, and for a decay factor the same of 1 - low and 1 - high."""
-    if name in DECAY_FACTORS:
-        return float(1 - (1 - low) ** (1 - share) * (1 - high) ** share)
-    return float(low ** (1 - share) * high**share)

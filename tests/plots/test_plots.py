@@ -59,6 +59,14 @@ def batched(opt=None):
     return oo.batch_sharpness(oo.simulate(opt or oo.optimizers.gd(lr=0.1), noisy, 8, rng=0), opt)
 
 
+def swept():
+    return oo.sweep(oo.optimizers.momentum, PLANE, {"lr": [0.02, 0.1, 0.5], "beta": [0.0, 0.9]}, steps=20)
+
+
+def mapped():
+    return swept().heatmap("lr", "beta", make=oo.optimizers.momentum, sharpness=20.0)
+
+
 def benched():
     spaces = {name: oo.search_space(getattr(oo.optimizers, name), lr=(0.01, 0.05)) for name in ("gd", "adam")}
     return oo.bench(spaces, {"plane": PLANE, "valley": VALLEY}, 3, steps=9, seeds=2, rng=0)
@@ -76,6 +84,11 @@ CASES = {  # name: (the call, how many artists of which kind)
     "edge_gauge of an ensemble": (lambda ax: plots.edge_gauge(gauged(theta0=np.eye(3)), ax), 7),
     "batch_sharpness": (lambda ax: plots.batch_sharpness(batched(), ax), 1),
     "batch_sharpness of momentum": (lambda ax: plots.batch_sharpness(batched(oo.optimizers.momentum(0.1)), ax), 3),
+    "heatmap": (
+        lambda ax: plots.heatmap(mapped(), ax),
+        2,
+    ),
+    "marginal": (lambda ax: plots.marginal(swept().marginal("lr"), ax), 2),
     "bench": (lambda ax: plots.bench(benched(), ax), 4),
     "rod_flow": (lambda ax: plots.rod_flow(oo.rod_flow(oo.optimizers.gd(lr=0.1), PLANE, 20), ax), 2),
     "loss_forecast": (lambda ax: plots.loss_forecast(annealed(), ax), 4),

@@ -81,6 +81,16 @@ MADE = {
             {"gd": oo.search_space(oo.optimizers.gd, lr=(0.01, 0.1))}, {"bowl": NOISY}, 3, steps=4, seeds=2, rng=0
         )
     ],
+    "Sweep": [
+        lambda: oo.sweep(oo.optimizers.gd, NOISY, {"lr": [0.1, 1e3]}, seeds=2, steps=20, rng=0),
+        lambda: oo.sweep(
+            lambda name: getattr(oo.optimizers, name)(),
+            VALLEY,
+            {"name": ["gd", "adam"]},
+            steps=3,
+            measure=lambda run: {"loss": run.loss[-1], "x": run.theta[-1, 0]},
+        ),
+    ],
     "LossForecast": [annealed, lambda: annealed("functional")],
     "LossPrediction": [lambda: annealed().predict(oo.schedules.wsd(40, 8), 40), lambda: annealed().propose(40, warm=3)],
     "Transfer": [

@@ -195,6 +195,38 @@ ROWS: dict[str, Row] = {
         )
         for name in ("effort", "standing", "winner")
     },
+    "sweep": row(
+        lambda: dict(make=optimizers.gd, problem=PROBLEM, grid={"lr": [0.1]}, steps=2),
+        make=NOTHING,
+        problem=NOTHING,
+        grid=NOTHING,
+        seeds=WORK,
+        steps=WORK_0,
+        measure=NOTHING,
+        path=NAME,
+        jobs="minus",
+        prune=NOTHING,
+        rng=SEED,
+        progress=SWITCH,
+    ),
+    "Sweep.cell": row(lambda: dict(i=0), call=lambda **k: made().sweep.cell(**k), i="zero minus"),
+    "Sweep.heatmap": row(
+        lambda: dict(x="lr", y="beta", make=optimizers.momentum, sharpness=3.0),
+        call=lambda **k: made().sweep.heatmap(**k),
+        x=NOTHING,
+        y=NOTHING,
+        value=NOTHING,
+        make="none-",
+        sharpness="huge none-",
+    ),
+    "Sweep.marginal": row(
+        lambda: dict(x="lr"), call=lambda **k: made().sweep.marginal(**k), x=NOTHING, value=NOTHING, largest=FLAG
+    ),
+    "Sweep.best": row(call=lambda **k: made().sweep.best(**k), value=NOTHING, largest=FLAG),
+    **{
+        f"sweeps.{name}": row(lambda: dict(cells=2, lr=(0.01, 0.1)), cells=WORK, rng=SEED, lr=NOTHING)
+        for name in ("random", "sobol")
+    },
     "transfer_function": row(lambda: dict(opt=GD, z=-1), opt=NOTHING, z=COMPLEX, t="zero huge"),
     "compare_at_edge": row(
         lambda: dict(opt=GD, problem=PROBLEM, steps=3),

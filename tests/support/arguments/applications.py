@@ -76,6 +76,8 @@ ROWS: dict[str, Row] = {
             ("batch_sharpness", "result", "steep"),
             ("bench", "result", "bench"),
             ("diagnosis", "result", "diagnosis"),
+            ("heatmap", "result", "heatmap"),
+            ("marginal", "result", "marginal"),
             ("rod_flow", "flow", "rods"),
             ("central_flow", "flow", "central"),
             ("edge_comparison", "result", "at_edge"),

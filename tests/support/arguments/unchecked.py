@@ -18,7 +18,9 @@ REASONS = {
         symbolic.ModifiedEquation testing.Report testing.Nonconformance word2vec.Agreement word2vec.Corpus
         solvers.Reason core.flow.Project core.flow.Push core.flow.Relax core.flow.Quantity core.decay.Decay
         optimizers.schedules.Schedule optimizers.schedules.Rate schemes.StepFailure SearchSpace
-        SearchSpace.draw SearchSpace.optimizer""",
+        SearchSpace.draw SearchSpace.optimizer sweeps.Best sweeps.HeatMap sweeps.Marginal sweeps.Study
+        sweeps.Study.rounds""",
+    "needs an extra; tests/sweeps/test_study.py checks it": "sweeps.from_study",
     "a protocol or an alias of a type, which nobody calls": """
         core.flow.Field core.flow.Field.start core.flow.Field.rhs core.flow.Speed schemes.Scheme schemes.Scheme.bind
         schemes.Step schemes.StochasticScheme schemes.StochasticScheme.normals word2vec.Model word2vec.Model.start
