@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from odeopt.core.field import Field
-from odeopt.core.flow_type import Flow, a_flow
+from odeopt.core.flow_type import Flow
 from odeopt.core.formula import reads
 from odeopt.core.parts import NOISES, Onset, Part, Project, Push, Relax, Speed, check_parts, project, push, relax
 from odeopt.core.quantities import Quantity, check_quantities, conserved, decreasing
@@ -28,7 +28,6 @@ __all__ = [
     "Quantity",
     "Relax",
     "Speed",
-    "a_flow",
     "conserved",
     "decreasing",
     "flow",

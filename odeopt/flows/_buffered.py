@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from odeopt.core.flow import Flow, Onset, a_flow, push, relax
+from odeopt.core.flow import Flow, Onset, push, relax
+from odeopt.core.flow_type import a_flow
 from odeopt.core.formula import mapped, reading, reads
 from odeopt.util import check
 from odeopt.util.check import Number

@@ -12,7 +12,8 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.core.flow import Flow, a_flow
+from odeopt.core.flow import Flow
+from odeopt.core.flow_type import a_flow
 from odeopt.core.state import State
 from odeopt.laws.linear_map import Map, slope_as_map
 from odeopt.laws.moments import ROUNDING, Moments

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from odeopt.core.flow import Flow, a_flow
+from odeopt.core.flow import Flow
+from odeopt.core.flow_type import a_flow
 from odeopt.laws.linear_map import linear_map, refuse_time, slope_as_map, step_as_map
 from odeopt.optimizers.base import Optimizer, an_optimizer
 from odeopt.problems import Problem

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.core.flow import Flow, a_flow
+from odeopt.core.flow import Flow
+from odeopt.core.flow_type import a_flow
 from odeopt.laws.fokker_planck import FokkerPlanck, fokker_planck
 from odeopt.laws.linear_map import slope_as_map
 from odeopt.problems.base import Problem, a_problem

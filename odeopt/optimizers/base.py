@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from odeopt.core.flow import Flow, Speed, a_flow
+from odeopt.core.flow import Flow, Speed
+from odeopt.core.flow_type import a_flow
 from odeopt.core.state import Grad, State
 from odeopt.core.symbols import short
 from odeopt.optimizers.recipe import Facts, Recipe, configuration

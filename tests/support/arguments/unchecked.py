@@ -48,7 +48,7 @@ REASONS = {
     "SciPy's own class, whose arguments tests/solvers/test_guarded.py checks": """
         solvers.GuardedBDF solvers.GuardedDOP853 solvers.GuardedLSODA solvers.GuardedRK23 solvers.GuardedRK45
         solvers.GuardedRadau""",
-    "called by the library alone": "Flow.remember core.flow.a_flow",
+    "called by the library alone": "Flow.remember",
     "passes fields on to dataclasses.replace": "Flow.altered",
     "has the argument `map` of the optimizers, and refuses by that name": "core.decay.of_map",
 }

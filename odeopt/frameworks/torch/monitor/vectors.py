@@ -28,19 +28,22 @@ class Step:
 
     def numbers(self) -> list[dict[str, float | None]]:
         """|g|, |u|, |theta|, g.u and the root mean square of u, of each group."""
-        g = torch.full_like(self.u, torch.nan) if self.g is None else self.g
-        rows = torch.stack((g, self.u, self.theta))
-        inner = [(part @ part.T).tolist() for part in rows.split(self.sizes, dim=1)]
-        return [
-            {
-                "grad": None if self.g is None else gg[0] ** 0.5,
-                "update": uu[1] ** 0.5,
-                "theta": tt[2] ** 0.5,
-                "inner": None if self.g is None else gg[1],
-                "update_rms": (uu[1] / size) ** 0.5 if size else None,
-            }
-            for (gg, uu, tt), size in zip(inner, self.sizes, strict=True)
-        ]
+        found = [t.split(self.sizes) for t in (self.u, self.theta, *(() if self.g is None else (self.g,)))]
+        return [_numbers(*parts) for parts in zip(*found, strict=True)]
+
+
+def _numbers(u: Tensor, theta: Tensor, g: Tensor | None = None) -> dict[str, float | None]:
+    """Of one group, whose inner products cross from the device together."""
+    pairs = [(u, u), (theta, theta)] + ([] if g is None else [(g, g), (g, u)])
+    uu, tt, *rest = torch.stack([a.dot(b) for a, b in pairs]).tolist()
+    gg, gu = rest or (None, None)
+    return {
+        "grad": None if gg is None else gg**0.5,
+        "update": uu**0.5,
+        "theta": tt**0.5,
+        "inner": gu,
+        "update_rms": (uu / u.numel()) ** 0.5 if u.numel() else None,
+    }
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
