@@ -24,7 +24,7 @@ import odeopt as oo
 
 GRID = {"lr": np.geomspace(0.01, 1.0, 8), "beta": [0.0, 0.5, 0.9]}
 NOISY = oo.noise.gaussian(oo.problems.quadratic((1.0, 10.0)), 0.3)
-SLEEP, CELLS = 0.05, 200  # seconds of a cell and their number, under kills
+SLEEP, CELLS = 0.05, 320  # seconds of a cell and their number, under kills
 
 
 def momentum(lr: float, beta: float) -> oo.Optimizer:
