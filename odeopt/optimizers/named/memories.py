@@ -12,6 +12,7 @@ from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.newer_sources import PAGLIARDINI, TANIGUCHI, XIE, ZHUANG
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.optimizers.starts import at_rest_but
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -145,7 +146,7 @@ def adan(
 
 def _no_difference(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """Zero memory; the gradient before the first is the first."""
-    return flow.start(theta0, old=grad(theta0))
+    return at_rest_but(flow, theta0, "old", grad(theta0))
 
 
 def adopt(
@@ -186,4 +187,4 @@ def adopt(
 
 def _first_square(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """G = g0^2: the first step relaxes G to the value that it has."""
-    return flow.start(theta0, G=grad(theta0) ** 2)
+    return at_rest_but(flow, theta0, "G", grad(theta0) ** 2)

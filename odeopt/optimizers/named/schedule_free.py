@@ -14,6 +14,7 @@ from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.conventions import filled
 from odeopt.optimizers.newer_sources import DEFAZIO
 from odeopt.optimizers.recipe import Facts
+from odeopt.optimizers.starts import at_rest_but
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -89,7 +90,7 @@ def schedule_free_adamw(
 
 def _together(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """z = theta, and no other memory."""
-    return flow.start(theta0, z=theta0)
+    return at_rest_but(flow, theta0, "z", theta0)
 
 
 def _descents_paced(flow: Flow, speed: Speed) -> Flow:
