@@ -77,7 +77,7 @@ def distances(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
     for name, d in result.distance.items():
         look = {**LOOKS[name], "label": name, **line}
         artists += ax.plot(result.t[: len(d)], d, **look)
-        at = np.flatnonzero(result.t[: len(d)] <= lost[name])[-1:] if np.isfinite(lost[name]) else []
+        at = np.flatnonzero(result.t[: len(d)] <= lost[name])[-1:] if np.isfinite(lost[name]) else np.zeros(0, int)
         crosses += ax.plot(result.t[at], d[at], linestyle="", marker="X", markersize=6, color=look.get("color"))
     artists += ax.plot(
         result.t, result.tenth, color=style.INK, linestyle=":", linewidth=0.8, label="a tenth of the way"
