@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from odeopt.edge.result import CentralFlow, EdgeComparison
+from odeopt.edge.comparison_result import EdgeComparison
+from odeopt.edge.result import CentralFlow
 from odeopt.plots import style
 from odeopt.util.check import Array
 from odeopt.util.plotted import draws
@@ -116,8 +117,8 @@ def sharpness_on_path(result: EdgeComparison, ax: Axes, **line: Any) -> list[Art
 def nearest(result: EdgeComparison) -> str:
     """Which model is nearest to the filtered iterates since the perturbation, by the median, in words."""
     first = max(result.perturbed, 0)
-    full = {name: d[first:] for name, d in result.distance.items() if len(d) == len(result.t) > first}
-    medians = {name: float(np.median(d)) for name, d in full.items()}
+    full = [name for name, u in result.models.items() if len(u) == len(result.t) > first]
+    medians = {name: result.median_distance[name] for name in full}
     name = style.label(result.name)
     if result.perturbed < 0:
         return f"{name}: {'beyond the edge, where no oscillation holds it' if result.beyond else 'never at its edge'}"

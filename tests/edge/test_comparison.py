@@ -84,6 +84,15 @@ def test_a_model_is_lost_after_the_perturbation():
     assert replace(known, perturbed=8).lost == {"early": np.inf, "late": seen.t[9], "short": seen.t[8]}
 
 
+def test_median_distances_count_from_the_perturbation():
+    """Before it the own flow is near, however far it goes after."""
+    seen = oo.compare_at_edge(opts.gd(lr=1e-3), network(7), 12)
+    known = replace(seen, models={"own flow": np.array([*seen.theta[:7], *seen.theta[7:] + 1])}, perturbed=7)
+    far = np.sqrt(seen.theta.shape[1])
+    assert known.median_distance["own flow"] == pytest.approx(far)
+    assert f"distance {far:.3g} (median)" in repr(replace(known, mean_loss={"own flow": seen.loss}))
+
+
 def test_a_model_without_records_is_drawn():
     """Order 2 ends at step 0, before the first filtered record."""
     double = oo.Problem(lambda u: (u**4 / 4 - u**2).sum(-1), lambda u: u**3 - 2 * u, theta0=[1.2], batched=True)
