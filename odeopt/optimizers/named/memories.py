@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from odeopt import flows, schemes
 from odeopt.core import decay
 from odeopt.core.flow import Flow
@@ -110,8 +112,9 @@ def adan(
     """theta <- theta - lr (m/c1 + (1 - beta3) v/c3)/(sqrt(G/c2 + eps_root) + eps),   v a mean of g - g_old.
 
     [optax.adan]  v <- beta3 v + (1 - beta3)(g - g_old), and G is the mean of (g + (1 - beta3)(g - g_old))^2.  The first
-    difference is 0.  beta2 is the memory of the squares and beta3 that of the differences, as their slots in Adam;
-    optax and the paper call them b3 and b2.  For weight decay use `decoupled`.
+    difference is 0; in a run with noise it is the first noise, as starts read the exact gradient.  beta2 is the memory
+    of the squares and beta3 that of the differences, as their slots in Adam; optax and the paper call them b3 and b2.
+    For weight decay use `decoupled`.
 
     >>> adan(lr=0.01).scheme.word
     'memory lag drift'
@@ -145,7 +148,7 @@ def adan(
 
 def _no_difference(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """Zero memory; the gradient before the first is the first."""
-    return flow.start(theta0, old=grad(theta0))
+    return _remembering(flow, theta0, "old", grad(theta0))
 
 
 def adopt(
@@ -159,8 +162,8 @@ def adopt(
 ) -> Optimizer:
     """m <- beta1 m + (1 - beta1) clipped(g/max(sqrt(G), eps)),   theta <- theta - lr m,   then G.
 
-    [optax.contrib.adopt]  G <- beta2 G + (1 - beta2) g^2 after it was used.  The first step only sets G = g^2, and
-    g/max(sqrt(G), eps) is clipped to +-n^power in step n + 1.
+    [optax.contrib.adopt]  G <- beta2 G + (1 - beta2) g^2 after it was used.  The first step only sets G = g^2 (in a
+    run with noise that of the exact gradient), and g/max(sqrt(G), eps) is clipped to +-n^power in step n + 1.
 
     >>> adopt(lr=0.01).flow.name
     'ADOPT'
@@ -186,4 +189,10 @@ def adopt(
 
 def _first_square(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """G = g0^2: the first step relaxes G to the value that it has."""
-    return flow.start(theta0, G=grad(theta0) ** 2)
+    return _remembering(flow, theta0, "G", grad(theta0) ** 2)
+
+
+def _remembering(flow: Flow, theta0: Array, name: str, value: Array) -> State:
+    """Zero memory but for one variable, which may be NaN: the run then ends with a status in its first step."""
+    kept = np.array(value, dtype=np.float64)  # a copy, as the gradient may come in a buffer that is used again
+    return tuple(kept if u == name else zero for u, zero in zip(flow.variables, flow.start(theta0), strict=True))
