@@ -29,6 +29,8 @@ from .analysis.stability import stability_limit
 from .analysis.tuning import convergence_rate, critical_beta, tuned_gd, tuned_momentum, tuned_nesterov
 from .core import decay, ops
 from .core.flow import Flow, Onset, conserved, decreasing, flow, project, push, relax
+from .diagnosis.diagnose import diagnose
+from .diagnosis.result import Diagnosis
 from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.central_flow import central_flow
 from .edge.comparison import compare_at_edge
@@ -69,6 +71,7 @@ __all__ = [
     "CentralFlow",
     "Comparison",
     "Convergence",
+    "Diagnosis",
     "EdgeComparison",
     "EdgeGauge",
     "Energy",
@@ -108,6 +111,7 @@ __all__ = [
     "critical_beta",
     "decay",
     "decreasing",
+    "diagnose",
     "edge_gauge",
     "energy",
     "ensemble",

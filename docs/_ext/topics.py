@@ -48,8 +48,8 @@ TOPICS = {
     "edge": Topic(
         "The edge of stability",
         "What training does where it oscillates: averaged paths, gauges and thresholds.",
-        names="central_flow rod_flow compare_at_edge edge_gauge batch_sharpness sharpness CentralFlow RodFlow "
-        "EdgeComparison EdgeGauge BatchSharpness Sharpness",
+        names="diagnose central_flow rod_flow compare_at_edge edge_gauge batch_sharpness sharpness Diagnosis "
+        "CentralFlow RodFlow EdgeComparison EdgeGauge BatchSharpness Sharpness",
     ),
     "noise": Topic(
         "Noise and batch size",

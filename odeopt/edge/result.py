@@ -130,12 +130,23 @@ class EdgeComparison(Saved):
 
     @property
     def lost(self) -> Mapping[str, float]:
-        """The first time at which a model is farther from the iterates than a tenth of their way; inf if never."""
+        """The first time at which a model is farther from the iterates than a tenth of their way, or has ended; or inf.
+
+        It counts from the perturbation on: a tenth of the first steps is less than the O(lr) between steps and flows.
+        """
+        first, found = max(self.perturbed, 0), {}
         with np.errstate(all="ignore"):
-            way = LOST * np.linalg.norm(self.theta - self.start, axis=1)
-        found = {name: np.flatnonzero(d > way[: len(d)]) for name, d in self.distance.items()}
-        ended = {name: float(self.t[len(d)]) if len(d) < len(self.t) else np.inf for name, d in self.distance.items()}
-        return {name: float(self.t[at[0]]) if len(at) else ended[name] for name, at in found.items()}
+            way = self.tenth
+            for name, d in self.distance.items():
+                far = np.flatnonzero(d[first:] > way[first : len(d)])
+                at = first + far[0] if len(far) else len(d)
+                found[name] = float(self.t[at]) if at < len(self.t) else np.inf
+        return found
+
+    @property
+    def tenth(self) -> Array:
+        """A tenth of the way |theta - start| of the filtered iterates (n-1,)."""
+        return LOST * np.linalg.norm(self.theta - self.start, axis=1)
 
     @property
     def loss_error(self) -> Mapping[str, float]:

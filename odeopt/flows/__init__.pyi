@@ -8,7 +8,7 @@ from ._shampoo import shampoo
 from .adaptive import adadelta, adagrad, centred_rmsprop, rmsprop
 from .averaging import asgd
 from .ceilings import adamax, adamax_outside, amsgrad, amsgrad_corrected, amsgrad_hat
-from .differences import adan
+from .differences import adan, mars
 from .gradient import gradient_flow
 from .layerwise import lamb, lars
 from .momentum import (
@@ -22,6 +22,7 @@ from .momentum import (
 from .relatives.adopt import adopt
 from .relatives.belief import adabelief
 from .relatives.mixture import ademamix
+from .relatives.schedule_free import schedule_free_adamw, schedule_free_sgd
 from .sign import lion, normalized_flow, sign_flow, signum
 from .stochastic import kramers, langevin, sgd_first_order, sgd_second_order
 
@@ -56,6 +57,7 @@ __all__ = [
     "langevin",
     "lars",
     "lion",
+    "mars",
     "muon",
     "muon_corrected",
     "nadam",
@@ -67,6 +69,8 @@ __all__ = [
     "rmsprop",
     "rprop",
     "rprop_late",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd_first_order",
     "sgd_second_order",
     "shampoo",

@@ -9,7 +9,8 @@ from typing import Any
 
 from odeopt.core import ops
 from odeopt.core.flow import Flow, flow, project, push, relax
-from odeopt.flows.moments import clock1, clock2, constants, corrected_mean, mean
+from odeopt.core.formula import mapped
+from odeopt.flows.moments import clock1, clock2, constants, corrected_mean, mean, velocity_hat
 from odeopt.util import check
 from odeopt.util.check import Number
 
@@ -90,3 +91,40 @@ def _adan_velocity(
     ahead = corrected_mean(grad, theta, m, c1) + ops.ratio(weight * v, c3, limit=lambda: weight * (grad(theta) - old))
     square = ops.ratio(G, c2, limit=lambda: (grad(theta) + weight * (grad(theta) - old)) ** 2)
     return -ahead / (ops.sqrt(square + eps_root) + eps)
+
+
+def mars(tau1: Number, tau2: Number, gain: Number, eps: Number = 1e-8) -> Flow:
+    """theta' = -(m/c1) sqrt(c2)/(sqrt(G) + eps) with the moments of c = u/max(1, |u|),   u = g + gain (g - old).
+
+    [Yuan et al. 2024, alg. 2]  gain is proportional to 1/h, so the difference stays as the step tends to 0: it becomes
+    gamma tau1 dg/dt = gamma tau1 H theta', a damping by the Hessian.  With `old` as a state that is set once per
+    step, the optimizer follows no flow.
+
+    >>> print(str(mars(tau1=0.1, tau2=10.0, gain=0.5)).splitlines()[5])
+    old   <- grad L(theta)
+    """
+    moments = constants(tau1, tau2, eps)
+    return flow(
+        "theta m G c1 c2 old",
+        {key: moments[key] for key in ("tau1", "tau2")}
+        | {"gain": check.nonnegative("gain", gain), "eps": moments["eps"]},
+        clocks="c1 c2",
+        name="MARS",
+        preconditioner="G",
+        floors="eps",
+        ages="memory",
+        memory=(
+            relax("m", target=_reduced, rate=lambda tau1: 1 / tau1),
+            relax("G", target=mapped(lambda c: c**2, _reduced), rate=lambda tau2: 1 / tau2),
+            clock1,
+            clock2,
+        ),
+        lag=lag,
+        drift=push("theta", velocity_hat),
+    )
+
+
+def _reduced(grad: Any, theta: Any, old: Any, gain: Any) -> Any:
+    """u/max(1, |u|)."""
+    u = grad(theta) + gain * (grad(theta) - old)
+    return u / ops.maximum(ops.norm(u), 1.0)

@@ -88,6 +88,10 @@ CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "lars": {"optax": {"beta": 0.9, "weight_decay": 0.0, "trust": 1e-3, "eps": 0.0}},
     "signsgd": {"optax": {}},
+    "schedule_free_sgd": {"optax": {"lr": 1.0, "weight": 0.9}},
+    "schedule_free_adamw": {
+        "optax": {"lr": 0.0025, "weight": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0},
+    },
     "signum": {"optax": {"beta": 0.9}},
     "adabelief": {"optax": {**_MOMENTS, "eps": 1e-16, "eps_root": 1e-16}},
     "ademamix": {"optax": {**_MOMENTS, "beta3": 0.9999, "alpha": 5.0, "eps": 1e-8}},

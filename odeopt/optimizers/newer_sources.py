@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from odeopt.optimizers.bibliography import arxiv, source
 
+DEFAZIO = source(
+    "Defazio et al. 2024", "inproceedings", "defazio2024road",
+    author="Defazio, Aaron and Yang, Xingyu Alice and Mehta, Harsh and Mishchenko, Konstantin and Khaled, Ahmed and "
+    "Cutkosky, Ashok",
+    title="The road less scheduled",
+    booktitle="Advances in Neural Information Processing Systems", year="2024", **arxiv("2405.15682"),
+)  # fmt: skip
 MA_YARATS = source(
     "Ma and Yarats 2019", "inproceedings", "ma2019qhm",
     author="Ma, Jerry and Yarats, Denis",
@@ -27,6 +34,12 @@ XIE = source(
     author="Xie, Xingyu and Zhou, Pan and Li, Huan and Lin, Zhouchen and Yan, Shuicheng",
     title="Adan: Adaptive {Nesterov} momentum algorithm for faster optimizing deep models",
     journal="IEEE Transactions on Pattern Analysis and Machine Intelligence", year="2024", **arxiv("2208.06677"),
+)  # fmt: skip
+YUAN = source(
+    "Yuan et al. 2024", "misc", "yuan2024mars",
+    author="Yuan, Huizhuo and Liu, Yifeng and Wu, Shuang and Zhou, Xun and Gu, Quanquan",
+    title="{MARS}: Unleashing the power of variance reduction for training large models",
+    year="2024", **arxiv("2411.10438"),
 )  # fmt: skip
 ZHUANG = source(
     "Zhuang et al. 2020", "inproceedings", "zhuang2020adabelief",

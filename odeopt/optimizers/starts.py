@@ -63,6 +63,12 @@ def _check(word: Any, decay: Any) -> None:
     check.instance("decay", decay, Decay, "a rule of odeopt.decay, e.g. odeopt.decay.exact")
 
 
+def at_rest_but(flow: Flow, theta0: Array, name: str, value: Array) -> State:
+    """The state at rest, with this value for the variable `name`; any array library's."""
+    y, i = flow.start(theta0), flow.variables.index(name)
+    return (*y[:i], value, *y[i + 1 :])
+
+
 settled = aged(np.inf)
 """Infinite age: m = g0, G = g0^2, c = 1.  The well-posed start of RMSprop."""
 

@@ -3,6 +3,7 @@
 Every function takes a result and `ax=None` and returns its artists.  It shows nothing and does not change rcParams.
 """
 
+from odeopt.plots.diagnosis import diagnosis
 from odeopt.plots.edge import central_flow, edge_comparison
 from odeopt.plots.energy import energy
 from odeopt.plots.ensembles import ensemble
@@ -25,6 +26,7 @@ __all__ = [
     "comparison",
     "convergence",
     "density",
+    "diagnosis",
     "edge_comparison",
     "edge_gauge",
     "energy",

@@ -60,13 +60,17 @@ OPTIMIZERS = {
     "ademamix": "#7A1F5C",
     "adan": "#2F6F4F",
     "adopt": "#B58900",
+    "mars": "#C1440E",
+    "schedule_free_sgd": "#1B7FBD",
+    "schedule_free_adamw": "#6B2D73",
 }
 LABELS = {
     "gd": "Gradient descent", "heavy_ball": "Heavy ball", "nesterov_k": "Nesterov k/(k+3)", "rmsprop": "RMSprop",
     "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "radam": "RAdam", "signsgd": "SignSGD",
     "normalized_gd": "Normalised GD", "half_start_adam": "Half-start Adam", "strang_rmsprop": "Strang RMSprop",
     "asgd": "ASGD", "lamb": "LAMB", "lars": "LARS", "qhm": "QHM",
-    "adabelief": "AdaBelief", "ademamix": "AdEMAMix", "adopt": "ADOPT",
+    "adabelief": "AdaBelief", "ademamix": "AdEMAMix", "adopt": "ADOPT", "mars": "MARS",
+    "schedule_free_sgd": "Schedule-free SGD", "schedule_free_adamw": "Schedule-free AdamW",
 }  # fmt: skip
 SCHEMES = {
     "Euler": (BLUE, "o"),

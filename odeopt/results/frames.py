@@ -23,7 +23,7 @@ from odeopt.laws.fokker_planck import FokkerPlanck
 from odeopt.laws.moments import Moments
 from odeopt.noise.brownian import BrownianPath
 from odeopt.problems.gradient_check import GradientCheck
-from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, following, trajectory
+from odeopt.results.run_frames import Frame, by_coordinate, by_member, comparison, diagnosis, following, trajectory
 from odeopt.scaling.loss_forecast import LossForecast, LossPrediction
 from odeopt.scaling.schedule_bound import ScheduleBound
 from odeopt.scaling.transfer_result import Transfer
@@ -234,6 +234,7 @@ FRAMES: Mapping[str, Callable[[Any], Frame]] = {
     "LossPrediction": _loss_prediction,
     "Transfer": _transfer,
     "Bench": _bench,
+    "Diagnosis": diagnosis,
     "Sweep": _sweep,
     "Training": _training,
     "Vectors": _vectors,

@@ -13,6 +13,9 @@ from odeopt.analysis.modified import ModifiedFlow
 from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.core.time_map import Clock
+from odeopt.diagnosis.finding import Finding, Measured
+from odeopt.diagnosis.records import Records
+from odeopt.diagnosis.result import Diagnosis
 from odeopt.edge.batch_sharpness import BatchSharpness
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.gauge import EdgeGauge
@@ -54,10 +57,10 @@ RESULTS: dict[str, type] = {
         Trajectory, Comparison, Following, Convergence, WorkPrecision, Energy, Sharpness, StabilityRegion,
         StabilityChart, BatchComparison, BatchScaling, ImplicitRegularizer, Ensemble, Moments, FokkerPlanck,
         GradientCheck, BrownianPath, CentralFlow, EdgeComparison, EdgeGauge, BatchSharpness, RodFlow, ScheduleBound,
-        LossForecast, LossPrediction, Transfer, Bench, Sweep, Training, Vectors,
+        LossForecast, LossPrediction, Transfer, Bench, Diagnosis, Sweep, Training, Vectors,
     )
 }  # fmt: skip
-PARTS = (Absent, Change, Clock, ClosedForm, Covariance, Flux, Grid, Group, ModifiedFlow)
+PARTS = (Absent, Change, Clock, ClosedForm, Covariance, Finding, Flux, Grid, Group, Measured, ModifiedFlow, Records)
 STAND_INS = (AtPoint, FlowOf, Law, Named, NamedPenalty, NamedSchedule, NamedStatus, Repeated, Stacked, StepOf)
 
 KINDS: dict[str, type] = {**RESULTS, **{kind.__name__: kind for kind in (*PARTS, *STAND_INS)}}

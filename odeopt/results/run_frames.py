@@ -9,6 +9,7 @@ import numpy as np
 
 from odeopt.analysis.comparison import Comparison
 from odeopt.analysis.follow import Following
+from odeopt.diagnosis.result import Diagnosis
 from odeopt.simulation.trajectory import Trajectory
 from odeopt.util.check import Array
 
@@ -69,3 +70,11 @@ def _together(result: Any, flows: Mapping[str, tuple[Trajectory, Array]]) -> Fra
 def _padded(values: Array, length: int) -> Array:
     """The values with rows of NaN up to this length."""
     return np.concatenate([values, np.full((length - len(values), *values.shape[1:]), np.nan)])
+
+
+def diagnosis(result: Diagnosis) -> Frame:
+    """One row for each measured number of a finding."""
+    rows = [(f, name, m) for f in result.findings for name, m in f.numbers.items()]
+    columns = {key: [getattr(m, key) for *_, m in rows] for key in ("value", "error", "threshold")}
+    index = {"finding": [f.name for f, *_ in rows], "number": [name for _, name, _ in rows]}
+    return Frame({"fault": [f.fault for f, *_ in rows], **columns}, index)

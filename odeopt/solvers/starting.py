@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from odeopt.core.flow import Field, Flow, Relax
+from odeopt.core.formula import reads
 from odeopt.core.state import State
 from odeopt.problems import Problem
 from odeopt.problems.initial_point import initial_point
@@ -50,10 +51,16 @@ def _members(flow: Field, t0: Array) -> tuple[int, ...]:
 
 
 def _check_friction(flow: Flow, t0: Array, y: State) -> None:
-    """Refuses a start before t = 0, or with a velocity at t = 0, where friction is infinite at t = 0, as 3/t is."""
+    """Refuses a start before t = 0, or away from the target of a relaxation whose rate is infinite there, as 3/t is."""
     for part in flow.terms():
         if isinstance(part, Relax) and part.limit is not None:
             if np.any(t0 < 0):
                 raise ValueError(f"t must be 0 or later for {flow.name}, got {np.min(t0):g}")
-            if not np.all(t0) and np.any(y[flow.variables.index(part.slot)]):
-                raise ValueError(f"memory must have {part.slot} = 0 at t = 0, where {flow.name} has infinite friction")
+            if np.all(t0) or "grad" in reads(part.target):
+                continue
+            target = flow.placed(part.target)(0.0, None, y)
+            if np.any(y[flow.variables.index(part.slot)] != target):
+                at = "0" if np.ndim(target) == 0 else "its target"
+                raise ValueError(
+                    f"memory must have {part.slot} = {at} at t = 0, where {flow.name} has infinite friction"
+                )

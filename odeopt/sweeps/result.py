@@ -106,8 +106,7 @@ class Sweep(Saved):
         order = place.argsort(kind="stable")
         ends = np.searchsorted(place[order], np.arange(1, len(xs) * len(ys)))
         table = [median(each, -1) if each.size else np.nan for each in np.split(self.values[name].ravel()[order], ends)]
-        medians = np.array(table, dtype=float).reshape(len(ys), len(xs))
-        return HeatMap((x, y, name), xs, ys, medians, limit)
+        return HeatMap((x, y, name), xs, ys, np.array(table, dtype=float).reshape(len(ys), len(xs)), limit)
 
     def marginal(self, x: str, value: str | None = None, *, largest: bool = False) -> Marginal:
         """The best and the median value for each value of one name."""
@@ -167,7 +166,7 @@ class Sweep(Saved):
 
     def __str__(self) -> str:
         names = ", ".join(f"{name} ({len(self._axis(name))})" for name in self.columns)
-        missing = int(np.count_nonzero(self.ended == Status.INTERRUPTED))
+        missing = np.count_nonzero(self.ended == Status.INTERRUPTED)
         text = f"Sweep of {len(self)} cells over {names}, {self.ended.shape[1]} seeds: {self.failed} runs failed"
         text += f", {missing} missing" if missing else ""
         text += f", {len(self.damaged)} damaged records made again" if self.damaged else ""

@@ -51,6 +51,11 @@ def from_study(study: Any, distributions: dict[str, Any], cells: int, at_once: i
     at_once:       cells of a round, which run side by side.  ImportError without Optuna
 
     Give the study's sampler a seed, and the sweep can be resumed with a new study of the same kind.
+
+    >>> import optuna  # doctest: +SKIP
+    >>> tpe = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))  # doctest: +SKIP
+    >>> lr = optuna.distributions.FloatDistribution(1e-4, 1.0, log=True)  # doctest: +SKIP
+    >>> oo.sweep(make, problem, from_study(tpe, {"lr": lr}, cells=40), steps=300)  # doctest: +SKIP
     """
     try:
         from optuna import Study as OptunaStudy

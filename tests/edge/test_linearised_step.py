@@ -45,7 +45,15 @@ def test_products(name):
     np.testing.assert_allclose(here.transposed(rows), here.product(rows).T, rtol=1e-10, atol=1e-13 * np.abs(D).max())
 
 
-MEET = {"lamb", "lars", "normalized_gd", "muon", "shampoo", "adafactor"}  # coordinates that meet in norms and means
+MEET = {
+    "lamb",
+    "lars",
+    "normalized_gd",
+    "muon",
+    "shampoo",
+    "adafactor",
+    "mars",
+}  # coordinates that meet in norms and means
 TWICE = {"strang_rmsprop"}  # two gradients in a step
 
 

@@ -1,10 +1,10 @@
-"""Rprop follows no flow, and says so; ASGD's average follows theta, and nothing follows it."""
+"""Rprop and MARS follow no flow, and say so; ASGD's average follows theta, and nothing follows it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import tables
+from support import equality, tables
 
 import odeopt as oo
 from odeopt import ops, optimizers, project, push, relax
@@ -105,3 +105,20 @@ def test_nothing_follows_the_average():
     cmp = oo.compare(opt, PROBLEM, 100)
     assert cmp.max_error < 0.01
     assert not cmp.flow.state["average"].any()
+
+
+def test_without_clipping_mars_has_the_mean_of_quasi_hyperbolic_momentum():
+    """m = (1 - gamma) mean + gamma g: a sum of differences telescopes."""
+    gradients, theta0 = 1e-6 * equality.recorded(0)[:300], equality.first_point(0)
+    means = []
+    for opt in (optimizers.mars(0.01, 0.9, gamma=0.1), optimizers.qhm(0.01, 0.9)):
+        now, path = {"k": 0}, []
+        step = opt.scheme.bind(opt.flow, lambda theta, now=now: gradients[now["k"]])
+        y = opt.flow.start(theta0)
+        for k in range(len(gradients)):
+            now["k"] = k
+            y = step(k * opt.h, y, (), opt.h)[0]
+            path.append(y[opt.flow.variables.index("m")])
+        means.append(np.array(path))
+    np.testing.assert_allclose(means[0], 0.9 * means[1] + 0.1 * gradients, rtol=1e-9, atol=1e-20)
+    assert np.abs(means[0] - means[1]).max() > 0.1 * np.abs(means[1]).max()

@@ -27,7 +27,11 @@ WHOLE = {
     "muon": "svd",
     **dict.fromkeys(("nesterov_k under a schedule", "asgd under a schedule"), "reads its schedule at several times"),
 }  # no program of one coordinate, and why
-ELSEWHERE = ("strang_rmsprop", "adopt")  # reads the gradient at other points too; divides by a maximum, not proved > 0
+ELSEWHERE = (
+    "strang_rmsprop",  # reads the gradient at other points too
+    "adopt",  # no proof that the maximum below is above 0
+    "schedule_free_adamw",  # nor that the trapezoid keeps G above 0
+)
 PROBLEM = oo.problems.quadratic(np.geomspace(0.5, 3, 7), theta0=np.linspace(-1, 2, 7))
 
 

@@ -80,6 +80,7 @@ def _second(name: str, like: str) -> dict[str, Any]:
         "beta3": 0.95,
         "eps_root": 1e-3,
         "power": 0.5,
+        "weight": 0.7,
     }
     unused = {("lamb", "keras"): ("weight_decay",)}.get((name, like), ())
     return {k: v for k, v in other.items() if k == "lr" or (k in CONVENTIONS[name][like] and k not in unused)}
@@ -94,6 +95,8 @@ VARIANTS = [
     ("nadam", "torch", {"lr": 0.01, "psi": 0.5}),
     ("ademamix", "optax", {"lr": 0.01, "warm_up": 300}),
     ("ademamix", "optax", {"lr": 0.1, "beta1": 0.5, "beta3": 0.99, "alpha": 2.0, "warm_up": 50.0}),
+    ("mars", "pytorch_optimizer", {"lr": 0.01}),
+    ("mars", "pytorch_optimizer", {"lr": 0.2, "beta1": 0.5, "beta2": 0.9, "gamma": 0.3, "eps": 1e-3}),
     ("qhm", "pytorch_optimizer", {"lr": 0.01}),
     ("qhm", "pytorch_optimizer", {"lr": 0.2, "beta": 0.5, "weight": 0.3}),
     *[("muon", like, {"lr": 0.01, "shape": (2, 3)}) for like in ("torch", "keras", "optax")],
@@ -121,7 +124,7 @@ AROUND = [
     ("momentum", "optax", {"clip_norm": {"limit": 1.0}}),
     ("momentum", "optax", {"lookahead": {"alpha": 0.5, "every": 5}}),
 ]
-UNSCHEDULED = ("rprop",)  # its lr is the first step size only
+UNSCHEDULED = ("rprop", "schedule_free_sgd", "schedule_free_adamw")  # constant rates
 CASES = [
     Case(name, like, settings, schedule)
     for name, rows in CONVENTIONS.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -198,7 +199,7 @@ def _optax_mixture(s):
     }
 
 
-CONTRIB = ("muon", "ademamix", "adopt")
+CONTRIB = ("muon", "ademamix", "adopt", "schedule_free_sgd", "schedule_free_adamw")
 OPTAX = {
     "gd": lambda s: ("sgd", {}),
     "momentum": lambda s: ("sgd", {"momentum": s["beta"]}),
@@ -243,6 +244,11 @@ OPTAX = {
         },
     ),
     "signsgd": lambda s: ("sign_sgd", {}),
+    "schedule_free_sgd": lambda s: ("schedule_free_sgd", {"b1": s["weight"]}),
+    "schedule_free_adamw": lambda s: (
+        "schedule_free_adamw",
+        {"b1": s["weight"], "b2": s["beta2"], "eps": s["eps"], "weight_decay": s["weight_decay"]},
+    ),
     "signum": lambda s: ("signum", {"beta": s["beta"]}),
     "adabelief": lambda s: ("adabelief", {**_optax_moments(s), "eps_root": s["eps_root"]}),
     "ademamix": lambda s: ("ademamix", {**_optax_moments(s), **_optax_mixture(s)}),
@@ -330,14 +336,21 @@ def _optax_lookahead(transform, gradients, theta0, alpha, every):
 
 
 PYTORCH_OPTIMIZER = {
+    "mars": lambda s: (
+        "MARS",
+        {"betas": _betas(s), "gamma": s["gamma"], "eps": s["eps"], "optimize_1d": True, "weight_decay": 0.0},
+    ),
     "qhm": lambda s: ("QHM", {"momentum": s["beta"], "nu": s["weight"]}),
 }
 
 
 def pytorch_optimizer_path(name, settings, gradients, theta0, schedule, wrappers):
-    import pytorch_optimizer
+    import pytorch_optimizer.base.optimizer
     import torch
 
+    base = pytorch_optimizer.base.optimizer.BaseOptimizer
+    exact = staticmethod(partial(base.apply_ams_bound, exp_avg_sq_eps=0.0))  # else G + 1e-15 is under the root
+    exacts = staticmethod(partial(base.apply_ams_bound_foreach, exp_avg_sq_eps=0.0))
     kind, arguments = PYTORCH_OPTIMIZER[name](settings)
     parameter = torch.nn.Parameter(torch.tensor(theta0))
     library = getattr(pytorch_optimizer, kind)([parameter], lr=settings["lr"], **arguments)
@@ -346,7 +359,8 @@ def pytorch_optimizer_path(name, settings, gradients, theta0, schedule, wrappers
         if schedule is not None:
             library.param_groups[0]["lr"] = settings["lr"] * float(schedule(k))
         parameter.grad = torch.tensor(g)
-        library.step()
+        with mock.patch.multiple(base, apply_ams_bound=exact, apply_ams_bound_foreach=exacts):
+            library.step()
         path.append(parameter.detach().numpy().copy())
     return np.array(path)
 

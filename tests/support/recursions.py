@@ -13,6 +13,18 @@ def sgd(lr, momentum=0.0, nesterov=False):
     return update
 
 
+def schedule_free_sgd(lr, weight):
+    """Defazio et al. 2024, eq. 3 to 5."""
+
+    def update(y, g, s, k):
+        z, x = s.get("z", y), s.get("x", y)
+        s["z"] = z - lr * g
+        s["x"] = (1 - 1 / (k + 1)) * x + s["z"] / (k + 1)
+        return (1 - weight) * s["z"] + weight * s["x"]
+
+    return update
+
+
 def qhm(lr, beta, weight):
     """Ma and Yarats 2019, alg. 1."""
 

@@ -75,6 +75,7 @@ MADE = {
         lambda: oo.schedule_bound(oo.schedules.warm_up(3, oo.schedules.wsd(40, 8)), 40, D=2),
         lambda: oo.schedule_bound(oo.schedules.table([1, 0.5]).stretched(0.5), 4),
     ],
+    "Diagnosis": [lambda: oo.diagnose({"loss": [1.0, 4.0, np.inf], "lr": [0.4] * 3}, GD)],
     "Bench": [
         lambda: oo.bench(
             {"gd": oo.search_space(oo.optimizers.gd, lr=(0.01, 0.1))}, {"bowl": NOISY}, 3, steps=4, seeds=2, rng=0

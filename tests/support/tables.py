@@ -139,6 +139,8 @@ WORDS = [
     ("kramers", schemes.obabo, 2),
     ("sgd_first_order", Split("drift"), 1),
     ("sgd_second_order", Split("drift", push="midpoint"), 2),
+    ("schedule_free_sgd", Split("[descent kick] pull", decay.trapezoid), 1),
+    ("schedule_free_adamw", Split("memory [descent kick] pull", decay.trapezoid), 1),
     ("signum", Split("memory drift"), 1),
     ("signum", Split("memory drift memory"), 2),
     ("adabelief", Split("memory drift"), 1),
@@ -230,6 +232,11 @@ BAD_ADAM = {
 def _short(h: float) -> float:
     """The lr with which weight decay 0.3 makes a step h."""
     return float(-np.expm1(-0.3 * h) / 0.3)
+
+
+def _schedule_free_adamw(h: float) -> oo.Optimizer:
+    """With tau2 = 1."""
+    return optimizers.schedule_free_adamw(h, 0.8, float(decay.trapezoid.kept(h)), 0.01, 0.3)
 
 
 OPTIMIZERS = {
@@ -471,6 +478,26 @@ OPTIMIZERS = {
         [(lambda h: optimizers.qhm(h, _beta(0.5, h), 0.7), 1)],
         [(optimizers.qhm(*x), recursions.qhm(*x)) for x in [(0.01, 0.999, 0.7), (0.1, 0.5, 0.9)]],
         {"lr": BAD_LR, "beta": BAD_BETA, "weight": BAD_BETA},
+    ),
+    "mars": OptimizerRow(  # it follows no flow
+        [],
+        [],
+        {**{key: BAD_ADAM[key] for key in ("lr", "beta1", "beta2", "eps")}, "gamma": [-1, "x", float("nan")]},
+    ),
+    "schedule_free_sgd": OptimizerRow(
+        [(lambda h: optimizers.schedule_free_sgd(h, 0.8), 1)],
+        [(optimizers.schedule_free_sgd(*x), recursions.schedule_free_sgd(*x)) for x in [(0.1, 0.9), (0.01, 0.5)]],
+        {"lr": BAD_LR, "weight": [0, *BAD_BETA], "like": ["torch", "keras", 1]},
+    ),
+    "schedule_free_adamw": OptimizerRow(
+        [(_schedule_free_adamw, 1)],
+        [],
+        {
+            **{key: BAD_ADAM[key] for key in ("lr", "beta2", "eps")},
+            "weight": [0, *BAD_BETA],
+            "weight_decay": [-1, "0"],
+            "like": ["torch", "keras", 1],
+        },
     ),
     "signum": OptimizerRow(
         [

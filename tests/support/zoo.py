@@ -144,6 +144,22 @@ def _adopt(t: Any, g: Any, x: Any, m: Any, G: Any) -> tuple[Any, ...]:
     return -m, (np.clip(g(x) / np.maximum(np.sqrt(G), 0.01), -1.0, 1.0) - m) / 0.2, g(x) ** 2 - G
 
 
+def _mars(t: Any, g: Any, x: Any, m: Any, G: Any, c1: Any, c2: Any, old: Any) -> tuple[Any, ...]:
+    u = 1.3 * g(x) - 0.3 * old
+    c = u / max(1, np.linalg.norm(u))
+    velocity, _, _, one, two = _adam(t, g, x, m, G, c1, c2, hat=True)
+    return velocity, (c - m) / 0.2, c**2 - G, one, two, 0 * old
+
+
+def _together(flow: Any, grad: Any, theta0: Any, h: Any) -> Any:
+    return flow.start(theta0, z=theta0)
+
+
+def _schedule_free_adamw(t: Any, g: Any, x: Any, z: Any, G: Any, c2: Any) -> tuple[Any, ...]:
+    speed = -g(x) / (np.sqrt(G / c2) + 0.01) - 0.3 * x
+    return (z - x) / t + 0.2 * speed, speed, g(x) ** 2 - G, 1 - c2
+
+
 YOUNG = starts.aged(0.1)
 
 FLOWS = {
@@ -237,6 +253,11 @@ FLOWS = {
     "shampoo": FlowRow(flows.shampoo((2, 1)), _shampoo, _eye),
     "rprop": FlowRow(flows.rprop(), lambda t, g, *y: tuple(0 * u for u in y)),  # nothing moves in time
     "rprop_late": FlowRow(flows.rprop_late(), lambda t, g, *y: tuple(0 * u for u in y)),
+    "mars": FlowRow(flows.mars(0.2, 1.0, 0.3, 0.01), _mars, YOUNG),
+    "schedule_free_sgd": FlowRow(
+        flows.schedule_free_sgd(0.8), lambda t, g, x, z: ((z - x) / t - 0.2 * g(x), -g(x)), _together
+    ),
+    "schedule_free_adamw": FlowRow(flows.schedule_free_adamw(1.0, 0.8, 0.01, 0.3), _schedule_free_adamw, _together),
     "signum": FlowRow(flows.signum(0.2, 0.5), lambda t, g, x, m: (-_signed(m, 0.5), (g(x) - m) / 0.2)),
     "adabelief": FlowRow(flows.adabelief(0.2, 1.0, 0.01, 0.02), _adabelief, YOUNG),
     "ademamix": FlowRow(flows.ademamix(0.2, 1.0, 2.0, 0.01, 2.0), _ademamix, YOUNG),

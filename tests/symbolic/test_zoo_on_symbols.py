@@ -34,6 +34,7 @@ REFUSED = {
     "amsgrad": "maximum",
     "adamax": "maximum",
     "rprop": "where_positive",
+    "mars": "maximum",
     "adopt 0": "where_positive",
     "clip_norm": "maximum",
     "clip_value": "m(ax|in)imum",

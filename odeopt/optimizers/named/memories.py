@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from odeopt import flows, schemes
 from odeopt.core import decay
 from odeopt.core.flow import Flow
@@ -14,6 +12,7 @@ from odeopt.optimizers.base import Optimizer, named
 from odeopt.optimizers.newer_sources import PAGLIARDINI, TANIGUCHI, XIE, ZHUANG
 from odeopt.optimizers.recipe import Facts
 from odeopt.optimizers.relaxing import checked, relaxing
+from odeopt.optimizers.starts import at_rest_but
 from odeopt.util import check
 from odeopt.util.check import Array, Number
 
@@ -148,7 +147,7 @@ def adan(
 
 def _no_difference(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """Zero memory; the gradient before the first is the first."""
-    return _remembering(flow, theta0, "old", grad(theta0))
+    return at_rest_but(flow, theta0, "old", grad(theta0))
 
 
 def adopt(
@@ -189,10 +188,4 @@ def adopt(
 
 def _first_square(flow: Flow, grad: Grad, theta0: Array, h: Any) -> State:
     """G = g0^2: the first step relaxes G to the value that it has."""
-    return _remembering(flow, theta0, "G", grad(theta0) ** 2)
-
-
-def _remembering(flow: Flow, theta0: Array, name: str, value: Array) -> State:
-    """Zero memory but for one variable, which may be NaN: the run then ends with a status in its first step."""
-    kept = np.array(value, dtype=np.float64)  # a copy, as the gradient may come in a buffer that is used again
-    return tuple(kept if u == name else zero for u, zero in zip(flow.variables, flow.start(theta0), strict=True))
+    return at_rest_but(flow, theta0, "G", grad(theta0) ** 2)

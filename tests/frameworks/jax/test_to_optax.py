@@ -67,10 +67,11 @@ def optaxs(name, settings, rate=None):
         return oracles._optax_adafactor(rate, **arguments)
     if kind == "normalized":
         return optax.chain(optax.normalize_by_update_norm(**arguments), optax.scale_by_learning_rate(rate))
-    return getattr(optax, kind)(rate, **arguments)
+    return getattr(optax.contrib if kind in oracles.CONTRIB else optax, kind)(rate, **arguments)
 
 
-EQUAL = [name for name in oracles.OPTAX if name != "muon"]  # optax's leaves the vectors to Adam
+NOT = ("muon", "schedule_free_sgd", "schedule_free_adamw")  # optax leaves vectors to Adam; rates 1/t are refused
+EQUAL = [name for name in oracles.OPTAX if name not in NOT]
 
 
 def make(name, **settings):

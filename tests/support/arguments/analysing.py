@@ -163,6 +163,14 @@ ROWS: dict[str, Row] = {
     ),
     "Transfer.steps": row(lambda: dict(steps=4), call=lambda **k: made().moved.steps(**k), steps=COUNT),
     "Transfer.lr_range": row(call=lambda **k: made().moved.lr_range(**k), group=NOTHING),
+    "diagnose": row(
+        lambda: dict(source={"loss": [1.0, 0.5]}),
+        source=NOTHING,
+        opt=NOTHING,
+        parameters=COUNT,
+        samples=COUNT,
+        columns=NOTHING,
+    ),
     "bench": row(
         lambda: dict(optimizers={"gd": SPACE}, problems={"bowl": NOISY}, budget=2, steps=2, seeds=2),
         optimizers=NOTHING,

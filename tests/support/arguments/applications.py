@@ -75,6 +75,7 @@ ROWS: dict[str, Row] = {
             ("edge_gauge", "gauge", "gauge"),
             ("batch_sharpness", "result", "steep"),
             ("bench", "result", "bench"),
+            ("diagnosis", "result", "diagnosis"),
             ("heatmap", "result", "heatmap"),
             ("marginal", "result", "marginal"),
             ("rod_flow", "flow", "rods"),

@@ -32,7 +32,10 @@ HYPER = {  # hyperparameters by name, one number or one for each member: kind, a
     **dict.fromkeys(("beta", "beta1", "beta2", "beta3", "rho", "later", "weight"), (FRACTIONS, 0.9)),
     **dict.fromkeys(("tau", "tau1", "tau2", "tau3", "tau_m", "r", "clip", "trust", "scale", "decay"), (POSITIVES, 1.0)),
     **dict.fromkeys(("min_step", "max_step", "eta_plus"), (POSITIVES, 2.0)),
-    **dict.fromkeys(("eps", "weight_decay", "delta", "lambd", "alpha", "t0", "floor", "eps_root"), (NONNEGATIVES, 0.1)),
+    **dict.fromkeys(
+        ("eps", "weight_decay", "delta", "lambd", "alpha", "t0", "floor", "eps_root", "gamma", "gain"),
+        (NONNEGATIVES, 0.1),
+    ),
     **dict.fromkeys(("damping", "viscosity", "temperature"), (NONNEGATIVES, 0.1)),
     "eta_minus": (FRACTIONS, 0.5),
     **dict.fromkeys(("power", "warm_up", "ramp"), (NONNEGATIVE, 0.5)),
@@ -59,6 +62,8 @@ DIFFERENT = {  # where two arguments must go together, or only one number is all
         f"optimizers.{name}": {"lr": REQUIRED}
         for name in ("signsgd", "signum", "adabelief", "ademamix", "adan", "adopt")
     },
+    "optimizers.schedule_free_sgd": {"weight": "shape"},
+    "optimizers.schedule_free_adamw": {"weight": "shape"},
     "flows.adan": {"weight": NONNEGATIVES},
     "flows.adopt": {"power": NONNEGATIVES},
     "flows.ademamix": {"ramp": NONNEGATIVES},

@@ -81,6 +81,7 @@ def made() -> SimpleNamespace:
         steep=oo.batch_sharpness(oo.simulate(GD, DRAWN, 4, rng=0)), rods=oo.rod_flow(GD, PROBLEM, 2),
         central=oo.central_flow(GD, PROBLEM, 2), at_edge=oo.compare_at_edge(GD, PROBLEM, 3),
         bound=oo.schedule_bound(oo.schedules.constant(), 3), forecast=annealed(), prediction=annealed().propose(9),
+        diagnosis=oo.diagnose({"loss": [1.0, 0.5]}),
         sweep=oo.sweep(optimizers.momentum, PROBLEM, {"lr": [0.1, 0.2], "beta": [0.0, 0.5]}, steps=2),
         moved=oo.transfer(GD, batch=2),
         bench=oo.bench({"gd": SPACE}, {"bowl": NOISY}, 2, steps=2, seeds=2, rng=0),
