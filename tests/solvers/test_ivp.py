@@ -14,7 +14,17 @@ from odeopt.solvers.guarded import GUARDED
 from odeopt.solvers.strategy import METHODS
 
 T0, T1 = 0.25, 0.75
-NO_ODE = {"amsgrad", "amsgrad_hat", "amsgrad_corrected", "adamax", "adamax_outside", "rprop", "rprop_late"}
+NO_ODE = {
+    "amsgrad",
+    "amsgrad_hat",
+    "amsgrad_corrected",
+    "adamax",
+    "adamax_outside",
+    "rprop",
+    "rprop_late",
+    "adan",
+    "mars",
+}
 FLOWS = [name for name in tables.ALL_FLOWS if name not in NO_ODE]
 NO_KERNEL = {"su_boyd_candes", "adam"}  # formulas that branch on their values
 

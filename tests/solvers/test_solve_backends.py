@@ -21,6 +21,7 @@ from odeopt.solvers.initial_value import initial_value
 GF = oo.flows.gradient_flow()
 CLOSE = dict(rtol=1e-12, atol=1e-14)
 NO_PROGRAM = {"muon", "muon_corrected", "shampoo", "su_boyd_candes", "nesterov_k", "sgd_second_order"}
+NO_PROGRAM |= {"schedule_free_sgd", "schedule_free_adamw"}  # 1/t branches on the time
 
 
 def rows(b, b_of=1.0):

@@ -22,7 +22,7 @@ def schedule_free_sgd(weight: Number = 0.9) -> Flow:
     has the limit -weight/2 g.
 
     >>> schedule_free_sgd()
-    theta' = -(1 - weight)*grad L(theta) + 1/t*(z - theta)
+    theta' = -(1 - weight)*grad L(theta) + (z - theta)/t
     z'     = -grad L(theta)
     with weight = 0.9
     """
@@ -44,7 +44,7 @@ def schedule_free_adamw(tau2: Number, weight: Number = 0.9, eps: Number = 1e-8, 
     takes its place.
 
     >>> schedule_free_adamw(tau2=10.0)
-    theta' = -(1 - weight)*(grad L(theta)/(sqrt(G/c2) + eps) + weight_decay*theta) + 1/t*(z - theta)
+    theta' = -(1 - weight)*(grad L(theta)/(sqrt(G/c2) + eps) + weight_decay*theta) + (z - theta)/t
     z'     = -(grad L(theta)/(sqrt(G/c2) + eps) + weight_decay*theta)
     G'     = (grad L(theta)^2 - G)/tau2
     c2'    = (1 - c2)/tau2
