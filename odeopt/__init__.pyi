@@ -34,8 +34,9 @@ from .diagnosis.result import Diagnosis
 from .edge.batch_sharpness import BatchSharpness, batch_sharpness
 from .edge.central_flow import central_flow
 from .edge.comparison import compare_at_edge
+from .edge.comparison_result import EdgeComparison
 from .edge.gauge import EdgeGauge, edge_gauge
-from .edge.result import CentralFlow, EdgeComparison
+from .edge.result import CentralFlow
 from .edge.rod_flow import rod_flow
 from .edge.rod_result import RodFlow
 from .edge.transfer_function import transfer_function

@@ -213,6 +213,29 @@ def test_a_closed_pipe_and_an_interrupt_are_no_errors(monkeypatch, capsys):
     assert capsys.readouterr().err == "odeopt: interrupted\n"
 
 
+SWEEP = """
+optimizer = "{optimizer}"
+problem = "rosenbrock"
+steps = {steps}
+path = "folder"
+[grid]
+lr = [1e-4, 1e-3]
+"""
+
+
+def test_a_sweep_goes_on_with_the_configuration_that_ran(capsys, monkeypatch, tmp_path):
+    """One that was refused before anything ran is replaced; one of another sweep in the folder is not."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.toml"
+    for optimizer, steps, status in (("momentm", 20, 2), ("momentum", 20, 0), ("momentum", 21, 2)):
+        file.write_text(SWEEP.format(optimizer=optimizer, steps=steps))
+        assert main(["sweep", "config.toml"]) == status
+    capsys.readouterr()
+    assert main(["sweep", "--resume", "folder", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["cells"], found["failed"], found["best"]["cell"]) == (2, 0, {"lr": 1e-3})
+
+
 def test_doctor(capsys):
     assert main(["doctor", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

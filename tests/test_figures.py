@@ -311,8 +311,24 @@ def test_mean_losses_are_predicted_but_for_momentum(figure):
 @pytest.mark.parametrize("figure", ["28"], indirect=True)
 def test_an_oscillation_dies_where_sharpening_is_fast(figure):
     assert figure.excursion(1e-3) == (pytest.approx(0.0046, rel=0.05), True)
-    assert not figure.excursion(0.1)[1]
-    assert not oo.central_flow(oo.optimizers.gd(1.5), figure.CATAPULT, 5).success
+    assert figure.excursion(0.05)[1]  # x = 1e-16 after 3,000 steps, and the next burst comes
+    assert not figure.excursion(0.2)[1]
+    assert run_on(figure.valley(0.05, figure.START), 3000, 3400) > 0.1
+
+
+def run_on(problem, first, last):
+    """The largest |x| between two steps of gradient descent."""
+    return np.abs(oo.simulate(oo.optimizers.gd(0.1), problem, last).theta[first:, 0]).max()
+
+
+@pytest.mark.parametrize("figure", ["28"], indirect=True)
+def test_a_catapult_lands_far_below_the_edge_and_its_central_flow_on_it(figure):
+    opt = oo.optimizers.gd(1.5)
+    thrown, central = oo.simulate(opt, figure.CATAPULT, 16), oo.central_flow(opt, figure.CATAPULT, 5)
+    assert thrown.loss.max() > 10 * thrown.loss[0]
+    assert np.max(central.loss) == central.loss[0]
+    assert figure.over_the_limit(thrown.final, 1.5) < 0.2
+    assert figure.over_the_limit(central.theta[-1], 1.5) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("figure", ["31"], indirect=True)

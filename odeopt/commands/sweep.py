@@ -14,6 +14,7 @@ from odeopt.commands.arguments import named, parameters, settings
 from odeopt.commands.output import draw, show
 from odeopt.optimizers.spacing import between, checked_range
 from odeopt.sweeps.result import Sweep
+from odeopt.sweeps.store import HEAD
 from odeopt.sweeps.sweep import sweep
 from odeopt.util import check, files
 from odeopt.util.status import Status
@@ -33,17 +34,17 @@ def swept(given: argparse.Namespace, rest: list[str]) -> int:
     text = file.read_text()
     config = _config(file, text)
     folder = given.resume or (Path(config["path"]) if "path" in config else None)
-    if given.resume is None and folder is not None and not (folder / CONFIG).exists():
+    if given.resume is None and folder is not None and not (folder / HEAD).exists():  # until then it may be mended
         files.write(folder / CONFIG, text.encode())
     result = _run(config, folder)
     facts = {
         "cells": len(result),
         "seeds": result.ended.shape[1],
-        "failed": int((result.ended < 0).sum()),
+        "failed": result.failed,
         "damaged": result.damaged,
         "digest": result.digest,
         "status": result.status.name,
-        "best": vars(result.best()) if (result.ended == Status.DONE).all(axis=1).any() else None,
+        "best": vars(result.best()) if result.has_best else None,
     }
     show(given, facts, str(result))
     draw(given.out, result.plot)

@@ -10,8 +10,9 @@ import numpy as np
 
 from odeopt.edge.central_flow import central_flow
 from odeopt.edge.compared_paths import Model, all_of, as_model, iterated, not_begun, own_flow
+from odeopt.edge.comparison_result import EdgeComparison
 from odeopt.edge.published import is_published
-from odeopt.edge.result import OUTSIDE, CentralFlow, EdgeComparison
+from odeopt.edge.result import OUTSIDE, CentralFlow
 from odeopt.edge.rod_flow import rod_flow
 from odeopt.edge.start import first_state, quiet_problem, single_optimizer
 from odeopt.optimizers.base import Optimizer

@@ -94,7 +94,7 @@ class RodMotion:
             return Rods(y, D[: self.rank])
         scaled = np.concatenate([_of_length_one(D[:, block]) for block in self.blocks], axis=1)
         turn, length, _ = np.linalg.svd(scaled, full_matrices=False)
-        number = np.count_nonzero(length[: self.rank] > NOISE * length[0])
+        number = np.count_nonzero(length[: self.rank] > NOISE * length.max(initial=0.0))
         return Rods(y, turn[:, :number].T @ D)
 
 

@@ -55,7 +55,9 @@ class StudentT:
     def response(self, x: Array) -> Array:
         """E[Z sign(x + Z)]/deviation = 2 f(x) (nu + x^2)/(nu - 1)/deviation with the density f; 0 for nu <= 2."""
         if self.nu <= 2:
-            return 0.0 * np.asarray(x)
-        half, base = (self.nu + 1) / 2, 1 + np.asarray(x) ** 2 / self.nu
-        peak = math.exp(math.lgamma(half) - math.lgamma(self.nu / 2)) / math.sqrt(self.nu * math.pi)
-        return 2 * self.nu / (self.nu - 1) * peak * base ** (1 - half) / self.deviation
+            return np.zeros_like(x, dtype=float)
+        from scipy.special import beta
+
+        peak = 1 / (math.sqrt(self.nu) * beta(0.5, self.nu / 2))
+        falling = np.exp((1 - self.nu) / 2 * np.log1p(np.asarray(x) ** 2 / self.nu))
+        return 2 * self.nu / (self.nu - 1) * peak * falling / self.deviation

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from odeopt.edge.result import LOST, CentralFlow, EdgeComparison
+from odeopt.edge.comparison_result import EdgeComparison
+from odeopt.edge.result import CentralFlow
 from odeopt.plots import style
 from odeopt.util.check import Array
 from odeopt.util.plotted import draws
@@ -69,19 +70,19 @@ def edge_comparison(result: EdgeComparison, ax: Axes | None = None, **line: Any)
 def distances(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
     """|model - filtered iterates|, then a tenth of the way of the iterates dotted; a cross where a model exceeds it.
 
-    Crosses are looked for from the perturbation on, and stand at the end of a model that ends early.
+    A cross stands at the end of a model that ends early; see `EdgeComparison.lost`.
     """
     artists: list[Artist] = []
     crosses: list[Artist] = []
-    first = max(result.perturbed, 0)
-    way = LOST * np.linalg.norm(result.theta - result.start, axis=1)
+    lost = result.lost
     for name, d in result.distance.items():
         look = {**LOOKS[name], "label": name, **line}
         artists += ax.plot(result.t[: len(d)], d, **look)
-        lost = first + np.flatnonzero(d[first:] > way[first : len(d)])
-        at = [*lost[:1], *([len(d) - 1] if len(d) < len(result.t) else [])][:1]
+        at = np.flatnonzero(result.t[: len(d)] <= lost[name])[-1:] if np.isfinite(lost[name]) else np.zeros(0, int)
         crosses += ax.plot(result.t[at], d[at], linestyle="", marker="X", markersize=6, color=look.get("color"))
-    artists += ax.plot(result.t, way, color=style.INK, linestyle=":", linewidth=0.8, label="a tenth of the way")
+    artists += ax.plot(
+        result.t, result.tenth, color=style.INK, linestyle=":", linewidth=0.8, label="a tenth of the way"
+    )
     artists += [*crosses, *_perturbation(result, ax)]
     ax.set(xlabel="time t", ylabel="distance", yscale="log", title="distance from the filtered iterates")
     return artists
@@ -116,8 +117,8 @@ def sharpness_on_path(result: EdgeComparison, ax: Axes, **line: Any) -> list[Art
 def nearest(result: EdgeComparison) -> str:
     """Which model is nearest to the filtered iterates since the perturbation, by the median, in words."""
     first = max(result.perturbed, 0)
-    full = {name: d[first:] for name, d in result.distance.items() if len(d) == len(result.t) > first}
-    medians = {name: float(np.median(d)) for name, d in full.items()}
+    full = [name for name, u in result.models.items() if len(u) == len(result.t) > first]
+    medians = {name: result.median_distance[name] for name in full}
     name = style.label(result.name)
     if result.perturbed < 0:
         return f"{name}: {'beyond the edge, where no oscillation holds it' if result.beyond else 'never at its edge'}"

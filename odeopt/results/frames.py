@@ -15,8 +15,9 @@ from odeopt.analysis.energy import Energy
 from odeopt.analysis.regularizer import ImplicitRegularizer
 from odeopt.analysis.sharpness import Sharpness
 from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.comparison_result import EdgeComparison
 from odeopt.edge.gauge import EdgeGauge
-from odeopt.edge.result import CentralFlow, EdgeComparison
+from odeopt.edge.result import CentralFlow
 from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.fokker_planck import FokkerPlanck

@@ -17,9 +17,10 @@ from odeopt.diagnosis.finding import Finding, Measured
 from odeopt.diagnosis.records import Records
 from odeopt.diagnosis.result import Diagnosis
 from odeopt.edge.batch_sharpness import BatchSharpness
+from odeopt.edge.comparison_result import EdgeComparison
 from odeopt.edge.covariance import Covariance
 from odeopt.edge.gauge import EdgeGauge
-from odeopt.edge.result import CentralFlow, EdgeComparison
+from odeopt.edge.result import CentralFlow
 from odeopt.edge.rod_result import RodFlow
 from odeopt.ensembles.result import Ensemble
 from odeopt.laws.flux import Flux

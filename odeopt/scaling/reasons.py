@@ -24,7 +24,8 @@ WHY = {
     "weight_decay": ("theta forgets as much per sample: 1 - lr w -> (1 - lr w)^kappa", "the old memory was right"),
     **dict.fromkeys(("eps", "delta", "limit"), SIZE),
 }
-OLDER = "the sign weighs older gradients as before: beta1 beta2^(kappa - 1)", SPAN[1]
+OLDER = "the sign weighs older gradients as before: beta1 over the old beta2, times the new one", SPAN[1]
+FLOORED = "an average should span as many samples, beta^kappa, but not fewer than ten steps", SPAN[1]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def changes(request: Request, group: str, factor: float, new: Optimizer) -> Iter
             yield Change(group, name, float(was), becomes, low, high, *_of_rate(request, factor))
         else:
             why = OLDER if name == "beta1" and request.opt.name == "lion" else WHY[name]
+            if why is SPAN and not isclose(becomes, was**request.batch, rel_tol=SAME):
+                why = FLOORED
             yield Change(group, name, float(was), becomes, becomes, becomes, *why)
     old_schedule, new_schedule = str(schedule_of(request.opt)), str(schedule_of(new))
     if old_schedule != new_schedule:

@@ -36,7 +36,7 @@ def _digest(cell: Mapping[str, Value]) -> bytes:
 class Root:
     """The random numbers of a sweep; each cell and seed has a child of it."""
 
-    entropy: int
+    entropy: int | tuple[int, ...]
     spawn_key: tuple[int, ...] = ()
 
     @classmethod
@@ -44,7 +44,13 @@ class Root:
         """The root that None, a seed or a Generator gives."""
         sequence: Any = check.generator(name, rng).bit_generator.seed_seq
         (child,) = sequence.spawn(1)
-        return cls(int(child.entropy), tuple(map(int, child.spawn_key)))
+        return cls.kept(child.entropy, child.spawn_key)
+
+    @classmethod
+    def kept(cls, entropy: Any, spawn_key: Iterable[int]) -> Root:
+        """The root of these numbers: the entropy is one, or as many as a seed was made of."""
+        numbers = np.ravel(np.array(entropy, dtype=object)).tolist()
+        return cls(int(entropy) if np.ndim(entropy) == 0 else tuple(map(int, numbers)), tuple(map(int, spawn_key)))
 
     def stream(self, cell: Mapping[str, Value], seed: int) -> np.random.SeedSequence:
         """The stream of a cell: it depends on the values of the cell and the number of the seed alone."""
@@ -88,7 +94,7 @@ def expanded(grid: Any) -> list[Cell]:
         raise ValueError(f"grid must have at least one cell with a name, got {check.shown(grid)}")
     if any(cell.keys() != cells[0].keys() for cell in cells):
         raise ValueError(f"grid must have the same names in each cell, got {check.shown(grid)}")
-    if len({key(cell) for cell in cells}) < len(cells):
+    if len({tuple(cell[name] for name in cells[0]) for cell in cells}) < len(cells):  # 1, 1.0 and True are the same
         raise ValueError(f"grid must have each cell once, got {check.shown(grid)}")
     return cells
 

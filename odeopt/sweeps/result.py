@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from odeopt.analysis.stability import stability_limit
 from odeopt.sweeps.cells import Cell, key
 from odeopt.sweeps.record import Record
-from odeopt.sweeps.views import Best, HeatMap, Marginal, best_of, interval, median
-from odeopt.sweeps.work import taken
+from odeopt.sweeps.views import Best, HeatMap, Marginal, best_of, interval, median, stable
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
@@ -49,6 +47,11 @@ class Sweep(Saved):
         if not -len(self) <= check.integer("i", i) < len(self):
             raise ValueError(f"i must be the number of one of the {len(self)} cells, got {i}")
         return {name: column[i] for name, column in self.columns.items()}
+
+    @property
+    def failed(self) -> int:
+        """The number of runs that failed; those that are missing did not."""
+        return int(np.count_nonzero((self.ended < 0) & (self.ended != Status.INTERRUPTED)))
 
     @property
     def digest(self) -> str:
@@ -96,13 +99,14 @@ class Sweep(Saved):
         if make is not None:
             check.function("make", make, "the names of a cell")
             curvature = check.scalar("sharpness", check.positive("sharpness", sharpness))
-            limit = np.array([_limit(make, self.cell(int((rows == i).argmax()))) for i in range(len(ys))]) / curvature
+            limit = (
+                np.array([stable(make, self.cell(int((rows == i).argmax())), x) for i in range(len(ys))]) / curvature
+            )
         place = np.repeat(rows * len(xs) + columns, self.ended.shape[1])
         order = place.argsort(kind="stable")
         ends = np.searchsorted(place[order], np.arange(1, len(xs) * len(ys)))
         table = [median(each, -1) if each.size else np.nan for each in np.split(self.values[name].ravel()[order], ends)]
-        medians = np.array(table, dtype=float).reshape(len(ys), len(xs))
-        return HeatMap((x, y, name), xs, ys, medians, limit)
+        return HeatMap((x, y, name), xs, ys, np.array(table, dtype=float).reshape(len(ys), len(xs)), limit)
 
     def marginal(self, x: str, value: str | None = None, *, largest: bool = False) -> Marginal:
         """The best and the median value for each value of one name."""
@@ -116,7 +120,7 @@ class Sweep(Saved):
     def best(self, value: str | None = None, *, largest: bool = False) -> Best:
         """The cell with the least median, or the largest, of those whose runs are all DONE; LookupError if none is."""
         name, sign = self._measure(value), -1 if check.flag("largest", largest) else 1
-        whole = np.where((self.ended == Status.DONE), self.values[name], np.nan)
+        whole = self._whole(name)
         if np.isnan(whole).any(axis=1).all():
             raise LookupError(f"no cell has {name} from each of its seeds: see `ended` and `messages`")
         i, measured = best_of(whole, sign)
@@ -162,23 +166,22 @@ class Sweep(Saved):
 
     def __str__(self) -> str:
         names = ", ".join(f"{name} ({len(self._axis(name))})" for name in self.columns)
-        failed = int(np.count_nonzero((self.ended < 0) & (self.ended != Status.INTERRUPTED)))
-        missing = int(np.count_nonzero(self.ended == Status.INTERRUPTED))
-        text = f"Sweep of {len(self)} cells over {names}, {self.ended.shape[1]} seeds: {failed} runs failed"
+        missing = np.count_nonzero(self.ended == Status.INTERRUPTED)
+        text = f"Sweep of {len(self)} cells over {names}, {self.ended.shape[1]} seeds: {self.failed} runs failed"
         text += f", {missing} missing" if missing else ""
         text += f", {len(self.damaged)} damaged records made again" if self.damaged else ""
-        best = "".join(f"\nbest {self.best(name)}" for name in [*self.values][:1] if self._has_best(name))
-        return f"{text}{best}"
+        return f"{text}\nbest {self.best()}" if self.has_best else text
 
     __repr__ = __str__
 
-    def _has_best(self, name: str) -> bool:
-        return bool((self.ended == Status.DONE).all(axis=1).any() and np.isfinite(self.values[name]).any())
+    @property
+    def has_best(self) -> bool:
+        """Whether a cell has the first measure from each of its seeds."""
+        return bool(self.values) and not np.isnan(self._whole(self._measure(None))).any(axis=1).all()
 
-
-def _limit(make: Callable[..., Any], cell: Cell) -> float:
-    """The largest stable lr lambda of the optimizer of a cell."""
-    return float(stability_limit(make(**taken(make, cell))))
+    def _whole(self, name: str) -> Array:
+        """The values of the runs that are DONE, NaN for others."""
+        return np.where(self.ended == Status.DONE, self.values[name], np.nan)
 
 
 def gathered(cells: list[Cell], seeds: int, records: Mapping[tuple[str, int], Record], **more: Any) -> Sweep:

@@ -95,8 +95,7 @@ def sweep(
     root = Root.of("rng", rng)
     effective(jobs)  # raises where joblib is needed and missing
     if folder is not None and rng is None and (folder / HEAD).exists():
-        kept = read_head(folder)["rng"]
-        root = Root(kept["entropy"], tuple(kept["spawn_key"]))
+        root = Root.kept(**read_head(folder)["rng"])
     work = Work(make, problem, steps, measure, prune, root)
     if problem is None and plan.all and work.simulates(plan.all[0]):
         raise TypeError("problem must be a Problem, or a function of the cell that returns one, got None")

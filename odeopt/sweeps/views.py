@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from odeopt.analysis.stability import stability_limit
 from odeopt.sweeps.cells import Cell
+from odeopt.sweeps.work import taken
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 
@@ -69,6 +72,15 @@ class Best:
             f"{name} = {x:.4g}" if isinstance(x, float) else f"{name} = {x}" for name, x in self.cell.items()
         )
         return f"{cell}: {self.name} {self.value:.4g} [{self.low:.4g}, {self.high:.4g}] over {self.seeds} seeds"
+
+
+def stable(make: Callable[..., Any], cell: Cell, x: str) -> float:
+    """The largest stable lr lambda of the optimizer of a cell; ValueError if x is not its lr."""
+    opt = make(**taken(make, cell))
+    lr = getattr(opt.recipe, "settings", {}).get("lr", cell[x])
+    if lr != cell[x]:
+        raise ValueError(f"x must be the lr of make, to draw its stability limit, got {x!r} = {cell[x]} for lr = {lr}")
+    return float(stability_limit(opt))
 
 
 def median(values: Array, axis: Any) -> Array:

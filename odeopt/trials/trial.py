@@ -16,8 +16,12 @@ RECORDS = 50  # of a run
 
 
 def recorded_gradients(steps: int) -> Array:
-    """The numbers of gradients (r,) after which losses are recorded, from 0 to `steps`."""
-    return np.unique(np.linspace(0, steps, min(steps, RECORDS) + 1).astype(int))
+    """The numbers of gradients (r,) after which losses are recorded: equally spaced from 0, and `steps` itself.
+
+    >>> recorded_gradients(107)[-3:].tolist()
+    [102, 105, 107]
+    """
+    return np.unique([*range(0, steps, -(-steps // RECORDS)), steps])
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Course:
         total, members = int(self.gradients[-1]), self.seeds if self._differ else 1
         theta0 = np.broadcast_to(self.problem.theta0, (members, self.problem.dim))
         steps = total // per_step
-        every = max(1, int(np.diff(self.gradients).min()) // per_step)
+        apart = int(self.gradients[1])  # all but the last
+        every = 1 if apart % per_step else apart // per_step
         rng = np.random.default_rng(np.random.SeedSequence(self.noise.entropy, spawn_key=self.noise.spawn_key))
         run = simulate(opt, self.problem, steps, theta0, record_every=every, rng=rng, progress=False, backend="numpy")
         taken = np.rint(run.t / float(opt.h)).astype(int)

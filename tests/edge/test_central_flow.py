@@ -245,12 +245,21 @@ def test_what_cannot_be_started_is_named():
     np.testing.assert_array_equal(flow.theta, [[0.1, 19.0]])
 
 
-def test_a_catapult_has_no_central_flow():
+def test_a_quadratic_loss_beyond_the_edge_has_no_central_flow():
     """On a quadratic loss beyond 2/lr no oscillation helps."""
     flow = oo.central_flow(opts.gd(lr=0.1), oo.problems.quadratic((1, 25), angle=0), 10)
     assert flow.status is Status.STEP_FAILED
     assert "oscillation in these modes" in flow.message
     assert len(flow) == 1
+
+
+@pytest.mark.parametrize("width", [5, 100])
+def test_a_catapult_is_brought_to_the_edge_at_once(width):
+    """Of few parameters and of many, whose Hessian has four distinct eigenvalues; the iterates end far below."""
+    flow = oo.central_flow(opts.gd(lr=1.5), oo.problems.catapult(width), 3)
+    assert flow.status is Status.DONE
+    assert flow.oscillating[0] == 1
+    np.testing.assert_allclose(flow.sharpness[1:, 0], 2 / 1.5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.edge_networks import network, valley
@@ -70,6 +72,33 @@ def test_an_early_end_is_named_and_shortens_one_model():
     assert seen.lost["central flow"] == seen.t[0]
     assert np.isnan(seen.loss_error["central flow"])
     assert np.isnan(seen.mean_loss_error["central flow"])
+
+
+def test_a_model_is_lost_after_the_perturbation():
+    """The first steps are so short that a tenth of them is less than the O(lr) between a step and the flow."""
+    seen = oo.compare_at_edge(opts.gd(lr=1e-3), network(7), 12)
+    far, near = seen.theta + 1, seen.theta
+    models = {"early": [*far[:5], *near[5:]], "late": [*far[:7], *near[7:9], *far[9:]], "short": near[:8]}
+    known = replace(seen, models={name: np.array(u) for name, u in models.items()}, perturbed=5)
+    assert known.lost == {"early": np.inf, "late": seen.t[5], "short": seen.t[8]}
+    assert replace(known, perturbed=8).lost == {"early": np.inf, "late": seen.t[9], "short": seen.t[8]}
+
+
+def test_median_distances_count_from_the_perturbation():
+    """Before it the own flow is near, however far it goes after."""
+    seen = oo.compare_at_edge(opts.gd(lr=1e-3), network(7), 12)
+    known = replace(seen, models={"own flow": np.array([*seen.theta[:7], *seen.theta[7:] + 1])}, perturbed=7)
+    far = np.sqrt(seen.theta.shape[1])
+    assert known.median_distance["own flow"] == pytest.approx(far)
+    assert f"distance {far:.3g} (median)" in repr(replace(known, mean_loss={"own flow": seen.loss}))
+
+
+def test_a_model_without_records_is_drawn():
+    """Order 2 ends at step 0, before the first filtered record."""
+    double = oo.Problem(lambda u: (u**4 / 4 - u**2).sum(-1), lambda u: u**3 - 2 * u, theta0=[1.2], batched=True)
+    seen = oo.compare_at_edge(opts.gd(lr=0.6), double, 30)
+    assert len(seen.models["central, order 2"]) == 0
+    assert len(seen.plot()) > 5
 
 
 def raising(which, after, error):

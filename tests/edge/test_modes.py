@@ -110,5 +110,12 @@ def test_not_found_and_not_finite():
         )
 
 
+def test_few_distinct_eigenvalues():
+    """Four of them: the space is closed before it has grown as often as it should, and all pairs are right."""
+    H = np.diag(np.concatenate([[2.0, 0.5], np.tile([0.1, -0.1], 49)]))
+    found = invariant(lambda p: p @ H, RNG.normal(size=(3, 100)), lambda g: np.full(len(g), 1e-9), 4)
+    np.testing.assert_allclose(found.gain[:2], [2.0, 0.5], rtol=1e-12)
+
+
 def test_paired():
     assert paired(np.array([1.0, 2.0, 2.0]), np.array([2.0, 1.0, 2.1])).tolist() == [1, 0, 2]

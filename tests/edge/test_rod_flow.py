@@ -317,6 +317,13 @@ def test_memory_has_only_the_named_values():
     assert flow.state["G"].shape == flow.theta.shape == (4, 2)
 
 
+def test_rods_at_rest_stay_at_rest():
+    """At a minimum no increment gives a rod any length."""
+    flow = oo.rod_flow(opts.gd(lr=0.1), BOWL, 3)
+    np.testing.assert_array_equal(flow.theta, np.zeros((4, 2)))
+    assert flow.status is oo.Status.DONE
+
+
 def test_records():
     opt = opts.gd(lr=0.1)
     every = oo.rod_flow(opt, BOWL, 10, theta0=(1.0, 1.0))

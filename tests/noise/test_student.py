@@ -73,6 +73,21 @@ def test_many_degrees_of_freedom_are_gaussian():
     np.testing.assert_allclose(StudentT(1e7).response(x), Normal().response(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("nu", [1e12, 1e16, 1e300])
+def test_so_many_degrees_of_freedom_are_gaussian_to_rounding(nu):
+    x = np.array([0.0, 1.0, -3.0])
+    np.testing.assert_allclose(StudentT(nu).response(x), Normal().response(x), rtol=1e-10)
+
+
+@pytest.mark.parametrize("nu", [1.0, 2.0, 3.0])
+def test_a_coordinate_without_noise_keeps_its_sign(nu):
+    """x = a/0 is infinite: no response, and no NaN."""
+    coordinates = noise.student(BOWL, np.array([0.0, 1.0]), nu).noise.coordinates
+    zero, none = np.zeros(1), np.zeros(1)
+    np.testing.assert_array_equal(coordinates.sign_noise(np.array([-2.0]), zero, np.ones(1), np.ones(1)), none)
+    np.testing.assert_array_equal(coordinates.mean_sign(np.array([-2.0]), zero), [-1.0])
+
+
 def test_only_independent_coordinates_of_a_known_law_are_known():
     assert coordinates_of(noise.gaussian(BOWL, 1.0).noise) is not None
     assert coordinates_of(noise.correlated(BOWL, np.eye(2)).noise) is None

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -355,6 +356,19 @@ def test_the_two_losses_of_a_rod_flow(ax):
     mean, middle = flow.plot(ax)
     np.testing.assert_array_equal(mean.get_xydata(), np.stack([flow.t, flow.mean_loss], axis=-1))
     np.testing.assert_array_equal(middle.get_xydata(), np.stack([flow.t, flow.loss], axis=-1))
+
+
+@pytest.mark.parametrize("least", [0.0, -100.0])
+def test_losses_of_0_or_less_are_drawn_as_differences(ax, least):
+    """Their ratios would put the worst one before the best."""
+    known = benched()
+    lower = {name: getattr(known, name) - known.loss.min() + least for name in ("tuning", "loss")}
+    artists = plots.bench(replace(known, **lower), ax)
+    assert ax.get_xscale() == "linear"
+    assert "−" in ax.get_xlabel()
+    for standing, marks in zip(known.standings, (artists[:2], artists[2:]), strict=True):
+        drawn = sorted(line.get_xdata()[1] for line in marks)
+        np.testing.assert_allclose(drawn, np.sort(standing.loss) - standing.loss.min(), atol=1e-12)
 
 
 def test_dense_output_is_drawn_between_the_records(ax):

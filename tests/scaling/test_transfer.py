@@ -127,7 +127,11 @@ def test_lions_beta1_is_no_memory():
     found = oo.transfer(optimizers.lion(1e-4), batch=64, noise_ratio=1.0)
     assert any("beta2: a momentum keeps about ten steps, now 6.1 times" in text for text in found.lost)
     assert not any("beta1" in text for text in found.lost)
-    assert "older gradients" in next(row.because for row in found.changes if row.setting == "beta1")
+    because = {row.setting: row.because for row in found.changes}
+    assert "older gradients" in because["beta1"]
+    assert "not fewer than ten steps" in because["beta2"]
+    kept = oo.transfer(optimizers.lion(1e-4), batch=2, noise_ratio=1.0)
+    assert "not fewer" not in str(kept)
 
 
 def test_large_factors_say_what_is_lost():

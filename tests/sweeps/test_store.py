@@ -42,6 +42,14 @@ def test_a_finished_sweep_is_read(tmp_path, monkeypatch):
     assert len(lines(tmp_path / "a")) == 12
 
 
+def test_a_seed_of_several_numbers(tmp_path):
+    """A Generator made of a list of numbers; the folder keeps them, and rng=None goes on with them."""
+    first = swept(tmp_path, rng=np.random.default_rng([1, 2, 3]))
+    assert first.digest != swept(None, rng=np.random.default_rng([1, 2, 4])).digest
+    assert swept(tmp_path, rng=np.random.default_rng([1, 2, 3])).digest == first.digest
+    assert swept(tmp_path, rng=None).digest == first.digest
+
+
 def test_damaged_records_are_named_and_made_again(tmp_path):
     """A flipped digit in the middle, a line cut at its end, and a line of another sweep's."""
     first = swept(tmp_path)

@@ -224,6 +224,8 @@ def test_ctrl_c_keeps_what_had_finished():
         ({"lr": []}, "at least one value"),
         ([{"lr": 0.1}, {"beta": 0.1}], "the same names"),
         ([{"lr": 0.1}, {"lr": 0.1}], "each cell once"),
+        ([{"lr": 1.0}, {"lr": 1}], "each cell once"),
+        ({"lr": [True, 1]}, "each cell once"),
         ({"lr": [0.1], "bta": [1.0]}, "names that make or problem takes, got bta"),
         ({"lr": [np.nan]}, "lr in grid must be finite"),
         ({"lr": np.ones((2, 2))}, "one value or a list"),

@@ -56,6 +56,31 @@ def test_the_stability_limit_in_a_map():
     np.testing.assert_allclose(view.limit, 2 * (1 + np.array([0.0, 0.5, 0.9])) / 10, rtol=1e-9)
 
 
+def test_the_stability_limit_is_one_of_lr():
+    """The line lr = 2 (1 + beta)/lambda has no place on an axis of beta, or of half the lr."""
+    grid = {"lr": [0.05, 0.3], "beta": [0.0, 0.5]}
+    found = oo.sweep(oo.optimizers.momentum, oo.problems.quadratic((1.0, 10.0)), grid, steps=2)
+    with pytest.raises(ValueError, match=r"x must be the lr of make, .* got 'beta' = 0.0 for lr = 0.05"):
+        found.heatmap("beta", "lr", make=oo.optimizers.momentum, sharpness=10.0)
+    with pytest.raises(ValueError, match=r"x must be the lr of make, .* got 'lr' = 0.05 for lr = 0.1"):
+        found.heatmap("lr", "beta", make=lambda lr, beta: oo.optimizers.momentum(2 * lr, beta), sharpness=10.0)
+
+
+def test_a_sweep_without_a_best_cell_prints():
+    """One cell is DONE without a number, and one has a number but was pruned."""
+    found = oo.sweep(
+        oo.optimizers.gd,
+        oo.problems.quadratic((1.0, 10.0)),
+        {"lr": [0.01, 0.1]},
+        steps=5,
+        measure=lambda run: np.nan if run.optimizer.h < 0.05 else 1.0,
+        prune=lambda snapshot: bool(snapshot.step == 2 and snapshot.loss < 1.0),
+    )
+    assert sorted(Status(int(u)).name for u in found.ended[:, 0]) == ["DONE", "STOPPED"]
+    assert not found.has_best
+    assert str(found).endswith("1 seeds: 0 runs failed")
+
+
 def test_tables():
     pytest.importorskip("xarray")
     frame = FOUND.to_dataframe()

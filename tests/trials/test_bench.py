@@ -99,6 +99,17 @@ def test_a_step_of_two_gradients_counts_twice():
     np.testing.assert_array_equal(result.loss[0, 0, 0, 0], run.loss[result.gradients // 2])
 
 
+@pytest.mark.parametrize(("steps", "taken"), [(107, 1), (260, 1), (107, 2), (260, 2), (260, 3)])
+def test_losses_are_those_at_their_gradients(steps, taken):
+    """Whatever divides what."""
+    scheme = {1: oo.schemes.euler, 2: oo.schemes.heun, 3: oo.schemes.rk3}[taken]
+    make = lambda lr: oo.Optimizer(oo.flows.gradient_flow(), scheme, lr)
+    assert gradients_per_step(make(0.1), VALLEY) == taken
+    gradients = recorded_gradients(steps)
+    found, _ = Course(VALLEY, gradients, 1, np.random.SeedSequence(0)).losses(make(0.01), taken)
+    np.testing.assert_array_equal(found[0], oo.simulate(make(0.01), VALLEY, steps // taken).loss[gradients // taken])
+
+
 def test_starts_of_their_own():
     """theta0 (2 seeds, d): one start for each seed."""
     many = VALLEY.at(np.random.default_rng(0).normal(size=(4, 2)))

@@ -68,6 +68,8 @@ def invariant(
         if not len(fresh):
             break
         Q = np.concatenate([Q, fresh])
+    if not wrong.any():  # the space is invariant: a matrix with few distinct eigenvalues
+        return Invariant(gain, vectors, images, spanning(gain, vectors))
     raise NotFound(f"the modes of the step were not found, residuals {np.sort(error)}")
 
 

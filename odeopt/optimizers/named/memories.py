@@ -111,8 +111,9 @@ def adan(
     """theta <- theta - lr (m/c1 + (1 - beta3) v/c3)/(sqrt(G/c2 + eps_root) + eps),   v a mean of g - g_old.
 
     [optax.adan]  v <- beta3 v + (1 - beta3)(g - g_old), and G is the mean of (g + (1 - beta3)(g - g_old))^2.  The first
-    difference is 0.  beta2 is the memory of the squares and beta3 that of the differences, as their slots in Adam;
-    optax and the paper call them b3 and b2.  For weight decay use `decoupled`.
+    difference is 0; in a run with noise it is the first noise, as starts read the exact gradient.  beta2 is the memory
+    of the squares and beta3 that of the differences, as their slots in Adam; optax and the paper call them b3 and b2.
+    For weight decay use `decoupled`.
 
     >>> adan(lr=0.01).scheme.word
     'memory lag drift'
@@ -160,8 +161,8 @@ def adopt(
 ) -> Optimizer:
     """m <- beta1 m + (1 - beta1) clipped(g/max(sqrt(G), eps)),   theta <- theta - lr m,   then G.
 
-    [optax.contrib.adopt]  G <- beta2 G + (1 - beta2) g^2 after it was used.  The first step only sets G = g^2, and
-    g/max(sqrt(G), eps) is clipped to +-n^power in step n + 1.
+    [optax.contrib.adopt]  G <- beta2 G + (1 - beta2) g^2 after it was used.  The first step only sets G = g^2 (in a
+    run with noise that of the exact gradient), and g/max(sqrt(G), eps) is clipped to +-n^power in step n + 1.
 
     >>> adopt(lr=0.01).flow.name
     'ADOPT'

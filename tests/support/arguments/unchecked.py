@@ -39,6 +39,7 @@ REASONS = {
         core.flow.Relax.paced core.flow.Relax.driven core.flow.Quantity.text analysis.ModifiedFlow.start
         analysis.ModifiedFlow.rhs analysis.OneStep.states
         optimizers.schedules.Rate.at_time optimizers.starts.rest optimizers.starts.ageing optimizers.starts.settled
+        optimizers.starts.at_rest_but
         optimizers.starts.singular_match schemes.AdamsBashforth.bind schemes.BDF2.bind schemes.BDF2.solve
         schemes.Chebyshev.bind schemes.Exponential.bind schemes.RungeKutta.bind schemes.RungeKutta.error_estimate
         schemes.Splitting.bind schemes.Splitting.normals schemes.Splitting.along schemes.StochasticRungeKutta.bind
