@@ -17,6 +17,7 @@ from odeopt.util.plotted import draws
 
 COLOURS = "cividis"
 FAILED = "#d0d0d0"
+FEW, APART = 6, 0.1  # values with a tick each, and the share of the axis between two of them
 DECADES = 100.0  # a positive range wider than this has a logarithmic scale
 
 
@@ -70,8 +71,8 @@ def _placed(ax: Axes, axis: str, values: tuple[Any, ...]) -> Array:
         numbers = np.array(values, dtype=float)
         if len(numbers) > 2 and numbers.min() > 0 and numbers.max() / numbers.min() >= DECADES:
             ax.set(**{f"{axis}scale": "log"})
-        elif len(numbers) == 1:
-            ax.set(**{f"{axis}ticks": numbers})
+        elif len(numbers) <= FEW and np.diff(numbers).min(initial=np.inf) >= APART * np.ptp(numbers):
+            ax.set(**{f"{axis}ticks": numbers})  # others than those that were run would say more than is known
         return numbers
     places = np.arange(len(values), dtype=float)
     ax.set(**{f"{axis}ticks": places, f"{axis}ticklabels": [style.label(str(value)) for value in values]})

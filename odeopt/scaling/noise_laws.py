@@ -15,6 +15,7 @@ from odeopt.optimizers.rescheduling import innermost_optimizer
 from odeopt.scaling.factor import Factor
 
 AVERAGED = ("lion", "muon")
+EXTREME, INNER = 1e9, 64  # beyond this noise ratio all laws have their limit; ratios in a range
 PEAK = 1.0  # the noise ratio at which the surge ends: a batch of the noise scale                  [Li et al. 2024]
 
 
@@ -76,8 +77,8 @@ def batch_factor(opt: Optimizer, kappa: float, ratios: tuple[float, float] | Non
         rates = [memory * normalised_rate(r * before, fewer), kappa * shrink(r * before, fewer)]
         return rates if ratios is None else [*rates, memory * surge_rate(r * before, fewer)]
 
-    ends = [rate for r in ratios or (0.0, inf) for rate in laws(r)]
-    return Factor(min(laws(middle(ratios))), min(ends), max(ends))
+    found = [rate for r in _within(ratios) for rate in laws(r)]
+    return Factor(min(laws(middle(ratios))), min(found), max(found))
 
 
 def _memory(opt: Optimizer) -> float:
@@ -85,6 +86,15 @@ def _memory(opt: Optimizer) -> float:
     inner = innermost_optimizer(opt)
     beta = float(inner.settings[{"lion": "beta2", "muon": "beta"}[inner.name]]) if inner.name in AVERAGED else 0.0
     return -1 / log(beta) if beta else 1.0
+
+
+def _within(ratios: tuple[float, float] | None) -> list[float]:
+    """The ends of the range, its middle and what lies between: the law of the surge is lowest inside of wide ranges."""
+    if ratios is None:
+        return [0.0, inf]
+    low, high = (min(max(r, 1 / EXTREME), EXTREME) for r in ratios)
+    between = [low ** (1 - s / INNER) * high ** (s / INNER) for s in range(INNER + 1)] if low < high else []
+    return [*ratios, middle(ratios), *between]
 
 
 def middle(ratios: tuple[float, float] | None) -> float:

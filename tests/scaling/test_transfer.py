@@ -111,6 +111,21 @@ def test_averages_and_decay_span_as_many_samples(kappa):
     assert 1 - new["lr"] * new["weight_decay"] == pytest.approx((1 - 1e-4) ** kappa, rel=1e-12)
 
 
+@pytest.mark.parametrize("opt", [optimizers.adam(1e-3), optimizers.lion(1e-4), optimizers.muon(0.1)])
+@pytest.mark.parametrize("kappa", [1 / 64, 2.0, 64.0])
+@pytest.mark.parametrize("ratios", [None, (0.0, 0.0), (1e-3, 1e3), (0.5, 200.0), (0.0, np.inf), (np.inf, np.inf)])
+def test_a_range_holds_the_advice_of_all_that_it_holds(opt, kappa, ratios):
+    """The law of the surge is lowest inside of a wide range, not at its ends."""
+    found = batch_factor(opt, kappa, ratios, 0.9)
+    assert found.low <= found.best <= found.high
+    if ratios is not None and 0 < ratios[0] < ratios[1] < np.inf:
+        for r in np.geomspace(*ratios, 20):
+            one = batch_factor(opt, kappa, (r, r), 0.9)
+            assert (
+                found.low * 0.99 <= one.low <= one.high <= found.high * 1.01
+            )  # 64 ratios: 24 % apart, half of it squared
+
+
 def test_lions_weight_of_older_gradients_is_kept():
     """kappa equal gradients g in one step move the sign's argument and the memory as kappa old steps do."""
     beta1, beta2, kappa = 0.9, 0.999, 5

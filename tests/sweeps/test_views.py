@@ -81,6 +81,15 @@ def test_a_sweep_without_a_best_cell_prints():
     assert str(found).endswith("1 seeds: 0 runs failed")
 
 
+def test_few_values_have_a_tick_each():
+    """An axis from -0.45 to 1.35 with ticks of its own would show a beta of 1.2, which nobody ran."""
+    found = oo.sweep(lambda lr, beta: oo.optimizers.momentum(lr, beta), oo.problems.quadratic((1.0, 10.0)),
+        {"lr": [0.01, 0.02], "beta": [0.0, 0.9]}, steps=2)  # fmt: skip
+    axes = found.plot()[0].axes
+    assert axes.get_xticks().tolist() == [0.01, 0.02]
+    assert axes.get_yticks().tolist() == [0.0, 0.9]
+
+
 def test_tables():
     pytest.importorskip("xarray")
     frame = FOUND.to_dataframe()
