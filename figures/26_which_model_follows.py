@@ -3,8 +3,8 @@
 Recorded by benchmarks/edge_networks.py: small tanh networks on data that scikit-learn ships, full batches, three seeds
 of the perturbation that starts the oscillation; a network without points was not run with that optimizer.  A point is
 the median distance of a model from the filtered iterates (w- + 2 w + w+)/4 over the steps since the perturbation,
-divided by their way; the bar is the range of the seeds.  Beyond the dotted line a model has lost a tenth of the way.  A
-cross at the right: the model ended early.
+divided by their way; the bar is the range of the seeds.  Beyond the dotted line a model is lost: off by a tenth of the
+way.  A cross at the right: the model ended early, and counts as 0 times as near in the title.
 """
 
 import runpy

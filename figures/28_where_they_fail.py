@@ -70,6 +70,7 @@ def draw():
     style.headline(
         figure,
         f"Where central flows fail: the sharpness swings by up to {100 * swing:.0f}% around a cycle; a catapult lands "
-        f"at {ends[0]:.2f} of the limit, not {ends[1]:.2f}; from a = {limit:.2g} on no oscillation lasts 3,000 steps",
+        f"at {ends[0]:.2f} of the limit, not {ends[1]:.2f}; of {len(speeds)} speeds none "
+        f"from a = {limit:.2g} on lasts 3,000 steps",
     )
     return figure

@@ -79,7 +79,8 @@ class EdgeComparison(Saved):
     @property
     def tenth(self) -> Array:
         """A tenth of the way |theta - start| of the filtered iterates (n-1,)."""
-        return LOST * np.linalg.norm(self.theta - self.start, axis=1)
+        with np.errstate(all="ignore"):
+            return LOST * np.linalg.norm(self.theta - self.start, axis=1)
 
     @property
     def loss_error(self) -> Mapping[str, float]:

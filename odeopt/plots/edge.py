@@ -58,12 +58,13 @@ def edge_comparison(result: EdgeComparison, ax: Axes | None = None, **line: Any)
         ax.legend()
         ax.set_title(nearest(result), fontsize="medium")
         return artists
-    figure, panels = style.panels(3)
-    drawings = (distances, mean_losses, sharpness_on_path)
-    artists = [artist for draw, one in zip(drawings, panels, strict=True) for artist in draw(result, one, **line)]
-    style.letters(panels)
-    figure.legend(handles=artists[: len(result.models) + 1], loc="outside lower center", ncols=len(LOOKS) + 1)
-    style.headline(figure, nearest(result))
+    with style.context():  # three panels have no room for the larger letters of other styles
+        figure, panels = style.panels(3)
+        drawings = (distances, mean_losses, sharpness_on_path)
+        artists = [artist for draw, one in zip(drawings, panels, strict=True) for artist in draw(result, one, **line)]
+        style.letters(panels)
+        figure.legend(handles=artists[: len(result.models) + 1], loc="outside lower center", ncols=len(LOOKS) + 1)
+        style.headline(figure, nearest(result))
     return artists
 
 
@@ -84,7 +85,7 @@ def distances(result: EdgeComparison, ax: Axes, **line: Any) -> list[Artist]:
         result.t, result.tenth, color=style.INK, linestyle=":", linewidth=0.8, label="a tenth of the way"
     )
     artists += [*crosses, *_perturbation(result, ax)]
-    ax.set(xlabel="time t", ylabel="distance", yscale="log", title="distance from the filtered iterates")
+    ax.set(xlabel="time t", ylabel="distance", yscale="log", title="from the filtered iterates")
     return artists
 
 

@@ -99,6 +99,7 @@ def test_a_model_without_records_is_drawn():
     seen = oo.compare_at_edge(opts.gd(lr=0.6), double, 30)
     assert len(seen.models["central, order 2"]) == 0
     assert len(seen.plot()) > 5
+    assert len(oo.compare_at_edge(opts.gd(lr=5.0), double, 30).plot()) > 5  # iterates whose norm overflows
 
 
 def raising(which, after, error):
