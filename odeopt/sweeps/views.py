@@ -15,7 +15,6 @@ from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
 
 LEVEL = 0.95  # of the intervals
-RESAMPLINGS = 2000
 SPLIT = 4  # seeds from which on some choose and the others measure
 
 
@@ -54,10 +53,11 @@ class Marginal:
 
 @dataclass(frozen=True)
 class Best:
-    """The best cell, and the median of its value over seeds with a 95 % interval from `low` to `high` (bootstrap).
+    """The best cell, and the median of its value over seeds with an interval from `low` to `high`.
 
     With four seeds or more, half of them choose the cell and the others give value and interval.  With fewer all do
-    both, and the value is too good: it is the least of many.  With one seed the interval is NaN.
+    both, and the value is too good: it is the least of many.  The interval holds the median in 95 % of cases from six
+    measuring seeds on, 12 in all; with two to five in 50, 75, 88 and 94 %, and with one it is NaN.
     """
 
     cell: Cell
@@ -102,9 +102,16 @@ def best_of(values: Array, sign: int) -> tuple[int, Array]:
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """The 95 % interval of the median of values (seeds,), by resampling them; NaN for a single one.   [Efron 1979]"""
-    if len(values) < 2:
+    """Two of the values (seeds,) with the median of all seeds between them in 95 % of cases or more.
+
+    x_(j) and x_(n + 1 - j) fail to hold it with probability 2 P(Bin(n, 1/2) < j), whatever the distribution [Thompson
+    1936].  Fewer than six values cannot reach 95 %: their least and largest hold it in 1 - 2^(1 - n) of cases.
+    """
+    from scipy.special import bdtr
+
+    n, ordered = len(values), np.sort(values)
+    if n < 2:
         return np.nan, np.nan
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLINGS, len(values)))
-    low, high = np.quantile(np.median(values[drawn], axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
-    return float(low), float(high)
+    outside = int(np.count_nonzero(bdtr(np.arange(n), n, 0.5) <= (1 - LEVEL) / 2))
+    j = max(outside, 1)
+    return float(ordered[j - 1]), float(ordered[n - j])
