@@ -337,3 +337,14 @@ def test_no_optimizer_wins_beyond_chance(figure):
     result = oo.load(figure.RECORDED)
     assert [result.winner(name) for name in result.problems] == [None, None, None]
     assert [int(found.may_win.sum()) for found in result.standings] == [7, 4, 4]
+
+
+@pytest.mark.parametrize("figure", ["32"], indirect=True)
+def test_training_ends_below_the_limit_of_large_beta(figure):
+    """Measured ends over limits: 1.04, 0.75, 0.58; a step of the rates is 2 %."""
+    found = figure.swept(betas=[0.0, 0.5, 0.9])
+    view = found.heatmap("lr", "beta", make=oo.optimizers.momentum, sharpness=figure.curvature(figure.VALLEY.minimizer))
+    end = figure.ends(view)
+    assert end[0] == pytest.approx(view.limit[0], rel=0.06)
+    np.testing.assert_allclose(end, 0.0021, rtol=0.08)
+    assert (end[1:] < [0.8 * view.limit[1], 0.7 * view.limit[2]]).all()

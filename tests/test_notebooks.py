@@ -18,7 +18,8 @@ pytest.importorskip("ipykernel")
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SOURCES = sorted(FOLDER.glob("[0-9]*.py"))
 LONGEST = 15  # lines of a code cell
-MODULES = {"numpy", "matplotlib", "odeopt", "os", "warnings", "torch", "keras"}
+MODULES = {"numpy", "matplotlib", "odeopt", "torch", "keras"}
+MODULES |= {"os", "pathlib", "subprocess", "sys", "tempfile", "warnings"}
 ALGORITHMS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.While)
 
 every_notebook = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)

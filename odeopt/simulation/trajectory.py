@@ -15,6 +15,7 @@ from odeopt.core.state import State
 from odeopt.optimizers.base import Optimizer
 from odeopt.problems import Problem
 from odeopt.problems.oracle import Gradient
+from odeopt.simulation.labelled import labelled
 from odeopt.util import check
 from odeopt.util.check import Array
 from odeopt.util.plotted import plotted
@@ -29,8 +30,7 @@ class Trajectory(SavedPath):
     nfev and ngev count loss and gradient evaluations; `sol(t)`, if requested, interpolates theta.  If the run ended
     early, all arrays end at the last finite state.  In an ensemble the run continues until every member has failed;
     `finite` (...) says which members reached the end.  If each member has its own step h, t has shape (n+1, ...).
-    `flow` and `problem` were solved or simulated, by the steps of `optimizer` if there is one; `backend` names the
-    engine.
+    `flow` and `problem` were solved, or simulated by the steps of `optimizer`; `backend` names the engine.
     """
 
     t: Array
@@ -61,6 +61,11 @@ class Trajectory(SavedPath):
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Plots the loss against time, one line per member, and returns the artists."""
         return plotted(self, ax=ax, **options)
+
+    def to_xarray(self) -> Any:
+        """An xarray Dataset of theta, loss and memory with the dimensions t (or record), member and coordinate."""
+        facts = {name: getattr(self, name) for name in ("name", "message", "nfev", "ngev", "backend")}
+        return labelled(self.t, self.theta, self.loss, self.state, {**facts, "status": self.status.name})
 
     def check(self) -> Trajectory:
         """This trajectory if it succeeded, else a RuntimeError with its message."""

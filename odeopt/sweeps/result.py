@@ -55,12 +55,12 @@ class Sweep(Saved):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of all records, whatever their order: equal if and only if all digits are."""
+        """The SHA-256 of all records, whatever the order of cells and names: equal if and only if all digits are."""
         texts = {(i, s): text for i, s, text in self.messages}
         lines = [
             Record(
-                self.cell(i), s, Status(int(self.ended[i, s])), texts.get((i, s), ""),
-                {name: float(each[i, s]) for name, each in self.values.items()},
+                dict(sorted(self.cell(i).items())), s, Status(int(self.ended[i, s])), texts.get((i, s), ""),
+                {name: float(each[i, s]) for name, each in sorted(self.values.items())},
             ).line()
             for i, s in np.ndindex(self.ended.shape)
         ]  # fmt: skip

@@ -110,3 +110,31 @@ def test_members_along_two_axes_have_the_times_of_their_own_steps():
     assert len(lines) % 6 == 0
     for i, line in enumerate(lines):
         np.testing.assert_array_equal(line.get_xdata(), run.t[:, i % 3])
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+@pytest.mark.parametrize("make", MADE["Trajectory"])
+def test_netcdf_of_a_run_keeps_every_digit(make, engine, tmp_path):
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip(engine)
+    run = make()
+    run.to_xarray().to_netcdf(tmp_path / "run.nc", engine=engine)
+    with xarray.open_dataset(tmp_path / "run.nc", engine=engine) as read:
+        np.testing.assert_array_equal(read["t"], run.t)
+        np.testing.assert_array_equal(read["theta"], run.theta)
+        np.testing.assert_array_equal(read["loss"], run.loss)
+        for name, value in run.state.items():
+            np.testing.assert_array_equal(read[name].values.reshape(value.shape), value)
+        assert (read.attrs["name"], read.attrs["status"], read.attrs["ngev"]) == (run.name, "DONE", run.ngev)
+
+
+def test_axes_of_a_run_of_members():
+    """Each member of the last axis has its own step, and so its own times."""
+    pytest.importorskip("xarray")
+    run = oo.simulate(SWEEP, VALLEY, 5, np.ones((2, 3, 2)))
+    data = run.to_xarray()
+    assert data["theta"].dims == ("record", "member 0", "member 1", "coordinate")
+    assert data["t"].dims == ("record", "member 1")
+    place = {"member 0": 1, "member 1": 2}
+    np.testing.assert_array_equal(data["theta"].isel(place), run.theta[:, 1, 2])
+    assert oo.simulate(ADAM, VALLEY, 4).to_xarray()["c2"].dims == ("t",)

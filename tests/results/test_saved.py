@@ -186,6 +186,12 @@ def test_forged_files_are_refused(run, change):
         oo.load(path)
 
 
+def test_a_file_of_another_version_is_named(run):
+    path = forged(run, lambda facts, arrays: facts.update(format=2))
+    with pytest.raises(ValueError, match=f"path must be of format 1, {path} has 2: load it by its odeopt"):
+        oo.load(path)
+
+
 def arrays_of(name):
     """A result of this type, and its fields whose shapes are known, with one of their arrays each."""
     result = MADE[name][0]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,12 @@ def test_a_damaged_head_is_refused(tmp_path):
         swept(tmp_path)
 
 
+def test_a_folder_of_another_version_is_refused(tmp_path):
+    Store(tmp_path, {"format": 2})
+    with pytest.raises(ValueError, match="has another: format is 2 there, 1 here"):
+        swept(tmp_path)
+
+
 def test_pandas_reads_the_folder(tmp_path):
     pandas = pytest.importorskip("pandas")
     found = swept(tmp_path, grid={"lr": [0.01, 0.05, 1e3], "beta": [0.0]}, steps=200)
@@ -159,6 +166,56 @@ def test_a_full_disk_is_named_and_leaves_whole_records(tmp_path, monkeypatch):
     found = store.found(("x",))
     assert len(found.records) == 1
     assert found.damaged == ()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB in memory, mounted by a user who may."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk(small_disk, tmp_path):
+    """It is named with the folder, its records are whole, and the sweep goes on once there is room."""
+    grid = {"lr": list(np.linspace(0.001, 0.05, 600)), "beta": [0.0]}
+    with pytest.raises(OSError, match="No space left on device; what had finished before is kept") as caught:
+        swept(small_disk / "a", grid=grid)
+    assert str(small_disk / "a") in str(caught.value)
+    kept = lines(small_disk / "a")
+    assert 50 < len(kept) < 1200
+    shutil.copytree(small_disk / "a", tmp_path / "roomy")
+    again = swept(tmp_path / "roomy", grid=grid)
+    assert again.damaged == ()
+    assert again.digest == swept(None, grid=grid).digest
+    places = [(row["key"], row["seed"]) for row in map(json.loads, lines(tmp_path / "roomy"))]
+    assert len(places) == len(set(places)) == 1200
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_from_the_start(small_disk):
+    (small_disk / "rest").write_bytes(bytes(64 * 1024 - 4096))
+    with pytest.raises(OSError, match="No space left on device"):
+        swept(small_disk / "a")
+
+
+@pytest.mark.slow
+def test_a_read_only_disk(small_disk):
+    """At the start, and when it goes on; a finished sweep can still be read."""
+    small = {"lr": [0.01], "beta": [0.0]}
+    first = swept(small_disk / "a", grid=small)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert swept(small_disk / "a", grid=small).digest == first.digest
+    with pytest.raises(OSError, match="Read-only file system") as caught:
+        swept(small_disk / "b")
+    assert str(small_disk / "b") in str(caught.value)
 
 
 KILLED = """

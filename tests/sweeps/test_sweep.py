@@ -33,6 +33,13 @@ def test_a_cell_has_the_digits_of_simulate(problem):
             np.testing.assert_array_equal(found.values["loss"][i, seed], expected)
 
 
+def test_no_digit_depends_on_the_order_of_cells_or_names():
+    shuffled = [{"beta": cell["beta"], "lr": cell["lr"]} for cell in reversed(cells.expanded(MESH))]
+    one, other = (oo.sweep(oo.optimizers.momentum, NOISY, grid, seeds=2, steps=10, rng=7) for grid in (MESH, shuffled))
+    assert one.digest == other.digest
+    np.testing.assert_array_equal(one.values["loss"], other.values["loss"][::-1])
+
+
 def test_cells_are_batched(monkeypatch):
     """Nine cells and two seeds are one array run, and the probe."""
     widths = []
