@@ -22,7 +22,7 @@ from odeopt.simulation.request import Request
 from odeopt.util.check import Array
 
 ROOM, MOST = 1 << 18, 1 << 15  # the most numbers and the most records that one call may return
-LAP = 0.5  # approximate seconds per call, by an estimate that is rather too high
+LAP = 0.2  # approximate seconds per call, by an estimate that is rather too high
 STEP = 2e-6  # seconds for an empty step
 SECONDS = {"flops": 5e-10, "transcendentals": 1e-8, "bytes accessed": 2e-11}  # for one of each on a CPU
 FASTER = 1 / 500  # of these seconds, on any other device
